@@ -1,0 +1,81 @@
+# The front door. `make run` and `make test` work on a fresh clone; everything else is a part of them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Outside the checkout, so that a second clone builds nothing twice.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/tandem/target
+export TANDEM_BIN ?= $(CARGO_TARGET_DIR)/debug/tandem
+
+WEB := gateway/web
+WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) $(wildcard $(WEB)/*.json $(WEB)/*.ts $(WEB)/index.html)
+CARGO := cargo --locked
+
+.PHONY: help run test check gen bench db doctor local-model clean packages test-packages web rust-test web-test e2e e2e-separate
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+run: packages web ## Build Tandem and serve it at http://127.0.0.1:7080
+	$(CARGO) build --workspace --bin tandem
+	exec $(TANDEM_BIN) serve
+
+test: test-packages check web-test rust-test e2e-separate ## Everything that must be true: checks, unit, service, browser and system tests
+
+check: test-packages web ## Formatting, lints, licences, generated files, contracts
+	cargo fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cargo deny --log-level error check licenses bans sources
+	.ci/contracts
+	services/storage/prepare.sh --check
+	cd $(WEB) && npm run --silent lint && npm run --silent typecheck
+
+rust-test: test-packages web
+	$(CARGO) nextest run --workspace
+
+e2e: test-packages web ## The whole system, all services in one process
+	$(CARGO) nextest run --workspace -E 'package(tandem-e2e)'
+
+e2e-separate: test-packages web ## The same system tests with every service a process of its own
+	TANDEM_E2E_MODE=separate $(CARGO) nextest run --workspace -E 'package(tandem-e2e) & binary(it)'
+
+web-test: $(WEB)/node_modules/.package-lock.json
+	cd $(WEB) && npm test --silent
+
+gen: test-packages ## Rewrite everything generated: bindings, query metadata, OpenAPI, TypeScript types, tables
+	TANDEM_GEN=1 $(CARGO) nextest run --workspace -E 'test(committed_) | test(generated_)'
+	services/storage/prepare.sh
+	if grep -q '"gen"' $(WEB)/package.json; then cd $(WEB) && npm run --silent gen; fi
+
+bench: packages web ## Measure; the figures of docs/performance.md
+	$(CARGO) build --workspace --release
+	$(CARGO_TARGET_DIR)/release/bench
+
+db: packages ## Start the development database and print how to reach it
+	$(CARGO) run --workspace --bin tandem -- database
+
+doctor: packages ## Say what this machine offers Tandem, and what to do about what it lacks
+	$(CARGO) run --workspace --bin tandem -- doctor
+
+local-model: packages ## Install a small real model, serve it on loopback and register it
+	.ci/local-model
+
+packages:
+	@.ci/packages run
+
+test-packages:
+	@.ci/packages test
+
+web: $(WEB)/dist/index.html
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	@.ci/packages run
+	cd $(WEB) && npm ci --no-audit --no-fund
+	@touch $@
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd $(WEB) && npm run --silent build
+
+clean: ## Remove what was built, not what was stored
+	rm -rf $(WEB)/dist $(WEB)/node_modules
+	cargo clean

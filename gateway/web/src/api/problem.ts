@@ -1,0 +1,83 @@
+// Turns a failed HTTP answer into one error type the UI can speak about. Owns no wording beyond the fallback for answers that say nothing.
+
+export interface Violation {
+  field: string;
+  detail: string;
+}
+
+/** Status 0: the server could not be reached at all. */
+export const UNREACHABLE = 0;
+
+export class ApiError extends Error {
+  readonly status: number;
+  readonly detail: string;
+  readonly violations: readonly Violation[];
+
+  constructor(status: number, message: string, detail = "", violations: readonly Violation[] = []) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.detail = detail;
+    this.violations = violations;
+  }
+
+  get isUnreachable(): boolean {
+    return this.status === UNREACHABLE;
+  }
+}
+
+export function unreachable(): ApiError {
+  return new ApiError(UNREACHABLE, "The server cannot be reached.", "Check that Tandem is running and that this device is online.");
+}
+
+/** Reads `{message, detail, validations}` and problem+json; anything else becomes a plain sentence with the status. */
+export function problemFrom(status: number, body: string): ApiError {
+  const parsed = parseObject(body);
+  const message = text(parsed, "message") || text(parsed, "title") || fallback(status);
+  const list = parsed?.["validations"];
+  const violations = Array.isArray(list) ? list.flatMap(toViolation) : [];
+  return new ApiError(status, message, text(parsed, "detail"), violations);
+}
+
+/** One sentence for a person, whatever was thrown. */
+export function describe(error: unknown): string {
+  if (error instanceof ApiError) {
+    const fields = error.violations.map((v) => v.detail).filter(Boolean);
+    const extra = fields.length > 0 ? fields.join(" ") : error.detail;
+    return extra && extra !== error.message ? `${withStop(error.message)} ${extra}` : error.message;
+  }
+  return error instanceof Error ? error.message : "Something went wrong.";
+}
+
+function withStop(sentence: string): string {
+  return /[.!?:]$/.test(sentence) ? sentence : `${sentence}.`;
+}
+
+function fallback(status: number): string {
+  if (status === 401) return "You are signed out.";
+  if (status === 404) return "Not found.";
+  if (status === 413) return "That is too large.";
+  if (status === 429) return "Too many requests. Wait a moment and try again.";
+  if (status >= 502 && status <= 504) return "The server is not ready. Try again in a moment.";
+  return `The server answered with status ${status}.`;
+}
+
+function parseObject(body: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function text(object: Record<string, unknown> | undefined, key: string): string {
+  const value = object?.[key];
+  return typeof value === "string" ? value.trim() : "";
+}
+
+function toViolation(value: unknown): Violation[] {
+  if (typeof value !== "object" || value === null) return [];
+  const entry = value as Record<string, unknown>;
+  return [{ field: text(entry, "field"), detail: text(entry, "detail") }];
+}

@@ -1,0 +1,280 @@
+// The shapes of Tandem's HTTP and WebSocket interface as this UI uses them. Only data: no behaviour, no defaults.
+// Fields the server may leave out are optional; fields that may be null say so. Times are RFC 3339 text.
+
+export type ChatStatus = "waiting" | "pending" | "running" | "requires_action" | "error";
+
+export interface User {
+  id: string;
+  username: string;
+  name: string;
+  email: string;
+  organization_ids: string[];
+  roles: { name: string }[];
+}
+
+export interface Organization {
+  id: string;
+  name: string;
+  display_name: string;
+  is_default: boolean;
+}
+
+export interface ChatError {
+  message: string;
+  detail?: string;
+  kind?: string;
+  provider?: string;
+  retryable: boolean;
+  status_code?: number;
+}
+
+export interface Chat {
+  id: string;
+  organization_id: string;
+  owner_id: string;
+  workspace_id?: string;
+  parent_chat_id?: string;
+  last_model_config_id: string;
+  title: string;
+  status: ChatStatus;
+  last_error?: ChatError;
+  last_turn_summary: string | null;
+  created_at: string;
+  updated_at: string;
+  archived: boolean;
+  /** 0 when not pinned, else the 1-based place among the pinned. */
+  pin_order: number;
+  labels: Record<string, string>;
+  has_unread: boolean;
+  children: Chat[];
+  /** Only in the answer to creating it. */
+  warnings?: string[];
+}
+
+export type Role = "system" | "user" | "assistant" | "tool";
+
+export interface TextPart {
+  type: "text";
+  text: string;
+}
+export interface ReasoningPart {
+  type: "reasoning";
+  text: string;
+  created_at?: string;
+  completed_at?: string;
+}
+export interface ToolCallPart {
+  type: "tool-call";
+  tool_call_id: string;
+  tool_name: string;
+  args?: unknown;
+  /** Only in live parts: the next piece of the JSON text of the arguments. */
+  args_delta?: string;
+  provider_executed?: boolean;
+  created_at?: string;
+}
+export interface ToolResultPart {
+  type: "tool-result";
+  tool_call_id: string;
+  tool_name: string;
+  result?: unknown;
+  /** Only in live parts: the next piece of the output. */
+  result_delta?: string;
+  /** Only in live parts: the output shown so far is withdrawn. */
+  result_reset?: boolean;
+  is_error?: boolean;
+  is_media?: boolean;
+  created_at?: string;
+}
+export interface SourcePart {
+  type: "source";
+  source_id?: string;
+  url: string;
+  title?: string;
+}
+export interface FilePart {
+  type: "file";
+  media_type: string;
+  name?: string;
+  file_id?: string;
+}
+export interface FileReferencePart {
+  type: "file-reference";
+  file_name: string;
+  start_line: number;
+  end_line: number;
+  content: string;
+}
+export interface ContextFilePart {
+  type: "context-file";
+  context_file_path: string;
+  context_file_truncated?: boolean;
+}
+export interface SkillPart {
+  type: "skill";
+  skill_name: string;
+  skill_description?: string;
+}
+/** A part of a kind this version does not know; kept and shown plainly. */
+export interface UnknownPart {
+  type: "unknown";
+  kind: string;
+  raw: unknown;
+}
+
+export type MessagePart =
+  | TextPart
+  | ReasoningPart
+  | ToolCallPart
+  | ToolResultPart
+  | SourcePart
+  | FilePart
+  | FileReferencePart
+  | ContextFilePart
+  | SkillPart
+  | UnknownPart;
+
+export interface MessageUsage {
+  input_tokens?: number;
+  output_tokens?: number;
+  total_tokens?: number;
+  context_limit?: number;
+}
+
+export interface ChatMessage {
+  id: number;
+  chat_id: string;
+  model_config_id?: string;
+  created_at: string;
+  role: Role;
+  content?: MessagePart[];
+  usage?: MessageUsage;
+}
+
+export interface QueuedMessage {
+  id: number;
+  chat_id: string;
+  model_config_id?: string;
+  content: MessagePart[] | null;
+  created_at: string;
+}
+
+export interface MessagesPage {
+  messages: ChatMessage[];
+  queued_messages: QueuedMessage[];
+  has_more: boolean;
+}
+
+export type InputPart = { type: "text"; text: string } | { type: "file"; file_id: string };
+
+export type BusyBehavior = "queue" | "interrupt";
+
+export interface SendResult {
+  message?: ChatMessage;
+  queued_message?: QueuedMessage;
+  queued: boolean;
+  warnings?: string[];
+}
+
+export interface ChatRetry {
+  /** Counts from 1. */
+  attempt: number;
+  delay_ms: number;
+  error: string;
+  kind?: string;
+  provider?: string;
+  status_code?: number;
+  retrying_at: string;
+}
+
+export interface PendingToolCall {
+  tool_call_id: string;
+  tool_name: string;
+  args: string;
+}
+
+export interface ChatWatchEvent {
+  kind: string;
+  chat: Chat;
+}
+
+export interface ModelConfig {
+  id: string;
+  provider: string;
+  ai_provider_id?: string;
+  model: string;
+  display_name: string;
+  enabled: boolean;
+  is_default: boolean;
+  context_limit: number;
+}
+
+export interface NewModelConfig {
+  ai_provider_id: string;
+  model: string;
+  context_limit: number;
+  display_name?: string;
+  enabled?: boolean;
+  is_default?: boolean;
+}
+
+export interface ProviderKey {
+  id: string;
+  masked: string;
+  created_at: string;
+}
+
+export interface Provider {
+  id: string;
+  type: string;
+  name: string;
+  display_name: string;
+  enabled: boolean;
+  base_url: string;
+  api_keys: ProviderKey[];
+}
+
+export interface NewProvider {
+  type: string;
+  name: string;
+  display_name?: string;
+  enabled: boolean;
+  base_url?: string;
+  api_keys?: string[];
+}
+
+export interface ProviderPatch {
+  display_name?: string;
+  enabled?: boolean;
+  base_url?: string;
+  /** The whole wanted set: keep by id, add by key, anything else is removed. */
+  api_keys?: ({ id: string } | { api_key: string })[];
+}
+
+export interface ProviderCheck {
+  type: string;
+  base_url?: string;
+  api_key?: string;
+  provider_id?: string;
+}
+
+export interface ProviderCheckResult {
+  ok: boolean;
+  message: string;
+  models: string[];
+  latency_ms: number;
+}
+
+export interface DetectedServer {
+  kind: string;
+  base_url: string;
+  models: string[];
+}
+
+export interface ApiToken {
+  id: string;
+  token_name: string;
+  created_at: string;
+  expires_at: string;
+  last_used: string;
+}

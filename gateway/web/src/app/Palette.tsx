@@ -1,0 +1,61 @@
+import { useNavigate } from "@tanstack/react-router";
+import { Command } from "cmdk";
+import { Keyboard, KeyRound, MessageSquare, Moon, Settings, SquarePen, Sun } from "lucide-react";
+import type { ReactNode } from "react";
+import { Dialog } from "@/components/Dialog.tsx";
+import { StatusDot } from "@/components/StatusDot.tsx";
+import { usePrefs } from "@/data/prefs.ts";
+import { useChats } from "@/data/queries.ts";
+
+const ITEM = "flex min-h-9 cursor-default items-center gap-3 rounded-md px-3 py-1.5 text-sm data-[selected=true]:bg-hover max-sm:min-h-11";
+
+interface PaletteProps {
+  onClose: () => void;
+  onShortcuts: () => void;
+}
+
+export default function Palette({ onClose, onShortcuts }: PaletteProps) {
+  const navigate = useNavigate();
+  const { data: chats = [] } = useChats();
+  const set = usePrefs((prefs) => prefs.set);
+  const isDark = document.documentElement.dataset["theme"] === "dark";
+  const actions: { name: string; icon: ReactNode; run: () => void }[] = [
+    { name: "New chat", icon: <SquarePen />, run: () => void navigate({ to: "/" }) },
+    { name: "Settings: models and providers", icon: <Settings />, run: () => void navigate({ to: "/settings/models" }) },
+    { name: "Settings: API tokens", icon: <KeyRound />, run: () => void navigate({ to: "/settings/tokens" }) },
+    { name: isDark ? "Light theme" : "Dark theme", icon: isDark ? <Sun /> : <Moon />, run: () => set({ theme: isDark ? "light" : "dark" }) },
+    { name: "Keyboard shortcuts", icon: <Keyboard />, run: onShortcuts },
+  ];
+  const pick = (run: () => void) => {
+    onClose();
+    run();
+  };
+  return (
+    <Dialog label="Search chats and actions" onClose={onClose} className="mt-[12dvh]! w-[min(560px,calc(100vw-32px))]!">
+      <Command label="Search chats and actions" loop>
+        {/* oxlint-disable-next-line jsx-a11y/no-autofocus -- opened in order to type */}
+        <Command.Input autoFocus placeholder="Search chats and actions" className="h-12 w-full border-b border-line bg-transparent px-4 outline-none" />
+        <Command.List className="max-h-[min(420px,60dvh)] overflow-y-auto p-1.5">
+          <Command.Empty className="px-3 py-6 text-center text-sm text-faint">Nothing matches.</Command.Empty>
+          <Command.Group className="[&_[cmdk-group-heading]]:px-3 [&_[cmdk-group-heading]]:py-1.5 [&_[cmdk-group-heading]]:text-xs [&_[cmdk-group-heading]]:text-faint" heading="Actions">
+            {actions.map((action) => (
+              <Command.Item key={action.name} className={ITEM} onSelect={() => pick(action.run)}>
+                <span className="text-muted [&>svg]:size-4">{action.icon}</span>
+                {action.name}
+              </Command.Item>
+            ))}
+          </Command.Group>
+          <Command.Group className="[&_[cmdk-group-heading]]:px-3 [&_[cmdk-group-heading]]:py-1.5 [&_[cmdk-group-heading]]:text-xs [&_[cmdk-group-heading]]:text-faint" heading="Chats">
+            {chats.map((chat) => (
+              <Command.Item key={chat.id} value={`${chat.title} ${chat.id}`} className={ITEM} onSelect={() => pick(() => void navigate({ to: "/chats/$chatId", params: { chatId: chat.id } }))}>
+                <MessageSquare size={16} className="shrink-0 text-muted" />
+                <span className="min-w-0 flex-1 truncate">{chat.title}</span>
+                <StatusDot status={chat.status} unread={chat.has_unread} />
+              </Command.Item>
+            ))}
+          </Command.Group>
+        </Command.List>
+      </Command>
+    </Dialog>
+  );
+}

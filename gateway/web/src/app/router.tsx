@@ -1,0 +1,93 @@
+// All addresses of the UI and what they show. Pages are loaded when they are first needed.
+import type { QueryClient } from "@tanstack/react-query";
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
+import { ApiError } from "@/api/problem.ts";
+import { meQuery, setupQuery } from "@/data/queries.ts";
+import { LoadError } from "./LoadError.tsx";
+import { Shell } from "./Shell.tsx";
+
+interface Context {
+  client: QueryClient;
+}
+
+const root = createRootRouteWithContext<Context>()({ component: Outlet });
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  component: lazyRouteComponent(() => import("@/features/auth/LoginPage.tsx"), "LoginPage"),
+});
+
+const setup = createRoute({
+  getParentRoute: () => root,
+  path: "/setup",
+  component: lazyRouteComponent(() => import("@/features/setup/SetupPage.tsx"), "SetupPage"),
+});
+
+/** Everything that needs a signed-in user. */
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: "shell",
+  component: Shell,
+  errorComponent: LoadError,
+  beforeLoad: async ({ context: { client } }) => {
+    try {
+      await client.ensureQueryData(meQuery);
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 401)) throw error;
+      const { needs_setup } = await client.fetchQuery(setupQuery).catch(() => ({ needs_setup: false }));
+      throw redirect({ to: needs_setup ? "/setup" : "/login", replace: true });
+    }
+  },
+});
+
+const newChat = createRoute({ getParentRoute: () => shell, path: "/", component: lazyRouteComponent(() => import("./NewChat.tsx"), "NewChat") });
+const chat = createRoute({ getParentRoute: () => shell, path: "/chats/$chatId", component: lazyRouteComponent(() => import("./OpenChat.tsx"), "OpenChat") });
+const settings = createRoute({ getParentRoute: () => shell, path: "/settings", component: lazyRouteComponent(() => import("./settings.tsx"), "Settings") });
+const models = createRoute({ getParentRoute: () => settings, path: "/models", component: lazyRouteComponent(() => import("./settings.tsx"), "ModelsPage") });
+const tokens = createRoute({ getParentRoute: () => settings, path: "/tokens", component: lazyRouteComponent(() => import("./settings.tsx"), "TokensPage") });
+const account = createRoute({ getParentRoute: () => settings, path: "/account", component: lazyRouteComponent(() => import("./settings.tsx"), "AccountPage") });
+const look = createRoute({ getParentRoute: () => settings, path: "/look", component: lazyRouteComponent(() => import("./settings.tsx"), "LookPage") });
+const settingsIndex = createRoute({
+  getParentRoute: () => settings,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/settings/models", replace: true });
+  },
+});
+
+const routeTree = root.addChildren([
+  login,
+  setup,
+  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, tokens, account, look])]),
+]);
+
+export function makeRouter(client: QueryClient) {
+  return createRouter({
+    routeTree,
+    context: { client },
+    defaultPreload: "intent",
+    defaultPendingMs: 300,
+    defaultNotFoundComponent: NotFound,
+  });
+}
+
+function NotFound() {
+  return (
+    <div className="grid h-full place-items-center text-sm text-muted">
+      <p>
+        There is nothing at this address.{" "}
+        <a href="/" className="text-accent underline underline-offset-2">
+          Go to your chats
+        </a>
+        .
+      </p>
+    </div>
+  );
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

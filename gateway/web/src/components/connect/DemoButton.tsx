@@ -1,0 +1,32 @@
+import { useState } from "react";
+import { describe } from "@/api/problem.ts";
+import { Button } from "../Button.tsx";
+import { Notice } from "../Notice.tsx";
+import { useConnect } from "./useConnect.ts";
+
+/** The built-in demo model, one click away. */
+export function DemoButton({ onDone }: { onDone: () => void }) {
+  const { connectOpen } = useConnect();
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+  const use = async () => {
+    setBusy(true);
+    setProblem(null);
+    try {
+      await connectOpen({ type: "demo", name: "demo", displayName: "Demo" });
+      onDone();
+    } catch (error) {
+      setProblem(describe(error));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <div className="space-y-3">
+      <Button look="primary" busy={busy} onClick={() => void use()}>
+        Use the demo model
+      </Button>
+      {problem ? <Notice tone="danger" title={problem} /> : null}
+    </div>
+  );
+}

@@ -1,0 +1,60 @@
+// Well-known providers, so that pasting a key is enough. Pure data and guesses; the server has the last word.
+
+export interface Preset {
+  id: string;
+  name: string;
+  /** Provider type at the server. */
+  type: string;
+  baseUrl: string;
+  /** How its keys begin, when that tells it apart. */
+  keyPrefix: string | null;
+  /** Model names to prefer as default, best first; matched as beginnings. */
+  preferred: readonly string[];
+}
+
+export const PRESETS: readonly Preset[] = [
+  { id: "openrouter", name: "OpenRouter", type: "openrouter", baseUrl: "https://openrouter.ai/api/v1", keyPrefix: "sk-or-", preferred: ["openrouter/auto"] },
+  { id: "anthropic", name: "Anthropic", type: "openai-compat", baseUrl: "https://api.anthropic.com/v1", keyPrefix: "sk-ant-", preferred: ["claude-sonnet", "claude"] },
+  { id: "groq", name: "Groq", type: "openai-compat", baseUrl: "https://api.groq.com/openai/v1", keyPrefix: "gsk_", preferred: ["openai/gpt-oss", "llama"] },
+  {
+    id: "google",
+    name: "Google Gemini",
+    type: "openai-compat",
+    baseUrl: "https://generativelanguage.googleapis.com/v1beta/openai",
+    keyPrefix: "AIza",
+    preferred: ["models/gemini-2.5-pro", "models/gemini"],
+  },
+  { id: "mistral", name: "Mistral", type: "openai-compat", baseUrl: "https://api.mistral.ai/v1", keyPrefix: null, preferred: ["mistral-large"] },
+  { id: "openai", name: "OpenAI", type: "openai", baseUrl: "https://api.openai.com/v1", keyPrefix: "sk-", preferred: ["gpt-5", "gpt-4.1", "gpt-4o"] },
+];
+
+export const OPENAI: Preset = PRESETS.find((preset) => preset.id === "openai") as Preset;
+
+/** The provider a key most likely belongs to; the more telling prefixes come first. */
+export function guessPreset(key: string): Preset | null {
+  return PRESETS.find((preset) => preset.keyPrefix !== null && key.startsWith(preset.keyPrefix)) ?? null;
+}
+
+export function preferredModel(models: readonly string[], preferred: readonly string[]): string {
+  for (const prefix of preferred) {
+    const found = models.find((model) => model === prefix) ?? models.find((model) => model.startsWith(prefix));
+    if (found !== undefined) return found;
+  }
+  return models[0] ?? "";
+}
+
+/** Context windows by name; what is unknown gets a size nearly every server accepts. */
+const LIMITS: readonly (readonly [RegExp, number])[] = [
+  [/gpt-5/i, 400_000],
+  [/gpt-4\.1|gemini/i, 1_000_000],
+  [/claude/i, 200_000],
+  [/gpt-4o|mistral-large|llama-?3|demo|qwen|gpt-oss/i, 128_000],
+  [/smollm/i, 2_048],
+];
+export const DEFAULT_CONTEXT_LIMIT = 32_768;
+
+export function contextLimitFor(model: string): number {
+  return LIMITS.find(([pattern]) => pattern.test(model))?.[1] ?? DEFAULT_CONTEXT_LIMIT;
+}
+
+export const SERVER_NAMES: Record<string, string> = { ollama: "Ollama", llamacpp: "llama.cpp", vllm: "vLLM", lmstudio: "LM Studio" };

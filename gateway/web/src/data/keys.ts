@@ -1,0 +1,13 @@
+// Names of everything in the query cache, in one place so that they cannot be misspelt.
+
+export const keys = {
+  me: ["me"],
+  setup: ["setup"],
+  organizations: ["organizations"],
+  chats: ["chats"],
+  archivedChats: ["chats", "archived"],
+  models: ["models"],
+  providers: ["providers"],
+  detected: ["detected"],
+  tokens: ["tokens"],
+} as const;

@@ -1,0 +1,36 @@
+// What this browser remembers about how the reader likes to see things. Not server state.
+import { create } from "zustand";
+import { persist } from "zustand/middleware";
+
+export type Theme = "system" | "light" | "dark";
+
+interface Prefs {
+  theme: Theme;
+  density: "comfortable" | "compact";
+  sidebarOpen: boolean;
+  /** The model chosen last for a new chat; empty means the default. */
+  modelId: string;
+  set: (change: Partial<Omit<Prefs, "set">>) => void;
+}
+
+export const usePrefs = create<Prefs>()(
+  persist((set) => ({ theme: "system", density: "comfortable", sidebarOpen: true, modelId: "", set: (change) => set(change) }), {
+    name: "tandem.prefs",
+    version: 1,
+  }),
+);
+
+const darkQuery = () => window.matchMedia("(prefers-color-scheme: dark)");
+
+/** Puts the chosen theme on the page and keeps it there when the choice or the system changes. */
+export function followTheme(): void {
+  const apply = () => {
+    const { theme, density } = usePrefs.getState();
+    const dark = theme === "dark" || (theme === "system" && darkQuery().matches);
+    document.documentElement.dataset["theme"] = dark ? "dark" : "light";
+    document.documentElement.dataset["density"] = density;
+  };
+  apply();
+  usePrefs.subscribe(apply);
+  darkQuery().addEventListener("change", apply);
+}

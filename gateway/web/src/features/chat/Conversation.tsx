@@ -1,0 +1,93 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { ArrowDown } from "lucide-react";
+import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import { Spinner } from "@/components/Spinner.tsx";
+import type { Row } from "@/stream/timeline.ts";
+import { OpenedContext } from "./opened.ts";
+import { RowView, spaceAbove } from "./RowView.tsx";
+
+/** Closer to the end than this counts as being there. */
+const END_PX = 48;
+/** Closer to the start than this loads the page before. */
+const START_PX = 600;
+const ESTIMATED_ROW_PX = 72;
+const STATUS_KEY = "turn-status";
+
+interface ConversationProps {
+  rows: readonly Row[];
+  /** Shown behind the last row. */
+  status: ReactNode;
+  hasOlder: boolean;
+  loadingOlder: boolean;
+  onOlder: () => void;
+}
+
+/** The scrolling conversation. It stays at the end only while the reader is there. */
+export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder }: ConversationProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const opened = useMemo(() => new Map<string, boolean>(), []);
+  const [atEnd, setAtEnd] = useState(true);
+  const virtualizer = useVirtualizer({
+    count: rows.length + 1,
+    getScrollElement: () => box.current,
+    getItemKey: (index) => rows[index]?.key ?? STATUS_KEY,
+    estimateSize: () => ESTIMATED_ROW_PX,
+    overscan: 6,
+    anchorTo: "end",
+    followOnAppend: true,
+    scrollEndThreshold: END_PX,
+  });
+
+  useEffect(() => {
+    virtualizer.scrollToEnd();
+  }, [virtualizer]);
+
+  const onScroll = () => {
+    const element = box.current;
+    if (!element) return;
+    setAtEnd(element.scrollHeight - element.scrollTop - element.clientHeight < END_PX);
+    if (element.scrollTop < START_PX && hasOlder && !loadingOlder) onOlder();
+  };
+
+  return (
+    <OpenedContext value={opened}>
+      <div className="relative min-h-0 flex-1">
+        {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrollable region must be reachable by keyboard */}
+        <div ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-label="Conversation" aria-live="off" className="h-full overflow-y-auto -outline-offset-2 [overflow-anchor:none]">
+          {loadingOlder ? (
+            <div className="flex justify-center pt-3 text-faint">
+              <Spinner />
+            </div>
+          ) : null}
+          <div className="relative w-full" style={{ height: virtualizer.getTotalSize() }}>
+            {virtualizer.getVirtualItems().map((item) => {
+              const row = rows[item.index];
+              return (
+                <div
+                  key={item.key}
+                  ref={virtualizer.measureElement}
+                  data-index={item.index}
+                  className="absolute inset-x-0 top-0"
+                  style={{ transform: `translateY(${String(item.start)}px)` }}
+                >
+                  <div className="mx-auto max-w-[808px] px-6 max-sm:px-4" style={{ paddingTop: row ? spaceAbove(row, rows[item.index - 1]) : 18 }}>
+                    {row ? <RowView row={row} /> : <div className="pb-6">{status}</div>}
+                  </div>
+                </div>
+              );
+            })}
+          </div>
+        </div>
+        {atEnd ? null : (
+          <button
+            type="button"
+            onClick={() => virtualizer.scrollToEnd({ behavior: "smooth" })}
+            className="appear absolute bottom-3 left-1/2 flex h-9 -translate-x-1/2 items-center gap-1.5 rounded-full border border-line bg-raised px-3.5 text-sm text-muted shadow-pop hover:text-ink"
+          >
+            <ArrowDown size={14} aria-hidden /> To the end
+          </button>
+        )}
+      </div>
+    </OpenedContext>
+  );
+}

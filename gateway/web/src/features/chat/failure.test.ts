@@ -1,0 +1,22 @@
+import { describe, expect, it } from "vitest";
+import { explainFailure } from "./failure.ts";
+
+const KINDS = ["generic", "overloaded", "rate_limit", "timeout", "startup_timeout", "stream_silence_timeout", "auth", "config", "usage_limit", "missing_key", "provider_disabled", "content_filter"];
+
+describe("a failed turn", () => {
+  it.each(KINDS)("of kind %s says what failed and what comes next", (kind) => {
+    const { title, next } = explainFailure({ kind, message: "raw", provider: "openai", retryable: false });
+    expect(title).not.toBe("");
+    expect(next).toMatch(/\.$/);
+    expect(`${title} ${next}`).not.toContain("raw");
+  });
+
+  it("of a kind nobody knows yet still has words", () => {
+    expect(explainFailure({ kind: "gravity", message: "x", retryable: false })).toMatchObject({ title: "The turn failed", canRetry: true });
+  });
+
+  it("sends to the settings only when the cause is there", () => {
+    expect(explainFailure({ kind: "auth", message: "", retryable: false }).inSettings).toBe(true);
+    expect(explainFailure({ kind: "overloaded", message: "", retryable: true }).inSettings).toBe(false);
+  });
+});

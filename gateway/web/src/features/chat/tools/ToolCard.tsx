@@ -1,0 +1,73 @@
+import { ChevronRight, FilePen, FilePlus2, FileText, List, SquareTerminal, Wrench } from "lucide-react";
+import { type ComponentType, memo, useId } from "react";
+import { classes } from "@/lib/classes.ts";
+import type { ToolRow } from "@/stream/timeline.ts";
+import { useOpened } from "../opened.ts";
+import { EditBody } from "./EditBody.tsx";
+import { ExecuteBody } from "./ExecuteBody.tsx";
+import { GenericBody } from "./GenericBody.tsx";
+import { ReadBody } from "./ReadBody.tsx";
+import { editedPaths, type Outcome, summarize, toolError } from "./summary.ts";
+import { ToolTime } from "./ToolTime.tsx";
+import { WriteBody } from "./WriteBody.tsx";
+
+interface Kind {
+  icon: ComponentType<{ size?: number; className?: string }>;
+  body: ComponentType<{ row: ToolRow }>;
+}
+
+const GENERIC: Kind = { icon: Wrench, body: GenericBody };
+const KINDS: Record<string, Kind> = {
+  execute: { icon: SquareTerminal, body: ExecuteBody },
+  process_output: { icon: SquareTerminal, body: ExecuteBody },
+  process_list: { icon: List, body: GenericBody },
+  process_signal: { icon: SquareTerminal, body: GenericBody },
+  read_file: { icon: FileText, body: ReadBody },
+  write_file: { icon: FilePlus2, body: WriteBody },
+  edit_files: { icon: FilePen, body: EditBody },
+};
+
+const TONES: Record<Outcome["tone"], string> = { quiet: "text-faint", ok: "text-ok", danger: "text-danger", warn: "text-warn" };
+
+/** Edits are what a reader wants to see; everything else shrinks to one line once it is done. */
+function opensByItself(row: ToolRow): boolean {
+  if (row.state === "failed") return false;
+  if (row.name === "execute") return row.state === "running" && row.output !== "";
+  return row.name === "edit_files" && row.state === "done" && editedPaths(row).length <= 3;
+}
+
+export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
+  const id = useId();
+  const [isOpen, setOpen] = useOpened(row.key, opensByItself(row));
+  const { icon: Icon, body: Body } = KINDS[row.name] ?? GENERIC;
+  const { verb, object, isCode, outcome } = summarize(row);
+  const error = toolError(row);
+  const active = row.state === "running" || row.state === "writing";
+  return (
+    <section aria-label={`${verb} ${object}`} className="overflow-hidden rounded-md border border-line bg-raised text-sm">
+      <button
+        type="button"
+        aria-expanded={isOpen}
+        aria-controls={id}
+        onClick={() => setOpen(!isOpen)}
+        className="flex min-h-9 w-full items-center gap-2.5 px-3 py-1.5 text-left -outline-offset-2 hover:bg-sunken max-sm:min-h-11"
+      >
+        <Icon size={15} className={classes("shrink-0", active ? "text-accent pulse" : error ? "text-danger" : "text-faint")} aria-hidden />
+        <span className="flex min-w-0 flex-1 items-baseline gap-2">
+          <span className={classes("shrink-0", active ? "text-ink" : "text-muted")}>{verb}</span>
+          <span className={classes("truncate", isCode ? "font-mono text-[12.5px] text-ink" : "text-muted")}>{object}</span>
+        </span>
+        {outcome ? <span className={classes("shrink-0 text-xs tabular-nums", TONES[outcome.tone])}>{outcome.text}</span> : null}
+        <ToolTime row={row} />
+        <ChevronRight size={14} className={classes("shrink-0 text-faint transition-transform duration-100", isOpen && "rotate-90")} aria-hidden />
+      </button>
+      {error && !isOpen ? <p className="line-clamp-2 px-3 pb-2 pl-[37px] text-xs wrap-anywhere text-danger">{error}</p> : null}
+      {isOpen ? (
+        <div id={id} className="border-t border-line">
+          {error && row.name !== "execute" ? <p className="px-3.5 py-2.5 text-xs wrap-anywhere text-danger">{error}</p> : null}
+          <Body row={row} />
+        </div>
+      ) : null}
+    </section>
+  );
+});

@@ -1,0 +1,15 @@
+import { open, str } from "@/lib/open.ts";
+import type { ToolRow } from "@/stream/timeline.ts";
+import { GenericBody } from "./GenericBody.tsx";
+import { NumberedLines } from "./NumberedLines.tsx";
+
+/** What was written, with line numbers. */
+export function WriteBody({ row }: { row: ToolRow }) {
+  const content = str(open(row.args)["content"]);
+  if (content === "") return <GenericBody row={row} />;
+  const lines = content
+    .replace(/\n$/, "")
+    .split("\n")
+    .map((text, index) => ({ number: String(index + 1), text }));
+  return <NumberedLines lines={lines} label={`Content of ${str(open(row.args)["path"])}`} />;
+}

@@ -1,0 +1,157 @@
+// What a tool call is called on screen: a verb, an object, and one short outcome. Pure; every wording of tools is here.
+import { parseDiff } from "@/lib/diff.ts";
+import { list, num, open, str } from "@/lib/open.ts";
+import type { ToolRow } from "@/stream/timeline.ts";
+
+export interface Outcome {
+  text: string;
+  tone: "quiet" | "ok" | "danger" | "warn";
+}
+
+export interface Summary {
+  verb: string;
+  object: string;
+  /** The object is code or a path. */
+  isCode: boolean;
+  outcome: Outcome | null;
+}
+
+export function summarize(row: ToolRow): Summary {
+  const words = wordsFor(row);
+  return { ...words, outcome: outcomeOf(row) };
+}
+
+/** One sentence fragment for the line that says what the agent is doing. */
+export function activity(row: ToolRow): string {
+  const { verb, object } = wordsFor(row);
+  return object === "" ? verb : `${verb} ${object}`;
+}
+
+type Words = Omit<Summary, "outcome">;
+
+function wordsFor(row: ToolRow): Words {
+  const args = open(row.args ?? partialArgs(row.argsText));
+  const active = row.state === "running" || row.state === "writing";
+  const code = (doing: string, done: string, object: string): Words => ({ verb: active ? doing : done, object, isCode: true });
+  const plain = (doing: string, done: string, object = ""): Words => ({ verb: active ? doing : done, object, isCode: false });
+  switch (row.name) {
+    case "execute":
+      return code("Running", "Ran", firstLine(str(args["command"])));
+    case "read_file":
+      return code("Reading", "Read", str(args["path"]));
+    case "write_file":
+      return code("Writing", "Wrote", str(args["path"]));
+    case "edit_files": {
+      const paths = editedPaths(row);
+      return paths.length === 1 ? code("Editing", "Edited", paths[0] ?? "") : plain("Editing", "Edited", paths.length === 0 ? "files" : `${String(paths.length)} files`);
+    }
+    case "process_output":
+      return plain("Watching", "Checked", "a background process");
+    case "process_list":
+      return plain("Listing", "Listed", "background processes");
+    case "process_signal":
+      return plain("Stopping", "Stopped", "a background process");
+    default:
+      return { verb: humanName(row.name), object: firstString(args), isCode: false };
+  }
+}
+
+export function editedPaths(row: ToolRow): string[] {
+  const args = open(row.args);
+  const fromFiles = list(args["files"]).map((file) => str(open(file)["path"]));
+  const fromEdits = list(args["edits"]).map((edit) => str(open(edit)["path"]));
+  return [...new Set([...fromFiles, ...fromEdits])].filter(Boolean);
+}
+
+/** What went wrong, in the tool's own words; empty when nothing did. */
+export function toolError(row: ToolRow): string {
+  const result = open(row.result);
+  const said = str(result["error"]) || (row.state === "failed" ? str(result["message"]) || str(row.result) : "");
+  return said || (row.state === "failed" ? "The tool failed without saying why." : "");
+}
+
+function outcomeOf(row: ToolRow): Outcome | null {
+  if (row.state === "stopped") return { text: "stopped", tone: "warn" };
+  if (row.state === "running" || row.state === "writing") return null;
+  const result = open(row.result);
+  if (row.name === "execute" || row.name === "process_output") return commandOutcome(row, result);
+  if (toolError(row) !== "") return { text: "failed", tone: "danger" };
+  switch (row.name) {
+    case "read_file":
+      return readOutcome(result);
+    case "write_file":
+      return quiet(lines(str(open(row.args)["content"])));
+    case "edit_files":
+      return editOutcome(result);
+    case "process_list":
+      return quiet(plural(list(result["processes"]).length, "process", "processes"));
+    case "process_signal":
+      return quiet("signalled");
+    default:
+      return null;
+  }
+}
+
+function commandOutcome(row: ToolRow, result: ReturnType<typeof open>): Outcome | null {
+  const exit = num(result["exit_code"]);
+  const error = str(result["error"]);
+  if (/timed out/i.test(error)) return { text: "still running", tone: "warn" };
+  if (str(result["background_process_id"]) !== "") return quiet("in background");
+  if (/still running/i.test(str(result["note"]))) return { text: "still running", tone: "quiet" };
+  if (row.state === "failed" || (exit === null && error !== "")) return { text: "failed", tone: "danger" };
+  if (exit === null) return null;
+  return { text: `exit ${String(exit)}`, tone: exit === 0 ? "quiet" : "danger" };
+}
+
+function readOutcome(result: ReturnType<typeof open>): Outcome | null {
+  const read = num(result["lines_read"]);
+  const total = num(result["total_lines"]);
+  if (read === null) return null;
+  return quiet(total !== null && total > read ? `${String(read)} of ${String(total)} lines` : plural(read, "line", "lines"));
+}
+
+function editOutcome(result: ReturnType<typeof open>): Outcome {
+  const diffs = list(result["files"]).map((file) => parseDiff(str(open(file)["diff"])));
+  const added = diffs.reduce((sum, diff) => sum + diff.added, 0);
+  const removed = diffs.reduce((sum, diff) => sum + diff.removed, 0);
+  return quiet(`+${String(added)} −${String(removed)}`);
+}
+
+const quiet = (text: string): Outcome => ({ text, tone: "quiet" });
+const plural = (n: number, one: string, many: string) => `${String(n)} ${n === 1 ? one : many}`;
+const lines = (text: string) => plural(text === "" ? 0 : text.replace(/\n$/, "").split("\n").length, "line", "lines");
+
+function firstLine(text: string): string {
+  const trimmed = text.trim();
+  const end = trimmed.indexOf("\n");
+  return end < 0 ? trimmed : `${trimmed.slice(0, end)} …`;
+}
+
+function firstString(args: ReturnType<typeof open>): string {
+  const intent = str(args["model_intent"]);
+  return firstLine(intent || Object.values(args).map(str).find((value) => value !== "") || "").slice(0, 200);
+}
+
+/** `github__create_issue` reads "Create issue (github)". */
+function humanName(name: string): string {
+  const cut = name.indexOf("__");
+  const words = (cut < 0 ? name : name.slice(cut + 2)).replaceAll(/[_-]+/g, " ").trim();
+  const title = words === "" ? "Tool" : words.charAt(0).toUpperCase() + words.slice(1);
+  return cut < 0 ? title : `${title} (${name.slice(0, cut)})`;
+}
+
+const EARLY_STRING = /"(command|path)"\s*:\s*"((?:[^"\\]|\\.)*)"?/g;
+
+/** The first strings of arguments that are still arriving: enough to say what is about to happen. */
+export function partialArgs(text: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [, name, value] of text.matchAll(EARLY_STRING)) {
+    if (name === undefined || value === undefined || name in found) continue;
+    try {
+      found[name] = JSON.parse(`"${value}"`) as string;
+    } catch {
+      found[name] = value;
+    }
+  }
+  return found;
+}

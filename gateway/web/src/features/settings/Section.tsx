@@ -1,0 +1,25 @@
+import type { ReactNode } from "react";
+
+interface SectionProps {
+  title: string;
+  text?: string;
+  action?: ReactNode;
+  children: ReactNode;
+}
+
+export function Section({ title, text, action, children }: SectionProps) {
+  return (
+    <section aria-label={title} className="mb-10">
+      <div className="mb-3 flex flex-wrap items-end justify-between gap-3">
+        <div>
+          <h2 className="font-semibold">{title}</h2>
+          {text ? <p className="text-sm text-muted">{text}</p> : null}
+        </div>
+        {action}
+      </div>
+      {children}
+    </section>
+  );
+}
+
+export const LIST = "divide-y divide-line rounded-xl border border-line bg-raised";

@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { call, events, liveView, message, play, result, text } from "@/testing/fixtures.ts";
+import { timeline, type Row } from "./timeline.ts";
+import { parseEvent } from "./events.ts";
+
+const tool = (rows: readonly Row[], id = "a") => {
+  const row = rows.find((r) => r.kind === "tool" && r.callId === id);
+  if (row?.kind !== "tool") throw new Error("no such tool row");
+  return row;
+};
+const out = (delta: string) => events.part({ type: "tool-result", tool_call_id: "a", tool_name: "execute", result_delta: delta }, "tool");
+
+describe("a tool's row", () => {
+  it("joins call and result of different messages", () => {
+    const rows = timeline(liveView(message(1, "assistant", call("a")), message(2, "tool", result("a"))));
+    expect(rows).toHaveLength(1);
+    expect(tool(rows)).toMatchObject({ state: "done", args: { command: "ls" }, result: { exit_code: 0 } });
+  });
+
+  it("keeps its key from the first argument to the durable result", () => {
+    const stages = [
+      play(liveView(), events.part({ type: "tool-call", tool_call_id: "a", tool_name: "execute", args_delta: "{" })),
+      play(liveView(), events.part(call("a")), out("x")),
+      play(liveView(), events.message(message(1, "assistant", call("a"))), out("x")),
+      liveView(message(1, "assistant", call("a")), message(2, "tool", result("a"))),
+    ];
+    expect(stages.map((view) => tool(timeline(view)).state)).toEqual(["writing", "running", "running", "done"]);
+    expect(new Set(stages.map((view) => tool(timeline(view)).key)).size).toBe(1);
+  });
+
+  it("shows live output of a call that is already durable", () => {
+    expect(tool(timeline(play(liveView(message(1, "assistant", call("a"))), out("line"))))).toMatchObject({ state: "running", output: "line" });
+  });
+
+  it("is done as soon as its live result is final", () => {
+    const view = play(liveView(message(1, "assistant", call("a"))), out("x"), events.part(result("a"), "tool"));
+    expect(tool(timeline(view)).state).toBe("done");
+  });
+
+  it("is stopped when the turn ended without its result", () => {
+    expect(tool(timeline(play(liveView(message(1, "assistant", call("a"))), events.status("waiting")))).state).toBe("stopped");
+  });
+
+  it("is failed when the result says so", () => {
+    const rows = timeline(liveView(message(1, "assistant", call("a")), message(2, "tool", { type: "tool-result", tool_call_id: "a", tool_name: "execute", result: { error: "no" }, is_error: true })));
+    expect(tool(rows).state).toBe("failed");
+  });
+});
+
+describe("the rows", () => {
+  it("give streamed text the key its durable message will have, so that it is not drawn anew", () => {
+    const asked = message(1, "user", text("hi"));
+    const live = timeline(play(liveView(asked), events.part(text("hel"))));
+    const durable = timeline(liveView(asked, message(2, "assistant", text("hello"))));
+    expect(live.at(-1)?.key).toBe(durable.at(-1)?.key);
+  });
+
+  it("build history once per list of messages", () => {
+    const view = liveView(message(1, "user", text("hi")), message(2, "assistant", text("hello")));
+    expect(timeline(play(view, events.part(text("x"))))[1]).toBe(timeline(view)[1]);
+  });
+
+  it("leave out empty text and empty reasoning", () => {
+    expect(timeline(liveView(message(1, "assistant", text(""), { type: "reasoning", text: " " })))).toEqual([]);
+  });
+
+  it("show what they do not understand, as a note", () => {
+    const view = play(liveView(message(1, "assistant", { type: "unknown", kind: "hologram", raw: { a: 1 } })), parseEvent({ type: "telepathy" }));
+    expect(timeline(view).map((row) => row.kind === "note" && row.label)).toEqual(["Part “hologram”", "Event “telepathy”"]);
+  });
+
+  it("gather files and sources that stand together", () => {
+    const source = (url: string) => ({ type: "source" as const, url });
+    const rows = timeline(liveView(message(1, "assistant", source("https://a.example"), source("https://b.example"))));
+    expect(rows).toHaveLength(1);
+  });
+});

@@ -1,0 +1,174 @@
+// Photographs the UI against the stub server, for a person to look at. Usage: node testing/screenshots.mjs [directory] [scene…]
+// Needs a build in dist/ and Chromium. Fails when the page logs an error or breaks the content security policy.
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const OUT = process.argv[2] ?? "/tmp/shots";
+const WANTED = process.argv.slice(3);
+const SIZES = { 1440: [1440, 900], 900: [900, 900], 380: [380, 800] };
+const stub = fileURLToPath(new URL("./stub-server.mjs", import.meta.url));
+let nextPort = 7300;
+let failed = false;
+
+mkdirSync(OUT, { recursive: true });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-quic", "--disable-background-networking"],
+});
+
+async function serve(env = {}) {
+  const port = nextPort++;
+  const child = spawn(process.execPath, [stub, String(port)], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"] });
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  return { base: `http://127.0.0.1:${port}`, stop: () => child.kill() };
+}
+
+const ask = async (page, text) => {
+  await page.getByLabel("Message", { exact: true }).fill(text);
+  // On a touch screen Enter is a new line, so the button it is.
+  await page.getByRole("button", { name: /^(Send|Queue)$/ }).click();
+};
+const settled = async (page) => {
+  await page.waitForURL(/\/chats\//);
+  await page.getByRole("button", { name: "Stop (Esc)" }).waitFor({ timeout: 10_000 }).catch(() => undefined);
+  await page.getByRole("button", { name: "Send", exact: true }).waitFor({ timeout: 30_000 });
+  await page.waitForTimeout(400);
+};
+
+const scenes = {
+  login: [{ SETUP: "0" }, async (page) => {
+    await page.request.post("/api/v1/users/logout");
+    await page.goto("/login");
+    await page.getByLabel("Password").waitFor();
+  }],
+  setup: [{ SETUP: "1" }, async (page) => {
+    await page.goto("/setup#code=DEMO-CODE");
+    await page.getByLabel("Password again").waitFor();
+  }],
+  "setup-model": [{ SETUP: "1" }, async (page) => {
+    await page.goto("/setup#code=DEMO-CODE");
+    await page.getByRole("button", { name: "Later" }).click();
+    await page.getByRole("button", { name: /Paste an API key/ }).click();
+    await page.getByLabel("API key").fill("sk-or-bad-key");
+    await page.getByRole("button", { name: "Test" }).click();
+    await page.getByText("That did not work").waitFor();
+  }],
+  "setup-server": [{ SETUP: "1" }, async (page) => {
+    await page.goto("/setup#code=DEMO-CODE");
+    await page.getByRole("button", { name: "Later" }).click();
+    await page.getByRole("button", { name: /server of your own/ }).click();
+    await page.getByText("Ollama", { exact: true }).waitFor();
+  }],
+  empty: [{}, async (page) => {
+    await page.goto("/");
+    await page.getByText("What shall we do?").waitFor();
+  }],
+  streaming: [{ SEED: "1", SPEED: "0.6" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Show me some markdown about turns");
+    await page.getByText("claims").first().waitFor();
+    await page.waitForTimeout(1_600);
+  }],
+  tools: [{ SEED: "1", SPEED: "3" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Create hello.txt with a haiku and show it");
+    await settled(page);
+  }],
+  markdown: [{ SEED: "1", SPEED: "20" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Show me some markdown about turns");
+    await settled(page);
+  }],
+  live: [{ SEED: "1", SPEED: "2" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Run the slow build");
+    await page.getByText("crate-07").waitFor({ timeout: 20_000 });
+  }],
+  error: [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "This will fail");
+    await page.getByText("rejected the API key").waitFor();
+  }],
+  retry: [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Please retry");
+    await page.getByText("could not answer").waitFor();
+  }],
+  queue: [{ SEED: "1", SPEED: "2" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Run the slow build");
+    await page.getByText("crate-02").waitFor({ timeout: 20_000 });
+    await ask(page, "Then run the tests and tell me which are slow");
+    await ask(page, "And write the release notes");
+    await page.getByText("Sent when the agent is done").waitFor();
+    await page.getByLabel("Message", { exact: true }).fill("Also bump the version");
+    await page.getByRole("button", { name: "More ways to send" }).click();
+    await page.getByText("Send now").last().waitFor();
+    await page.waitForTimeout(300);
+  }],
+  settings: [{ SEED: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByText("Demo (scripted)").waitFor();
+  }],
+  tokens: [{ SEED: "1" }, async (page) => {
+    await page.goto("/settings/tokens");
+    await page.getByLabel("Name").fill("ci");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.getByText("Copy it now").waitFor();
+  }],
+  palette: [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await page.getByText("What shall we do?").waitFor();
+    await page.keyboard.press("Control+k");
+    await page.getByPlaceholder("Search chats and actions").waitFor();
+  }],
+  reconnect: [{ SEED: "1" }, async (page, { stop }) => {
+    await page.goto("/");
+    await ask(page, "Explain what you can do");
+    await settled(page);
+    stop();
+    await page.getByText("Reconnecting").first().waitFor();
+    await page.waitForTimeout(3_500);
+  }],
+  drawer: [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await page.getByText("What shall we do?").waitFor();
+    const show = page.getByRole("button", { name: "Show chats" });
+    if (await show.isVisible()) await show.click();
+    await page.waitForTimeout(300);
+  }],
+};
+
+for (const [name, [env, play]] of Object.entries(scenes)) {
+  if (WANTED.length > 0 && !WANTED.includes(name)) continue;
+  await Promise.all(
+    [["1440", "light"], ["1440", "dark"], ["900", "light"], ["380", "light"], ["380", "dark"]].map(async ([size, scheme]) => {
+      const server = await serve(env);
+      const [width, height] = SIZES[size];
+      const page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme, baseURL: server.base, hasTouch: size === "380" });
+      page.on("console", (message) => {
+        if (message.type() !== "error" || (name === "reconnect" || /401|500/.test(message.text()))) return;
+        failed = true;
+        process.stderr.write(`${name} ${size} ${scheme}: ${message.text()}\n`);
+      });
+      page.on("pageerror", (error) => {
+        failed = true;
+        process.stderr.write(`${name} ${size} ${scheme}: ${error.stack}\n`);
+      });
+      try {
+        await play(page, server);
+      } catch (error) {
+        failed = true;
+        process.stderr.write(`${name} ${size} ${scheme}: ${error.message.split("\n")[0]}\n`);
+      }
+      await page.screenshot({ path: `${OUT}/${name}-${size}-${scheme}.png` });
+      await page.close();
+      server.stop();
+    }),
+  );
+  process.stdout.write(`${name}\n`);
+}
+await browser.close();
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,184 @@
+// The scripted answers of the stub server. Each is a function of a turn and plays in real time.
+import { randomUUID } from "node:crypto";
+
+const now = () => new Date().toISOString();
+
+export function answers(text) {
+  if (/uname/.test(text)) return uname;
+  if (/hello\.txt|haiku/i.test(text)) return haiku;
+  if (/markdown/i.test(text)) return markdown;
+  if (/slow/i.test(text)) return slow;
+  if (/fail/i.test(text)) return fail;
+  if (/retry/i.test(text)) return retry;
+  return explain;
+}
+
+async function say(turn, text, ms = 18) {
+  for (const piece of text.match(/\S+\s*|\s+/g) ?? []) {
+    turn.part({ type: "text", text: piece });
+    await turn.sleep(ms);
+  }
+}
+
+async function think(turn, text) {
+  const created_at = now();
+  for (const piece of text.match(/\S+\s*/g) ?? []) {
+    turn.part({ type: "reasoning", text: piece, created_at });
+    await turn.sleep(25);
+  }
+  return { type: "reasoning", text, created_at, completed_at: now() };
+}
+
+async function callArgs(turn, name, args) {
+  const call = { type: "tool-call", tool_call_id: `call_${randomUUID().slice(0, 8)}`, tool_name: name };
+  const created_at = now();
+  const json = JSON.stringify(args);
+  for (let at = 0; at < json.length; at += 14) {
+    turn.part({ ...call, args_delta: json.slice(at, at + 14), created_at });
+    await turn.sleep(20);
+  }
+  turn.part({ ...call, args, created_at });
+  return { ...call, args, created_at };
+}
+
+async function output(turn, call, pieces, ms = 220) {
+  for (const piece of pieces) {
+    await turn.sleep(ms);
+    turn.part({ type: "tool-result", tool_call_id: call.tool_call_id, tool_name: call.tool_name, result_delta: piece }, "tool");
+  }
+}
+
+function result(turn, call, value, isError = false) {
+  const part = { type: "tool-result", tool_call_id: call.tool_call_id, tool_name: call.tool_name, result: value, is_error: isError, created_at: now() };
+  turn.part(part, "tool");
+  turn.message("tool", [part]);
+}
+
+async function uname(turn) {
+  const reasoning = await think(turn, "The user wants the kernel's description. One command is enough.");
+  await say(turn, "I'll run it and read the answer.");
+  const call = await callArgs(turn, "execute", { command: "uname -a" });
+  turn.message("assistant", [reasoning, { type: "text", text: "I'll run it and read the answer." }, call]);
+  const line = "Linux tandem 6.12.38 #1 SMP PREEMPT_DYNAMIC Debian 6.12.38-1 x86_64 GNU/Linux\n";
+  await output(turn, call, [line]);
+  result(turn, call, { success: true, output: line, exit_code: 0, wall_duration_ms: 231 });
+  const answer = "This machine runs **Linux 6.12.38**, Debian's build for 64-bit x86.\n\n- `SMP PREEMPT_DYNAMIC` means it uses several processors and can be preempted at any time.\n- The host is called `tandem`.";
+  await say(turn, answer);
+  turn.message("assistant", [{ type: "text", text: answer }]);
+}
+
+const DIFF = `--- /workspace/src/greet.rs
++++ /workspace/src/greet.rs
+@@ -1,9 +1,12 @@
+ use std::env;
+ 
+-fn greeting(name: &str) -> String {
+-    format!("Hello, {}!", name)
++/// A greeting for \`name\`, or for the world.
++fn greeting(name: Option<&str>) -> String {
++    format!("Hello, {}!", name.unwrap_or("world"))
+ }
+ 
+ fn main() {
+-    let name = env::args().nth(1).unwrap();
++    let name = env::args().nth(1);
+-    println!("{}", greeting(&name));
++    println!("{}", greeting(name.as_deref()));
++    // Exits with 0 whatever was given.
+ }
+`;
+
+async function haiku(turn) {
+  await say(turn, "First the file, then a look at it.");
+  const content = "Two wheels, one long road\nhands that never touch, yet turn\nthe same morning light\n";
+  const write = await callArgs(turn, "write_file", { path: "/workspace/hello.txt", content });
+  const read = await callArgs(turn, "read_file", { path: "/workspace/README.md" });
+  turn.message("assistant", [{ type: "text", text: "First the file, then a look at it." }, write, read]);
+  await turn.sleep(300);
+  result(turn, write, { ok: true });
+  result(turn, read, { content: "1\t# Greeter\n2\t\n3\tSays hello.", file_size: 24, lines_read: 3, total_lines: 3 });
+  const edit = await callArgs(turn, "edit_files", { files: [{ path: "/workspace/src/greet.rs", edits: [{ search: "name: &str", replace: "name: Option<&str>" }] }] });
+  const run = await callArgs(turn, "execute", { command: "cat hello.txt && cargo test --quiet", workdir: "/workspace" });
+  turn.message("assistant", [edit, run]);
+  await turn.sleep(400);
+  result(turn, edit, { ok: true, files: [{ path: "/workspace/src/greet.rs", diff: DIFF }] });
+  const lines = [content, "\nrunning 2 tests\n", "\u001b[32m..\u001b[0m\n", "test result: \u001b[32mok\u001b[0m. 2 passed; 0 failed\n"];
+  await output(turn, run, lines);
+  result(turn, run, { success: true, output: lines.join(""), exit_code: 0, wall_duration_ms: 4_210 });
+  const answer = `Here it is:\n\n> Two wheels, one long road\n> hands that never touch, yet turn\n> the same morning light\n\nWhile there, I made \`greeting\` accept no name at all; both tests pass.`;
+  await say(turn, answer);
+  turn.message("assistant", [{ type: "text", text: answer }]);
+}
+
+const MARKDOWN = `## How a turn runs
+
+Every turn has the same five steps, and each survives a crash of any one service.
+
+1. The message is written, together with the new status.
+2. A worker **claims** the chat by lease.
+3. The prompt goes to the provider; text streams back.
+4. Tools run in the workspace, [journalled](https://example.com/journal) by call id.
+5. The turn ends, or the next step begins.
+
+| Step | Owner | Takes |
+| --- | --- | ---: |
+| Claim | orchestrator | 2 ms |
+| Complete | provider-gateway | 640 ms |
+| Tools | tool-runner | 1.2 s |
+
+\`\`\`rust
+pub fn decide(state: &ChatState, command: Command) -> Decision {
+    match (state.status, command) {
+        (Status::Waiting, Command::Send(message)) => Decision::start(message),
+        (status, Command::Send(message)) => Decision::queue(status, message),
+        _ => Decision::unchanged(),
+    }
+}
+\`\`\`
+
+- [x] Nothing is lost
+- [ ] Nothing is doubled
+
+> A notification carries no authority.
+
+An image from elsewhere stays a link: ![a chart](https://example.com/chart.png).
+`;
+
+async function markdown(turn) {
+  await say(turn, MARKDOWN, 14);
+  turn.message("assistant", [{ type: "text", text: MARKDOWN }]);
+}
+
+async function slow(turn) {
+  await say(turn, "Starting the long build.");
+  const call = await callArgs(turn, "execute", { command: "make release", timeout: "10m" });
+  turn.message("assistant", [{ type: "text", text: "Starting the long build." }, call]);
+  const lines = Array.from({ length: 80 }, (_, i) => `\u001b[32m   Compiling\u001b[0m crate-${String(i + 1).padStart(2, "0")} v0.${i % 7}.${i % 3}\n`);
+  await output(turn, call, lines, 700);
+  result(turn, call, { success: true, output: lines.join(""), exit_code: 0, wall_duration_ms: 56_000 });
+  await say(turn, "The build is done.");
+  turn.message("assistant", [{ type: "text", text: "The build is done." }]);
+}
+
+async function fail(turn) {
+  await turn.sleep(500);
+  throw turn.fail({ message: "Incorrect API key provided.", detail: "invalid_api_key: You can find your API key in your account settings.", kind: "auth", provider: "openai", retryable: false, status_code: 401 });
+}
+
+async function retry(turn) {
+  await say(turn, "Let me think about");
+  for (const [attempt, delay] of [[1, 4_000], [2, 12_000]]) {
+    turn.previewReset();
+    turn.retry({ attempt, delay_ms: delay, error: "The provider is overloaded.", kind: "overloaded", provider: "anthropic", status_code: 529, retrying_at: new Date(Date.now() + delay).toISOString() });
+    await turn.sleep(delay);
+  }
+  await say(turn, "Third time lucky.");
+  turn.message("assistant", [{ type: "text", text: "Third time lucky." }]);
+}
+
+async function explain(turn) {
+  const reasoning = await think(turn, "A general question. A short overview with examples will do.");
+  const text = "I can work in a **workspace** of this chat:\n\n- run commands and watch their output\n- read, write and edit files, shown as diffs\n- keep long processes going in the background\n\nAsk for something concrete, such as *“Run `uname -a` and tell me what it says”*.";
+  await say(turn, text);
+  turn.message("assistant", [reasoning, { type: "text", text }]);
+}

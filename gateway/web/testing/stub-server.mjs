@@ -1,0 +1,420 @@
+// A small stand-in for the gateway, in memory, for developing and photographing the UI without the other services.
+// It serves `dist/` too. Usage: node testing/stub-server.mjs [port]. Words in a prompt choose the scripted answer:
+// "uname", "hello.txt", "markdown", "slow", "fail", "retry"; anything else explains. SETUP=1 starts as a new installation.
+import { createReadStream, existsSync, statSync } from "node:fs";
+import { setMaxListeners } from "node:events";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { randomUUID } from "node:crypto";
+import { WebSocketServer } from "ws";
+import { answers } from "./stub-answers.mjs";
+
+const PORT = Number(process.argv[2] ?? 7081);
+const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
+const PREFIX = "/api/v1";
+const ORG = randomUUID();
+const USER = { id: randomUUID(), username: "admin", name: "", email: "admin@localhost", organization_ids: [ORG], roles: [{ name: "owner" }] };
+/** How much faster than life scripted answers go. */
+const SPEED = Number(process.env.SPEED ?? 1);
+
+const state = {
+  needsSetup: process.env.SETUP === "1",
+  signedIn: process.env.SETUP !== "1",
+  chats: new Map(),
+  providers: [],
+  models: [],
+  tokens: [],
+  files: new Map(),
+  watchers: new Set(),
+  nextMessage: 1,
+  nextQueued: 1,
+};
+
+const now = () => new Date().toISOString();
+const sleep = (ms, signal) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms / SPEED);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(new Error("interrupted"));
+    });
+    if (signal) setMaxListeners(0, signal);
+  });
+
+if (!state.needsSetup) addDemo();
+
+function addDemo() {
+  const provider = { id: randomUUID(), type: "demo", name: "demo", display_name: "Demo", enabled: true, base_url: "", api_keys: [], settings: null };
+  state.providers.push(provider);
+  addModel({ ai_provider_id: provider.id, model: "demo", display_name: "Demo (scripted)", context_limit: 128_000, is_default: true });
+}
+
+function addModel(body) {
+  const provider = state.providers.find((p) => p.id === body.ai_provider_id);
+  if (body.is_default || state.models.length === 0) for (const m of state.models) m.is_default = false;
+  const model = { id: randomUUID(), provider: provider.type, display_name: "", enabled: true, compression_threshold: 70, is_default: state.models.length === 0, ...body };
+  state.models.push(model);
+  return model;
+}
+
+// ---- chats -----------------------------------------------------------------------------------------------------------
+
+function publish(chat, event) {
+  const full = { ...event, chat_id: chat.row.id, cursor: `v${chat.log.length + 1}` };
+  chat.log.push(full);
+  for (const socket of chat.sockets) socket.send(JSON.stringify([full]));
+}
+
+function watch(kind, chat) {
+  const text = JSON.stringify({ kind, chat: { ...chat.row, has_unread: chat.row.has_unread && chat.sockets.size === 0 } });
+  for (const socket of state.watchers) socket.send(text);
+}
+
+function setStatus(chat, status) {
+  chat.row.status = status;
+  chat.row.updated_at = now();
+  if (status !== "error") delete chat.row.last_error;
+  publish(chat, { type: "status", status: { status } });
+  watch("status_change", chat);
+}
+
+function addMessage(chat, role, content) {
+  const message = { id: state.nextMessage++, chat_id: chat.row.id, created_at: now(), role, content };
+  if (role === "user") message.model_config_id = chat.row.last_model_config_id;
+  chat.messages.push(message);
+  publish(chat, { type: "message", message });
+  return message;
+}
+
+function newChat(body) {
+  const text = body.content.find((p) => p.type === "text")?.text ?? "New Chat";
+  const words = text.trim().split(/\s+/);
+  const row = {
+    id: randomUUID(),
+    organization_id: ORG,
+    owner_id: USER.id,
+    last_model_config_id: body.model_config_id ?? state.models[0]?.id ?? "",
+    title: words.slice(0, 6).join(" ") + (words.length > 6 ? "…" : ""),
+    status: "pending",
+    last_turn_summary: null,
+    created_at: now(),
+    updated_at: now(),
+    archived: false,
+    pin_order: 0,
+    mcp_server_ids: [],
+    labels: {},
+    has_unread: false,
+    client_type: "ui",
+    children: [],
+  };
+  const chat = { row, messages: [], queue: [], log: [], sockets: new Set(), stop: null };
+  state.chats.set(row.id, chat);
+  return chat;
+}
+
+async function runTurn(chat) {
+  const stop = new AbortController();
+  chat.stop = stop;
+  const text = chat.messages.findLast((m) => m.role === "user")?.content?.map((p) => p.text ?? "").join(" ") ?? "";
+  const partial = [];
+  const turn = {
+    signal: stop.signal,
+    sleep: (ms) => sleep(ms, stop.signal),
+    part: (part, role = "assistant") => {
+      if (part.type === "text") partial.push(part.text);
+      publish(chat, { type: "message_part", message_part: { role, part } });
+    },
+    message: (role, content) => {
+      partial.length = 0;
+      addMessage(chat, role, content);
+    },
+    retry: (retry) => publish(chat, { type: "retry", retry }),
+    previewReset: () => publish(chat, { type: "preview_reset" }),
+    fail: (error) => Object.assign(new Error(error.message), { chatError: error }),
+  };
+  try {
+    setStatus(chat, "running");
+    await answers(text)(turn);
+    chat.row.last_turn_summary = "Answered the question";
+  } catch (error) {
+    if (error.chatError) {
+      chat.row.last_error = error.chatError;
+      publish(chat, { type: "error", error: error.chatError });
+      setStatus(chat, "error");
+      return;
+    }
+    if (partial.length > 0) addMessage(chat, "assistant", [{ type: "text", text: partial.join("") }]);
+    else publish(chat, { type: "preview_reset" });
+  } finally {
+    chat.stop = null;
+  }
+  if (promote(chat)) return;
+  chat.row.has_unread = chat.sockets.size === 0;
+  setStatus(chat, "waiting");
+}
+
+function promote(chat) {
+  const next = chat.queue.shift();
+  if (!next) return false;
+  publish(chat, { type: "queue_update", ...(chat.queue.length > 0 && { queued_messages: chat.queue }) });
+  start(chat, next.content);
+  return true;
+}
+
+function start(chat, content) {
+  const message = addMessage(chat, "user", content);
+  setStatus(chat, "pending");
+  setTimeout(() => void runTurn(chat), 60 / SPEED);
+  return message;
+}
+
+// ---- HTTP ------------------------------------------------------------------------------------------------------------
+
+class Problem extends Error {
+  constructor(status, message, detail) {
+    super(message);
+    Object.assign(this, { status, detail });
+  }
+}
+const find = (id) => {
+  const chat = state.chats.get(id);
+  if (!chat) throw new Problem(404, "Resource not found or you do not have access to this resource");
+  return chat;
+};
+
+const routes = [
+  ["GET", "/setup", () => ({ needs_setup: state.needsSetup }), { open: true }],
+  ["POST", "/setup", ({ body }) => {
+    if (body.code !== "DEMO-CODE") throw new Problem(401, "This code is not valid or was used already.");
+    state.signedIn = true;
+    return {};
+  }, { open: true }],
+  ["POST", "/users/login", ({ body }) => {
+    if (body.password !== "password") throw new Problem(401, "Incorrect user name or password.");
+    state.signedIn = true;
+    return { session_token: "x" };
+  }, { open: true }],
+  ["POST", "/users/logout", () => void (state.signedIn = false)],
+  ["GET", "/users/me", () => USER],
+  ["PUT", "/users/me/password", () => void (state.needsSetup = false)],
+  ["GET", "/users/me/keys/tokens", () => state.tokens],
+  ["POST", "/users/me/keys/tokens", ({ body }) => {
+    const id = randomUUID().slice(0, 10);
+    state.tokens.push({ id, token_name: body.token_name, created_at: now(), last_used: "0001-01-01T00:00:00Z", expires_at: new Date(Date.now() + body.lifetime / 1e6).toISOString() });
+    return { key: `tdm_${id}_${randomUUID().replaceAll("-", "")}` };
+  }],
+  ["DELETE", "/users/me/keys/:id", ({ id }) => void (state.tokens = state.tokens.filter((t) => t.id !== id))],
+  ["GET", "/organizations", () => [{ id: ORG, name: "default", display_name: "Default", is_default: true }]],
+  // For tests of reconnecting: every socket is cut, nothing else happens.
+  ["POST", "/stub/cut", () => {
+    for (const socket of sockets.clients) socket.terminate();
+  }],
+  ["POST", "/stub/long", ({ body }) => {
+    const chat = newChat({ content: [{ type: "text", text: "A long chat" }] });
+    chat.row.status = "waiting";
+    for (let n = 0; n < body.messages; n += 1) {
+      const role = n % 2 === 0 ? "user" : "assistant";
+      chat.messages.push({ id: state.nextMessage++, chat_id: chat.row.id, created_at: now(), role, content: [{ type: "text", text: `Message ${n}\n\nwith a second paragraph.` }] });
+    }
+    return chat.row;
+  }],
+  ["GET", "/ai/providers", () => state.providers],
+  ["GET", "/ai/providers/detect", async () => {
+    await sleep(400);
+    return [{ kind: "ollama", base_url: "http://127.0.0.1:11434/v1", models: ["qwen3:8b", "llama3.2"] }];
+  }],
+  ["POST", "/ai/providers/test", async ({ body }) => {
+    await sleep(500);
+    if (body.type === "demo") return { ok: true, message: "", models: ["demo"], latency_ms: 1 };
+    if (body.api_key?.includes("bad")) return { ok: false, message: "The provider says the key is not valid (401: Incorrect API key provided).", models: [], latency_ms: 210 };
+    return { ok: true, message: "", models: ["gpt-5", "gpt-5-mini", "gpt-4.1"], latency_ms: 182 };
+  }],
+  ["POST", "/ai/providers", ({ body }) => {
+    if (state.providers.some((p) => p.name === body.name)) throw new Problem(409, "A provider with this name already exists.");
+    const keys = (body.api_keys ?? []).map((k) => ({ id: randomUUID(), masked: `${k.slice(0, 3)}…${k.slice(-4)}`, created_at: now() }));
+    const provider = { id: randomUUID(), base_url: "", display_name: body.name, settings: null, ...body, api_keys: keys };
+    state.providers.push(provider);
+    return provider;
+  }],
+  ["PATCH", "/ai/providers/:id", ({ id, body }) => Object.assign(state.providers.find((p) => p.id === id), { ...body, api_keys: [] })],
+  ["DELETE", "/ai/providers/:id", ({ id }) => {
+    state.providers = state.providers.filter((p) => p.id !== id);
+    state.models = state.models.filter((m) => m.ai_provider_id !== id);
+  }],
+  ["GET", "/chats/model-configs", () => state.models],
+  ["POST", "/chats/model-configs", ({ body }) => addModel(body)],
+  ["PATCH", "/chats/model-configs/:id", ({ id, body }) => {
+    if (body.is_default) for (const m of state.models) m.is_default = false;
+    return Object.assign(state.models.find((m) => m.id === id), body);
+  }],
+  ["DELETE", "/chats/model-configs/:id", ({ id }) => void (state.models = state.models.filter((m) => m.id !== id))],
+  ["POST", "/chats/files", ({ request, raw }) => {
+    const id = randomUUID();
+    state.files.set(id, { type: request.headers["content-type"], raw });
+    return { id };
+  }],
+  ["GET", "/chats", ({ query }) => [...state.chats.values()].filter((c) => c.row.archived === (query.get("q") === "archived:true")).map((c) => c.row)],
+  ["POST", "/chats", ({ body }) => {
+    const chat = newChat(body);
+    watch("created", chat);
+    start(chat, body.content);
+    return chat.row;
+  }],
+  ["GET", "/chats/:id", ({ id }) => find(id).row],
+  ["PATCH", "/chats/:id", ({ id, body }) => {
+    const chat = find(id);
+    Object.assign(chat.row, body);
+    watch("archived" in body ? (body.archived ? "deleted" : "created") : "title_change", chat);
+  }],
+  ["GET", "/chats/:id/messages", ({ id, query }) => {
+    const chat = find(id);
+    const before = Number(query.get("before_id") ?? Infinity);
+    const limit = Number(query.get("limit") ?? 50);
+    const all = chat.messages.filter((m) => m.id < before).toReversed();
+    return { messages: all.slice(0, limit), queued_messages: query.has("before_id") ? [] : chat.queue, has_more: all.length > limit };
+  }],
+  ["POST", "/chats/:id/messages", ({ id, body }) => {
+    const chat = find(id);
+    if (process.env.FAIL_SEND) throw new Problem(500, "Something broke on the server.");
+    if (["waiting", "error"].includes(chat.row.status)) return { queued: false, message: start(chat, body.content) };
+    const queued = { id: state.nextQueued++, chat_id: id, content: body.content, created_at: now() };
+    if (body.busy_behavior === "interrupt") chat.queue.unshift(queued);
+    else chat.queue.push(queued);
+    publish(chat, { type: "queue_update", queued_messages: chat.queue });
+    if (body.busy_behavior === "interrupt") chat.stop?.abort();
+    return { queued: true, queued_message: queued };
+  }],
+  ["PATCH", "/chats/:id/messages/:other", ({ id, other, body }) => {
+    const chat = find(id);
+    chat.messages = chat.messages.filter((m) => m.id < Number(other));
+    publish(chat, { type: "history_reset", history_reset: { from_message_id: Number(other) } });
+    return { message: start(chat, body.content) };
+  }],
+  ["POST", "/chats/:id/interrupt", ({ id }) => {
+    find(id).stop?.abort();
+    return find(id).row;
+  }],
+  ["DELETE", "/chats/:id/queue/:other", ({ id, other }) => {
+    const chat = find(id);
+    chat.queue = chat.queue.filter((q) => q.id !== Number(other));
+    publish(chat, { type: "queue_update", ...(chat.queue.length > 0 && { queued_messages: chat.queue }) });
+  }],
+  ["POST", "/chats/:id/queue/:other/promote", ({ id, other }) => {
+    const chat = find(id);
+    chat.queue.sort((a, b) => Number(b.id === Number(other)) - Number(a.id === Number(other)));
+    chat.stop?.abort();
+    return { message: "ok" };
+  }],
+];
+
+function match(method, path) {
+  for (const [m, pattern, handler, options] of routes) {
+    if (m !== method) continue;
+    const names = pattern.split("/");
+    const given = path.split("/");
+    if (names.length !== given.length) continue;
+    const params = {};
+    if (names.every((name, i) => (name.startsWith(":") ? ((params[name.slice(1)] = given[i]), true) : name === given[i]))) return { handler, options, params };
+  }
+  return null;
+}
+
+const server = createServer((request, response) => void handle(request, response));
+
+async function handle(request, response) {
+  const url = new URL(request.url, "http://localhost");
+  if (!url.pathname.startsWith("/api/")) return serveFile(url.pathname, response);
+  const path = url.pathname.slice(PREFIX.length);
+  try {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const raw = Buffer.concat(chunks);
+    const file = /^\/chats\/files\/(.+)$/.exec(path);
+    if (file && request.method === "GET" && state.files.has(file[1])) {
+      response.writeHead(200, { "content-type": state.files.get(file[1]).type });
+      return response.end(state.files.get(file[1]).raw);
+    }
+    const found = match(request.method, path);
+    if (!found) throw new Problem(404, "Route not found.");
+    if (!state.signedIn && !found.options?.open) throw new Problem(401, "You are signed out.");
+    const isJson = (request.headers["content-type"] ?? "").startsWith("application/json");
+    const body = isJson && raw.length > 0 ? JSON.parse(raw.toString()) : {};
+    const answer = await found.handler({ ...found.params, body, raw, request, query: url.searchParams });
+    response.writeHead(answer === undefined ? 204 : request.method === "POST" ? 201 : 200, { "content-type": "application/json" });
+    response.end(answer === undefined ? "" : JSON.stringify(answer));
+  } catch (error) {
+    response.writeHead(error.status ?? 500, { "content-type": "application/json" });
+    response.end(JSON.stringify({ message: error.message, detail: error.detail ?? "" }));
+  }
+}
+
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+const CSP = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+function serveFile(pathname, response) {
+  const wanted = join(DIST, normalize(pathname));
+  const path = existsSync(wanted) && statSync(wanted).isFile() ? wanted : join(DIST, "index.html");
+  response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "application/octet-stream", "content-security-policy": CSP });
+  createReadStream(path).pipe(response);
+}
+
+// ---- sockets ---------------------------------------------------------------------------------------------------------
+
+const sockets = new WebSocketServer({ noServer: true });
+server.on("upgrade", (request, socket, head) => {
+  const url = new URL(request.url, "http://localhost");
+  const path = url.pathname.slice(PREFIX.length);
+  const chat = state.chats.get(/^\/chats\/(.+)\/stream$/.exec(path)?.[1]);
+  if (!state.signedIn || (!chat && path !== "/chats/watch") || process.env.NO_SOCKETS) return socket.end("HTTP/1.1 404 Not Found\r\n\r\n");
+  sockets.handleUpgrade(request, socket, head, (ws) => {
+    const beat = setInterval(() => ws.send(JSON.stringify([{ type: "heartbeat", server_time: now() }])), 15_000);
+    ws.on("close", () => clearInterval(beat));
+    if (!chat) {
+      state.watchers.add(ws);
+      ws.on("close", () => state.watchers.delete(ws));
+      return;
+    }
+    chat.row.has_unread = false;
+    ws.send(JSON.stringify(snapshot(chat, url.searchParams)));
+    chat.sockets.add(ws);
+    ws.on("close", () => chat.sockets.delete(ws));
+  });
+});
+
+function snapshot(chat, query) {
+  const cursor = query.get("after_cursor");
+  if (cursor) return chat.log.slice(Number(cursor.slice(1)));
+  const after = Number(query.get("after_id") ?? 0);
+  const position = { chat_id: chat.row.id, cursor: `v${chat.log.length}` };
+  const sealed = chat.log.findLastIndex((e) => e.type === "message" || e.type === "preview_reset");
+  return [
+    { ...position, type: "status", status: { status: chat.row.status } },
+    ...chat.log.slice(sealed + 1).filter((e) => e.type === "message_part"),
+    ...chat.messages.filter((m) => m.id > after).map((message) => ({ ...position, type: "message", message })),
+    { ...position, type: "queue_update", ...(chat.queue.length > 0 && { queued_messages: chat.queue }) },
+  ];
+}
+
+if (process.env.SEED === "1") seed();
+function seed() {
+  const day = 86_400_000;
+  const rows = [
+    ["Migrate the billing tables", 0.02, { pin_order: 1, last_turn_summary: "Wrote 3 migrations" }],
+    ["Why is the build slow?", 0.1, { has_unread: true, last_turn_summary: "Found a cold cache" }],
+    ["Upgrade React to 19", 0.2, { status: "error", last_error: { message: "The provider rejected the key." } }],
+    ["Write release notes for 0.4", 1.1, { last_turn_summary: "Drafted the notes" }],
+    ["Flaky test in storage::queue", 1.4, { last_turn_summary: "Isolated the race" }],
+    ["Compare argon2 parameters", 4, { last_turn_summary: "Measured four settings" }],
+    ["A plan for the search index", 12, { last_turn_summary: "Proposed two designs" }],
+  ];
+  for (const [title, days, extra] of rows) {
+    const chat = newChat({ content: [{ type: "text", text: title }] });
+    const at = new Date(Date.now() - days * day).toISOString();
+    Object.assign(chat.row, { title, status: "waiting", created_at: at, updated_at: at }, extra);
+    addMessage(chat, "user", [{ type: "text", text: title }]);
+    addMessage(chat, "assistant", [{ type: "text", text: "Done." }]);
+  }
+}
+
+server.listen(PORT, "127.0.0.1", () => process.stdout.write(`stub on http://127.0.0.1:${PORT}\n`));

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+pub mod chat;
+pub mod classify;
+pub mod cursor;
+pub mod error;
+pub mod history;
+pub mod id;
+pub mod input;
+pub mod label;
+pub mod message;
+pub mod part;
+pub mod retry;
+pub mod stored;
+pub mod title;
+pub mod tool_policy;
+pub mod tool_results;
+pub mod violation;
+pub mod wire;

@@ -1,0 +1,456 @@
+//! The whole system under test: real processes in a private directory, a fake LLM beside them, and clients.
+//!
+//! It knows the public faces only (environment, REST, WebSocket), so the same tests hold for one process and for many.
+//! Everything is private to a world: data directory, database, ports.
+
+mod chats;
+mod mode;
+mod process;
+mod rest;
+mod stream;
+mod transcript;
+
+use std::{
+    io::Write as _,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub use self::{
+    chats::{id_of, text, wait_for_status},
+    mode::{Mode, Service},
+    rest::{Answer, Rest, finish},
+    stream::Stream,
+    transcript::{Transcript, lines},
+};
+use self::{
+    mode::Site,
+    process::{Process, program},
+};
+use crate::{
+    fake_llm::{self, FakeLlm},
+    http,
+};
+
+/// From start to `/readyz`, with a new database on a busy machine.
+const READY_LIMIT: Duration = Duration::from_secs(90);
+/// Pause between two looks at `/readyz`.
+const READY_INTERVAL: Duration = Duration::from_millis(20);
+/// For an orderly end.
+const TERMINATE_LIMIT: Duration = Duration::from_secs(45);
+/// A database whose owner was killed stops by itself within this time.
+const ORPHAN_LIMIT: Duration = Duration::from_secs(5);
+/// The model every world offers.
+const MODEL: &str = "fake-model";
+
+/// How a world is made. The defaults: mode from the environment, a fake LLM registered as provider.
+#[derive(Default)]
+pub struct Builder {
+    mode: Option<Mode>,
+    environment: Vec<(String, String)>,
+    fake: fake_llm::Builder,
+    without_provider: bool,
+    program: Option<PathBuf>,
+}
+
+impl Builder {
+    /// Another program than the one just built, such as that of the release before.
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = Some(program.into());
+        self
+    }
+
+    /// All services in one process, whatever the environment says.
+    pub fn all_in_one(mut self) -> Self {
+        self.mode = Some(Mode::AllInOne);
+        self
+    }
+
+    /// Every service a process of its own, whatever the environment says.
+    pub fn separate_processes(mut self) -> Self {
+        self.mode = Some(Mode::Separate);
+        self
+    }
+
+    /// One more environment variable for every process.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// A fake LLM of your own making.
+    pub fn fake(mut self, fake: fake_llm::Builder) -> Self {
+        self.fake = fake;
+        self
+    }
+
+    /// Registers no provider; the fake runs all the same.
+    pub fn without_provider(mut self) -> Self {
+        self.without_provider = true;
+        self
+    }
+
+    /// Starts everything and waits until it is ready.
+    ///
+    /// # Errors
+    /// When a process ends, nothing is ready in time, or the provider cannot be registered; with the ends of the logs.
+    pub async fn start(self) -> anyhow::Result<World> {
+        let mode = match self.mode {
+            Some(mode) => mode,
+            None => Mode::from_environment()?,
+        };
+        let directory = tempfile::Builder::new().prefix("tandem-e2e-").tempdir()?;
+        let data = directory.path().join("data");
+        let sockets = directory.path().join("s");
+        let logs = directory.path().join("logs");
+        for path in [&data, &sockets, &logs] {
+            std::fs::create_dir(path)?;
+        }
+        let (token, secret) = (random_hex(20)?, random_hex(32)?);
+        let listen = free_address()?;
+        let program = match self.program {
+            Some(program) => program,
+            None => program()?,
+        };
+        let site = Site {
+            program: &program,
+            data: &data,
+            sockets: &sockets,
+            listen: listen.clone(),
+            bootstrap_token: &token,
+            service_secret: &secret,
+            extra: &self.environment,
+        };
+        let processes = mode::plans(mode, &site)
+            .into_iter()
+            .map(|plan| Process::new(plan, &logs))
+            .collect();
+        let rest = Rest::new(http::client()?, format!("http://{listen}"), Some(token));
+        let mut world = World {
+            mode,
+            processes,
+            admin: User {
+                id: String::new(),
+                organization_id: String::new(),
+                rest,
+            },
+            fake: self.fake.start().await?,
+            provider_id: String::new(),
+            model_config_id: String::new(),
+            data,
+            directory,
+        };
+        for process in &mut world.processes {
+            process.start()?;
+        }
+        world.wait_ready().await?;
+        world.learn_admin().await?;
+        if !self.without_provider {
+            world.register_fake().await?;
+        }
+        Ok(world)
+    }
+}
+
+/// Somebody with a token.
+#[derive(Clone)]
+pub struct User {
+    pub id: String,
+    /// The first organisation the user belongs to.
+    pub organization_id: String,
+    pub rest: Rest,
+}
+
+/// A running system. Dropping it kills every process, and shows the logs when a test is failing.
+pub struct World {
+    mode: Mode,
+    processes: Vec<Process>,
+    admin: User,
+    fake: FakeLlm,
+    provider_id: String,
+    model_config_id: String,
+    data: PathBuf,
+    directory: TempDir,
+}
+
+impl World {
+    /// A world of your own making.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A world with the defaults.
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::builder().start().await
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The fake LLM behind the registered provider.
+    pub fn fake(&self) -> &FakeLlm {
+        &self.fake
+    }
+
+    /// The administrator.
+    pub fn admin(&self) -> &User {
+        &self.admin
+    }
+
+    /// The administrator's REST client.
+    pub fn rest(&self) -> &Rest {
+        &self.admin.rest
+    }
+
+    /// Id of the provider behind which the fake answers.
+    pub fn provider_id(&self) -> &str {
+        &self.provider_id
+    }
+
+    /// Id of the default model.
+    pub fn model_config_id(&self) -> &str {
+        &self.model_config_id
+    }
+
+    /// The system's data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// `kill -9` of every process at once.
+    ///
+    /// # Errors
+    /// When a process outlives it.
+    pub async fn kill9(&mut self) -> anyhow::Result<()> {
+        for process in &mut self.processes {
+            process.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// `kill -9` of one service; of everything when all run in one process.
+    ///
+    /// # Errors
+    /// When the process outlives it.
+    pub async fn kill9_service(&mut self, service: Service) -> anyhow::Result<()> {
+        self.process(service)?.kill().await
+    }
+
+    /// Starts every process that does not run and waits until all is ready.
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        for process in &mut self.processes {
+            if process.id().is_none() {
+                process.start()?;
+            }
+        }
+        self.wait_ready().await
+    }
+
+    /// SIGTERM to every process, callers before those they call; the exit statuses in that order.
+    ///
+    /// # Errors
+    /// When one does not end in time.
+    pub async fn terminate(&mut self) -> anyhow::Result<Vec<ExitStatus>> {
+        let mut statuses = Vec::new();
+        for process in self.processes.iter_mut().rev() {
+            statuses.push(process.terminate(TERMINATE_LIMIT).await?);
+        }
+        Ok(statuses)
+    }
+
+    /// Stops a service in its tracks (SIGSTOP).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn freeze(&mut self, service: Service) -> anyhow::Result<()> {
+        self.process(service)?.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen service go on (SIGCONT).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn thaw(&mut self, service: Service) -> anyhow::Result<()> {
+        self.process(service)?.signal(Signal::CONT)
+    }
+
+    /// Everything the processes have logged.
+    pub fn logs(&self) -> String {
+        self.processes.iter().map(Process::log).collect()
+    }
+
+    /// Creates a user with a password and signs in as it.
+    ///
+    /// # Errors
+    /// When an answer is not 201.
+    pub async fn create_user(&self, username: &str) -> anyhow::Result<User> {
+        let password = random_hex(16)?;
+        let email = format!("{username}@example.com");
+        let body = json!({
+            "username": username,
+            "email": email,
+            "password": password,
+            "login_type": "password",
+            "organization_ids": [self.admin.organization_id],
+        });
+        let user = self.rest().post("/api/v2/users", &body).await?.expect(201)?;
+        let login = json!({ "email": email, "password": password });
+        let nobody = self.rest().without_token();
+        let session = nobody.post("/api/v2/users/login", &login).await?.expect(201)?;
+        Ok(User {
+            id: member(&user, "id")?,
+            organization_id: self.admin.organization_id.clone(),
+            rest: self.rest().with_token(member(&session, "session_token")?),
+        })
+    }
+
+    /// Registers a provider that speaks Chat Completions; its id.
+    ///
+    /// # Errors
+    /// When the answer is not 201.
+    pub async fn register_provider(&self, name: &str, base_url: &str, keys: &[&str]) -> anyhow::Result<String> {
+        let body = json!({
+            "type": "openai-compat",
+            "name": name,
+            "display_name": name,
+            "enabled": true,
+            "base_url": base_url,
+            "api_keys": keys,
+        });
+        let provider = self.rest().post("/api/v2/ai/providers", &body).await?.expect(201)?;
+        member(&provider, "id")
+    }
+
+    /// Registers a model of a provider; its id.
+    ///
+    /// # Errors
+    /// When the answer is not 201.
+    pub async fn register_model(&self, provider_id: &str, model: &str) -> anyhow::Result<String> {
+        let body = json!({
+            "ai_provider_id": provider_id,
+            "model": model,
+            "display_name": model,
+            "context_limit": 128_000,
+        });
+        let config = self
+            .rest()
+            .post("/api/v1/chats/model-configs", &body)
+            .await?
+            .expect(201)?;
+        member(&config, "id")
+    }
+
+    async fn register_fake(&mut self) -> anyhow::Result<()> {
+        let base_url = self.fake.base_url();
+        let keys = [self.fake.api_key()];
+        self.provider_id = self.register_provider("fake", &base_url, &keys).await?;
+        self.model_config_id = self.register_model(&self.provider_id, MODEL).await?;
+        Ok(())
+    }
+
+    async fn learn_admin(&mut self) -> anyhow::Result<()> {
+        let me = self.rest().get("/api/v2/users/me").await?.expect(200)?;
+        self.admin.id = member(&me, "id")?;
+        let organization = me["organization_ids"][0].as_str();
+        self.admin.organization_id = organization
+            .with_context(|| format!("no organisation in {me}"))?
+            .to_owned();
+        Ok(())
+    }
+
+    async fn wait_ready(&mut self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let mut last = "no answer".to_owned();
+        while started.elapsed() < READY_LIMIT {
+            for process in &mut self.processes {
+                process.check_alive()?;
+            }
+            match self.admin.rest.without_token().get("/readyz").await {
+                Ok(answer) if answer.status == 200 => return Ok(()),
+                Ok(answer) => last = format!("{}: {}", answer.status, answer.text),
+                Err(error) => last = format!("{error:#}"),
+            }
+            tokio::time::sleep(READY_INTERVAL).await;
+        }
+        bail!(
+            "not ready after {READY_LIMIT:?}, last seen: {last}\n{}",
+            self.log_tails()
+        )
+    }
+
+    fn process(&mut self, service: Service) -> anyhow::Result<&mut Process> {
+        let index = match self.mode {
+            Mode::AllInOne => 0,
+            Mode::Separate => Service::ALL.iter().position(|known| *known == service).unwrap_or(0),
+        };
+        self.processes.get_mut(index).context("no such process")
+    }
+
+    fn log_tails(&self) -> String {
+        let tails: Vec<String> = self.processes.iter().map(Process::log_tail).collect();
+        tails.join("\n")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let tails = self.log_tails();
+            let text = format!("{tails}\nin {}\n", self.directory.path().display());
+            std::io::stderr().write_all(text.as_bytes()).ok();
+        }
+        for process in &mut self.processes {
+            process.kill_now();
+        }
+        wait_for_orphans(&self.data);
+    }
+}
+
+/// A database left alone stops by itself; its files can only be removed after that.
+fn wait_for_orphans(data: &Path) {
+    let pid_file = ["postgres/data/postmaster.pid", "postgres/postmaster.pid"]
+        .map(|path| data.join(path))
+        .into_iter()
+        .find(|path| path.exists());
+    let Some(pid) = pid_file
+        .and_then(|path| std::fs::read_to_string(path).ok())
+        .and_then(|text| text.lines().next()?.trim().parse::<u32>().ok())
+    else {
+        return;
+    };
+    let started = Instant::now();
+    while started.elapsed() < ORPHAN_LIMIT && Path::new(&format!("/proc/{pid}")).exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn member(object: &Value, name: &str) -> anyhow::Result<String> {
+    let text = object[name].as_str();
+    Ok(text.with_context(|| format!("no {name} in {object}"))?.to_owned())
+}
+
+/// An address nobody listens on at this moment.
+fn free_address() -> anyhow::Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?.to_string())
+}
+
+fn random_hex(bytes: usize) -> anyhow::Result<String> {
+    let mut random = vec![0; bytes];
+    getrandom::fill(&mut random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}

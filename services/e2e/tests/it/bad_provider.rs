@@ -1,0 +1,209 @@
+//! Providers that refuse, lie or fall silent: a specific error, nothing lost, the chat still usable.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tandem_e2e::{
+    fake_llm::{KeyState, Reply, Script},
+    world::{Transcript, World, id_of},
+};
+
+use crate::{LIMIT, Result, settled};
+
+/// Runs a first turn that must fail; the chat's error. Then the chat must answer again.
+async fn fails_and_recovers(
+    world: &World,
+    what: &str,
+    break_it: impl FnOnce(),
+    mend_it: impl FnOnce(),
+) -> Result<Value> {
+    break_it();
+    let chat = world.create_chat(what).await?;
+    let id = id_of(&chat)?;
+    let failed = world.wait_for_status(id, "error", LIMIT).await?;
+    let error = failed["last_error"].clone();
+    assert!(error["message"].is_string(), "{what}: {failed}");
+    let told = serde_json::to_string(&failed)?;
+    assert!(!told.contains(world.fake().api_key()), "{what}: the key is told");
+    mend_it();
+    world.send(id, "Again").await?;
+    let shown = settled(world, id).await?;
+    assert_eq!(shown.first(), Some(&format!("user: {what}")));
+    assert_eq!(
+        shown.last().map(String::as_str),
+        Some("assistant: You said: Again"),
+        "{what}"
+    );
+    Ok(error)
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_told_as_such_and_can_be_mended() -> Result {
+    let world = World::start().await?;
+    let key = world.fake().api_key();
+    let revoke = || world.fake().set_key(key, KeyState::Revoked);
+    let restore = || world.fake().set_key(key, KeyState::Valid);
+    let error = fails_and_recovers(&world, "Wrong key", revoke, restore).await?;
+    assert_eq!((&error["kind"], &error["status_code"]), (&json!("auth"), &json!(401)));
+    assert_eq!(error["retryable"], false);
+    Ok(())
+}
+
+#[tokio::test]
+async fn refusals_that_no_retry_helps_end_the_turn_with_their_kind() -> Result {
+    let world = World::start().await?;
+    for (status, code, kind) in [
+        (429, "insufficient_quota", "usage_limit"),
+        (400, "context_length_exceeded", "config"),
+        (404, "model_not_found", "config"),
+    ] {
+        let fail = || world.fake().script(Script::reply(Reply::fail(status, code)));
+        let error = fails_and_recovers(&world, code, fail, || {}).await?;
+        assert_eq!(error["kind"], kind, "{error}");
+        assert_eq!(error["retryable"], false);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_busy_provider_is_tried_again_and_readers_are_told() -> Result {
+    let world = World::start().await?;
+    world.fake().script(Script::turn([
+        Reply::rate_limited(Duration::from_millis(1500)),
+        Reply::fail(503, "overloaded"),
+        Reply::text("Finally."),
+    ]));
+    let chat = world.create_chat("Patience").await?;
+    let id = id_of(&chat)?;
+    let stream = world.stream(id).await?;
+    let events = stream.settled(LIMIT).await?;
+    let seen = Transcript::of(&events);
+    assert_eq!(seen.lines(), ["user: Patience", "assistant: Finally."]);
+    let attempts: Vec<_> = seen.retries.iter().map(|retry| retry["attempt"].clone()).collect();
+    assert_eq!(attempts, [json!(1), json!(2)]);
+    assert!(
+        seen.retries[0]["delay_ms"].as_i64().is_some_and(|ms| ms >= 1500),
+        "{:?}",
+        seen.retries
+    );
+    let times: Vec<u64> = world
+        .fake()
+        .completions()
+        .iter()
+        .map(|request| request.received_ms)
+        .collect();
+    assert!(times[1] - times[0] >= 1450, "the hint was not kept: {times:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_cut_short_is_tried_again_and_what_was_shown_is_withdrawn() -> Result {
+    let world = World::start().await?;
+    world.fake().script(Script::turn([
+        Reply::text("Half an ans").reset_at_byte(900),
+        Reply::text("A whole answer."),
+    ]));
+    let chat = world.create_chat("Cut").await?;
+    let id = id_of(&chat)?;
+    let stream = world.stream(id).await?;
+    let events = stream.settled(LIMIT).await?;
+    let seen = Transcript::of(&events);
+    assert_eq!(seen.lines(), ["user: Cut", "assistant: A whole answer."]);
+    assert_eq!(seen.live_text, "");
+    assert_eq!(world.fake().completions().len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn lies_are_errors_that_name_what_was_wrong() -> Result {
+    let world = World::start().await?;
+    let text = || Reply::text("All lies");
+    for (what, lie) in [
+        ("html", Reply::html_200()),
+        ("empty", Reply::empty_200()),
+        ("not-utf8", text().garbage_at_byte(700, b"\xff\xfe\xfd".to_vec())),
+        ("no-json", text().garbage_at_byte(0, b"data: {nonsense\n\n".to_vec())),
+        ("error-event", text().error_event_at(1, "invalid_prompt")),
+        ("endless-line", text().garbage_at_byte(0, vec![b'x'; 12 << 20])),
+    ] {
+        // Some of these are worth another try: the lie is told for as long as it is asked for.
+        let script = Script::always(lie).when_user_says(what);
+        world.fake().script(script);
+        let chat = world.create_chat(what).await?;
+        let id = id_of(&chat)?;
+        let stream = world.stream(id).await?;
+        let events = stream
+            .wait_until(LIMIT, |events| {
+                let seen = Transcript::of(events);
+                !seen.retries.is_empty() || seen.status() == "error"
+            })
+            .await?;
+        let seen = Transcript::of(&events);
+        let told = seen
+            .errors
+            .iter()
+            .chain(seen.retries.iter().map(|retry| &retry["error"]));
+        let told: Vec<String> = told.map(Value::to_string).collect();
+        assert!(
+            !told.is_empty() && !told.iter().any(|t| t.contains("sk-")),
+            "{what}: {told:?}"
+        );
+        world.interrupt(id).await?;
+        world.fake().reset();
+        world.wait_for_status(id, "waiting", LIMIT).await?;
+        world.send(id, "Again").await?;
+        let shown = settled(&world, id).await?;
+        assert_eq!(
+            shown.last().map(String::as_str),
+            Some("assistant: You said: Again"),
+            "{what}"
+        );
+    }
+    world.fake().check_no_rejections()
+}
+
+#[tokio::test]
+async fn an_unreachable_provider_is_retried_until_stopped() -> Result {
+    let world = World::builder().without_provider().start().await?;
+    // A port that was free a moment ago.
+    let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let provider = world
+        .register_provider("gone", &format!("http://{address}/v1"), &["sk-any"])
+        .await?;
+    world.register_model(&provider, "fake-model").await?;
+    let chat = world.create_chat("Anybody?").await?;
+    let id = id_of(&chat)?;
+    let stream = world.stream(id).await?;
+    let events = stream
+        .wait_until(LIMIT, |events| !Transcript::of(events).retries.is_empty())
+        .await?;
+    let retry = &Transcript::of(&events).retries[0];
+    assert_eq!(retry["error"]["kind"], "timeout", "{retry}");
+    let stopped = world.interrupt(id).await?;
+    assert_eq!(stopped["status"], "waiting");
+    let base_url = json!({ "base_url": world.fake().base_url(), "api_keys": [{ "api_key": world.fake().api_key() }] });
+    let path = format!("/api/v2/ai/providers/{provider}");
+    world.rest().patch(&path, &base_url).await?.expect(200)?;
+    world.send(id, "Now?").await?;
+    let shown = settled(&world, id).await?;
+    assert_eq!(shown.last().map(String::as_str), Some("assistant: You said: Now?"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_are_never_shown() -> Result {
+    let world = World::start().await?;
+    let chat = world.create_chat("Hello").await?;
+    settled(&world, id_of(&chat)?).await?;
+    let listed = world.rest().get("/api/v2/ai/providers").await?;
+    assert_eq!(listed.status, 200);
+    assert!(listed.json[0]["api_keys"][0]["masked"].is_string(), "{}", listed.text);
+    assert!(!listed.text.contains(world.fake().api_key()));
+    let logs = world.logs();
+    assert!(!logs.contains(world.fake().api_key()), "the key is in a log");
+    assert!(
+        !logs.contains(world.rest().token().unwrap_or_default()),
+        "the token is in a log"
+    );
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! The whole system as its users drive it: REST and WebSocket in front, a fake LLM behind.
+//!
+//! `TANDEM_E2E_MODE=separate` runs the same tests with every service as a process of its own.
+
+mod bad_input;
+mod bad_provider;
+mod crash;
+mod cursor;
+mod interrupt;
+mod isolation;
+mod life;
+mod queue;
+mod tools;
+mod turn;
+mod upstream;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tandem_e2e::{
+    fake_llm::RecordedRequest,
+    world::{World, lines},
+};
+
+type Result<T = ()> = anyhow::Result<T>;
+
+/// For anything the system does by itself, on a busy machine. Tests wait on conditions, this only ends them.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Waits for the end of the turn; the durable messages as short lines.
+async fn settled(world: &World, chat_id: &str) -> Result<Vec<String>> {
+    world.wait_for_status(chat_id, "waiting", LIMIT).await?;
+    Ok(lines(&world.messages(chat_id).await?))
+}
+
+/// The conversation a request carried: role and text of each message, instructions left out.
+fn conversation(request: &RecordedRequest) -> Vec<(String, String)> {
+    let text = |content: &Value| match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        _ => String::new(),
+    };
+    request
+        .messages()
+        .iter()
+        .filter(|message| message["role"] != "system" && message["role"] != "developer")
+        .map(|message| {
+            (
+                message["role"].as_str().unwrap_or_default().to_owned(),
+                text(&message["content"]),
+            )
+        })
+        .collect()
+}
+
+fn pair(role: &str, text: &str) -> (String, String) {
+    (role.to_owned(), text.to_owned())
+}

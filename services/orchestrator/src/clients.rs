@@ -1,0 +1,83 @@
+//! The services this one calls, and the shapes of its calls: deadlines, and what is worth a second try.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tandem_chassis::client::{self, Outbound};
+use tandem_chassis::with_message_limits;
+use tandem_chassis::tls;
+use tandem_chassis::transport::Address;
+use tandem_proto::provider::v1::completion_service_client::CompletionServiceClient;
+use tandem_proto::storage::v1::chat_service_client::ChatServiceClient;
+use tandem_proto::storage::v1::feed_service_client::FeedServiceClient;
+use tandem_proto::storage::v1::file_service_client::FileServiceClient;
+use tandem_proto::storage::v1::turn_service_client::TurnServiceClient;
+use tandem_proto::tool::v1::tool_service_client::ToolServiceClient;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use crate::config::Peers;
+
+/// Time for one short call to storage.
+pub(crate) const STORAGE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Pauses before repeating a call that a service could not answer just now. Repeated calls are fenced, so that a repetition of one
+/// that did happen is refused rather than doubled.
+const RETRY_PAUSES: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(800),
+    Duration::from_millis(2_000),
+];
+
+/// One client for each service called. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    pub(crate) outbound: Outbound,
+    pub(crate) chats: ChatServiceClient<Channel>,
+    pub(crate) turns: TurnServiceClient<Channel>,
+    pub(crate) feed: FeedServiceClient<Channel>,
+    pub(crate) files: FileServiceClient<Channel>,
+    pub(crate) completions: CompletionServiceClient<Channel>,
+    pub(crate) tools: ToolServiceClient<Channel>,
+}
+
+impl Clients {
+    /// Clients that connect at their first call.
+    ///
+    /// # Errors
+    /// An address that cannot be used, or unreadable certificates.
+    pub(crate) fn new(peers: &Peers, tls: &tls::ClientConfig, outbound: Outbound) -> Result<Self, client::Error> {
+        let channel = |address: &Address| client::channel(address, tls);
+        let storage = channel(&peers.storage)?;
+        Ok(Self {
+            outbound,
+            chats: with_message_limits!(ChatServiceClient::new(storage.clone())),
+            turns: with_message_limits!(TurnServiceClient::new(storage.clone())),
+            feed: with_message_limits!(FeedServiceClient::new(storage.clone())),
+            files: with_message_limits!(FileServiceClient::new(storage)),
+            completions: with_message_limits!(CompletionServiceClient::new(channel(&peers.provider_gateway)?)),
+            tools: with_message_limits!(ToolServiceClient::new(channel(&peers.tool_runner)?)),
+        })
+    }
+}
+
+/// Makes a call, and again after a pause while the service is not to be reached.
+///
+/// # Errors
+/// The last answer.
+pub(crate) async fn persist<T, F>(mut call: impl FnMut() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    for pause in RETRY_PAUSES {
+        match call().await {
+            Err(status) if status.code() == Code::Unavailable => {
+                tracing::debug!(error = %status.message(), ?pause, "service not to be reached, trying again");
+                tokio::time::sleep(pause).await;
+            }
+            other => return other,
+        }
+    }
+    call().await
+}

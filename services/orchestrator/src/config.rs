@@ -1,0 +1,92 @@
+//! What an orchestrator can be told. Every value has a default; `config.example.toml` lists them all.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tandem_chassis::transport::Address;
+
+/// Settings of one orchestrator.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the services this one calls are reached.
+    pub peers: Peers,
+    /// Where other replicas reach this one to read live logs; unset when there are none.
+    pub advertised_address: Option<Address>,
+    /// How chats are owned.
+    pub lease: Lease,
+    /// How turns are run.
+    pub turns: Turns,
+}
+
+/// Addresses of the services this one calls.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Peers {
+    /// The room with SQL.
+    pub storage: Address,
+    /// The room with LLM credentials.
+    pub provider_gateway: Address,
+    /// The room that runs tools.
+    pub tool_runner: Address,
+}
+
+/// Ownership of chats. Expiry must leave room for a few lost renewals.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lease {
+    /// How long a chat stays ours without a renewal.
+    #[serde(with = "tandem_chassis::config::duration")]
+    pub ttl: Duration,
+    /// How often leases are renewed.
+    #[serde(with = "tandem_chassis::config::duration")]
+    pub renew_interval: Duration,
+    /// How often the database is asked for work that no hint announced.
+    #[serde(with = "tandem_chassis::config::duration")]
+    pub poll_interval: Duration,
+}
+
+/// Bounds of turns.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Turns {
+    /// Turns this replica runs at once; more stay pending.
+    pub max_running: usize,
+    /// Model calls in one turn; reaching it ends the turn with an error.
+    pub max_steps: u32,
+    /// Attempts of one model call, the first included.
+    pub max_attempts: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { peers: Peers::default(), advertised_address: None, lease: Lease::default(), turns: Turns::default() }
+    }
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        let memory = |name: &str| Address::Memory(name.to_owned());
+        Self {
+            storage: memory("storage"),
+            provider_gateway: memory("provider-gateway"),
+            tool_runner: memory("tool-runner"),
+        }
+    }
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(10),
+            renew_interval: Duration::from_secs(3),
+            poll_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { max_running: 5_000, max_steps: 1_200, max_attempts: 25 }
+    }
+}

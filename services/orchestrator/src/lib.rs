@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod clients;
+mod config;
+mod error;
+mod hints;
+mod log;
+mod metrics;
+mod reader;
+mod room;
+mod rpc;
+mod service;
+mod turn;
+mod watch;
+mod worker;
+
+pub use config::{Config, Lease, Peers, Turns};
+pub use error::Error;
+pub use service::run;

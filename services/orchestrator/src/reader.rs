@@ -1,0 +1,310 @@
+//! One reader of one chat: turns committed changes and the live log into one ordered sequence of events, each with a cursor.
+//!
+//! The order is: durable changes by version; between two versions, the live entries that follow the first. A message takes the
+//! place of its step's live parts, so those that were not sent yet go out before it. A reader holds a position and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_chassis::identity::User;
+use tandem_chat_core::cursor::{Cursor, Place};
+use tandem_chat_core::id::{Epoch, Version};
+use tandem_proto::common::v1::stream_event::Event as Wire;
+use tandem_proto::common::v1::{
+    ActionRequiredEvent, Chat, ChatStatus, HistoryReset, PreviewReset, QueueEvent, Role, StatusEvent, StreamEvent,
+};
+use tandem_proto::storage::v1::{ChatChange, GetChatRequest, GetChatSnapshotRequest, StepPosition};
+use tokio::sync::watch;
+use tonic::Status;
+
+use crate::clients::{Clients, STORAGE_DEADLINE};
+use crate::log::{Entry, Event, Log, Position};
+use crate::room::{Changes, Room};
+
+/// Events handed out at once.
+pub(crate) const MAX_BATCH: usize = 256;
+
+/// How long a reader believes that silence means nothing happened.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Where a reader wants to begin.
+pub(crate) enum Start {
+    /// With a snapshot holding messages behind this id.
+    Snapshot { after_message_id: i64 },
+    /// Behind a place it has reached before.
+    Cursor(Cursor),
+}
+
+/// A reader's position in a chat.
+pub(crate) struct Reader {
+    chat_id: String,
+    user: User,
+    clients: Clients,
+    room: Arc<Room>,
+    ticks: watch::Receiver<u64>,
+    /// Everything up to this version was handed out.
+    version: i64,
+    /// The epoch whose log is live, while the chat runs.
+    epoch: Option<i64>,
+    /// The live entries handed out in this turn.
+    position: Option<Position>,
+    /// Events not handed out yet, at most one snapshot or one page of changes.
+    ready: std::collections::VecDeque<StreamEvent>,
+}
+
+impl Reader {
+    /// Lets a reader in and prepares its first events. The room is entered before storage is asked, so nothing falls between.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for a chat the user may not see.
+    pub(crate) async fn open(
+        chat_id: String,
+        user: User,
+        clients: Clients,
+        room: Arc<Room>,
+        start: Start,
+    ) -> Result<Self, Status> {
+        let ticks = room.follow();
+        let mut reader = Self {
+            chat_id,
+            user,
+            clients,
+            room,
+            ticks,
+            version: 0,
+            epoch: None,
+            position: None,
+            ready: std::collections::VecDeque::new(),
+        };
+        match start {
+            Start::Snapshot { after_message_id } => reader.snapshot(after_message_id).await?,
+            Start::Cursor(cursor) => reader.resume(cursor).await?,
+        }
+        Ok(reader)
+    }
+
+    /// The next events, 1 to [`MAX_BATCH`]. Waits for as long as nothing happens; dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// What storage answered; the reader can be asked again.
+    pub(crate) async fn next(&mut self) -> Result<Vec<StreamEvent>, Status> {
+        loop {
+            self.ticks.mark_unchanged();
+            if self.ready.is_empty() && self.room.version() > self.version {
+                self.read_changes().await?;
+            }
+            if self.ready.is_empty() {
+                self.read_log();
+            }
+            if !self.ready.is_empty() {
+                let count = self.ready.len().min(MAX_BATCH);
+                return Ok(self.ready.drain(..count).collect());
+            }
+            match tokio::time::timeout(POLL_INTERVAL, self.ticks.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Status::unavailable("the chat's room was closed")),
+                Err(_) => self.read_changes().await?,
+            }
+        }
+    }
+
+    async fn snapshot(&mut self, after_message_id: i64) -> Result<(), Status> {
+        let message = GetChatSnapshotRequest { chat_id: self.chat_id.clone(), after_message_id };
+        let request = self.clients.outbound.request(Some(&self.user), STORAGE_DEADLINE, message);
+        let snapshot = self.clients.chats.clone().get_chat_snapshot(request).await?.into_inner();
+        let chat = snapshot.chat.ok_or_else(|| Status::internal("snapshot without a chat"))?;
+
+        self.version = chat.version;
+        self.room.observe(chat.version);
+        self.follow_status(&chat);
+        self.position = snapshot.sealed.as_ref().map(position_of);
+
+        // Until the last event of the snapshot is out, coming back means taking it again.
+        let begin = Cursor::START;
+        self.emit(begin, Wire::Status(StatusEvent { status: chat.status }));
+        if let Some(log) = self.log() {
+            let start = log.snapshot_start(self.position, self.version);
+            let entries = log.read(start, self.version, usize::MAX);
+            self.position = entries.last().map_or(start, |entry| Some(entry.position));
+            for entry in entries {
+                self.emit_live(begin, entry, false);
+            }
+        }
+        for message in snapshot.messages {
+            self.emit(begin, Wire::Message(message));
+        }
+        if !snapshot.queue.is_empty() {
+            self.emit(begin, Wire::QueueUpdate(QueueEvent { messages: snapshot.queue }));
+        }
+        if let Some(error) = chat.last_error.filter(|_| chat.status == i32::from(ChatStatus::Error)) {
+            self.emit(begin, Wire::Error(error));
+        }
+        if !chat.pending_tool_calls.is_empty() {
+            self.emit(begin, Wire::ActionRequired(ActionRequiredEvent { tool_calls: chat.pending_tool_calls }));
+        }
+        self.finish_emitting();
+        Ok(())
+    }
+
+    async fn resume(&mut self, cursor: Cursor) -> Result<(), Status> {
+        let message = GetChatRequest { chat_id: self.chat_id.clone() };
+        let request = self.clients.outbound.request(Some(&self.user), STORAGE_DEADLINE, message);
+        let chat = self.clients.chats.clone().get_chat(request).await?.into_inner().chat;
+        let chat = chat.ok_or_else(|| Status::internal("answer without a chat"))?;
+
+        let is_usable = cursor != Cursor::START && cursor.version.0 <= chat.version;
+        if !is_usable {
+            return self.start_over().await;
+        }
+        self.version = cursor.version.0;
+        self.room.observe(chat.version);
+        if let Some(place) = cursor.live {
+            self.epoch = Some(place.epoch.0);
+            self.position = Some(Position { step: place.step, attempt: place.attempt, index: place.index });
+        } else if self.version == chat.version {
+            self.follow_status(&chat);
+        }
+        Ok(())
+    }
+
+    /// What was shown can no longer be continued: it is withdrawn, and a snapshot follows.
+    async fn start_over(&mut self) -> Result<(), Status> {
+        self.emit(Cursor::START, Wire::PreviewReset(PreviewReset {}));
+        self.emit(Cursor::START, Wire::HistoryReset(HistoryReset { from_message_id: 0 }));
+        self.snapshot(0).await
+    }
+
+    async fn read_changes(&mut self) -> Result<(), Status> {
+        match self.room.changes_after(self.version, &self.clients, &self.user).await? {
+            Changes::Expired => self.start_over().await?,
+            Changes::Next(changes) => {
+                // Only the last change of the queue carries it; the ones before have nothing to show.
+                let queue_version = changes.iter().rev().find(|change| change.is_queue_changed).map(|change| change.version);
+                for change in changes {
+                    self.apply(&change, queue_version == Some(change.version));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, change: &ChatChange, has_queue: bool) {
+        let before = self.cursor();
+        if let Some(sealed) = &change.sealed {
+            self.catch_up(sealed);
+        }
+        let has_new_turn = change.messages.iter().any(|message| message.role == i32::from(Role::User));
+        if change.is_preview_reset {
+            self.emit(before, Wire::PreviewReset(PreviewReset {}));
+        }
+        if change.history_reset_from_id > 0 {
+            let from_message_id = change.history_reset_from_id;
+            self.emit(before, Wire::HistoryReset(HistoryReset { from_message_id }));
+        }
+        for message in &change.messages {
+            self.emit(before, Wire::Message(message.clone()));
+        }
+        if has_queue {
+            self.emit(before, Wire::QueueUpdate(QueueEvent { messages: change.queue.clone() }));
+        }
+        if let Some(error) = &change.error {
+            self.emit(before, Wire::Error(error.clone()));
+        }
+        if change.status != change.previous_status {
+            self.emit(before, Wire::Status(StatusEvent { status: change.status }));
+        }
+        if !change.action_required.is_empty() {
+            let tool_calls = change.action_required.clone();
+            self.emit(before, Wire::ActionRequired(ActionRequiredEvent { tool_calls }));
+        }
+        self.version = change.version;
+        self.epoch = is_live(change.status).then_some(change.epoch);
+        if has_new_turn {
+            self.position = None;
+        }
+        self.finish_emitting();
+    }
+
+    /// Hands out what is left of the live parts that a message is about to replace.
+    fn catch_up(&mut self, sealed: &StepPosition) {
+        let until = position_of(sealed);
+        if let Some(log) = self.room.log(sealed.epoch) {
+            for entry in log.read_until(self.position, until) {
+                self.position = Some(entry.position);
+                let cursor = self.cursor();
+                self.emit_live(cursor, entry, true);
+            }
+        }
+        self.position = self.position.max(Some(until));
+    }
+
+    fn read_log(&mut self) {
+        let Some(log) = self.log() else { return };
+        for entry in log.read(self.position, self.version, MAX_BATCH) {
+            self.position = Some(entry.position);
+            let cursor = self.cursor();
+            self.emit_live(cursor, entry, true);
+        }
+    }
+
+    fn log(&self) -> Option<Arc<Log>> {
+        self.room.log(self.epoch?)
+    }
+
+    fn follow_status(&mut self, chat: &Chat) {
+        self.epoch = is_live(chat.status).then_some(chat.epoch);
+    }
+
+    fn emit_live(&mut self, cursor: Cursor, entry: Entry, with_reset: bool) {
+        match entry.event {
+            Event::Part(part) => self.emit(cursor, Wire::MessagePart(part)),
+            Event::Reset if with_reset => self.emit(cursor, Wire::PreviewReset(PreviewReset {})),
+            Event::Reset => {}
+            Event::Retry(retry) => {
+                if with_reset {
+                    self.emit(cursor, Wire::PreviewReset(PreviewReset {}));
+                }
+                self.emit(cursor, Wire::Retry(retry));
+            }
+        }
+    }
+
+    fn emit(&mut self, cursor: Cursor, event: Wire) {
+        self.ready.push_back(StreamEvent {
+            chat_id: self.chat_id.clone(),
+            cursor: cursor.to_string(),
+            event: Some(event),
+        });
+    }
+
+    /// The last event emitted completes what came with it: coming back behind it continues here.
+    fn finish_emitting(&mut self) {
+        let cursor = self.cursor();
+        if let Some(last) = self.ready.back_mut() {
+            last.cursor = cursor.to_string();
+        }
+    }
+
+    fn cursor(&self) -> Cursor {
+        let version = Version(self.version);
+        match (self.epoch, self.position) {
+            (Some(epoch), Some(Position { step, attempt, index })) => {
+                Cursor::live(version, Place { epoch: Epoch(epoch), step, attempt, index })
+            }
+            (Some(_) | None, _) => Cursor::durable(version),
+        }
+    }
+}
+
+fn position_of(sealed: &StepPosition) -> Position {
+    Position {
+        step: u32::try_from(sealed.step).unwrap_or(0),
+        attempt: u32::try_from(sealed.attempt).unwrap_or(0),
+        index: u64::try_from(sealed.part_count).unwrap_or(0),
+    }
+}
+
+/// Whether a turn with this status has a live log.
+fn is_live(status: i32) -> bool {
+    status == i32::from(ChatStatus::Running) || status == i32::from(ChatStatus::Interrupting)
+}

@@ -1,0 +1,255 @@
+//! Where a chat's readers and its worker meet on this replica: the newest version heard of, the live log, recent changes.
+//!
+//! A room exists while somebody holds it. It carries no authority: what it hears only makes readers look at storage or at the log.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tandem_chassis::identity::User;
+use tandem_proto::storage::v1::{ChatChange, ListChatChangesRequest};
+use tokio::sync::watch;
+use tonic::Status;
+
+use crate::clients::Clients;
+use crate::log::Log;
+
+/// Changes a room keeps for readers that are close behind.
+const MAX_CACHED_CHANGES: usize = 256;
+
+/// Bytes of those changes.
+const MAX_CACHED_BYTES: usize = 4 * 1024 * 1024;
+
+const CHANGES_DEADLINE: Duration = Duration::from_secs(5);
+
+/// All rooms of this replica, and who waits for news of a user's chats.
+pub(crate) struct Hub {
+    rooms: Mutex<HashMap<String, Weak<Room>>>,
+    owners: Mutex<HashMap<String, watch::Sender<u64>>>,
+}
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        Self { rooms: Mutex::default(), owners: Mutex::default() }
+    }
+
+    /// The chat's room, opened if nobody is in it.
+    pub(crate) fn enter(&self, chat_id: &str) -> Arc<Room> {
+        let mut rooms = lock(&self.rooms);
+        if let Some(room) = rooms.get(chat_id).and_then(Weak::upgrade) {
+            return room;
+        }
+        if rooms.len() >= 1024 && rooms.len().is_power_of_two() {
+            rooms.retain(|_, room| room.strong_count() > 0);
+        }
+        let room = Arc::new(Room::new(chat_id));
+        rooms.insert(chat_id.to_owned(), Arc::downgrade(&room));
+        room
+    }
+
+    /// Passes a hint on to whoever is concerned.
+    pub(crate) fn hint(&self, chat_id: &str, owner_id: &str, version: i64) {
+        let room = lock(&self.rooms).get(chat_id).and_then(Weak::upgrade);
+        if let Some(room) = room {
+            room.observe(version);
+        }
+        if let Some(owner) = lock(&self.owners).get(owner_id) {
+            owner.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Hints may have been lost: everybody looks for himself.
+    pub(crate) fn alarm(&self) {
+        let rooms: Vec<_> = lock(&self.rooms).values().filter_map(Weak::upgrade).collect();
+        for room in rooms {
+            room.alarm();
+        }
+        for owner in lock(&self.owners).values() {
+            owner.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Ticks whenever one of this user's chats may have changed.
+    pub(crate) fn follow_owner(&self, owner_id: &str) -> watch::Receiver<u64> {
+        let mut owners = lock(&self.owners);
+        owners.retain(|_, sender| sender.receiver_count() > 0);
+        owners.entry(owner_id.to_owned()).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+}
+
+/// One chat on this replica.
+pub(crate) struct Room {
+    chat_id: String,
+    ticks: watch::Sender<u64>,
+    state: Mutex<State>,
+    /// One reader asks storage for changes; the others then find them in the room.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The newest version heard of.
+    version: i64,
+    /// The newest version this replica's own turn has made.
+    explained: i64,
+    log: Option<Arc<Log>>,
+    changes: VecDeque<Arc<ChatChange>>,
+    changes_bytes: usize,
+}
+
+/// Changes behind a version.
+pub(crate) enum Changes {
+    /// In order and without gaps; empty when there is nothing new.
+    Next(Vec<Arc<ChatChange>>),
+    /// They are no longer kept; take a snapshot.
+    Expired,
+}
+
+impl Room {
+    fn new(chat_id: &str) -> Self {
+        Self {
+            chat_id: chat_id.to_owned(),
+            ticks: watch::Sender::new(0),
+            state: Mutex::default(),
+            asking: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// Ticks whenever there may be something new to read.
+    pub(crate) fn follow(&self) -> watch::Receiver<u64> {
+        self.ticks.subscribe()
+    }
+
+    /// Tells readers that the log has grown.
+    pub(crate) fn tick(&self) {
+        self.ticks.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Heard that the chat has at least this version.
+    pub(crate) fn observe(&self, version: i64) {
+        let is_news = {
+            let mut state = self.lock();
+            let is_news = version > state.version;
+            state.version = state.version.max(version);
+            is_news
+        };
+        if is_news {
+            self.tick();
+        }
+    }
+
+    /// A change to this version was made by the turn on this replica: news for readers, but nothing the turn has to look into.
+    pub(crate) fn explain(&self, version: i64) {
+        {
+            let mut state = self.lock();
+            state.explained = state.explained.max(version);
+        }
+        self.observe(version);
+    }
+
+    /// The newest version this replica's own turn has made.
+    pub(crate) fn explained(&self) -> i64 {
+        self.lock().explained
+    }
+
+    /// Whether a later epoch's log has taken the place of this one's.
+    pub(crate) fn is_over(&self, epoch: i64) -> bool {
+        self.lock().log.as_ref().is_some_and(|log| log.epoch() > epoch)
+    }
+
+    /// Heard that hints were lost: readers ask storage whatever they have seen.
+    pub(crate) fn alarm(&self) {
+        self.lock().version += 1;
+        self.tick();
+    }
+
+    /// The newest version heard of; 0 before the first news.
+    pub(crate) fn version(&self) -> i64 {
+        self.lock().version
+    }
+
+    /// Opens the live log of an epoch; readers find it from now on.
+    pub(crate) fn open_log(&self, epoch: i64, version: i64) -> Arc<Log> {
+        let log = Arc::new(Log::new(epoch, version));
+        let mut state = self.lock();
+        if state.log.as_ref().is_none_or(|open| open.epoch() < epoch) {
+            state.log = Some(Arc::clone(&log));
+        }
+        log
+    }
+
+    /// The live log of this epoch, if it is open here.
+    pub(crate) fn log(&self, epoch: i64) -> Option<Arc<Log>> {
+        self.lock().log.as_ref().filter(|log| log.epoch() == epoch).map(Arc::clone)
+    }
+
+    /// Changes behind `version`, from the room or from storage. `user` must have been let in before.
+    ///
+    /// # Errors
+    /// What storage answered; nothing was lost and asking again is safe.
+    pub(crate) async fn changes_after(
+        &self,
+        version: i64,
+        clients: &Clients,
+        user: &User,
+    ) -> Result<Changes, Status> {
+        if let Some(changes) = self.cached_after(version) {
+            return Ok(Changes::Next(changes));
+        }
+        let _asking = self.asking.lock().await;
+        if let Some(changes) = self.cached_after(version) {
+            return Ok(Changes::Next(changes));
+        }
+        let message = ListChatChangesRequest { chat_id: self.chat_id.clone(), after_version: version, limit: 0 };
+        let request = clients.outbound.request(Some(user), CHANGES_DEADLINE, message);
+        let answer = clients.chats.clone().list_chat_changes(request).await?.into_inner();
+        if answer.is_expired {
+            return Ok(Changes::Expired);
+        }
+        let changes: Vec<_> = answer.changes.into_iter().map(Arc::new).collect();
+        self.remember(version, &changes, answer.has_more);
+        Ok(Changes::Next(changes))
+    }
+
+    /// Cached changes behind `version`; `None` when the room cannot tell.
+    fn cached_after(&self, version: i64) -> Option<Vec<Arc<ChatChange>>> {
+        let state = self.lock();
+        let first = state.changes.front()?.version;
+        let last = state.changes.back()?.version;
+        if version + 1 < first || version >= last {
+            return None;
+        }
+        Some(state.changes.iter().filter(|change| change.version > version).map(Arc::clone).collect())
+    }
+
+    fn remember(&self, after: i64, changes: &[Arc<ChatChange>], has_more: bool) {
+        let mut state = self.lock();
+        match changes.last() {
+            // A false alarm raised the version above what exists; take it back so that readers rest.
+            None => state.version = after,
+            Some(last) if !has_more => state.version = last.version,
+            Some(_) => {}
+        }
+        for change in changes {
+            let expected = state.changes.back().map(|last| last.version + 1);
+            if expected.is_some_and(|expected| expected != change.version) {
+                state.changes.clear();
+                state.changes_bytes = 0;
+            }
+            state.changes_bytes += prost::Message::encoded_len(change.as_ref());
+            state.changes.push_back(Arc::clone(change));
+        }
+        while state.changes.len() > MAX_CACHED_CHANGES || state.changes_bytes > MAX_CACHED_BYTES {
+            let Some(oldest) = state.changes.pop_front() else { break };
+            state.changes_bytes -= prost::Message::encoded_len(oldest.as_ref());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

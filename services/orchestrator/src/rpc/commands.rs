@@ -1,0 +1,156 @@
+//! Commands: storage decides them; this makes sure that whoever has to act hears of it at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tandem_chassis::identity::{Caller, User};
+use tandem_proto::common::v1::{Chat, ChatStatus};
+use tandem_proto::orchestrator::v1::chat_command_service_server::ChatCommandService;
+use tandem_proto::storage::v1::{
+    CreateChatRequest, CreateChatResponse, DeleteQueuedMessageRequest, DeleteQueuedMessageResponse, EditMessageRequest,
+    EditMessageResponse, GetChatRequest, InterruptChatRequest, InterruptChatResponse, PromoteQueuedMessageRequest,
+    PromoteQueuedMessageResponse, ReorderQueuedMessageRequest, ReorderQueuedMessageResponse, SendMessageRequest,
+    SendMessageResponse, SubmitToolResultsRequest, SubmitToolResultsResponse, UpdateChatRequest, UpdateChatResponse,
+};
+use tonic::{Request, Response, Status};
+
+use crate::clients::{Clients, STORAGE_DEADLINE};
+use crate::room::Hub;
+use crate::worker::Worker;
+
+/// How long an interrupt waits for the turn to settle, so that its answer shows the outcome.
+const SETTLE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Serves [`ChatCommandService`].
+pub(crate) struct Commands {
+    clients: Clients,
+    hub: Arc<Hub>,
+    worker: Worker,
+}
+
+impl Commands {
+    pub(crate) fn new(clients: Clients, hub: Arc<Hub>, worker: Worker) -> Self {
+        Self { clients, hub, worker }
+    }
+
+    /// Tells readers, claimers and the running turn what a command has just done.
+    fn announce(&self, chat: Option<&Chat>) {
+        let Some(chat) = chat else { return };
+        self.hub.hint(&chat.id, &chat.owner_id, chat.version);
+        if chat.status == i32::from(ChatStatus::Pending) {
+            self.worker.wake();
+        }
+        if chat.status == i32::from(ChatStatus::Interrupting) {
+            self.worker.interrupt(&chat.id, chat.epoch);
+        }
+        self.worker.look_at(&chat.id, chat.version);
+    }
+
+    /// Waits until the chat is no longer interrupting, as far as patience goes.
+    async fn settled(&self, user: &User, chat: Chat) -> Result<Chat, Status> {
+        let room = self.hub.enter(&chat.id);
+        let mut ticks = room.follow();
+        let deadline = tokio::time::Instant::now() + SETTLE_LIMIT;
+        let mut chat = chat;
+        while chat.status == i32::from(ChatStatus::Interrupting) {
+            if tokio::time::timeout_at(deadline, ticks.changed()).await.is_err() {
+                break;
+            }
+            if room.version() <= chat.version {
+                continue;
+            }
+            let message = GetChatRequest { chat_id: chat.id.clone() };
+            let request = self.clients.outbound.request(Some(user), STORAGE_DEADLINE, message);
+            match self.clients.chats.clone().get_chat(request).await?.into_inner().chat {
+                Some(now) => chat = now,
+                None => break,
+            }
+        }
+        Ok(chat)
+    }
+}
+
+/// Passes a request on in the caller's name and announces the chat that comes back.
+macro_rules! pass_on {
+    ($self:ident, $method:ident, $request:ident) => {{
+        let user = Caller::of(&$request)?.user()?.clone();
+        let message = $request.into_inner();
+        let request = $self.clients.outbound.request(Some(&user), STORAGE_DEADLINE, message);
+        let answer = $self.clients.chats.clone().$method(request).await?.into_inner();
+        $self.announce(answer.chat.as_ref());
+        (user, answer)
+    }};
+}
+
+#[tonic::async_trait]
+impl ChatCommandService for Commands {
+    async fn create_chat(&self, request: Request<CreateChatRequest>) -> Result<Response<CreateChatResponse>, Status> {
+        let (_, answer) = pass_on!(self, create_chat, request);
+        Ok(Response::new(answer))
+    }
+
+    async fn update_chat(&self, request: Request<UpdateChatRequest>) -> Result<Response<UpdateChatResponse>, Status> {
+        let (_, answer) = pass_on!(self, update_chat, request);
+        Ok(Response::new(answer))
+    }
+
+    async fn send_message(
+        &self,
+        request: Request<SendMessageRequest>,
+    ) -> Result<Response<SendMessageResponse>, Status> {
+        let (_, answer) = pass_on!(self, send_message, request);
+        Ok(Response::new(answer))
+    }
+
+    async fn edit_message(
+        &self,
+        request: Request<EditMessageRequest>,
+    ) -> Result<Response<EditMessageResponse>, Status> {
+        let (_, answer) = pass_on!(self, edit_message, request);
+        Ok(Response::new(answer))
+    }
+
+    async fn delete_queued_message(
+        &self,
+        request: Request<DeleteQueuedMessageRequest>,
+    ) -> Result<Response<DeleteQueuedMessageResponse>, Status> {
+        let (_, answer) = pass_on!(self, delete_queued_message, request);
+        Ok(Response::new(answer))
+    }
+
+    async fn promote_queued_message(
+        &self,
+        request: Request<PromoteQueuedMessageRequest>,
+    ) -> Result<Response<PromoteQueuedMessageResponse>, Status> {
+        let (_, answer) = pass_on!(self, promote_queued_message, request);
+        Ok(Response::new(answer))
+    }
+
+    async fn reorder_queued_message(
+        &self,
+        request: Request<ReorderQueuedMessageRequest>,
+    ) -> Result<Response<ReorderQueuedMessageResponse>, Status> {
+        let (_, answer) = pass_on!(self, reorder_queued_message, request);
+        Ok(Response::new(answer))
+    }
+
+    async fn interrupt_chat(
+        &self,
+        request: Request<InterruptChatRequest>,
+    ) -> Result<Response<InterruptChatResponse>, Status> {
+        let (user, answer) = pass_on!(self, interrupt_chat, request);
+        let chat = match answer.chat {
+            Some(chat) => Some(self.settled(&user, chat).await?),
+            None => None,
+        };
+        Ok(Response::new(InterruptChatResponse { chat }))
+    }
+
+    async fn submit_tool_results(
+        &self,
+        request: Request<SubmitToolResultsRequest>,
+    ) -> Result<Response<SubmitToolResultsResponse>, Status> {
+        let (_, answer) = pass_on!(self, submit_tool_results, request);
+        Ok(Response::new(answer))
+    }
+}

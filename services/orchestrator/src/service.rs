@@ -1,0 +1,57 @@
+//! The one place that builds and connects the parts.
+
+use std::sync::Arc;
+
+use tandem_chassis::Runtime;
+use tandem_chassis::identity::ServiceName;
+use tandem_chassis::lifecycle::OnEnd;
+use tandem_chassis::server::Server;
+use tandem_chassis::tls;
+use tandem_chassis::transport::Listener;
+use tandem_chassis::with_message_limits;
+use tandem_proto::orchestrator::v1::chat_command_service_server::ChatCommandServiceServer;
+use tandem_proto::orchestrator::v1::chat_stream_service_server::ChatStreamServiceServer;
+
+use crate::clients::Clients;
+use crate::config::Config;
+use crate::error::Error;
+use crate::hints;
+use crate::metrics::Metrics;
+use crate::room::Hub;
+use crate::rpc::{Commands, Streams};
+use crate::worker::Worker;
+
+/// Runs an orchestrator on `listener` until the runtime drains: readers go, running chats are handed back, then it ends.
+///
+/// # Errors
+/// [`Error`] when it cannot start or its server fails.
+pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result<(), Error> {
+    let outbound = runtime.outbound(ServiceName::Orchestrator);
+    let clients = Clients::new(&config.peers, &tls::ClientConfig::default(), outbound)?;
+    let metrics = Metrics::new(&runtime.registry);
+    let hub = Arc::new(Hub::new());
+    let worker = Worker::new(&config, &clients, &hub, &runtime, &metrics);
+
+    let feed = hints::follow(clients.clone(), Arc::clone(&hub), worker.clone());
+    let draining = runtime.shutdown.draining();
+    runtime.tasks.spawn("follow hints", OnEnd::Fatal, async move {
+        tokio::select! {
+            () = draining => {}
+            () = feed => {}
+        }
+    });
+    worker.start();
+    runtime.health.set_serving(true);
+
+    let commands = Commands::new(clients.clone(), Arc::clone(&hub), worker);
+    let streams = Streams::new(clients, hub, metrics);
+    let served = Server::new(ServiceName::Orchestrator, &runtime)
+        .add_service(with_message_limits!(ChatCommandServiceServer::new(commands)))
+        .add_service(with_message_limits!(ChatStreamServiceServer::new(streams)))
+        .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
+        .serve(listener, runtime.shutdown.draining())
+        .await;
+    runtime.health.set_serving(false);
+    served?;
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! The prompt of a turn: instructions, history made valid for any vendor, files inlined, tools.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tandem_chat_core::message::{Message, Role};
+use tandem_chat_core::part::Part as CorePart;
+use tandem_chat_core::{history, wire};
+use tandem_proto::common::v1::part::Kind;
+use tandem_proto::common::v1::{DynamicTool, FilePart, Part, TextPart, ToolDefinition};
+use tandem_proto::provider::v1::PromptMessage;
+use tandem_proto::storage::v1::{GetFileRequest, LoadTurnResponse};
+
+use super::answer::local_calls;
+use super::{Call, Stop, generic_error, message_from_wire};
+use crate::clients::Clients;
+
+/// Time to read one attached file.
+const FILE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// What the model is told and offered. Grows with the turn; history is loaded once.
+pub(crate) struct Prompt {
+    /// The owner's own instructions, behind the stored system messages.
+    user_prompt: String,
+    history: Vec<Message>,
+    tools: Vec<ToolDefinition>,
+    dynamic: HashSet<String>,
+}
+
+impl Prompt {
+    /// # Errors
+    /// History that cannot be read at all fails the turn with a message for its owner.
+    pub(super) fn new(loaded: &LoadTurnResponse, mut tools: Vec<ToolDefinition>) -> Result<Self, Stop> {
+        let history = loaded
+            .messages
+            .iter()
+            .map(|message| message_from_wire(message.role, message.visibility, &message.parts))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(unreadable)?;
+        let built_in: HashSet<String> = tools.iter().map(|tool| tool.name.clone()).collect();
+        let dynamic: Vec<&DynamicTool> =
+            loaded.dynamic_tools.iter().filter(|tool| !built_in.contains(&tool.name)).collect();
+        tools.extend(dynamic.iter().map(|tool| ToolDefinition {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            input_schema_json: tool.input_schema_json.clone(),
+        }));
+        let dynamic = dynamic.into_iter().map(|tool| tool.name.clone()).collect();
+        Ok(Self { user_prompt: loaded.user_prompt.clone(), history, tools, dynamic })
+    }
+
+    pub(super) fn tools(&self) -> &[ToolDefinition] {
+        &self.tools
+    }
+
+    /// Whether the client runs this tool.
+    pub(super) fn is_dynamic(&self, tool_name: &str) -> bool {
+        self.dynamic.contains(tool_name)
+    }
+
+    /// Whether the model was offered this tool.
+    pub(super) fn offers(&self, tool_name: &str) -> bool {
+        self.tools.iter().any(|tool| tool.name == tool_name)
+    }
+
+    /// Calls of the last answer that have no result yet.
+    pub(super) fn open_calls(&self) -> Vec<Call> {
+        let Some(last) = self.history.iter().rposition(|message| message.role == Role::Assistant) else {
+            return Vec::new();
+        };
+        let behind = &self.history[last + 1..];
+        if behind.iter().any(|message| message.role != Role::Tool) {
+            return Vec::new();
+        }
+        let answered: HashSet<&str> = behind
+            .iter()
+            .flat_map(|message| &message.parts)
+            .filter_map(|part| match part {
+                CorePart::ToolResult(result) => Some(result.tool_call_id.as_str()),
+                _ => None,
+            })
+            .collect();
+        let mut calls = local_calls(&wire::parts_to_wire(&self.history[last].parts));
+        calls.retain(|call| !answered.contains(call.id.as_str()));
+        calls
+    }
+
+    /// The model has answered with this.
+    pub(super) fn push_answer(&mut self, parts: Vec<Part>) -> Result<(), Stop> {
+        self.push(Role::Assistant, &parts)
+    }
+
+    /// A call has this result.
+    pub(super) fn push_result(&mut self, result: &Part) -> Result<(), Stop> {
+        self.push(Role::Tool, std::slice::from_ref(result))
+    }
+
+    fn push(&mut self, role: Role, parts: &[Part]) -> Result<(), Stop> {
+        let parts = wire::parts_from_wire(parts).map_err(unreadable)?;
+        self.history.push(Message::new(role, parts));
+        Ok(())
+    }
+
+    /// The messages to send: every call answered, every file inline, nothing a vendor would refuse.
+    pub(super) async fn render(&self, clients: &Clients, chat_id: &str) -> Vec<PromptMessage> {
+        let mut history = self.history.clone();
+        if !self.user_prompt.trim().is_empty() {
+            let place = history.iter().take_while(|message| message.role == Role::System).count();
+            let text = format!("<user-instructions>\n{}\n</user-instructions>", self.user_prompt.trim());
+            history.insert(place, Message::new(Role::System, vec![CorePart::text(text)]));
+        }
+        let mut messages = Vec::with_capacity(history.len());
+        for message in history::repair(history) {
+            let mut parts = wire::parts_to_wire(&message.parts);
+            for part in &mut parts {
+                inline_file(part, clients, chat_id).await;
+            }
+            messages.push(PromptMessage { role: wire::role_to_wire(message.role).into(), parts });
+        }
+        messages
+    }
+}
+
+/// Puts a file's bytes in the place of its id. A file that is gone leaves a note, so that the chat stays usable.
+async fn inline_file(part: &mut Part, clients: &Clients, chat_id: &str) {
+    let Some(Kind::File(file)) = &mut part.kind else { return };
+    if file.file_id.is_empty() || !file.data.is_empty() {
+        return;
+    }
+    let message = GetFileRequest { file_id: file.file_id.clone(), chat_id: chat_id.to_owned() };
+    let request = clients.outbound.request(None, FILE_DEADLINE, message);
+    match clients.files.clone().get_file(request).await {
+        Ok(answer) => {
+            let answer = answer.into_inner();
+            let known = answer.file.unwrap_or_default();
+            *file = FilePart {
+                media_type: known.media_type,
+                name: known.name,
+                file_id: file.file_id.clone(),
+                data: answer.data,
+            };
+        }
+        Err(status) => {
+            tracing::warn!(file_id = file.file_id, code = ?status.code(), "attached file could not be read");
+            let text = format!("[the attached file {:?} is no longer available]", file.name);
+            part.kind = Some(Kind::Text(TextPart { text }));
+        }
+    }
+}
+
+fn unreadable(error: wire::InvalidWire) -> Stop {
+    tracing::error!(%error, "stored history cannot be read");
+    Stop::Failed(generic_error("A stored message of this chat cannot be read.".to_owned()), Vec::new())
+}

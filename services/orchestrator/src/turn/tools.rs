@@ -1,0 +1,268 @@
+//! The calls of one step: all at once, each journalled by tool-runner, their results stored together in call order.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use tandem_chat_core::wire;
+use tandem_proto::common::v1::part::Kind;
+use tandem_proto::common::v1::{
+    LivePart, MessageVisibility, Part, PlanMode, Role, ToolDefinition, ToolResultDelta, ToolResultPart,
+    live_part::Content,
+};
+use tandem_proto::storage::v1::{NewMessage, StepOutcome};
+use tandem_proto::tool::v1::call_tool_response::Event;
+use tandem_proto::tool::v1::{CallToolRequest, CancelToolCallRequest, ChatKind, ListToolsRequest, ToolOutcome};
+use tonic::{Code, Status};
+
+use super::{Call, Cause, Prompt, Stop, Turn};
+use crate::clients::persist;
+
+const LIST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Time for tool-runner to accept a call; the tool's own limits bound the rest.
+const OPEN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long a stopped call may take to report what it did.
+const CANCEL_GRACE: Duration = Duration::from_millis(2_500);
+
+/// Pauses before joining a call again whose connection broke.
+const REJOIN_PAUSES: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(300),
+    Duration::from_millis(1_000),
+    Duration::from_millis(3_000),
+];
+
+impl Turn {
+    /// What tool-runner offers this chat, in its stable order. A runner that is away costs the turn its tools, not its life.
+    pub(super) async fn list_tools(&self) -> Result<Vec<ToolDefinition>, Stop> {
+        let answer = persist(|| {
+            let message = ListToolsRequest {
+                chat_id: self.chat.id.clone(),
+                kind: self.kind().into(),
+                is_plan_turn: self.is_plan_turn(),
+            };
+            let request = self.clients.outbound.request(Some(&self.owner), LIST_DEADLINE, message);
+            let mut tools = self.clients.tools.clone();
+            async move { tools.list_tools(request).await }
+        })
+        .await;
+        match answer {
+            Ok(answer) => Ok(answer.into_inner().tools),
+            Err(status) => {
+                tracing::warn!(code = ?status.code(), error = status.message(), "tools cannot be listed, going on without");
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Runs the calls, stores their results, and says what follows.
+    pub(super) async fn run_tools(&mut self, prompt: &mut Prompt, calls: Vec<Call>) -> Result<StepOutcome, Stop> {
+        let (dynamic, local): (Vec<Call>, Vec<Call>) =
+            calls.into_iter().partition(|call| prompt.is_dynamic(&call.tool_name));
+        let mut results: HashMap<String, Part> = HashMap::new();
+        let cause = self.run_local(prompt, &local, &mut results).await;
+
+        let mut messages = Vec::with_capacity(local.len());
+        for call in &local {
+            let result = match results.remove(&call.id) {
+                Some(result) => result,
+                None => self.result(call, "Interrupted by the user before a result was recorded; the outcome is unknown.", true),
+            };
+            prompt.push_result(&result)?;
+            messages.push(result_message(result));
+        }
+        match cause {
+            Some(Cause::Interrupted) => return Err(Stop::Interrupted(messages)),
+            Some(cause) => return Err(Stop::from_cause(cause, Vec::new())),
+            None => {}
+        }
+        let outcome = if dynamic.is_empty() { StepOutcome::Continue } else { StepOutcome::RequireAction };
+        let pending = dynamic.iter().map(Call::pending).collect();
+        self.store_results(messages, outcome, pending).await?;
+        Ok(outcome)
+    }
+
+    /// Runs local calls at once, collecting results as they come. Returns why it had to stop before all were in.
+    async fn run_local(
+        &mut self,
+        prompt: &Prompt,
+        calls: &[Call],
+        results: &mut HashMap<String, Part>,
+    ) -> Option<Cause> {
+        let mut cause = self.cause.clone();
+        let this = &*self;
+        let mut running: FuturesUnordered<_> =
+            calls.iter().map(|call| async move { (call, this.run_call(prompt, call).await) }).collect();
+        let stopped = loop {
+            tokio::select! {
+                biased;
+                cause = Self::stopped(&mut cause) => break cause,
+                next = running.next() => match next {
+                    Some((call, result)) => this.publish_result(call, result, results),
+                    None => return None,
+                },
+            }
+        };
+        if stopped != Cause::Interrupted {
+            return Some(stopped);
+        }
+        for call in calls.iter().filter(|call| !results.contains_key(&call.id)) {
+            this.cancel_call(call).await;
+        }
+        let deadline = tokio::time::sleep(CANCEL_GRACE);
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                () = &mut deadline => return Some(stopped),
+                next = running.next() => match next {
+                    Some((call, result)) => this.publish_result(call, result, results),
+                    None => return Some(stopped),
+                },
+            }
+        }
+    }
+
+    fn publish_result(&self, call: &Call, result: Part, results: &mut HashMap<String, Part>) {
+        let live = LivePart {
+            role: Role::Tool.into(),
+            content: Some(Content::Part(result.clone())),
+            created_at: Some(self.timestamp()),
+        };
+        // A log that is full shows less; the result itself is stored all the same.
+        if self.log.push(live).is_ok() {
+            self.room.tick();
+        }
+        results.insert(call.id.clone(), result);
+    }
+
+    /// One call to its result. Whatever goes wrong is a result too.
+    async fn run_call(&self, prompt: &Prompt, call: &Call) -> Part {
+        if let Some(sent) = &call.invalid_arguments {
+            let shown: String = sent.chars().take(200).collect();
+            let text = format!("The arguments must be a JSON object, but were: {shown}");
+            return self.result(call, &text, true);
+        }
+        if !prompt.offers(&call.tool_name) {
+            let text = format!("There is no tool named {:?} in this turn.", call.tool_name);
+            return self.result(call, &text, true);
+        }
+        let mut pauses = REJOIN_PAUSES.iter();
+        loop {
+            let status = match self.follow_call(call).await {
+                Ok(outcome) => return self.outcome(call, outcome),
+                Err(status) => status,
+            };
+            // The call goes on without us and is journalled by its id: joining again never runs it twice.
+            let is_away = matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled);
+            match pauses.next() {
+                Some(pause) if is_away => tokio::time::sleep(*pause).await,
+                Some(_) | None => {
+                    tracing::warn!(tool = call.tool_name, code = ?status.code(), error = status.message(), "tool call failed");
+                    let text = format!("The tool could not be run ({}). Whether it took effect is unknown.", reason(&status));
+                    return self.result(call, &text, true);
+                }
+            }
+        }
+    }
+
+    async fn follow_call(&self, call: &Call) -> Result<ToolOutcome, Status> {
+        let message = CallToolRequest {
+            chat_id: self.chat.id.clone(),
+            epoch: self.epoch,
+            tool_call_id: call.id.clone(),
+            tool_name: call.tool_name.clone(),
+            arguments_json: call.arguments_json.clone(),
+            kind: self.kind().into(),
+            is_plan_turn: self.is_plan_turn(),
+        };
+        let request = self.clients.outbound.open_stream(Some(&self.owner), OPEN_DEADLINE, message);
+        let mut events = self.clients.tools.clone().call_tool(request).await?.into_inner();
+        let mut is_first = true;
+        while let Some(answer) = events.message().await? {
+            match answer.event {
+                Some(Event::OutputDelta(output_delta)) => {
+                    let delta = ToolResultDelta {
+                        tool_call_id: call.id.clone(),
+                        tool_name: call.tool_name.clone(),
+                        output_delta,
+                        // A call that was joined again streams from its beginning.
+                        is_reset: std::mem::take(&mut is_first),
+                    };
+                    let live = LivePart {
+                        role: Role::Tool.into(),
+                        content: Some(Content::ToolResultDelta(delta)),
+                        created_at: Some(self.timestamp()),
+                    };
+                    if self.log.push(live).is_ok() {
+                        self.room.tick();
+                    }
+                }
+                Some(Event::Outcome(outcome)) => return Ok(outcome),
+                None => {}
+            }
+        }
+        Err(Status::unavailable("the call's stream ended without an outcome"))
+    }
+
+    async fn cancel_call(&self, call: &Call) {
+        let message = CancelToolCallRequest { chat_id: self.chat.id.clone(), tool_call_id: call.id.clone() };
+        let request = self.clients.outbound.request(Some(&self.owner), CANCEL_GRACE, message);
+        if let Err(status) = self.clients.tools.clone().cancel_tool_call(request).await {
+            tracing::debug!(error = status.message(), "could not cancel a tool call");
+        }
+    }
+
+    fn outcome(&self, call: &Call, outcome: ToolOutcome) -> Part {
+        self.metrics.tool_finished(&call.tool_name, outcome.is_error, outcome.result_json.len());
+        self.result_json(call, outcome.result_json, outcome.is_error)
+    }
+
+    fn result(&self, call: &Call, text: &str, is_error: bool) -> Part {
+        self.result_json(call, serde_json::Value::from(text).to_string(), is_error)
+    }
+
+    fn result_json(&self, call: &Call, result_json: String, is_error: bool) -> Part {
+        let result = ToolResultPart {
+            tool_call_id: call.id.clone(),
+            tool_name: call.tool_name.clone(),
+            result_json,
+            is_error,
+            is_media: false,
+            provider_executed: false,
+            mcp_server_config_id: String::new(),
+            created_at: Some(self.timestamp()),
+        };
+        Part { kind: Some(Kind::ToolResult(result)), provider_metadata_json: String::new() }
+    }
+
+    fn kind(&self) -> ChatKind {
+        if self.chat.parent_chat_id.is_empty() { ChatKind::Root } else { ChatKind::Child }
+    }
+
+    fn is_plan_turn(&self) -> bool {
+        self.chat.plan_mode == i32::from(PlanMode::Plan)
+    }
+
+    pub(super) fn timestamp(&self) -> prost_types::Timestamp {
+        wire::time_to_wire(self.clock.now())
+    }
+}
+
+fn result_message(result: Part) -> NewMessage {
+    NewMessage {
+        role: Role::Tool.into(),
+        parts: vec![result],
+        visibility: MessageVisibility::Both.into(),
+        ..NewMessage::default()
+    }
+}
+
+/// What the model may know of a failed call: refusals are words for it, everything else is only unreachable.
+fn reason(status: &Status) -> &str {
+    match status.code() {
+        Code::InvalidArgument | Code::FailedPrecondition | Code::ResourceExhausted | Code::NotFound => status.message(),
+        _ => "the tool service did not answer",
+    }
+}
