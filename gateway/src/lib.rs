@@ -1,1 +1,20 @@
-//! tandem-gateway
+#![doc = include_str!("../README.md")]
+
+mod assets;
+mod auth;
+mod clients;
+mod config;
+mod first_start;
+mod http;
+mod json;
+mod metrics;
+mod observe;
+mod problem;
+mod rest;
+mod search;
+mod service;
+mod sniff;
+mod ws;
+
+pub use config::{Config, Limits, Peers, RateLimit, Sessions};
+pub use service::run;

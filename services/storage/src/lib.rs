@@ -1,1 +1,17 @@
-//! tandem-storage
+#![doc = include_str!("../README.md")]
+
+mod authz;
+mod change;
+mod config;
+mod credentials;
+mod db;
+mod error;
+mod hints;
+pub mod postgres;
+mod rpc;
+mod service;
+mod turn_facts;
+
+pub use config::Config;
+pub use error::Error;
+pub use service::{RunError, run};

@@ -1,1 +1,17 @@
-//! tandem-tool-runner
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod agents;
+mod backend;
+mod call;
+mod clients;
+mod config;
+mod error;
+mod rpc;
+mod service;
+mod tool;
+mod workspace;
+
+pub use config::{Config, Limits, Peers};
+pub use error::Error;
+pub use service::run;

@@ -1,1 +1,80 @@
-//! tandem-workspace-agent
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod confine;
+mod error;
+mod files;
+mod link;
+mod operation;
+mod process;
+mod setup;
+
+use std::io::Read;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+pub use error::Error;
+pub use setup::{Limits, Setup};
+
+/// Runs an agent until standard input closes, then ends all its processes.
+///
+/// The agent lives on a thread of its own that is confined before anything else happens on it, because confinement is inherited by
+/// threads started later and does not reach those already running.
+///
+/// # Errors
+/// [`Error`] when the workspace cannot be used at all. A link that breaks is no error: the agent dials again.
+pub async fn run(setup: Setup) -> Result<(), Error> {
+    let (sender, outcome) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("workspace agent".to_owned())
+        .spawn(move || {
+            // Nobody waits any more when the receiver is gone.
+            let _ = sender.send(run_confined(setup));
+        })
+        .map_err(Error::Thread)?;
+    outcome.await.map_err(|_| Error::Panicked)?
+}
+
+fn run_confined(setup: Setup) -> Result<(), Error> {
+    let enforced = confine::apply(&setup)?;
+    let files = Arc::new(files::Root::open(&setup.home)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Error::Thread)?;
+    let outcome = runtime.block_on(async {
+        let processes = process::Manager::new(Arc::clone(&files));
+        let link = link::keep(&setup, enforced, files, Arc::clone(&processes));
+        let outcome = tokio::select! {
+            outcome = link => outcome,
+            () = input_closed() => Ok(()),
+        };
+        processes.kill_all();
+        outcome
+    });
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Ends when standard input does: whoever started the agent is gone, or wants it gone.
+async fn input_closed() {
+    let (sender, closed) = oneshot::channel::<()>();
+    let spawned = std::thread::Builder::new().name("standard input".to_owned()).spawn(move || {
+        let mut buffer = [0; 256];
+        let mut input = std::io::stdin().lock();
+        loop {
+            match input.read(&mut buffer) {
+                Ok(0) => break,
+                Err(error) if error.kind() != std::io::ErrorKind::Interrupted => break,
+                Ok(_) | Err(_) => {}
+            }
+        }
+        drop(sender);
+    });
+    if spawned.is_ok() {
+        // An error is the news: the sender is dropped at the end of input.
+        let _ = closed.await;
+    }
+}

@@ -1,0 +1,129 @@
+//! The services behind the gateway: one channel each, and requests that carry the caller. What a call means is the
+//! routes' business; retrying is nobody's, because a browser can ask again.
+
+use std::time::Duration;
+
+use tandem_chassis::{
+    client::{self, Outbound},
+    identity::User,
+    status::Fault,
+    with_message_limits,
+};
+use tandem_proto::{
+    orchestrator::v1::{
+        chat_command_service_client::ChatCommandServiceClient, chat_stream_service_client::ChatStreamServiceClient,
+    },
+    provider::v1::provider_admin_service_client::ProviderAdminServiceClient,
+    storage::v1::{
+        chat_service_client::ChatServiceClient, file_service_client::FileServiceClient,
+        settings_service_client::SettingsServiceClient, user_service_client::UserServiceClient,
+    },
+    tool::v1::workspace_admin_service_client::WorkspaceAdminServiceClient,
+};
+use tonic::{Request, Response, Status, transport::Channel};
+
+use crate::config::Config;
+
+/// Time a call has, its answer included.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Time a stream has to open.
+pub const OPENING_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Time a live check of a provider has; the vendor may be slow.
+pub const PROVIDER_TEST_DEADLINE: Duration = Duration::from_secs(55);
+
+/// Channels to every service. Cheap to clone.
+#[derive(Clone)]
+pub struct Clients {
+    outbound: Outbound,
+    /// Channels by the service's name, for health.
+    channels: [(&'static str, Channel); 4],
+    pub chats: ChatServiceClient<Channel>,
+    pub files: FileServiceClient<Channel>,
+    pub settings: SettingsServiceClient<Channel>,
+    pub users: UserServiceClient<Channel>,
+    pub commands: ChatCommandServiceClient<Channel>,
+    pub streams: ChatStreamServiceClient<Channel>,
+    pub providers: ProviderAdminServiceClient<Channel>,
+    pub workspaces: WorkspaceAdminServiceClient<Channel>,
+}
+
+impl Clients {
+    /// Channels that connect at first use.
+    ///
+    /// # Errors
+    /// Unreadable certificates.
+    pub fn new(config: &Config, outbound: Outbound) -> Result<Self, client::Error> {
+        let open = |address| client::channel(address, &config.tls);
+        let storage = open(&config.peers.storage)?;
+        let orchestrator = open(&config.peers.orchestrator)?;
+        let provider_gateway = open(&config.peers.provider_gateway)?;
+        let tool_runner = open(&config.peers.tool_runner)?;
+        Ok(Self {
+            outbound,
+            chats: with_message_limits!(ChatServiceClient::new(storage.clone())),
+            files: with_message_limits!(FileServiceClient::new(storage.clone())),
+            settings: with_message_limits!(SettingsServiceClient::new(storage.clone())),
+            users: with_message_limits!(UserServiceClient::new(storage.clone())),
+            commands: with_message_limits!(ChatCommandServiceClient::new(orchestrator.clone())),
+            streams: with_message_limits!(ChatStreamServiceClient::new(orchestrator.clone())),
+            providers: with_message_limits!(ProviderAdminServiceClient::new(provider_gateway.clone())),
+            workspaces: with_message_limits!(WorkspaceAdminServiceClient::new(tool_runner.clone())),
+            channels: [
+                ("storage", storage),
+                ("orchestrator", orchestrator),
+                ("provider-gateway", provider_gateway),
+                ("tool-runner", tool_runner),
+            ],
+        })
+    }
+
+    /// Every peer with its name.
+    pub fn channels(&self) -> &[(&'static str, Channel); 4] {
+        &self.channels
+    }
+
+    /// A request in the name of `user`.
+    pub fn ask<T>(&self, user: &User, message: T) -> Request<T> {
+        self.outbound.request(Some(user), CALL_DEADLINE, message)
+    }
+
+    /// A request of the gateway itself, before a user is known.
+    pub fn ask_as_service<T>(&self, message: T) -> Request<T> {
+        self.outbound.request(None, CALL_DEADLINE, message)
+    }
+
+    /// Like [`Clients::ask`] with another deadline.
+    pub fn ask_within<T>(&self, user: &User, deadline: Duration, message: T) -> Request<T> {
+        self.outbound.request(Some(user), deadline, message)
+    }
+
+    /// A request for a stream that lives until either side leaves.
+    pub fn open<T>(&self, user: &User, message: T) -> Request<T> {
+        self.outbound.open_stream(Some(user), OPENING_DEADLINE, message)
+    }
+}
+
+/// Unwraps what a client returns.
+pub trait Answer<T> {
+    /// The message, or the service's error.
+    ///
+    /// # Errors
+    /// Whatever the service said, or that it could not be reached.
+    fn answer(self) -> Result<T, Fault>;
+}
+
+impl<T> Answer<T> for Result<Response<T>, Status> {
+    fn answer(self) -> Result<T, Fault> {
+        self.map(Response::into_inner).map_err(Fault::from)
+    }
+}
+
+/// A field the contract promises.
+///
+/// # Errors
+/// `Internal`: the service broke its contract.
+pub fn promised<T>(field: Option<T>, name: &'static str) -> Result<T, Fault> {
+    field.ok_or_else(|| Fault::internal("CONTRACT_BROKEN", format_args!("a service left out {name}")))
+}

@@ -1,0 +1,118 @@
+//! One reader of server-sent events: the same view as on a socket, for programs that have no WebSocket. The event's id
+//! is its cursor, so a browser's `EventSource` continues by itself.
+
+use std::{collections::VecDeque, convert::Infallible, pin::Pin, time::Duration};
+
+use axum::{
+    http::{HeaderName, HeaderValue},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures::stream;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::{
+    Reader,
+    feed::{Feed, Source},
+    server_time,
+    socket::{PING_INTERVAL, is_refused},
+};
+use crate::{auth::Principal, service::App};
+
+/// Tells buffering proxies to pass every event on at once.
+const NO_BUFFERING: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("x-accel-buffering"),
+    HeaderValue::from_static("no"),
+);
+
+/// Time a browser waits before it connects again.
+const RETRY: Duration = Duration::from_secs(1);
+
+struct State<S: Source, G> {
+    app: App,
+    who: Principal,
+    feed: Feed<S>,
+    has_heartbeat: bool,
+    waiting: VecDeque<Event>,
+    beats: Interval,
+    rechecks: Interval,
+    draining: Pin<Box<dyn Future<Output = ()> + Send>>,
+    reader: Reader,
+    _guard: G,
+}
+
+/// Answers with the view's events until the reader leaves.
+pub fn respond<S: Source>(
+    app: App,
+    who: Principal,
+    feed: Feed<S>,
+    has_heartbeat: bool,
+    guard: impl Send + 'static,
+) -> Response {
+    let mut waiting = VecDeque::from([Event::default().retry(RETRY)]);
+    if has_heartbeat {
+        waiting.push_back(Event::default().data(feed.source().heartbeat(server_time(&app)).trim_end()));
+    }
+    let state = State {
+        reader: Reader::new(&app, S::VIEW),
+        draining: Box::pin(app.shutdown.draining()),
+        beats: every(PING_INTERVAL),
+        rechecks: every(app.config.sessions.recheck),
+        waiting,
+        app,
+        who,
+        feed,
+        has_heartbeat,
+        _guard: guard,
+    };
+    let events = stream::unfold(state, |mut state| async move {
+        let event = state.next().await?;
+        Some((Ok::<_, Infallible>(event), state))
+    });
+    let answer = Sse::new(events).keep_alive(KeepAlive::new().interval(PING_INTERVAL));
+    ([NO_BUFFERING], answer).into_response()
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+impl<S: Source, G> State<S, G> {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            tokio::select! {
+                () = &mut self.draining => return None,
+                batch = self.feed.next() => {
+                    let batch = batch.ok()?;
+                    self.waiting.extend(self.feed.source().events(batch).into_iter().map(event));
+                    self.reader.sent_frame();
+                }
+                _ = self.beats.tick(), if self.has_heartbeat => {
+                    let beat = self.feed.source().heartbeat(server_time(&self.app));
+                    self.waiting.push_back(Event::default().data(beat.trim_end()));
+                }
+                _ = self.rechecks.tick() => {
+                    if is_refused(self.app.accounts.check(self.who.token()).await.err()) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn event((id, data): (Option<String>, String)) -> Event {
+    let event = Event::default().data(data);
+    match id {
+        // An id with a line end would forge another field.
+        Some(id) if !id.contains(['\n', '\r', '\0']) => event.id(id),
+        Some(_) | None => event,
+    }
+}

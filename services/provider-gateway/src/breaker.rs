@@ -1,0 +1,429 @@
+//! Leaves a vendor's model alone for a while after it has shown, several times in a row, that it cannot answer.
+//!
+//! One breaker per (provider, model). It counts answers that mean "no capacity" (503, 504, 529) and failures to connect. A rate limit
+//! (429) never counts: the key pool deals with it. What happens after a stream has begun does not count either.
+//! State is in memory, per replica.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tandem_chassis::{clock::Clock, config::duration};
+use tandem_chat_core::id::ProviderId;
+use tokio::time::Instant;
+
+/// Troubled pairs remembered; beyond it the oldest is forgotten, which closes its breaker.
+const MAX_TROUBLED: usize = 4096;
+
+/// When a breaker opens and for how long.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Consecutive failures that open it.
+    pub failure_threshold: u32,
+    /// A run of failures whose first is older than this starts anew.
+    #[serde(with = "duration")]
+    pub window: Duration,
+    /// How long it rejects before it lets one probe through.
+    #[serde(with = "duration")]
+    pub open: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            failure_threshold: 5,
+            window: Duration::from_secs(60),
+            open: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What a request turned out to say about the vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered, be it with an error.
+    Answered,
+    /// It has no capacity, or is not there.
+    Unavailable,
+}
+
+/// The breaker is open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{failures} requests in a row failed, the last with: {last_failure}")]
+pub struct Open {
+    /// Until the next probe.
+    pub retry_after: Duration,
+    /// How many failures opened it.
+    pub failures: u32,
+    /// What the last of them was, without secrets.
+    pub last_failure: String,
+}
+
+/// The state of one breaker, for metrics.
+///
+/// | state | request | answered | unavailable | time over |
+/// |---|---|---|---|---|
+/// | closed | passes | run of failures ends | run + 1; at the threshold → open | run starts anew |
+/// | open | rejected | – | – | half-open |
+/// | half-open | one passes, others are rejected | → closed | → open | – |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Lets requests pass.
+    Closed,
+    /// Rejects requests.
+    Open,
+    /// Lets one probe pass.
+    HalfOpen,
+}
+
+/// All breakers of this replica.
+pub struct Breakers {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    troubled: Mutex<HashMap<Target, Trouble>>,
+    on_change: OnChange,
+}
+
+type OnChange = Box<dyn Fn(&Target, State) + Send + Sync>;
+
+/// What a breaker protects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The provider.
+    pub provider: ProviderId,
+    /// Its name, for metrics.
+    pub provider_name: String,
+    /// The vendor's model.
+    pub model: String,
+}
+
+/// A pair that is not plainly closed. Without trouble there is no entry.
+struct Trouble {
+    phase: Phase,
+    failures: u32,
+    last_failure: String,
+    since: Instant,
+    /// Raised with each change of phase; an outcome of an earlier phase says nothing about this one. Like "no entry", closed is 0.
+    generation: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Closed,
+    Open { until: Instant },
+    HalfOpen { is_probing: bool },
+}
+
+/// A request on its way. Say how it went; dropped without a word it counts as nothing, and a probe can be sent again.
+pub struct Permit {
+    breakers: Arc<Breakers>,
+    target: Target,
+    generation: u64,
+}
+
+impl Breakers {
+    /// All closed. `on_change` is told each change of state.
+    pub fn new(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        on_change: impl Fn(&Target, State) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            clock,
+            troubled: Mutex::default(),
+            on_change: Box::new(on_change),
+        })
+    }
+
+    /// Lets a request pass, or says how long to leave the vendor alone.
+    ///
+    /// # Errors
+    /// [`Open`].
+    pub fn admit(self: &Arc<Self>, target: &Target) -> Result<Permit, Open> {
+        let now = self.clock.monotonic();
+        let mut troubled = self.lock();
+        let generation = match troubled.get_mut(target) {
+            None => 0,
+            Some(trouble) => {
+                match trouble.phase {
+                    Phase::Closed => {}
+                    Phase::Open { until } if until > now => return Err(trouble.rejection(until - now)),
+                    Phase::Open { .. } => {
+                        trouble.enter(Phase::HalfOpen { is_probing: true }, now);
+                        (self.on_change)(target, State::HalfOpen);
+                    }
+                    Phase::HalfOpen { is_probing: true } => return Err(trouble.rejection(PROBE_PAUSE)),
+                    Phase::HalfOpen { is_probing: false } => trouble.phase = Phase::HalfOpen { is_probing: true },
+                }
+                trouble.generation
+            }
+        };
+        Ok(Permit {
+            breakers: Arc::clone(self),
+            target: target.clone(),
+            generation,
+        })
+    }
+
+    /// The state for `target`.
+    #[cfg(test)]
+    pub fn state(&self, target: &Target) -> State {
+        match self.lock().get(target).map(|trouble| trouble.phase) {
+            None | Some(Phase::Closed) => State::Closed,
+            Some(Phase::Open { .. }) => State::Open,
+            Some(Phase::HalfOpen { .. }) => State::HalfOpen,
+        }
+    }
+
+    fn record(&self, permit: &Permit, outcome: Outcome, reason: &str) {
+        let now = self.clock.monotonic();
+        let mut troubled = self.lock();
+        if troubled.get(&permit.target).map_or(0, |trouble| trouble.generation) != permit.generation {
+            return;
+        }
+        match outcome {
+            Outcome::Answered => {
+                let was = troubled.remove(&permit.target).map(|trouble| trouble.phase);
+                if let Some(Phase::HalfOpen { .. }) = was {
+                    (self.on_change)(&permit.target, State::Closed);
+                }
+            }
+            Outcome::Unavailable => {
+                make_room(&mut troubled, &permit.target);
+                let trouble = troubled.entry(permit.target.clone()).or_insert_with(|| Trouble::new(now));
+                if trouble.add_failure(&self.config, reason, now) {
+                    (self.on_change)(&permit.target, State::Open);
+                }
+            }
+        }
+    }
+
+    /// A probe that ended without an outcome makes place for another.
+    fn release(&self, permit: &Permit) {
+        let mut troubled = self.lock();
+        if let Some(trouble) = troubled.get_mut(&permit.target)
+            && trouble.generation == permit.generation
+            && let Phase::HalfOpen { is_probing } = &mut trouble.phase
+        {
+            *is_probing = false;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Target, Trouble>> {
+        self.troubled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long those who meet a probe in flight should wait.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+
+impl Trouble {
+    fn new(now: Instant) -> Self {
+        Self {
+            phase: Phase::Closed,
+            failures: 0,
+            last_failure: String::new(),
+            since: now,
+            generation: 0,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, now: Instant) {
+        self.phase = phase;
+        self.since = now;
+        self.generation += 1;
+    }
+
+    /// Counts a failure; returns whether the breaker opened by it.
+    fn add_failure(&mut self, config: &Config, reason: &str, now: Instant) -> bool {
+        match self.phase {
+            Phase::Closed if now - self.since > config.window => {
+                self.failures = 1;
+                self.since = now;
+            }
+            Phase::Closed | Phase::HalfOpen { .. } => self.failures = self.failures.saturating_add(1),
+            Phase::Open { .. } => return false,
+        }
+        reason.clone_into(&mut self.last_failure);
+        let is_over = matches!(self.phase, Phase::HalfOpen { .. }) || self.failures >= config.failure_threshold;
+        if is_over {
+            self.enter(Phase::Open { until: now + config.open }, now);
+        }
+        is_over
+    }
+
+    fn rejection(&self, retry_after: Duration) -> Open {
+        Open {
+            retry_after,
+            failures: self.failures,
+            last_failure: self.last_failure.clone(),
+        }
+    }
+}
+
+/// Forgets the oldest trouble when there is no room for another one.
+fn make_room(troubled: &mut HashMap<Target, Trouble>, target: &Target) {
+    if troubled.len() < MAX_TROUBLED || troubled.contains_key(target) {
+        return;
+    }
+    let oldest = troubled.iter().min_by_key(|(_, trouble)| trouble.since);
+    if let Some(oldest) = oldest.map(|(target, _)| target.clone()) {
+        troubled.remove(&oldest);
+    }
+}
+
+impl Permit {
+    /// Says how the request went. `reason` is what an [`Outcome::Unavailable`] looked like, without secrets.
+    pub fn record(&self, outcome: Outcome, reason: &str) {
+        self.breakers.record(self, outcome, reason);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.breakers.release(self);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_chassis::clock;
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    struct World {
+        clock: Arc<clock::Manual>,
+        breakers: Arc<Breakers>,
+        target: Target,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let clock = Arc::new(clock::Manual::new(OffsetDateTime::UNIX_EPOCH));
+            Self {
+                breakers: Breakers::new(Config::default(), clock.clone(), |_, _| {}),
+                clock,
+                target: target("m"),
+            }
+        }
+
+        fn fail(&self) {
+            let permit = self.breakers.admit(&self.target).expect("not open");
+            permit.record(Outcome::Unavailable, "503");
+        }
+
+        fn trip(&self) {
+            (0..5).for_each(|_| self.fail());
+        }
+
+        fn admit(&self) -> Result<Permit, Open> {
+            self.breakers.admit(&self.target)
+        }
+
+        fn pass(&self, seconds: u64) {
+            self.clock.advance(Duration::from_secs(seconds));
+        }
+
+        fn state(&self) -> State {
+            self.breakers.state(&self.target)
+        }
+    }
+
+    fn target(model: &str) -> Target {
+        Target {
+            provider: ProviderId::new(Uuid::nil()),
+            provider_name: "p".to_owned(),
+            model: model.to_owned(),
+        }
+    }
+
+    #[test]
+    fn five_failures_in_a_row_open_it_and_say_when_to_come_back() {
+        let world = World::new();
+        world.trip();
+        let open = world.admit().err().unwrap();
+        assert_eq!(
+            open,
+            Open {
+                retry_after: Duration::from_secs(30),
+                failures: 5,
+                last_failure: "503".to_owned()
+            }
+        );
+        assert!(world.breakers.admit(&target("other")).is_ok(), "models do not share a breaker");
+    }
+
+    #[test]
+    fn an_answer_in_between_starts_the_count_anew() {
+        let world = World::new();
+        (0..4).for_each(|_| world.fail());
+        world.admit().ok().unwrap().record(Outcome::Answered, "");
+        (0..4).for_each(|_| world.fail());
+        assert_eq!(world.state(), State::Closed);
+    }
+
+    #[test]
+    fn failures_far_apart_do_not_add_up() {
+        let world = World::new();
+        for _ in 0..10 {
+            world.fail();
+            world.pass(61);
+        }
+        assert_eq!(world.state(), State::Closed);
+    }
+
+    #[test]
+    fn one_probe_decides() {
+        let world = World::new();
+        world.trip();
+        world.pass(30);
+        let probe = world.admit().ok().unwrap();
+        assert_eq!(world.state(), State::HalfOpen);
+        assert!(world.admit().is_err(), "a second request waits for the probe");
+        probe.record(Outcome::Unavailable, "503");
+        assert_eq!(world.state(), State::Open);
+
+        world.pass(30);
+        world.admit().ok().unwrap().record(Outcome::Answered, "");
+        assert_eq!(world.state(), State::Closed);
+    }
+
+    #[test]
+    fn an_abandoned_probe_makes_place_for_another() {
+        let world = World::new();
+        world.trip();
+        world.pass(30);
+        drop(world.admit());
+        assert!(world.admit().is_ok());
+    }
+
+    #[test]
+    fn results_of_an_earlier_time_are_ignored() {
+        let world = World::new();
+        let early: Vec<Permit> = (0..8).map(|_| world.admit().ok().unwrap()).collect();
+        early.iter().take(5).for_each(|permit| permit.record(Outcome::Unavailable, "503"));
+        early[5].record(Outcome::Answered, "");
+        assert_eq!(world.state(), State::Open, "an old answer does not close it");
+        world.pass(30);
+        let _probe = world.admit().ok().unwrap();
+        early[6].record(Outcome::Answered, "");
+        assert_eq!(world.state(), State::HalfOpen);
+    }
+
+    #[test]
+    fn memory_stays_bounded() {
+        let world = World::new();
+        for number in 0..MAX_TROUBLED + 10 {
+            let permit = world.breakers.admit(&target(&number.to_string())).ok().unwrap();
+            permit.record(Outcome::Unavailable, "503");
+        }
+        assert_eq!(world.breakers.lock().len(), MAX_TROUBLED);
+    }
+}

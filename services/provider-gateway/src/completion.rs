@@ -1,0 +1,185 @@
+//! A model call in neutral terms, and the task that runs it whoever reads.
+//!
+//! [`buffer`] holds its events for any number of readers, [`registry`] finds it by id, [`task`] drives it. What vendors send is
+//! [`crate::provider`]'s; the contracts' messages are [`crate::rpc`]'s.
+
+use prost::Message as _;
+use serde_json::Value;
+use tandem_chat_core::{
+    error::ChatError,
+    id::{ChatId, CompletionId, ModelConfigId, ToolCallId},
+    message::{Message, Usage},
+    part::{Part, ReasoningPart},
+    wire,
+};
+
+pub mod buffer;
+pub mod registry;
+pub mod task;
+
+/// Completions running at once on one replica.
+pub const MAX_RUNNING: usize = 8192;
+
+/// What one completion may hold for its readers.
+pub const MAX_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+
+/// What all completions of a replica may hold.
+pub const MAX_TOTAL_BYTES: usize = 1024 * 1024 * 1024;
+
+/// What is asked of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Chosen and recorded by the caller.
+    pub id: CompletionId,
+    /// The model as the administrator configured it.
+    pub model_config_id: ModelConfigId,
+    /// In order, at least one.
+    pub messages: Vec<Message>,
+    /// In stable order, names unique.
+    pub tools: Vec<Tool>,
+    /// Whether the model may call them.
+    pub tool_choice: ToolChoice,
+    /// Above 0; `None` as configured for the model.
+    pub max_output_tokens: Option<u32>,
+    /// The chat, for logs; absent for calls outside chats.
+    pub chat_id: Option<ChatId>,
+}
+
+/// A tool as the model is told of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tool {
+    /// 1 to 64 characters of `[a-zA-Z0-9_-]`.
+    pub name: String,
+    /// What it is good for.
+    pub description: String,
+    /// A JSON Schema object.
+    pub input_schema: Value,
+}
+
+/// Whether the model may call tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// As it likes.
+    #[default]
+    Auto,
+    /// Not in this call.
+    None,
+}
+
+/// One event of a completion. The last one is `Finished` or `Failed`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The vendor accepted the request.
+    Started(Started),
+    /// Appends to the open text.
+    TextDelta(String),
+    /// Appends to the open reasoning.
+    ReasoningDelta(String),
+    /// The open reasoning is complete; its text is what was streamed.
+    ReasoningDone(ReasoningPart),
+    /// Opens a tool call or appends to its arguments.
+    ToolCallDelta(ToolCallDelta),
+    /// A complete tool call, source or file.
+    Part(Part),
+    /// The vendor ended as intended.
+    Finished(Finished),
+    /// It failed or was stopped; what was streamed before stands.
+    Failed(Failed),
+}
+
+impl Event {
+    /// Whether nothing follows.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Self::Finished(_) | Self::Failed(_) => true,
+            Self::Started(_)
+            | Self::TextDelta(_)
+            | Self::ReasoningDelta(_)
+            | Self::ReasoningDone(_)
+            | Self::ToolCallDelta(_)
+            | Self::Part(_) => false,
+        }
+    }
+
+    /// What it counts against a buffer: its texts and a little for itself.
+    pub fn size_bytes(&self) -> usize {
+        const OVERHEAD: usize = 16;
+        let texts = match self {
+            Self::TextDelta(text) | Self::ReasoningDelta(text) => text.len(),
+            Self::ToolCallDelta(delta) => delta.tool_call_id.as_str().len() + delta.tool_name.len() + delta.arguments.len(),
+            Self::Part(part) => wire::part_to_wire(part).encoded_len(),
+            Self::ReasoningDone(part) => part.text.len() + part.signature.len(),
+            Self::Started(_) | Self::Finished(_) | Self::Failed(_) => 0,
+        };
+        OVERHEAD + texts
+    }
+}
+
+/// The vendor accepted the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// For example `openai-compat`.
+    pub provider_type: String,
+    /// The vendor's model.
+    pub model: String,
+}
+
+/// Streamed arguments of a tool call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCallDelta {
+    /// Names the call; the same in all its deltas and in its part.
+    pub tool_call_id: ToolCallId,
+    /// The tool.
+    pub tool_name: String,
+    /// JSON text as it comes, not valid by itself; may be empty.
+    pub arguments: String,
+}
+
+/// Why a model stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// It was done.
+    Stop,
+    /// The output limit was reached.
+    Length,
+    /// It waits for tool results.
+    ToolCalls,
+    /// The vendor's policy cut it off.
+    ContentFilter,
+}
+
+impl FinishReason {
+    /// The name in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+        }
+    }
+}
+
+/// The completion ended as the vendor intends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Why it stopped.
+    pub reason: FinishReason,
+    /// What was measured.
+    pub usage: Usage,
+    /// The vendor's name for the response; may be empty.
+    pub response_id: String,
+    /// What it cost in millionths of a US dollar; `None` when unpriced.
+    pub cost_usd_micros: Option<i64>,
+}
+
+/// The completion failed or was stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// For people and programs; without secrets.
+    pub error: ChatError,
+    /// The vendor's wish; zero if it has none.
+    pub retry_after: std::time::Duration,
+    /// Somebody asked for it to stop, or nobody read it any more.
+    pub is_cancelled: bool,
+}

@@ -1,0 +1,255 @@
+//! The vendors: which there are, and the one shape in which their answers come back.
+//!
+//! Nothing specific to a vendor leaves its module. Adding a protocol is one module, one arm of [`Protocols::open`] and one line of
+//! [`Kind::protocol`].
+
+use std::{sync::Arc, time::Duration};
+
+use futures::stream::BoxStream;
+use tandem_chat_core::{
+    classify::Cause,
+    error::ErrorKind,
+    message::Usage,
+    part::{Part, ReasoningPart},
+};
+
+use crate::{
+    catalog::Model,
+    completion::{FinishReason, Request, ToolCallDelta},
+    secret::ApiKey,
+};
+
+pub mod demo;
+pub mod openai;
+
+/// What a provider row can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Anthropic.
+    Anthropic,
+    /// Azure OpenAI.
+    Azure,
+    /// AWS Bedrock.
+    Bedrock,
+    /// Google.
+    Google,
+    /// OpenAI.
+    OpenAi,
+    /// Any server that speaks Chat Completions.
+    OpenAiCompat,
+    /// OpenRouter.
+    OpenRouter,
+    /// Vercel AI Gateway.
+    Vercel,
+    /// The built-in demo model.
+    Demo,
+}
+
+/// A protocol this version speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// OpenAI Chat Completions.
+    ChatCompletions,
+    /// The script inside this service.
+    Demo,
+}
+
+impl Kind {
+    /// Every kind, in the order in which people see them.
+    pub const ALL: [Self; 9] = [
+        Self::Anthropic,
+        Self::Azure,
+        Self::Bedrock,
+        Self::Google,
+        Self::OpenAi,
+        Self::OpenAiCompat,
+        Self::OpenRouter,
+        Self::Vercel,
+        Self::Demo,
+    ];
+
+    /// The name in rows and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::Azure => "azure",
+            Self::Bedrock => "bedrock",
+            Self::Google => "google",
+            Self::OpenAi => "openai",
+            Self::OpenAiCompat => "openai-compat",
+            Self::OpenRouter => "openrouter",
+            Self::Vercel => "vercel",
+            Self::Demo => "demo",
+        }
+    }
+
+    /// The name for people.
+    pub fn display_name(self) -> &'static str {
+        match self {
+            Self::Anthropic => "Anthropic",
+            Self::Azure => "Azure OpenAI",
+            Self::Bedrock => "AWS Bedrock",
+            Self::Google => "Google",
+            Self::OpenAi => "OpenAI",
+            Self::OpenAiCompat => "OpenAI Compatible",
+            Self::OpenRouter => "OpenRouter",
+            Self::Vercel => "Vercel AI Gateway",
+            Self::Demo => "Tandem demo model",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// How it is spoken to; `None` if this version cannot.
+    pub fn protocol(self) -> Option<Protocol> {
+        match self {
+            // The vendors in the first line are called through their OpenAI-compatible endpoints.
+            Self::Anthropic | Self::Azure | Self::Bedrock | Self::Google => Some(Protocol::ChatCompletions),
+            Self::OpenAi | Self::OpenAiCompat | Self::OpenRouter | Self::Vercel => Some(Protocol::ChatCompletions),
+            Self::Demo => Some(Protocol::Demo),
+        }
+    }
+
+    /// Where it is if nobody says; `None` if somebody must say.
+    pub fn default_base_url(self) -> Option<&'static str> {
+        match self {
+            Self::Anthropic => Some("https://api.anthropic.com/v1"),
+            Self::Bedrock => Some("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1"),
+            Self::Google => Some("https://generativelanguage.googleapis.com/v1beta/openai"),
+            Self::OpenAi => Some("https://api.openai.com/v1"),
+            Self::OpenRouter => Some("https://openrouter.ai/api/v1"),
+            Self::Vercel => Some("https://ai-gateway.vercel.sh/v1"),
+            // Never called; rows and old clients want an absolute address.
+            Self::Demo => Some("http://demo.invalid"),
+            Self::Azure | Self::OpenAiCompat => None,
+        }
+    }
+
+    /// Whether it answers nobody without a key.
+    pub fn needs_key(self) -> bool {
+        match self {
+            Self::Anthropic
+            | Self::Azure
+            | Self::Bedrock
+            | Self::Google
+            | Self::OpenAi
+            | Self::OpenRouter
+            | Self::Vercel => true,
+            Self::OpenAiCompat | Self::Demo => false,
+        }
+    }
+}
+
+/// One call of a model.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is asked.
+    pub request: Arc<Request>,
+    /// Of which model.
+    pub model: Arc<Model>,
+    /// With which key, if any.
+    pub key: Option<ApiKey>,
+}
+
+/// One increment of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delta {
+    /// Appends to the open text.
+    Text(String),
+    /// Appends to the open reasoning.
+    Reasoning(String),
+    /// The open reasoning is complete.
+    ReasoningDone(ReasoningPart),
+    /// Opens a tool call or appends to its arguments.
+    ToolCall(ToolCallDelta),
+    /// A complete tool call, source or file.
+    Part(Part),
+    /// The end; nothing follows.
+    Finish(Finish),
+}
+
+/// How an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// Why.
+    pub reason: FinishReason,
+    /// What the vendor measured.
+    pub usage: Usage,
+    /// The vendor's name for the response; may be empty.
+    pub response_id: String,
+}
+
+/// Why a vendor's answer did not come, or broke off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The vendor's HTTP status, if it answered with one that says something.
+    pub status: Option<u16>,
+    /// Its body, or what happened. May hold secrets: redact it before anybody sees it.
+    pub text: String,
+    /// The vendor's wish; zero if it has none.
+    pub retry_after: Duration,
+    /// What is known by type.
+    pub cause: Cause,
+    /// There was no connection at all.
+    pub is_connect: bool,
+}
+
+impl Failure {
+    /// A failure known by its cause.
+    pub fn new(cause: Cause, text: impl Into<String>) -> Self {
+        Self {
+            status: None,
+            text: text.into(),
+            retry_after: Duration::ZERO,
+            cause,
+            is_connect: false,
+        }
+    }
+
+    /// A failure whose kind is plain where it happens.
+    pub fn known(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self::new(Cause::Known(kind), text)
+    }
+}
+
+/// The increments of one answer, until [`Delta::Finish`] or a failure. Dropping them drops the connection.
+pub type Deltas = BoxStream<'static, Result<Delta, Failure>>;
+
+/// Everything this version can speak to.
+#[derive(Clone, Debug)]
+pub struct Protocols {
+    /// OpenAI Chat Completions.
+    pub openai: openai::Client,
+    /// The demo model.
+    pub demo: demo::Model,
+}
+
+impl Protocols {
+    /// Sends a call; returns when the vendor has accepted it.
+    ///
+    /// # Errors
+    /// [`Failure`]: nothing was answered.
+    pub async fn open(&self, protocol: Protocol, call: Call) -> Result<Deltas, Failure> {
+        match protocol {
+            Protocol::ChatCompletions => self.openai.open(call).await,
+            Protocol::Demo => Ok(self.demo.open(&call)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::find(kind.as_str()), Some(kind));
+            assert!(kind.default_base_url().is_none_or(|url| url::Url::parse(url).is_ok()));
+        }
+        assert_eq!(Kind::find("copilot"), None);
+    }
+}

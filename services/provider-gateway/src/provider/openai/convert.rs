@@ -1,0 +1,325 @@
+//! A neutral request as a Chat Completions request.
+//!
+//! Owns how each part is said to this vendor. The history comes repaired (each call with its result right behind it); what it means is
+//! the orchestrator's.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tandem_chat_core::{
+    id::ToolCallId,
+    message::{Message, Role},
+    part::{FilePart, FileReferencePart, Part, ToolCallPart, ToolResultPart},
+};
+
+use super::{
+    options::{self, InvalidOption},
+    wire::{
+        Content, ContentPart, FileData, Function, FunctionCall, ImageUrl, Message as WireMessage, Request, StreamOptions, Tool,
+        ToolCall,
+    },
+};
+use crate::{
+    catalog::Model,
+    completion::{self, ToolChoice},
+    provider::Kind,
+};
+
+/// Longest id of a tool call the vendor takes.
+const MAX_CALL_ID_BYTES: usize = 40;
+
+/// Pictures the vendor understands.
+const IMAGE_TYPES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+
+/// Kinds of files, beside `text/*`, that are text.
+const TEXT_TYPES: [&str; 12] = [
+    "application/json",
+    "application/xml",
+    "application/yaml",
+    "application/x-yaml",
+    "application/toml",
+    "application/javascript",
+    "application/x-javascript",
+    "application/typescript",
+    "application/sql",
+    "application/x-sh",
+    "application/x-ndjson",
+    "image/svg+xml",
+];
+
+/// The request as the vendor wants it.
+///
+/// # Errors
+/// [`InvalidOption`]: the administrator's call options cannot be sent.
+pub fn request(request: &completion::Request, model: &Model) -> Result<Request, InvalidOption> {
+    let kind = model.provider.kind;
+    let tools: Vec<Tool> = request.tools.iter().map(tool).collect();
+    let has_tools = !tools.is_empty();
+    let tool_choice = match request.tool_choice {
+        ToolChoice::Auto => "auto",
+        ToolChoice::None => "none",
+    };
+    Ok(Request {
+        model: model.model.clone(),
+        messages: messages(&request.messages, kind),
+        tools,
+        tool_choice: has_tools.then_some(tool_choice),
+        stream: true,
+        stream_options: StreamOptions { include_usage: true },
+        options: options::fields(kind, &model.options, request.max_output_tokens, has_tools)?,
+    })
+}
+
+fn tool(tool: &completion::Tool) -> Tool {
+    Tool {
+        r#type: "function",
+        function: Function {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            parameters: tool.input_schema.clone(),
+        },
+    }
+}
+
+/// The id of a call as the vendor takes it: its own where that is short enough, else a fixed digest of it.
+fn call_id(id: &ToolCallId) -> String {
+    if id.as_str().len() <= MAX_CALL_ID_BYTES {
+        return id.to_string();
+    }
+    let digest = Sha256::digest(id.as_str().as_bytes());
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("call_{hex}")
+}
+
+fn messages(messages: &[Message], kind: Kind) -> Vec<WireMessage> {
+    let mut prompt = Prompt {
+        kind,
+        written: Vec::with_capacity(messages.len()),
+        media: Vec::new(),
+    };
+    for message in messages {
+        match message.role {
+            Role::System => prompt.system(&message.parts),
+            Role::User => prompt.user(&message.parts),
+            Role::Assistant => prompt.assistant(&message.parts),
+            Role::Tool => prompt.tool(&message.parts),
+        }
+    }
+    prompt.flush_media();
+    prompt.written
+}
+
+/// A prompt being written.
+struct Prompt {
+    kind: Kind,
+    written: Vec<WireMessage>,
+    /// Pictures from tool results. A tool message takes text only, and nothing may stand between results of one step, so they follow
+    /// behind the last of them in a user message.
+    media: Vec<ContentPart>,
+}
+
+impl Prompt {
+    /// Neighbouring instructions become one message: many servers accept only one, at the start.
+    fn system(&mut self, parts: &[Part]) {
+        self.flush_media();
+        let text = join(parts.iter().filter_map(|part| self.text_of(part)));
+        if text.is_empty() {
+            return;
+        }
+        if let Some(WireMessage::System { content }) = self.written.last_mut() {
+            content.push_str("\n\n");
+            content.push_str(&text);
+        } else {
+            self.written.push(WireMessage::System { content: text });
+        }
+    }
+
+    fn user(&mut self, parts: &[Part]) {
+        self.flush_media();
+        let parts: Vec<ContentPart> = parts.iter().filter_map(|part| self.content_of(part)).collect();
+        if !parts.is_empty() {
+            self.written.push(WireMessage::User { content: content(parts) });
+        }
+    }
+
+    /// Reasoning is not sent back: the vendor has no field for it.
+    fn assistant(&mut self, parts: &[Part]) {
+        self.flush_media();
+        let text = join(parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.text.clone()),
+            _ => None,
+        }));
+        let tool_calls: Vec<ToolCall> = parts.iter().filter_map(tool_call).collect();
+        if text.is_empty() && tool_calls.is_empty() {
+            return;
+        }
+        self.written.push(WireMessage::Assistant {
+            content: (!text.is_empty()).then_some(text),
+            tool_calls,
+        });
+    }
+
+    fn tool(&mut self, parts: &[Part]) {
+        for part in parts {
+            if let Part::ToolResult(result) = part {
+                let content = self.result_text(result);
+                self.written.push(WireMessage::Tool {
+                    tool_call_id: call_id(&result.tool_call_id),
+                    content,
+                });
+            }
+        }
+    }
+
+    fn result_text(&mut self, result: &ToolResultPart) -> String {
+        if let Some(text) = self.media_text(result) {
+            return text;
+        }
+        let text = match &result.result {
+            Value::String(text) => text.clone(),
+            Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        match (result.is_error, text.is_empty()) {
+            (true, true) => "Error: the tool failed without saying why.".to_owned(),
+            (true, false) => format!("Error: {text}"),
+            (false, true) => "(no output)".to_owned(),
+            (false, false) => text,
+        }
+    }
+
+    /// Sets a picture aside and returns what the tool message says instead.
+    fn media_text(&mut self, result: &ToolResultPart) -> Option<String> {
+        if !result.is_media {
+            return None;
+        }
+        let field = |name: &str| result.result.get(name).and_then(Value::as_str);
+        let (data, mime_type) = (field("data")?, field("mime_type")?);
+        let text = field("text").filter(|text| !text.is_empty());
+        if !IMAGE_TYPES.contains(&mime_type) {
+            let note = format!("(a file of type {mime_type}, which this model cannot be shown)");
+            return Some(join(text.map(str::to_owned).into_iter().chain([note])));
+        }
+        self.media.push(ContentPart::Text {
+            text: format!("The image that {} returned:", result.tool_name),
+        });
+        self.media.push(ContentPart::ImageUrl {
+            image_url: ImageUrl {
+                url: format!("data:{mime_type};base64,{data}"),
+            },
+        });
+        let note = "(the image follows in the next message)".to_owned();
+        Some(join(text.map(str::to_owned).into_iter().chain([note])))
+    }
+
+    fn flush_media(&mut self) {
+        let media = std::mem::take(&mut self.media);
+        if !media.is_empty() {
+            self.written.push(WireMessage::User {
+                content: Content::Parts(media),
+            });
+        }
+    }
+
+    fn content_of(&self, part: &Part) -> Option<ContentPart> {
+        match part {
+            Part::File(file) => Some(self.file(file)),
+            other => self.text_of(other).map(|text| ContentPart::Text { text }),
+        }
+    }
+
+    /// Parts that are words, or can be told in words.
+    fn text_of(&self, part: &Part) -> Option<String> {
+        let text = match part {
+            Part::Text(text) => text.text.clone(),
+            Part::FileReference(reference) => file_reference(reference),
+            Part::ContextFile(file) => inlined("context-file", &file.path, &file.content),
+            Part::Skill(skill) => format!("Skill {}: {}", skill.name, skill.description),
+            Part::Source(source) => format!("Source: {} {}", source.title, source.url),
+            Part::Reasoning(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::File(_) => return None,
+        };
+        (!text.trim().is_empty()).then_some(text)
+    }
+
+    fn file(&self, file: &FilePart) -> ContentPart {
+        let media_type = file.media_type.split(';').next().unwrap_or_default().trim();
+        let name = if file.name.is_empty() { "file" } else { &file.name };
+        if file.data.is_empty() {
+            return note(format!("[The file {name} ({media_type}) is empty or no longer available.]"));
+        }
+        let url = || format!("data:{media_type};base64,{}", STANDARD.encode(&file.data));
+        if IMAGE_TYPES.contains(&media_type) {
+            return ContentPart::ImageUrl {
+                image_url: ImageUrl { url: url() },
+            };
+        }
+        if media_type.starts_with("text/") || TEXT_TYPES.contains(&media_type) || media_type.ends_with("+json") {
+            return note(inlined("file", name, &String::from_utf8_lossy(&file.data)));
+        }
+        if media_type == "application/pdf" && self.kind == Kind::OpenAi {
+            let file = FileData {
+                filename: name.to_owned(),
+                file_data: url(),
+            };
+            return ContentPart::File { file };
+        }
+        note(format!(
+            "[The file {name} ({media_type}, {} bytes) is attached, but this model cannot be shown files of this type.]",
+            file.data.len()
+        ))
+    }
+}
+
+fn note(text: String) -> ContentPart {
+    ContentPart::Text { text }
+}
+
+fn inlined(tag: &str, name: &str, text: &str) -> String {
+    format!("<{tag} name=\"{}\">\n{text}\n</{tag}>", name.replace('"', "'"))
+}
+
+fn file_reference(reference: &FileReferencePart) -> String {
+    let lines = match (reference.start_line, reference.end_line) {
+        (0, _) => String::new(),
+        (start, end) if end <= start => format!(":{start}"),
+        (start, end) => format!(":{start}-{end}"),
+    };
+    inlined("file-reference", &format!("{}{lines}", reference.file_name), &reference.content)
+}
+
+fn tool_call(part: &Part) -> Option<ToolCall> {
+    let Part::ToolCall(call @ ToolCallPart { provider_executed: false, .. }) = part else {
+        return None;
+    };
+    Some(ToolCall {
+        id: call_id(&call.tool_call_id),
+        r#type: "function",
+        function: FunctionCall {
+            name: call.tool_name.clone(),
+            arguments: Value::Object(call.arguments()).to_string(),
+        },
+    })
+}
+
+/// A string if everything is text.
+fn content(parts: Vec<ContentPart>) -> Content {
+    let texts: Option<Vec<String>> = parts
+        .iter()
+        .map(|part| match part {
+            ContentPart::Text { text } => Some(text.clone()),
+            ContentPart::ImageUrl { .. } | ContentPart::File { .. } => None,
+        })
+        .collect();
+    match texts {
+        Some(texts) => Content::Text(join(texts)),
+        None => Content::Parts(parts),
+    }
+}
+
+fn join(texts: impl IntoIterator<Item = String>) -> String {
+    let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+    texts.join("\n\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,334 @@
+//! `ProviderAdminService`: providers and their credentials, for administrators.
+//!
+//! Keys come in here and are sealed at once; nothing that leaves holds more of a key than its mask.
+
+mod check;
+
+use std::sync::Arc;
+
+use tandem_chassis::{
+    clock::Clock,
+    identity::{Caller, ServiceName, User},
+};
+use tandem_chat_core::id::{KeyId, ProviderId};
+use tandem_proto::{
+    provider::v1::{
+        CatalogModel, CatalogProvider, CreateProviderRequest, CreateProviderResponse, DeleteProviderRequest,
+        DeleteProviderResponse, DetectLocalProvidersRequest, DetectLocalProvidersResponse, GetProviderRequest,
+        GetProviderResponse, ListCatalogRequest, ListCatalogResponse, ListProvidersRequest, ListProvidersResponse,
+        LocalProvider, MaskedKey, Provider, TestProviderRequest, TestProviderResponse, UpdateProviderRequest,
+        UpdateProviderResponse, provider_admin_service_server::ProviderAdminService,
+    },
+    storage::v1 as storage,
+};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use self::check::{Checker, KeyChange};
+use crate::{
+    catalog::{self, Catalog},
+    detect,
+    error::Error,
+    outbound::Outbound,
+    probe::{self, Report},
+    provider::Kind,
+    secret::{
+        ApiKey,
+        envelope::{self, Row},
+        mask,
+    },
+};
+
+/// Who may administer on a user's behalf.
+const CALLERS: [ServiceName; 2] = [ServiceName::Gateway, ServiceName::Cli];
+
+/// The handler.
+pub struct Admin {
+    catalog: Catalog,
+    outbound: Outbound,
+    clock: Arc<dyn Clock>,
+}
+
+impl Admin {
+    /// A handler over `catalog` that tests providers through `outbound`.
+    pub fn new(catalog: Catalog, outbound: Outbound, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            catalog,
+            outbound,
+            clock,
+        }
+    }
+
+    fn checker(&self) -> Checker {
+        Checker::new(self.outbound.policy())
+    }
+
+    async fn row(&self, user: &User, id_or_name: String) -> Result<storage::Provider, Error> {
+        let request = self.catalog.request(Some(user), storage::GetProviderRequest { id_or_name });
+        let response = self.catalog.settings().get_provider(request).await?;
+        let row = response.into_inner().provider;
+        row.ok_or_else(|| Error::Storage(tandem_chassis::status::Fault::internal("STORAGE_ANSWER", "no provider")))
+    }
+
+    fn seal(&self, provider: ProviderId, key: &str) -> Result<storage::ProviderKey, Error> {
+        let id = KeyId::new(Uuid::now_v7());
+        let row = Row { provider, key: id };
+        Ok(storage::ProviderKey {
+            id: id.to_string(),
+            masked: mask(key),
+            sealed: envelope::seal(self.catalog.keyring(), row, key)?,
+            created_at: None,
+        })
+    }
+
+    /// The wanted set for storage: kept keys by id, new ones sealed.
+    fn key_set(&self, provider: ProviderId, changes: Vec<KeyChange>) -> Result<storage::ProviderKeySet, Error> {
+        let key = |change| match change {
+            KeyChange::Keep(id) => Ok(storage::ProviderKey {
+                id,
+                ..storage::ProviderKey::default()
+            }),
+            KeyChange::Insert(key) => self.seal(provider, &key),
+        };
+        let keys = changes.into_iter().map(key).collect::<Result<_, Error>>()?;
+        Ok(storage::ProviderKeySet { keys })
+    }
+
+    async fn forget(&self, id: ProviderId) {
+        self.catalog.forget(id).await;
+        self.catalog.forget_models();
+    }
+}
+
+fn admin<T>(request: &Request<T>) -> Result<User, Status> {
+    let caller = Caller::of(request)?;
+    caller.require_service(&CALLERS)?;
+    caller.admin().cloned()
+}
+
+#[tonic::async_trait]
+impl ProviderAdminService for Admin {
+    async fn list_providers(
+        &self,
+        request: Request<ListProvidersRequest>,
+    ) -> Result<Response<ListProvidersResponse>, Status> {
+        let user = admin(&request)?;
+        let rows = self.catalog.providers(Some(&user)).await?;
+        let providers = rows.into_iter().map(masked).collect();
+        Ok(Response::new(ListProvidersResponse { providers }))
+    }
+
+    async fn get_provider(&self, request: Request<GetProviderRequest>) -> Result<Response<GetProviderResponse>, Status> {
+        let user = admin(&request)?;
+        let row = self.row(&user, request.into_inner().id_or_name).await?;
+        Ok(Response::new(GetProviderResponse {
+            provider: Some(masked(row)),
+        }))
+    }
+
+    async fn create_provider(
+        &self,
+        request: Request<CreateProviderRequest>,
+    ) -> Result<Response<CreateProviderResponse>, Status> {
+        let user = admin(&request)?;
+        let wanted = self.checker().create(request.into_inner())?;
+        let id = ProviderId::new(Uuid::now_v7());
+        let keys = wanted.api_keys.iter().map(|key| self.seal(id, key)).collect::<Result<_, _>>()?;
+        let provider = storage::Provider {
+            id: id.to_string(),
+            r#type: wanted.kind.as_str().to_owned(),
+            name: wanted.name,
+            display_name: wanted.display_name,
+            is_enabled: wanted.is_enabled,
+            base_url: wanted.base_url,
+            keys,
+            settings_json: wanted.settings_json,
+            ..storage::Provider::default()
+        };
+        let request = self.catalog.request(
+            Some(&user),
+            storage::CreateProviderRequest {
+                provider: Some(provider),
+            },
+        );
+        let response = self.catalog.settings().create_provider(request).await.map_err(Error::from)?;
+        self.forget(id).await;
+        let row = response.into_inner().provider;
+        tracing::info!(provider_id = %id, r#type = wanted.kind.as_str(), "provider created");
+        Ok(Response::new(CreateProviderResponse {
+            provider: row.map(masked),
+        }))
+    }
+
+    async fn update_provider(
+        &self,
+        request: Request<UpdateProviderRequest>,
+    ) -> Result<Response<UpdateProviderResponse>, Status> {
+        let user = admin(&request)?;
+        let request = request.into_inner();
+        let row = self.row(&user, request.id_or_name.clone()).await?;
+        let id: ProviderId = super::convert::id(&row.id, "id")?;
+        let change = self.checker().update(request, &row)?;
+        let keys = change.keys.map(|changes| self.key_set(id, changes)).transpose()?;
+        let request = self.catalog.request(
+            Some(&user),
+            storage::UpdateProviderRequest {
+                id: row.id,
+                display_name: change.display_name,
+                is_enabled: change.is_enabled,
+                base_url: change.base_url,
+                keys,
+                settings_json: change.settings_json,
+                sealed_settings: None,
+            },
+        );
+        let response = self.catalog.settings().update_provider(request).await.map_err(Error::from)?;
+        self.forget(id).await;
+        tracing::info!(provider_id = %id, "provider changed");
+        Ok(Response::new(UpdateProviderResponse {
+            provider: response.into_inner().provider.map(masked),
+        }))
+    }
+
+    async fn delete_provider(
+        &self,
+        request: Request<DeleteProviderRequest>,
+    ) -> Result<Response<DeleteProviderResponse>, Status> {
+        let user = admin(&request)?;
+        let row = self.row(&user, request.into_inner().id_or_name).await?;
+        let id: ProviderId = super::convert::id(&row.id, "id")?;
+        let request = self.catalog.request(Some(&user), storage::DeleteProviderRequest { id: row.id });
+        self.catalog.settings().delete_provider(request).await.map_err(Error::from)?;
+        self.forget(id).await;
+        tracing::info!(provider_id = %id, "provider deleted");
+        Ok(Response::new(DeleteProviderResponse {}))
+    }
+
+    async fn test_provider(
+        &self,
+        request: Request<TestProviderRequest>,
+    ) -> Result<Response<TestProviderResponse>, Status> {
+        let user = admin(&request)?;
+        let TestProviderRequest {
+            provider_id,
+            r#type,
+            base_url,
+            api_key,
+        } = request.into_inner();
+        let given_key = (!api_key.is_empty()).then(|| ApiKey::new(KeyId::new(Uuid::nil()), api_key));
+        let report = if provider_id.is_empty() {
+            let (kind, base_url) = self.checker().address(&r#type, &base_url)?;
+            probe::test(&self.outbound, self.clock.as_ref(), kind, &base_url, given_key.as_ref()).await
+        } else {
+            // Type and address are the stored ones: a stored key goes nowhere else.
+            let row = self.row(&user, provider_id).await?;
+            let provider = catalog::Provider::open(row, self.catalog.keyring())?;
+            match (given_key.as_ref().or(provider.keys.first()), provider.unreadable) {
+                (None, Some(source)) => unreadable(provider.name, source),
+                (key, _) => {
+                    probe::test(&self.outbound, self.clock.as_ref(), provider.kind, &provider.base_url, key).await
+                }
+            }
+        };
+        Ok(Response::new(TestProviderResponse {
+            is_ok: report.is_ok,
+            message: report.message,
+            models: report.models,
+            latency: prost_types::Duration::try_from(report.latency).ok(),
+        }))
+    }
+
+    async fn detect_local_providers(
+        &self,
+        request: Request<DetectLocalProvidersRequest>,
+    ) -> Result<Response<DetectLocalProvidersResponse>, Status> {
+        admin(&request)?;
+        let found = detect::local(&self.outbound, &detect::TARGETS).await;
+        let providers = found
+            .into_iter()
+            .map(|found| LocalProvider {
+                kind: found.kind.to_owned(),
+                base_url: found.base_url,
+                models: found.models,
+            })
+            .collect();
+        Ok(Response::new(DetectLocalProvidersResponse { providers }))
+    }
+
+    async fn list_catalog(&self, request: Request<ListCatalogRequest>) -> Result<Response<ListCatalogResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let user = caller.user()?;
+        // Providers as such are none of the user's business; what can be used is.
+        let rows = self.catalog.providers(None).await?;
+        let models = self.catalog.models(user).await?;
+        let kinds = Kind::ALL.into_iter().filter_map(|kind| {
+            let of_kind: Vec<&storage::Provider> = rows
+                .iter()
+                .filter(|row| row.is_enabled && row.r#type == kind.as_str())
+                .collect();
+            (!of_kind.is_empty()).then(|| catalog_entry(kind, &of_kind, &models))
+        });
+        Ok(Response::new(ListCatalogResponse {
+            providers: kinds.collect(),
+        }))
+    }
+}
+
+fn unreadable(provider: String, source: envelope::Error) -> Report {
+    Report {
+        message: Error::KeysUnreadable { provider, source }.outside().message,
+        ..Report::default()
+    }
+}
+
+/// The models of one kind, sorted, each name once.
+fn catalog_entry(
+    kind: Kind,
+    providers: &[&storage::Provider],
+    models: &[tandem_proto::common::v1::ModelConfig],
+) -> CatalogProvider {
+    let has_key = providers.iter().any(|row| !row.keys.is_empty()) || !kind.needs_key();
+    let unavailable_reason = match kind.protocol() {
+        None => "fetch_failed",
+        Some(_) if !has_key => "missing_api_key",
+        Some(_) => "",
+    };
+    let mut entries: Vec<CatalogModel> = models
+        .iter()
+        .filter(|model| model.provider_type == kind.as_str() && model.is_enabled && !model.is_deleted)
+        .map(|model| CatalogModel {
+            id: format!("{}:{}", kind.as_str(), model.model),
+            model: model.model.clone(),
+            display_name: if model.display_name.is_empty() { model.model.clone() } else { model.display_name.clone() },
+        })
+        .collect();
+    entries.sort_by(|a, b| a.id.cmp(&b.id));
+    entries.dedup_by(|a, b| a.id.eq_ignore_ascii_case(&b.id));
+    CatalogProvider {
+        r#type: kind.as_str().to_owned(),
+        is_available: unavailable_reason.is_empty(),
+        unavailable_reason: unavailable_reason.to_owned(),
+        models: entries,
+    }
+}
+
+/// A row as people see it.
+fn masked(row: storage::Provider) -> Provider {
+    let key = |key: storage::ProviderKey| MaskedKey {
+        id: key.id,
+        masked: key.masked,
+        created_at: key.created_at,
+    };
+    Provider {
+        id: row.id,
+        r#type: row.r#type,
+        name: row.name,
+        display_name: row.display_name,
+        is_enabled: row.is_enabled,
+        base_url: row.base_url,
+        keys: row.keys.into_iter().map(key).collect(),
+        settings_json: row.settings_json,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}

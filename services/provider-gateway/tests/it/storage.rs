@@ -1,0 +1,115 @@
+//! A storage that keeps providers and models in memory. It hides ciphertext from everybody but the provider gateway, as the real one does.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use tandem_chassis::identity::{Caller, ServiceName};
+use tandem_proto::{
+    common::v1::ModelConfig,
+    storage::v1::{settings_service_server::SettingsService, *},
+};
+use tonic::{Request, Response, Status};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The rows.
+#[derive(Clone, Default)]
+pub struct Storage {
+    pub providers: Arc<Mutex<HashMap<String, Provider>>>,
+    pub models: Arc<Mutex<HashMap<String, ModelConfig>>>,
+}
+
+impl Storage {
+    fn find(&self, id_or_name: &str) -> Result<Provider, Status> {
+        let providers = self.providers.lock().unwrap();
+        let mut found = providers.values().filter(|row| row.id == id_or_name || row.name == id_or_name);
+        found.next().cloned().ok_or_else(|| Status::not_found("no such provider"))
+    }
+}
+
+fn seen_by<T>(request: &Request<T>, row: Provider) -> Result<Provider, Status> {
+    assert_eq!(Caller::of(request)?.service, ServiceName::ProviderGateway);
+    Ok(row)
+}
+
+#[tonic::async_trait]
+impl SettingsService for Storage {
+    async fn create_provider(&self, request: Request<CreateProviderRequest>) -> Answer<CreateProviderResponse> {
+        Caller::of(&request)?.admin()?;
+        let row = request.into_inner().provider.unwrap();
+        self.providers.lock().unwrap().insert(row.id.clone(), row.clone());
+        Ok(Response::new(CreateProviderResponse { provider: Some(row) }))
+    }
+
+    async fn get_provider(&self, request: Request<GetProviderRequest>) -> Answer<GetProviderResponse> {
+        let row = self.find(&request.get_ref().id_or_name)?;
+        Ok(Response::new(GetProviderResponse {
+            provider: Some(seen_by(&request, row)?),
+        }))
+    }
+
+    async fn list_providers(&self, _: Request<ListProvidersRequest>) -> Answer<ListProvidersResponse> {
+        let providers = self.providers.lock().unwrap().values().cloned().collect();
+        Ok(Response::new(ListProvidersResponse { providers }))
+    }
+
+    async fn update_provider(&self, request: Request<UpdateProviderRequest>) -> Answer<UpdateProviderResponse> {
+        Caller::of(&request)?.admin()?;
+        let change = request.into_inner();
+        let mut row = self.find(&change.id)?;
+        if let Some(keys) = change.keys {
+            let kept = |key: ProviderKey| match key.sealed.is_empty() {
+                true => row.keys.iter().find(|old| old.id == key.id).cloned(),
+                false => Some(key),
+            };
+            row.keys = keys.keys.into_iter().filter_map(kept).collect();
+        }
+        row.base_url = change.base_url.unwrap_or(row.base_url);
+        row.is_enabled = change.is_enabled.unwrap_or(row.is_enabled);
+        self.providers.lock().unwrap().insert(row.id.clone(), row.clone());
+        Ok(Response::new(UpdateProviderResponse { provider: Some(row) }))
+    }
+
+    async fn delete_provider(&self, request: Request<DeleteProviderRequest>) -> Answer<DeleteProviderResponse> {
+        self.providers.lock().unwrap().remove(&request.get_ref().id);
+        Ok(Response::new(DeleteProviderResponse {}))
+    }
+
+    async fn get_model_config(&self, request: Request<GetModelConfigRequest>) -> Answer<GetModelConfigResponse> {
+        let model = self.models.lock().unwrap().get(&request.get_ref().id).cloned();
+        Ok(Response::new(GetModelConfigResponse {
+            model_config: Some(model.ok_or_else(|| Status::not_found("no such model"))?),
+        }))
+    }
+
+    async fn list_model_configs(&self, _: Request<ListModelConfigsRequest>) -> Answer<ListModelConfigsResponse> {
+        let model_configs = self.models.lock().unwrap().values().cloned().collect();
+        Ok(Response::new(ListModelConfigsResponse { model_configs }))
+    }
+
+    async fn create_model_config(&self, _: Request<CreateModelConfigRequest>) -> Answer<CreateModelConfigResponse> {
+        Err(unused())
+    }
+
+    async fn update_model_config(&self, _: Request<UpdateModelConfigRequest>) -> Answer<UpdateModelConfigResponse> {
+        Err(unused())
+    }
+
+    async fn delete_model_config(&self, _: Request<DeleteModelConfigRequest>) -> Answer<DeleteModelConfigResponse> {
+        Err(unused())
+    }
+
+    async fn get_setting(&self, _: Request<GetSettingRequest>) -> Answer<GetSettingResponse> {
+        Err(unused())
+    }
+
+    async fn set_setting(&self, _: Request<SetSettingRequest>) -> Answer<SetSettingResponse> {
+        Err(unused())
+    }
+}
+
+fn unused() -> Status {
+    Status::unimplemented("no test needs it")
+}

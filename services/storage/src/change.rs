@@ -1,0 +1,324 @@
+//! One change of one chat: the state machine decides, this carries the decision out inside the transaction that holds the row.
+//!
+//! Every RPC that changes a chat goes through here, so that no status is assigned and no version bumped anywhere else.
+
+use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use tandem_chat_core::chat::{AnswerReason, Command, Effect, State, StatusKind, decide_all};
+use tandem_chat_core::error::ChatError;
+use tandem_chat_core::message::{Role, Visibility};
+use tandem_chat_core::part::{Part, ToolCallPart, ToolResultPart};
+use tandem_proto::common::v1::WatchKind;
+use uuid::Uuid;
+
+use crate::db::changes::{self, Change};
+use crate::db::{chats, messages, model_choice, queue};
+use crate::error::Error;
+use crate::hints::{Hint, Hints};
+use crate::turn_facts::{Intent, PendingCall, Sealed};
+
+/// What a command brings along, for the effects that write it.
+#[derive(Default)]
+pub(crate) struct Payload {
+    /// A user's message.
+    pub(crate) message: Option<UserMessage>,
+    /// A step's answer, or the part of it that was seen.
+    pub(crate) answer: Vec<messages::New>,
+    /// Results of a step's calls.
+    pub(crate) results: Vec<messages::New>,
+    pub(crate) error: Option<ChatError>,
+    pub(crate) intent: Option<Intent>,
+    /// Where the live parts that these messages replace end.
+    pub(crate) sealed: Option<Sealed>,
+    /// Calls only the client can answer.
+    pub(crate) pending: Vec<PendingCall>,
+}
+
+/// A user's message with the model it is for.
+#[derive(Clone)]
+pub(crate) struct UserMessage {
+    pub(crate) parts: Vec<Part>,
+    pub(crate) model: Uuid,
+    pub(crate) created_by: Uuid,
+}
+
+/// A chat locked in a transaction, on its way to its next version.
+pub(crate) struct Open {
+    tx: Transaction<'static, Postgres>,
+    before: chats::Row,
+    pub(crate) row: chats::Row,
+    pub(crate) state: State,
+    pub(crate) change: Change,
+    is_activity: bool,
+    pub(crate) inserted: Vec<messages::Row>,
+    pub(crate) promoted: Option<messages::Row>,
+    pub(crate) queued: Option<queue::Row>,
+}
+
+impl Open {
+    /// Begins a change of a chat its caller may change.
+    pub(crate) async fn for_user(pool: &PgPool, chat: Uuid, user: Uuid) -> Result<Self, Error> {
+        let mut tx = pool.begin().await?;
+        let row = chats::lock(&mut tx, chat, user).await?.ok_or_else(crate::error::chat_not_found)?;
+        Self::new(tx, row)
+    }
+
+    /// Begins a change of a chat in the name of the worker that runs it.
+    pub(crate) async fn for_worker(pool: &PgPool, chat: Uuid) -> Result<Self, Error> {
+        let mut tx = pool.begin().await?;
+        let row = chats::lock_for_worker(&mut tx, chat).await?.ok_or_else(crate::error::chat_not_found)?;
+        Self::new(tx, row)
+    }
+
+    /// Goes on with a row that `tx` has locked already.
+    pub(crate) fn new(tx: Transaction<'static, Postgres>, row: chats::Row) -> Result<Self, Error> {
+        let state = row.state()?;
+        Ok(Self {
+            tx,
+            before: row.clone(),
+            row,
+            state,
+            change: Change::default(),
+            is_activity: false,
+            inserted: Vec::new(),
+            promoted: None,
+            queued: None,
+        })
+    }
+
+    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// Decides the commands as one change and carries it out; says whether there was anything to do.
+    pub(crate) async fn apply(&mut self, commands: &[Command], mut payload: Payload) -> Result<bool, Error> {
+        let decision = decide_all(&self.state, commands)?;
+        if decision.next == self.state {
+            return Ok(false);
+        }
+        self.row.set_state(&decision.next);
+        for effect in &decision.effects {
+            self.carry_out(effect, &mut payload).await?;
+        }
+        self.state = decision.next;
+        Ok(true)
+    }
+
+    /// Stores the row with its change record, commits, and tells the house. A change that is none only ends the transaction.
+    pub(crate) async fn commit(mut self, hints: &Hints) -> Result<Done, Error> {
+        if self.row.version == self.before.version {
+            self.tx.commit().await?;
+            return Ok(Done { row: self.row, inserted: self.inserted, promoted: self.promoted, queued: self.queued });
+        }
+        self.settle();
+        changes::save(&mut self.tx, &self.before, &self.row, &self.change, self.is_activity).await?;
+        self.tx.commit().await?;
+        if self.is_activity {
+            self.row.updated_at = self.row.now;
+        }
+        hints.send(Hint::of(&self.row));
+        Ok(Done { row: self.row, inserted: self.inserted, promoted: self.promoted, queued: self.queued })
+    }
+
+    /// Counts the change as activity, which moves the chat up in its owner's list.
+    pub(crate) fn touch(&mut self) {
+        self.is_activity = true;
+    }
+
+    /// Adds a reason for the chat to show up in its owner's feed.
+    pub(crate) fn watch(&mut self, kind: WatchKind) {
+        let kind = i32::from(kind);
+        if !self.change.watch_kinds.contains(&kind) {
+            self.change.watch_kinds.push(kind);
+        }
+    }
+
+    /// Facts of the row and of the change record that follow from where the status went.
+    fn settle(&mut self) {
+        let is_moved = self.row.status != self.before.status;
+        let is_new_owner = self.row.epoch != self.before.epoch;
+        if is_moved {
+            self.is_activity = true;
+            if self.row.status != StatusKind::Running.as_str() && self.row.status != StatusKind::Interrupting.as_str() {
+                self.watch(WatchKind::StatusChange);
+            }
+        }
+        if self.row.status == StatusKind::RequiresAction.as_str() {
+            self.change.action_required = Some(self.row.pending_tool_calls.0.clone());
+            self.watch(WatchKind::ActionRequired);
+        } else {
+            self.row.pending_tool_calls = Json(Vec::new());
+        }
+        if let Some(sealed) = self.change.sealed {
+            self.row.sealed = Some(Json(sealed));
+        }
+        if is_new_owner {
+            self.row.sealed = None;
+        }
+        if matches!(self.row.status.as_str(), "waiting" | "error") {
+            self.row.turn_step = 0;
+            self.row.intent = None;
+        }
+        // A turn that stops without a message that replaces what was shown has withdrawn it, unless the next owner can go on.
+        let is_over = self.before.lease_owner.is_some() && self.row.lease_owner.is_none();
+        if is_over && self.change.sealed.is_none() && self.row.intent.is_none() {
+            self.change.is_preview_reset = true;
+        }
+    }
+
+    async fn carry_out(&mut self, effect: &Effect, payload: &mut Payload) -> Result<(), Error> {
+        match effect {
+            Effect::InsertUserMessage => {
+                let message = payload.message.take().ok_or_else(|| missing("a user message"))?;
+                self.insert_user(message).await?;
+            }
+            Effect::EnqueueMessage => {
+                let message = payload.message.take().ok_or_else(|| missing("a user message"))?;
+                let (chat, parts) = (self.row.id, message.parts);
+                let row = queue::append(&mut self.tx, chat, message.created_by, message.model, &parts).await?;
+                self.queued = Some(row);
+                self.queue_changed();
+            }
+            Effect::PromoteHead => self.promote(None).await?,
+            Effect::PromoteQueued(id) => self.promote(Some(id.0)).await?,
+            Effect::MoveToFront(id) => {
+                queue::move_to_front(&mut self.tx, self.row.id, id.0).await?;
+                self.queue_changed();
+            }
+            Effect::SetQueueOrder(ids) => {
+                let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+                queue::set_order(&mut self.tx, self.row.id, &ids).await?;
+                self.queue_changed();
+            }
+            Effect::DeleteQueued(id) => {
+                queue::take(&mut self.tx, self.row.id, Some(id.0)).await?;
+                self.queue_changed();
+            }
+            Effect::ClearQueue => {
+                queue::clear(&mut self.tx, self.row.id).await?;
+                self.queue_changed();
+            }
+            Effect::TruncateFrom(id) => {
+                messages::truncate_from(&mut self.tx, self.row.id, id.0).await?;
+                self.change.history_reset_from_id = Some(id.0);
+                self.change.is_preview_reset = true;
+                self.row.turn_step = 0;
+            }
+            Effect::AppendStep | Effect::AppendPartial => {
+                let answer = std::mem::take(&mut payload.answer);
+                self.insert(&answer).await?;
+                self.change.sealed = payload.sealed.or(self.change.sealed);
+                self.row.intent = None;
+                self.row.turn_step += 1;
+            }
+            Effect::StoreToolResults => {
+                let results = std::mem::take(&mut payload.results);
+                self.insert(&results).await?;
+                self.change.sealed = payload.sealed.or(self.change.sealed);
+            }
+            Effect::AnswerOpenCalls(reason) => self.answer_open_calls(*reason).await?,
+            Effect::RecordIntent => self.row.intent = payload.intent.take().map(Json),
+            Effect::DropIntent => self.row.intent = None,
+            Effect::SetError => {
+                let error = payload.error.take().unwrap_or_else(|| ChatError::generic("The turn failed."));
+                self.change.error = Some(error.clone());
+                self.row.last_error = Some(Json(error));
+            }
+            Effect::ClearError => self.row.last_error = None,
+            Effect::ClearPin => {
+                chats::close_pin_gap(&mut self.tx, self.row.owner_id, self.row.pin_order).await?;
+                self.row.pin_order = 0;
+            }
+            // The caller has written its metadata into the row; the rest is the house's business after the commit.
+            Effect::ApplyMetadata | Effect::OpenLog { .. } | Effect::CancelTurn { .. } | Effect::WakeWorkers => {}
+        }
+        if !payload.pending.is_empty() {
+            self.row.pending_tool_calls = Json(std::mem::take(&mut payload.pending));
+        }
+        Ok(())
+    }
+
+    fn queue_changed(&mut self) {
+        self.change.is_queue_changed = true;
+        self.is_activity = true;
+    }
+
+    async fn insert(&mut self, new: &[messages::New]) -> Result<Vec<messages::Row>, Error> {
+        let rows = messages::insert(&mut self.tx, self.row.id, new).await?;
+        if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+            self.change.first_message_id.get_or_insert(first.id);
+            self.change.last_message_id = Some(last.id);
+            self.is_activity = true;
+        }
+        self.inserted.extend(rows.iter().cloned());
+        Ok(rows)
+    }
+
+    async fn insert_user(&mut self, message: UserMessage) -> Result<messages::Row, Error> {
+        let new = messages::New {
+            created_by: Some(message.created_by),
+            model_config_id: Some(message.model),
+            ..messages::New::plain(Role::User, Visibility::Both, message.parts)
+        };
+        self.row.last_model_config_id = message.model;
+        self.row.turn_step = 0;
+        let mut rows = self.insert(&[new]).await?;
+        rows.pop().ok_or_else(|| missing("the stored message"))
+    }
+
+    async fn promote(&mut self, id: Option<i64>) -> Result<(), Error> {
+        let row = queue::take(&mut self.tx, self.row.id, id).await?.ok_or_else(|| missing("the queued message"))?;
+        let model = model_choice::usable_or_default(&mut self.tx, row.model_config_id).await?;
+        let message = UserMessage {
+            parts: row.parts()?,
+            model: model.unwrap_or(self.row.last_model_config_id),
+            created_by: row.created_by.unwrap_or(self.row.owner_id),
+        };
+        let stored = self.insert_user(message).await?;
+        self.promoted = Some(stored);
+        self.queue_changed();
+        Ok(())
+    }
+
+    /// Gives every call of the last answer that has no result the result that there will be none.
+    async fn answer_open_calls(&mut self, reason: AnswerReason) -> Result<(), Error> {
+        let open = open_calls(&messages::tail(&mut self.tx, self.row.id).await?)?;
+        let now = self.row.now;
+        let results: Vec<_> = open
+            .iter()
+            .map(|call| {
+                let result = ToolResultPart::synthetic_error(call, reason.text(), Some(now));
+                messages::New::plain(Role::Tool, Visibility::Both, vec![Part::ToolResult(result)])
+            })
+            .collect();
+        self.insert(&results).await?;
+        Ok(())
+    }
+}
+
+/// What a committed change left behind.
+pub(crate) struct Done {
+    pub(crate) row: chats::Row,
+    pub(crate) inserted: Vec<messages::Row>,
+    pub(crate) promoted: Option<messages::Row>,
+    pub(crate) queued: Option<queue::Row>,
+}
+
+/// Calls of the last answer in `tail` that are ours to answer and have no result.
+pub(crate) fn open_calls(tail: &[messages::Row]) -> Result<Vec<ToolCallPart>, Error> {
+    let mut open: Vec<ToolCallPart> = Vec::new();
+    for row in tail {
+        for part in row.parts()? {
+            match part {
+                Part::ToolCall(call) if !call.provider_executed => open.push(call),
+                Part::ToolResult(result) => open.retain(|call| call.tool_call_id != result.tool_call_id),
+                _ => {}
+            }
+        }
+    }
+    Ok(open)
+}
+
+fn missing(what: &'static str) -> Error {
+    Error::damaged("chats", format!("a decision needs {what}, which the command did not bring"))
+}

@@ -1,0 +1,54 @@
+//! What storage can be told. Every value has a default; `config.example.toml` lists them all.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tandem_chassis::config::Secret;
+
+/// Settings of storage.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where PostgreSQL is; unset in single-machine mode, which runs its own.
+    pub database_url: Option<Secret>,
+    /// Connections and their limits.
+    pub pool: Pool,
+    /// How long change records are kept for readers that come back.
+    pub change_retention_days: u16,
+    /// Start even if PostgreSQL may lose acknowledged commits at a power failure.
+    pub allow_unsafe_postgres: bool,
+}
+
+/// Connections to PostgreSQL.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pool {
+    /// Connections at once.
+    pub max_connections: u32,
+    /// How long a request waits for one.
+    #[serde(with = "tandem_chassis::config::duration")]
+    pub acquire_timeout: Duration,
+    /// The longest statement.
+    #[serde(with = "tandem_chassis::config::duration")]
+    pub statement_timeout: Duration,
+    /// The longest wait for a row lock.
+    #[serde(with = "tandem_chassis::config::duration")]
+    pub lock_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { database_url: None, pool: Pool::default(), change_retention_days: 7, allow_unsafe_postgres: false }
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(15),
+            lock_timeout: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The only code that speaks SQL: one file for each table or tight group. Functions take a connection; the RPC owns the transaction.
+
+pub(crate) mod changes;
+pub(crate) mod chats;
+pub(crate) mod files;
+pub(crate) mod leases;
+pub(crate) mod messages;
+pub(crate) mod model_choice;
+pub(crate) mod models;
+pub(crate) mod organizations;
+pub(crate) mod providers;
+pub(crate) mod queue;
+pub(crate) mod sessions;
+pub(crate) mod settings;
+pub(crate) mod sqlstate;
+pub(crate) mod tokens;
+pub(crate) mod tool_calls;
+pub(crate) mod users;
+pub(crate) mod workspaces;

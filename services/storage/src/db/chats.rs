@@ -1,0 +1,281 @@
+//! The rows of `chats`, and their meaning to the state machine.
+
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use tandem_chat_core::chat::{Lease, Lineage, Progress, State, Status, StatusKind};
+use tandem_chat_core::error::ChatError;
+use tandem_chat_core::id::{Epoch, ReplicaId, Version};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::turn_facts::{Intent, PendingCall, Sealed};
+
+/// A chat as it is stored, with what is counted beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) id: Uuid,
+    pub(crate) organization_id: Uuid,
+    pub(crate) owner_id: Uuid,
+    pub(crate) parent_chat_id: Option<Uuid>,
+    pub(crate) root_chat_id: Uuid,
+    pub(crate) workspace_id: Option<Uuid>,
+    pub(crate) last_model_config_id: Uuid,
+    pub(crate) title: String,
+    pub(crate) client_type: String,
+    pub(crate) plan_mode: Option<String>,
+    pub(crate) labels: Json<std::collections::BTreeMap<String, String>>,
+    pub(crate) mcp_server_ids: Vec<Uuid>,
+    pub(crate) dynamic_tools: serde_json::Value,
+    pub(crate) pin_order: i32,
+    pub(crate) last_turn_summary: Option<String>,
+    pub(crate) status: String,
+    pub(crate) progress: String,
+    pub(crate) is_archived: bool,
+    pub(crate) epoch: i64,
+    pub(crate) version: i64,
+    pub(crate) lease_owner: Option<Uuid>,
+    pub(crate) lease_expires_at: Option<OffsetDateTime>,
+    pub(crate) lease_address: Option<String>,
+    pub(crate) action_deadline: Option<OffsetDateTime>,
+    pub(crate) last_error: Option<Json<ChatError>>,
+    pub(crate) pending_tool_calls: Json<Vec<PendingCall>>,
+    pub(crate) intent: Option<Json<Intent>>,
+    pub(crate) turn_step: i32,
+    pub(crate) sealed: Option<Json<Sealed>>,
+    pub(crate) created_at: OffsetDateTime,
+    pub(crate) updated_at: OffsetDateTime,
+    pub(crate) owner_username: String,
+    pub(crate) owner_name: String,
+    pub(crate) queued_count: i64,
+    pub(crate) is_parent_archived: bool,
+    /// An assistant message lies behind the owner's read mark.
+    pub(crate) has_unread: bool,
+    /// The database's clock.
+    pub(crate) now: OffsetDateTime,
+}
+
+/// Reads chats: one shape for every question. `$filter` is the rest of the statement; its first parameter is `$1`.
+macro_rules! select_chats {
+    ($filter:literal, $($argument:expr),* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"SELECT c.id, c.organization_id, c.owner_id, c.parent_chat_id, c.root_chat_id, c.workspace_id,
+                c.last_model_config_id, c.title, c.client_type, c.plan_mode,
+                c.labels AS "labels: Json<std::collections::BTreeMap<String, String>>", c.mcp_server_ids, c.dynamic_tools,
+                c.pin_order, c.last_turn_summary, c.status, c.progress, c.is_archived, c.epoch, c.version, c.lease_owner,
+                c.lease_expires_at, c.lease_address, c.action_deadline, c.last_error AS "last_error: Json<ChatError>",
+                c.pending_tool_calls AS "pending_tool_calls: Json<Vec<PendingCall>>", c.intent AS "intent: Json<Intent>",
+                c.turn_step, c.sealed AS "sealed: Json<Sealed>", c.created_at, c.updated_at,
+                u.username AS owner_username, u.name AS owner_name,
+                (SELECT count(*) FROM chat_queued_messages q WHERE q.chat_id = c.id) AS "queued_count!",
+                coalesce((SELECT p.is_archived FROM chats p WHERE p.id = c.parent_chat_id), false) AS "is_parent_archived!",
+                EXISTS (SELECT 1 FROM chat_messages m WHERE m.chat_id = c.id AND m.role = 'assistant' AND NOT m.is_deleted
+                    AND m.id > c.last_read_message_id) AS "has_unread!",
+                now() AS "now!"
+            FROM chats c JOIN users u ON u.id = c.owner_id "# + $filter,
+            $($argument),*
+        )
+    };
+}
+
+/// The chat if this user may see it.
+pub(crate) async fn find(conn: &mut PgConnection, id: Uuid, user: Uuid) -> Result<Option<Row>, sqlx::Error> {
+    select_chats!("WHERE c.id = $1 AND c.owner_id = $2", id, user).fetch_optional(conn).await
+}
+
+/// The chat if this user may change it, locked until the transaction ends.
+pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid, user: Uuid) -> Result<Option<Row>, sqlx::Error> {
+    select_chats!("WHERE c.id = $1 AND c.owner_id = $2 FOR UPDATE OF c", id, user).fetch_optional(conn).await
+}
+
+/// The chat for the worker that holds its lease, locked until the transaction ends.
+pub(crate) async fn lock_for_worker(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
+    select_chats!("WHERE c.id = $1 FOR UPDATE OF c", id).fetch_optional(conn).await
+}
+
+/// The chat for the worker that holds its lease.
+pub(crate) async fn find_for_worker(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
+    select_chats!("WHERE c.id = $1", id).fetch_optional(conn).await
+}
+
+/// Up to `limit` chats that are due, longest waiting first. Nothing is locked: each claim looks again.
+pub(crate) async fn due(conn: &mut PgConnection, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"(SELECT id AS "id!" FROM chats WHERE status = 'pending' ORDER BY updated_at LIMIT $1)
+        UNION ALL
+        (SELECT id FROM chats WHERE lease_owner IS NOT NULL AND lease_expires_at <= now() ORDER BY lease_expires_at LIMIT $1)
+        LIMIT $1"#,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Subagent chats of these roots, newest first.
+pub(crate) async fn children(conn: &mut PgConnection, roots: &[Uuid], user: Uuid) -> Result<Vec<Row>, sqlx::Error> {
+    select_chats!(
+        "WHERE c.parent_chat_id = ANY($1) AND c.owner_id = $2 ORDER BY c.created_at DESC, c.id DESC",
+        roots,
+        user
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Chats by id, as far as this user may see them.
+pub(crate) async fn by_ids(conn: &mut PgConnection, ids: &[Uuid], user: Uuid) -> Result<Vec<Row>, sqlx::Error> {
+    select_chats!("WHERE c.id = ANY($1) AND c.owner_id = $2", ids, user).fetch_all(conn).await
+}
+
+/// What a page of the list is to show.
+pub(crate) struct Page {
+    pub(crate) user: Uuid,
+    pub(crate) is_archived: bool,
+    pub(crate) has_unread: Option<bool>,
+    /// An `ILIKE` pattern; empty for all.
+    pub(crate) title: String,
+    pub(crate) labels: serde_json::Value,
+    pub(crate) after: Option<Uuid>,
+    pub(crate) limit: i64,
+    pub(crate) offset: i64,
+}
+
+/// Root chats: pinned first in their order, then by last activity.
+pub(crate) async fn list(conn: &mut PgConnection, page: &Page) -> Result<Vec<Row>, sqlx::Error> {
+    select_chats!(
+        "WHERE c.owner_id = $1 AND c.parent_chat_id IS NULL AND c.is_archived = $2
+            AND ($3::boolean IS NULL OR $3 = EXISTS (SELECT 1 FROM chat_messages m WHERE m.chat_id = c.id
+                AND m.role = 'assistant' AND NOT m.is_deleted AND m.id > c.last_read_message_id))
+            AND ($4 = '' OR c.title ILIKE $4)
+            AND c.labels @> $5
+            AND ($6::uuid IS NULL OR EXISTS (SELECT 1 FROM chats a WHERE a.id = $6 AND a.owner_id = $1
+                AND ((c.pin_order = 0)::int, c.pin_order, -extract(epoch FROM c.updated_at), c.id::text)
+                  > ((a.pin_order = 0)::int, a.pin_order, -extract(epoch FROM a.updated_at), a.id::text)))
+        ORDER BY (c.pin_order = 0)::int, c.pin_order, c.updated_at DESC, c.id
+        LIMIT $7 OFFSET $8",
+        page.user,
+        page.is_archived,
+        page.has_unread,
+        page.title,
+        page.labels,
+        page.after,
+        page.limit,
+        page.offset
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The latest unarchived chat of each of these workspaces.
+pub(crate) async fn latest_by_workspace(
+    conn: &mut PgConnection,
+    workspaces: &[Uuid],
+    user: Uuid,
+) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT DISTINCT ON (workspace_id) workspace_id AS "workspace_id!", id
+        FROM chats
+        WHERE workspace_id = ANY($1) AND owner_id = $2 AND NOT is_archived
+        ORDER BY workspace_id, updated_at DESC"#,
+        workspaces,
+        user
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.workspace_id, row.id)).collect())
+}
+
+impl Row {
+    /// What the state machine decides upon.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for a row that breaks the machine's laws.
+    pub(crate) fn state(&self) -> Result<State, Error> {
+        let damaged = |problem: &dyn std::fmt::Display| Error::damaged("chats", problem);
+        let kind: StatusKind = self.status.parse().map_err(|error| damaged(&error))?;
+        let progress: Progress = self.progress.parse().map_err(|error| damaged(&error))?;
+        let lease = || match (self.lease_owner, self.lease_expires_at) {
+            (Some(owner), Some(expires_at)) => {
+                Ok(Lease { epoch: Epoch(self.epoch), owner: ReplicaId::new(owner), expires_at })
+            }
+            _ => Err(damaged(&"a running chat without a lease")),
+        };
+        let status = match kind {
+            StatusKind::Waiting => Status::Waiting,
+            StatusKind::Pending => Status::Pending { progress },
+            StatusKind::Running => Status::Running { lease: lease()?, progress },
+            StatusKind::Interrupting => Status::Interrupting { lease: lease()?, progress },
+            StatusKind::RequiresAction => Status::RequiresAction { deadline: self.action_deadline.unwrap_or(self.now) },
+            StatusKind::Error => Status::Error,
+        };
+        let state = State {
+            status,
+            queued_count: u8::try_from(self.queued_count).map_err(|error| damaged(&error))?,
+            is_archived: self.is_archived,
+            lineage: match self.parent_chat_id {
+                None => Lineage::Root,
+                Some(_) => Lineage::Child { is_parent_archived: self.is_parent_archived },
+            },
+            epoch: Epoch(self.epoch),
+            version: Version(self.version),
+        };
+        state.check().map_err(|error| damaged(&error))?;
+        Ok(state)
+    }
+
+    /// Takes the next state over into the row's columns.
+    pub(crate) fn set_state(&mut self, next: &State) {
+        let lease = next.status.lease();
+        next.status.kind().as_str().clone_into(&mut self.status);
+        next.status.progress().as_str().clone_into(&mut self.progress);
+        self.is_archived = next.is_archived;
+        self.epoch = next.epoch.0;
+        self.version = next.version.0;
+        self.lease_owner = lease.map(|lease| lease.owner.uuid());
+        self.lease_expires_at = lease.map(|lease| lease.expires_at);
+        if lease.is_none() {
+            self.lease_address = None;
+        }
+        self.action_deadline = match next.status {
+            Status::RequiresAction { deadline } => Some(deadline),
+            _ => None,
+        };
+        self.queued_count = i64::from(next.queued_count);
+    }
+}
+
+/// Closes the gap that a chat at this place leaves among its owner's pinned chats.
+pub(crate) async fn close_pin_gap(conn: &mut PgConnection, owner: Uuid, place: i32) -> Result<(), sqlx::Error> {
+    if place == 0 {
+        return Ok(());
+    }
+    sqlx::query!("UPDATE chats SET pin_order = pin_order - 1 WHERE owner_id = $1 AND pin_order > $2", owner, place)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Makes room at a place among the owner's pinned chats, and says how many there are.
+pub(crate) async fn open_pin_gap(conn: &mut PgConnection, owner: Uuid, place: i32) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE chats SET pin_order = pin_order + 1 WHERE owner_id = $1 AND pin_order >= $2", owner, place)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// How many chats the owner has pinned.
+pub(crate) async fn count_pinned(conn: &mut PgConnection, owner: Uuid) -> Result<i32, sqlx::Error> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*)::int AS "count!" FROM chats WHERE owner_id = $1 AND pin_order > 0"#,
+        owner
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(count)
+}
+
+/// The chat, locked until the transaction ends, unless somebody else holds it.
+pub(crate) async fn lock_if_free(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
+    select_chats!("WHERE c.id = $1 FOR UPDATE OF c SKIP LOCKED", id).fetch_optional(conn).await
+}

@@ -1,0 +1,157 @@
+//! The rows of `providers` and `provider_keys`. Keys are ciphertext that this room cannot open.
+
+use sqlx::PgConnection;
+use tandem_chat_core::wire::time_to_wire;
+use tandem_proto::storage::v1::{Provider, ProviderKey};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A provider.
+pub(crate) struct Row {
+    pub(crate) id: Uuid,
+    pub(crate) r#type: String,
+    pub(crate) name: String,
+    pub(crate) display_name: String,
+    pub(crate) is_enabled: bool,
+    pub(crate) base_url: String,
+    pub(crate) settings: Option<serde_json::Value>,
+    pub(crate) sealed_settings: Option<Vec<u8>>,
+    pub(crate) created_at: OffsetDateTime,
+    pub(crate) updated_at: OffsetDateTime,
+}
+
+/// One of its keys.
+pub(crate) struct KeyRow {
+    pub(crate) id: Uuid,
+    pub(crate) provider_id: Uuid,
+    pub(crate) masked: String,
+    pub(crate) sealed: Vec<u8>,
+    pub(crate) created_at: OffsetDateTime,
+}
+
+/// A live provider by id or name.
+pub(crate) async fn find(conn: &mut PgConnection, id: Option<Uuid>, name: &str) -> Result<Option<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, type, name, display_name, is_enabled, base_url, settings, sealed_settings, created_at, updated_at
+        FROM providers WHERE deleted_at IS NULL AND (id = $1 OR name = $2)",
+        id,
+        name
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// All live providers, oldest first.
+pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, type, name, display_name, is_enabled, base_url, settings, sealed_settings, created_at, updated_at
+        FROM providers WHERE deleted_at IS NULL ORDER BY created_at, id"
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Keys of these providers, oldest first.
+pub(crate) async fn keys(conn: &mut PgConnection, providers: &[Uuid]) -> Result<Vec<KeyRow>, sqlx::Error> {
+    sqlx::query_as!(
+        KeyRow,
+        "SELECT id, provider_id, masked, sealed, created_at FROM provider_keys WHERE provider_id = ANY($1)
+        ORDER BY created_at, id",
+        providers
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Stores a provider.
+pub(crate) async fn insert(conn: &mut PgConnection, row: &Row) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO providers (id, type, name, display_name, is_enabled, base_url, settings, sealed_settings)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        row.id,
+        row.r#type,
+        row.name,
+        row.display_name,
+        row.is_enabled,
+        row.base_url,
+        row.settings,
+        row.sealed_settings
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Stores what changed in a provider.
+pub(crate) async fn update(conn: &mut PgConnection, row: &Row) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE providers SET display_name = $2, is_enabled = $3, base_url = $4, settings = $5, sealed_settings = $6,
+            updated_at = now()
+        WHERE id = $1",
+        row.id,
+        row.display_name,
+        row.is_enabled,
+        row.base_url,
+        row.settings,
+        row.sealed_settings
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Adds a key.
+pub(crate) async fn insert_key(conn: &mut PgConnection, provider: Uuid, id: Uuid, masked: &str, sealed: &[u8]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO provider_keys (id, provider_id, masked, sealed) VALUES ($1, $2, $3, $4)",
+        id,
+        provider,
+        masked,
+        sealed
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Removes all keys but these.
+pub(crate) async fn keep_keys(conn: &mut PgConnection, provider: Uuid, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM provider_keys WHERE provider_id = $1 AND NOT id = ANY($2)", provider, ids)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Deletes a provider softly, and its keys for good.
+pub(crate) async fn delete(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    keep_keys(conn, id, &[]).await?;
+    sqlx::query!("UPDATE providers SET deleted_at = now(), is_enabled = false WHERE id = $1", id).execute(conn).await?;
+    Ok(())
+}
+
+impl Row {
+    /// The provider as the contract writes it; ciphertext only for those who can open it.
+    pub(crate) fn to_wire(&self, keys: &[KeyRow], with_sealed: bool) -> Provider {
+        let keys = keys.iter().filter(|key| key.provider_id == self.id).map(|key| ProviderKey {
+            id: key.id.to_string(),
+            masked: key.masked.clone(),
+            sealed: if with_sealed { key.sealed.clone() } else { Vec::new() },
+            created_at: Some(time_to_wire(key.created_at)),
+        });
+        Provider {
+            id: self.id.to_string(),
+            r#type: self.r#type.clone(),
+            name: self.name.clone(),
+            display_name: self.display_name.clone(),
+            is_enabled: self.is_enabled,
+            base_url: self.base_url.clone(),
+            keys: keys.collect(),
+            settings_json: self.settings.as_ref().map(ToString::to_string).unwrap_or_default(),
+            created_at: Some(time_to_wire(self.created_at)),
+            updated_at: Some(time_to_wire(self.updated_at)),
+            sealed_settings: self.sealed_settings.clone().filter(|_| with_sealed).unwrap_or_default(),
+        }
+    }
+}

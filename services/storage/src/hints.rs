@@ -1,0 +1,139 @@
+//! Telling the house which chats to look at: at once within this process, through the database to the others.
+//!
+//! A hint carries no authority. It may be late, doubled or lost; whoever gets one reads the row.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use sqlx::postgres::PgListener;
+use tandem_chat_core::chat::StatusKind;
+use tandem_proto::storage::v1::ChatHint;
+use tokio::sync::{broadcast, mpsc};
+use uuid::Uuid;
+
+use crate::db::chats;
+
+/// The one channel of the database; PostgreSQL serialises commits that notify, so hints are sent outside of transactions.
+const CHANNEL: &str = "tandem_chats";
+
+/// Hints a subscriber may be behind before it is told of a gap.
+const MAX_BEHIND: usize = 4_096;
+
+/// Hints waiting to be passed to the other processes; more are dropped, and polling covers them.
+const MAX_OUTGOING: usize = 4_096;
+
+/// Hints in one notification; PostgreSQL takes 8,000 bytes.
+const MAX_BATCH: usize = 40;
+
+/// Look at this chat.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Hint {
+    chat_id: Uuid,
+    owner_id: Uuid,
+    version: i64,
+    is_runnable: bool,
+}
+
+impl Hint {
+    pub(crate) fn of(row: &chats::Row) -> Self {
+        Self {
+            chat_id: row.id,
+            owner_id: row.owner_id,
+            version: row.version,
+            is_runnable: row.status == StatusKind::Pending.as_str(),
+        }
+    }
+
+    pub(crate) fn to_wire(&self) -> ChatHint {
+        ChatHint {
+            chat_id: self.chat_id.to_string(),
+            owner_id: self.owner_id.to_string(),
+            version: self.version,
+            is_runnable: self.is_runnable,
+        }
+    }
+}
+
+/// What a subscriber hears.
+#[derive(Clone, Debug)]
+pub(crate) enum News {
+    Hint(Hint),
+    /// Hints of other processes may have been lost.
+    Gap,
+}
+
+/// The sending side. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Hints {
+    here: broadcast::Sender<News>,
+    elsewhere: mpsc::Sender<Hint>,
+}
+
+/// The hints that wait to be passed on; given to [`pass_on`].
+pub(crate) struct Outgoing(mpsc::Receiver<Hint>);
+
+#[derive(Deserialize, Serialize)]
+struct Notification {
+    /// The sending process, which has heard its own hints already.
+    from: Uuid,
+    hints: Vec<Hint>,
+}
+
+impl Hints {
+    pub(crate) fn new() -> (Self, Outgoing) {
+        let (here, _) = broadcast::channel(MAX_BEHIND);
+        let (elsewhere, outgoing) = mpsc::channel(MAX_OUTGOING);
+        (Self { here, elsewhere }, Outgoing(outgoing))
+    }
+
+    /// Sends a hint; never waits and never fails.
+    pub(crate) fn send(&self, hint: Hint) {
+        // Nobody listening, or too many waiting, is fine: hints may be lost.
+        let _ = self.here.send(News::Hint(hint.clone()));
+        let _ = self.elsewhere.try_send(hint);
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<News> {
+        self.here.subscribe()
+    }
+}
+
+/// Passes hints to the other processes, many in one notification.
+pub(crate) async fn pass_on(mut outgoing: Outgoing, pool: PgPool, process: Uuid) {
+    let mut hints = Vec::with_capacity(MAX_BATCH);
+    while outgoing.0.recv_many(&mut hints, MAX_BATCH).await > 0 {
+        let notification = Notification { from: process, hints: std::mem::take(&mut hints) };
+        let Ok(payload) = serde_json::to_string(&notification) else { continue };
+        let sent = sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload).execute(&pool).await;
+        if let Err(error) = sent {
+            tracing::debug!(%error, "could not pass hints on");
+        }
+    }
+}
+
+/// Listens to the other processes for ever.
+pub(crate) async fn listen(hints: Hints, pool: PgPool, process: Uuid) {
+    const PAUSE: Duration = Duration::from_secs(1);
+    loop {
+        if let Err(error) = listen_once(&hints, &pool, process).await {
+            tracing::warn!(%error, "listening to the database broke off, trying again");
+        }
+        let _ = hints.here.send(News::Gap);
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn listen_once(hints: &Hints, pool: &PgPool, process: Uuid) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    while let Some(notification) = listener.try_recv().await? {
+        let Ok(notification) = serde_json::from_str::<Notification>(notification.payload()) else { continue };
+        if notification.from != process {
+            for hint in notification.hints {
+                let _ = hints.here.send(News::Hint(hint));
+            }
+        }
+    }
+    Ok(())
+}

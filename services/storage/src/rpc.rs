@@ -1,0 +1,18 @@
+//! The contract's face: each RPC is one transaction, authorised, decided, carried out.
+
+mod chats;
+mod convert;
+mod feed;
+mod files;
+mod settings;
+mod tools;
+mod turns;
+mod users;
+
+pub(crate) use chats::Chats;
+pub(crate) use feed::Feed;
+pub(crate) use files::Files;
+pub(crate) use settings::Settings;
+pub(crate) use tools::{ToolCalls, Workspaces};
+pub(crate) use turns::Turns;
+pub(crate) use users::Users;

@@ -1,0 +1,72 @@
+//! `ChatService`: what people do with their chats. The commands that change one live beside this file, the questions here.
+
+use sqlx::PgPool;
+use tandem_proto::storage::v1::chat_service_server::ChatService;
+use tandem_proto::storage::v1::*;
+use tonic::{Request, Response, Status};
+
+use crate::authz;
+use crate::hints::Hints;
+
+mod create;
+mod input;
+mod metadata;
+mod queries;
+mod queue;
+mod send;
+
+/// Serves [`ChatService`]. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Chats {
+    pool: PgPool,
+    hints: Hints,
+}
+
+impl Chats {
+    pub(crate) fn new(pool: PgPool, hints: Hints) -> Self {
+        Self { pool, hints }
+    }
+}
+
+/// Each RPC: the caller's user, then the method of the same name in its own file.
+macro_rules! serve {
+    ($($method:ident($request:ty) -> $response:ty;)*) => {
+        #[tonic::async_trait]
+        impl ChatService for Chats {
+            $(
+                async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
+                    let user = authz::user(&request)?;
+                    let organizations = authz::organizations(&request)?;
+                    let caller = Asker { user, organizations };
+                    Ok(Response::new(self.$method(&caller, request.into_inner()).await?))
+                }
+            )*
+        }
+    };
+}
+
+/// Who asks.
+struct Asker {
+    user: uuid::Uuid,
+    organizations: Vec<uuid::Uuid>,
+}
+
+serve! {
+    create_chat(CreateChatRequest) -> CreateChatResponse;
+    get_chat(GetChatRequest) -> GetChatResponse;
+    list_chats(ListChatsRequest) -> ListChatsResponse;
+    list_chats_by_workspace(ListChatsByWorkspaceRequest) -> ListChatsByWorkspaceResponse;
+    update_chat(UpdateChatRequest) -> UpdateChatResponse;
+    send_message(SendMessageRequest) -> SendMessageResponse;
+    edit_message(EditMessageRequest) -> EditMessageResponse;
+    delete_queued_message(DeleteQueuedMessageRequest) -> DeleteQueuedMessageResponse;
+    promote_queued_message(PromoteQueuedMessageRequest) -> PromoteQueuedMessageResponse;
+    reorder_queued_message(ReorderQueuedMessageRequest) -> ReorderQueuedMessageResponse;
+    interrupt_chat(InterruptChatRequest) -> InterruptChatResponse;
+    submit_tool_results(SubmitToolResultsRequest) -> SubmitToolResultsResponse;
+    mark_chat_read(MarkChatReadRequest) -> MarkChatReadResponse;
+    list_messages(ListMessagesRequest) -> ListMessagesResponse;
+    list_prompts(ListPromptsRequest) -> ListPromptsResponse;
+    get_chat_snapshot(GetChatSnapshotRequest) -> GetChatSnapshotResponse;
+    list_chat_changes(ListChatChangesRequest) -> ListChatChangesResponse;
+}

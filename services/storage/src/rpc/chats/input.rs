@@ -1,0 +1,105 @@
+//! A user's message, from the request to parts that may be stored: rules proven, files looked up and allowed.
+
+use sqlx::PgConnection;
+use tandem_chat_core::input::{self, InputPart, RawInputPart};
+use tandem_chat_core::part::{FilePart, Part};
+use tandem_proto::common::v1::input_part::Kind;
+use tandem_proto::storage::v1::MessageInput;
+use uuid::Uuid;
+
+use crate::db::model_choice;
+use crate::error::Error;
+use crate::rpc::convert;
+
+/// Files linked to one chat; more are usable in messages but not listed.
+const MAX_LINKED_FILES: i64 = 50;
+
+/// A message that may be stored.
+pub(super) struct Input {
+    pub(super) parts: Vec<Part>,
+    pub(super) files: Vec<Uuid>,
+    /// The model asked for.
+    pub(super) model: Option<Uuid>,
+}
+
+/// Proves a message. Files must be readable by `user`.
+pub(super) async fn read(conn: &mut PgConnection, input: Option<MessageInput>, user: Uuid) -> Result<Input, Error> {
+    let input = input.unwrap_or_default();
+    let raw: Vec<RawInputPart> = input.parts.into_iter().map(|part| raw(part.kind)).collect();
+    let proven = input::validate(&raw).map_err(convert::many)?;
+    let model = convert::optional_id(&input.model_config_id, "model_config_id")?;
+    let mut parts = Vec::with_capacity(proven.len());
+    let mut files = Vec::new();
+    for (index, part) in proven.into_iter().enumerate() {
+        parts.push(match part {
+            InputPart::Text(text) => Part::text(text),
+            InputPart::FileReference(reference) => Part::FileReference(reference),
+            InputPart::File(id) => {
+                files.push(id.uuid());
+                Part::File(file(conn, id.uuid(), user, index).await?)
+            }
+        });
+    }
+    Ok(Input { parts, files, model })
+}
+
+/// The model a message is for; see [`model_choice::resolve`].
+pub(super) async fn model(conn: &mut PgConnection, wanted: Option<Uuid>, last: Option<Uuid>) -> Result<Uuid, Error> {
+    model_choice::resolve(conn, wanted, last).await
+}
+
+async fn file(conn: &mut PgConnection, id: Uuid, user: Uuid, index: usize) -> Result<FilePart, Error> {
+    let row = sqlx::query!(
+        "SELECT name, media_type FROM files f WHERE id = $1 AND (owner_id = $2 OR EXISTS (
+            SELECT 1 FROM chat_file_links l JOIN chats c ON c.id = l.chat_id WHERE l.file_id = f.id AND c.owner_id = $2))",
+        id,
+        user
+    )
+    .fetch_optional(conn)
+    .await?;
+    let row = row.ok_or_else(|| convert::one(&format!("content[{index}].file_id"), "names no file you may read"))?;
+    Ok(FilePart { media_type: row.media_type, name: row.name, file_id: Some(id.into()), data: Vec::new() })
+}
+
+/// Lists files with the chat; says what could not be listed.
+pub(super) async fn link(conn: &mut PgConnection, chat: Uuid, files: &[Uuid]) -> Result<Vec<String>, Error> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let linked = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM chat_file_links WHERE chat_id = $1 AND NOT file_id = ANY($2)"#,
+        chat,
+        files
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if linked + i64::try_from(files.len()).unwrap_or(i64::MAX) > MAX_LINKED_FILES {
+        return Ok(vec![format!("The chat lists {MAX_LINKED_FILES} files already; the new ones are not listed.")]);
+    }
+    sqlx::query!(
+        "INSERT INTO chat_file_links (chat_id, file_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING",
+        chat,
+        files
+    )
+    .execute(conn)
+    .await?;
+    Ok(Vec::new())
+}
+
+fn raw(kind: Option<Kind>) -> RawInputPart {
+    match kind {
+        Some(Kind::Text(text)) => RawInputPart { kind: "text".to_owned(), text, ..RawInputPart::default() },
+        Some(Kind::FileId(id)) => {
+            RawInputPart { kind: "file".to_owned(), file_id: Some(id), ..RawInputPart::default() }
+        }
+        Some(Kind::FileReference(reference)) => RawInputPart {
+            kind: "file-reference".to_owned(),
+            file_name: reference.file_name,
+            start_line: reference.start_line,
+            end_line: reference.end_line,
+            content: reference.content,
+            ..RawInputPart::default()
+        },
+        None => RawInputPart::default(),
+    }
+}

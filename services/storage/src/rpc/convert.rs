@@ -1,0 +1,169 @@
+//! Rows into messages of the contract, and requests into proven values with the field's path in the error.
+
+use tandem_chassis::status::Violation;
+use tandem_chat_core::chat::StatusKind;
+use tandem_chat_core::{part, wire as core};
+use tandem_proto::common::v1 as wire;
+use tandem_proto::storage::v1::{ChatChange, NewMessage, StepPosition};
+use uuid::Uuid;
+
+use crate::db::{changes, chats, messages, queue};
+use crate::error::{Error, violations};
+use crate::turn_facts::Sealed;
+
+/// A uuid in a request.
+pub(super) fn id(text: &str, field: &str) -> Result<Uuid, Error> {
+    Uuid::try_parse(text).map_err(|_| one(field, "must be a uuid"))
+}
+
+/// A uuid that may be left out.
+pub(super) fn optional_id(text: &str, field: &str) -> Result<Option<Uuid>, Error> {
+    if text.is_empty() { Ok(None) } else { id(text, field).map(Some) }
+}
+
+/// A request that breaks one rule.
+pub(super) fn one(field: &str, rule: &str) -> Error {
+    let violation = Violation { field: field.to_owned(), description: rule.to_owned() };
+    violations(&format!("{field} {rule}"), vec![violation])
+}
+
+/// A request that breaks the domain's rules.
+pub(super) fn many(broken: Vec<tandem_chat_core::violation::Violation>) -> Error {
+    let text = broken.first().map(ToString::to_string).unwrap_or_default();
+    let broken = broken.into_iter().map(|broken| Violation { field: broken.field, description: broken.rule });
+    violations(&text, broken.collect())
+}
+
+pub(super) fn chat(row: &chats::Row) -> wire::Chat {
+    let status: StatusKind = row.status.parse().unwrap_or(StatusKind::Error);
+    wire::Chat {
+        id: row.id.to_string(),
+        organization_id: row.organization_id.to_string(),
+        owner_id: row.owner_id.to_string(),
+        owner_username: row.owner_username.clone(),
+        owner_name: row.owner_name.clone(),
+        workspace_id: row.workspace_id.map(|id| id.to_string()).unwrap_or_default(),
+        parent_chat_id: row.parent_chat_id.map(|id| id.to_string()).unwrap_or_default(),
+        root_chat_id: row.root_chat_id.to_string(),
+        last_model_config_id: row.last_model_config_id.to_string(),
+        title: row.title.clone(),
+        status: core::status_to_wire(status).into(),
+        plan_mode: match row.plan_mode.as_deref() {
+            Some("plan") => wire::PlanMode::Plan.into(),
+            Some(_) | None => wire::PlanMode::Unspecified.into(),
+        },
+        last_error: row.last_error.as_ref().map(|error| core::chat_error_to_wire(&error.0)),
+        last_turn_summary: row.last_turn_summary.clone().unwrap_or_default(),
+        created_at: Some(core::time_to_wire(row.created_at)),
+        updated_at: Some(core::time_to_wire(row.updated_at)),
+        is_archived: row.is_archived,
+        pin_order: row.pin_order,
+        mcp_server_ids: row.mcp_server_ids.iter().map(ToString::to_string).collect(),
+        labels: row.labels.0.clone().into_iter().collect(),
+        has_unread: row.has_unread,
+        client_type: match row.client_type.as_str() {
+            "ui" => wire::ClientType::Ui.into(),
+            _ => wire::ClientType::Api.into(),
+        },
+        children: Vec::new(),
+        version: row.version,
+        epoch: row.epoch,
+        files: Vec::new(),
+        pending_tool_calls: row.pending_tool_calls.iter().map(Into::into).collect(),
+    }
+}
+
+pub(super) fn message(row: &messages::Row) -> Result<wire::ChatMessage, Error> {
+    Ok(wire::ChatMessage {
+        id: row.id,
+        chat_id: row.chat_id.to_string(),
+        created_by: row.created_by.map(|id| id.to_string()).unwrap_or_default(),
+        model_config_id: row.model_config_id.map(|id| id.to_string()).unwrap_or_default(),
+        created_at: Some(core::time_to_wire(row.created_at)),
+        role: core::role_to_wire(row.role()?).into(),
+        parts: core::parts_to_wire(&row.parts()?),
+        usage: row.usage.as_ref().and_then(|usage| core::usage_to_wire(&usage.0)),
+        visibility: core::visibility_to_wire(row.visibility()).into(),
+        provider_response_id: row.provider_response_id.clone().unwrap_or_default(),
+        is_compressed: row.is_compressed,
+    })
+}
+
+pub(super) fn messages(rows: &[messages::Row]) -> Result<Vec<wire::ChatMessage>, Error> {
+    rows.iter().map(message).collect()
+}
+
+pub(super) fn queued(row: &queue::Row) -> Result<wire::QueuedMessage, Error> {
+    Ok(wire::QueuedMessage {
+        id: row.id,
+        chat_id: row.chat_id.to_string(),
+        model_config_id: row.model_config_id.to_string(),
+        parts: core::parts_to_wire(&row.parts()?),
+        created_at: Some(core::time_to_wire(row.created_at)),
+        created_by: row.created_by.map(|id| id.to_string()).unwrap_or_default(),
+    })
+}
+
+pub(super) fn queue(rows: &[queue::Row]) -> Result<Vec<wire::QueuedMessage>, Error> {
+    rows.iter().map(queued).collect()
+}
+
+/// A change without its messages and queue, which are looked up as they are now.
+pub(super) fn change(chat: Uuid, row: &changes::Row) -> ChatChange {
+    let status = |text: &str| -> i32 {
+        core::status_to_wire(text.parse().unwrap_or(StatusKind::Error)).into()
+    };
+    ChatChange {
+        chat_id: chat.to_string(),
+        version: row.version,
+        created_at: Some(core::time_to_wire(row.created_at)),
+        status: status(&row.status),
+        previous_status: status(&row.previous_status),
+        epoch: row.epoch,
+        messages: Vec::new(),
+        sealed: row.sealed.as_ref().map(|sealed| StepPosition::from(&sealed.0)),
+        is_queue_changed: row.is_queue_changed,
+        queue: Vec::new(),
+        error: row.error.as_ref().map(|error| core::chat_error_to_wire(&error.0)),
+        history_reset_from_id: row.history_reset_from_id.unwrap_or(0),
+        is_preview_reset: row.is_preview_reset,
+        action_required: row.action_required.iter().flat_map(|calls| calls.iter().map(Into::into)).collect(),
+        watch_kinds: row.watch_kinds.clone(),
+    }
+}
+
+/// A message a worker produced.
+pub(super) fn new_message(message: &NewMessage) -> Result<messages::New, Error> {
+    let role = core::role_from_wire(message.role).ok_or_else(|| one("messages.role", "must be set"))?;
+    let runtime = message.runtime.and_then(|runtime| std::time::Duration::try_from(runtime).ok());
+    Ok(messages::New {
+        role,
+        visibility: core::visibility_from_wire(message.visibility),
+        parts: core::parts_from_wire(&message.parts)?,
+        created_by: None,
+        model_config_id: optional_id(&message.model_config_id, "messages.model_config_id")?,
+        usage: core::usage_from_wire(message.usage.as_ref()),
+        cost_micros: message.cost_micros,
+        runtime_ms: runtime.and_then(|runtime| i64::try_from(runtime.as_millis()).ok()),
+        provider_response_id: message.provider_response_id.clone(),
+    })
+}
+
+pub(super) fn new_messages(messages: &[NewMessage]) -> Result<Vec<messages::New>, Error> {
+    messages.iter().map(new_message).collect()
+}
+
+/// Whether any of these parts is a call that is ours to answer and has no result among them.
+pub(super) fn has_open_calls(messages: &[messages::New]) -> bool {
+    let parts = || messages.iter().flat_map(|message| &message.parts);
+    parts().any(|part| match part {
+        part::Part::ToolCall(call) if !call.provider_executed => !parts().any(|other| {
+            matches!(other, part::Part::ToolResult(result) if result.tool_call_id == call.tool_call_id)
+        }),
+        _ => false,
+    })
+}
+
+pub(super) fn sealed(epoch: i64, step: i32, attempt: i32, part_count: i64) -> Option<Sealed> {
+    Some(Sealed { epoch, step, attempt, part_count })
+}

@@ -1,0 +1,233 @@
+//! `ToolCallService` and `WorkspaceService`: what tool-runner must not forget.
+
+use sqlx::PgPool;
+use tandem_chassis::identity::{Caller, ServiceName};
+use tandem_chassis::status::Fault;
+use tandem_chat_core::chat::StatusKind;
+use tandem_proto::storage::v1::tool_call_service_server::ToolCallService;
+use tandem_proto::storage::v1::workspace_service_server::WorkspaceService;
+use tandem_proto::storage::v1::*;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::convert;
+use crate::db::{chats, tool_calls, workspaces};
+use crate::error::{Error, chat_not_found, stale_epoch};
+
+const MAX_RESULT_BYTES: usize = 1024 * 1024;
+const MAX_CALL_ID_BYTES: usize = 256;
+const DEFAULT_WORKSPACES: i32 = 50;
+const MAX_WORKSPACES: i32 = 1_000;
+
+/// The template every chat can have a workspace of.
+const LOCAL_TEMPLATE: &str = "local";
+
+/// Serves [`ToolCallService`].
+pub(crate) struct ToolCalls {
+    pool: PgPool,
+}
+
+impl ToolCalls {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    async fn begin(&self, user: Uuid, request: BeginToolCallRequest) -> Result<ToolCall, Error> {
+        let chat = convert::id(&request.chat_id, "chat_id")?;
+        let id = &request.tool_call_id;
+        if id.is_empty() || id.len() > MAX_CALL_ID_BYTES {
+            return Err(convert::one("tool_call_id", "must have 1 to 256 bytes"));
+        }
+        let mut tx = self.pool.begin().await?;
+        // The row's lock fences: whoever takes the chat over after this sees the intent.
+        let row = chats::lock(&mut tx, chat, user).await?.ok_or_else(chat_not_found)?;
+        let is_live = row.status == StatusKind::Running.as_str() || row.status == StatusKind::Interrupting.as_str();
+        if row.epoch != request.epoch || !is_live {
+            return Err(stale_epoch(request.epoch, row.epoch));
+        }
+        let begun = tool_calls::begin(&mut tx, chat, id, &request.tool_name, &request.input_digest).await?;
+        let is_new = begun.is_some();
+        let call = match begun {
+            Some(call) => call,
+            None => tool_calls::find(&mut tx, chat, id).await?.ok_or_else(call_not_found)?,
+        };
+        tx.commit().await?;
+        if call.input_digest != request.input_digest || call.tool_name != request.tool_name {
+            let text = "This tool call id was used with another input.";
+            return Err(Fault::conflict("INPUT_MISMATCH", text).into());
+        }
+        Ok(call.to_wire(is_new))
+    }
+
+    async fn finish(&self, user: Uuid, request: FinishToolCallRequest) -> Result<ToolCall, Error> {
+        let chat = convert::id(&request.chat_id, "chat_id")?;
+        if request.result_json.len() > MAX_RESULT_BYTES {
+            return Err(convert::one("result", "must have at most 1 MiB"));
+        }
+        let result = serde_json::from_str(&request.result_json).map_err(|_| convert::one("result", "must be JSON"))?;
+        let is_unknown = request.state() == ToolCallState::Unknown;
+        let mut tx = self.pool.begin().await?;
+        chats::find(&mut tx, chat, user).await?.ok_or_else(chat_not_found)?;
+        tool_calls::finish(&mut tx, chat, &request.tool_call_id, result, request.is_error, is_unknown).await?;
+        let call = tool_calls::find(&mut tx, chat, &request.tool_call_id).await?.ok_or_else(call_not_found)?;
+        tx.commit().await?;
+        Ok(call.to_wire(false))
+    }
+}
+
+#[tonic::async_trait]
+impl ToolCallService for ToolCalls {
+    async fn begin_tool_call(
+        &self,
+        request: Request<BeginToolCallRequest>,
+    ) -> Result<Response<BeginToolCallResponse>, Status> {
+        let user = runner_for(&request)?;
+        let call = self.begin(user, request.into_inner()).await?;
+        Ok(Response::new(BeginToolCallResponse { call: Some(call) }))
+    }
+
+    async fn update_tool_call(
+        &self,
+        request: Request<UpdateToolCallRequest>,
+    ) -> Result<Response<UpdateToolCallResponse>, Status> {
+        let user = runner_for(&request)?;
+        let message = request.into_inner();
+        let update = async {
+            let chat = convert::id(&message.chat_id, "chat_id")?;
+            let workspace = convert::optional_id(&message.workspace_id, "workspace_id")?;
+            let mut conn = self.pool.acquire().await?;
+            chats::find(&mut conn, chat, user).await?.ok_or_else(chat_not_found)?;
+            let token = &message.resume_token;
+            let is_known = tool_calls::update(&mut conn, chat, &message.tool_call_id, token, workspace).await?;
+            if is_known { Ok(()) } else { Err(call_not_found()) }
+        };
+        update.await?;
+        Ok(Response::new(UpdateToolCallResponse {}))
+    }
+
+    async fn finish_tool_call(
+        &self,
+        request: Request<FinishToolCallRequest>,
+    ) -> Result<Response<FinishToolCallResponse>, Status> {
+        let user = runner_for(&request)?;
+        let call = self.finish(user, request.into_inner()).await?;
+        Ok(Response::new(FinishToolCallResponse { call: Some(call) }))
+    }
+
+    async fn get_tool_call(&self, request: Request<GetToolCallRequest>) -> Result<Response<GetToolCallResponse>, Status> {
+        let user = runner_for(&request)?;
+        let message = request.into_inner();
+        let get = async {
+            let chat = convert::id(&message.chat_id, "chat_id")?;
+            let mut conn = self.pool.acquire().await?;
+            chats::find(&mut conn, chat, user).await?.ok_or_else(chat_not_found)?;
+            tool_calls::find(&mut conn, chat, &message.tool_call_id).await?.ok_or_else(call_not_found)
+        };
+        Ok(Response::new(GetToolCallResponse { call: Some(get.await?.to_wire(false)) }))
+    }
+}
+
+/// Serves [`WorkspaceService`].
+pub(crate) struct Workspaces {
+    pool: PgPool,
+}
+
+impl Workspaces {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    async fn ensure(&self, user: Uuid, chat: Uuid) -> Result<(workspaces::Row, bool), Error> {
+        let mut tx = self.pool.begin().await?;
+        let row = chats::lock(&mut tx, chat, user).await?.ok_or_else(chat_not_found)?;
+        if let Some(id) = row.workspace_id
+            && let Some(bound) = workspaces::find(&mut tx, id, Some(user)).await?
+        {
+            tx.commit().await?;
+            return Ok((bound, false));
+        }
+        let id = Uuid::now_v7();
+        let tail = id.simple().to_string().split_off(24);
+        let name = format!("{LOCAL_TEMPLATE}-{tail}");
+        let made = workspaces::insert(&mut tx, id, user, row.organization_id, &name, LOCAL_TEMPLATE).await?;
+        workspaces::bind(&mut tx, chat, id).await?;
+        tx.commit().await?;
+        Ok((made, true))
+    }
+}
+
+#[tonic::async_trait]
+impl WorkspaceService for Workspaces {
+    async fn ensure_chat_workspace(
+        &self,
+        request: Request<EnsureChatWorkspaceRequest>,
+    ) -> Result<Response<EnsureChatWorkspaceResponse>, Status> {
+        let user = runner_for(&request)?;
+        let chat = convert::id(&request.into_inner().chat_id, "chat_id")?;
+        let (workspace, is_created) = self.ensure(user, chat).await?;
+        Ok(Response::new(EnsureChatWorkspaceResponse { workspace: Some(workspace.to_wire()), is_created }))
+    }
+
+    async fn get_workspace(
+        &self,
+        request: Request<GetWorkspaceRequest>,
+    ) -> Result<Response<GetWorkspaceResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let user = caller.user.as_ref().map(|user| user.id);
+        if user.is_none() {
+            caller.require_service(&[ServiceName::ToolRunner])?;
+        }
+        let get = async {
+            let id = convert::id(&request.get_ref().workspace_id, "workspace_id")?;
+            let row = workspaces::find(&mut *self.pool.acquire().await?, id, user).await?;
+            row.ok_or_else(workspace_not_found)
+        };
+        Ok(Response::new(GetWorkspaceResponse { workspace: Some(get.await?.to_wire()) }))
+    }
+
+    async fn list_workspaces(
+        &self,
+        request: Request<ListWorkspacesRequest>,
+    ) -> Result<Response<ListWorkspacesResponse>, Status> {
+        let user = crate::authz::user(&request)?;
+        let asked = request.into_inner().limit;
+        let limit = if asked == 0 { DEFAULT_WORKSPACES } else { asked.clamp(1, MAX_WORKSPACES) };
+        let list = async {
+            let mut conn = self.pool.acquire().await?;
+            Ok::<_, Error>(workspaces::list(&mut conn, user, i64::from(limit)).await?)
+        };
+        let workspaces = list.await?.iter().map(workspaces::Row::to_wire).collect();
+        Ok(Response::new(ListWorkspacesResponse { workspaces }))
+    }
+
+    async fn set_workspace_status(
+        &self,
+        request: Request<SetWorkspaceStatusRequest>,
+    ) -> Result<Response<SetWorkspaceStatusResponse>, Status> {
+        Caller::of(&request)?.require_service(&[ServiceName::ToolRunner])?;
+        let message = request.into_inner();
+        let set = async {
+            let id = convert::id(&message.workspace_id, "workspace_id")?;
+            let status = workspaces::status_name(message.status()).ok_or_else(|| convert::one("status", "must be set"))?;
+            let mut conn = self.pool.acquire().await?;
+            let row = workspaces::set_status(&mut conn, id, status, &message.status_message).await?;
+            row.ok_or_else(workspace_not_found)
+        };
+        Ok(Response::new(SetWorkspaceStatusResponse { workspace: Some(set.await?.to_wire()) }))
+    }
+}
+
+/// Tool-runner, in the name of a chat's owner.
+fn runner_for<T>(request: &Request<T>) -> Result<Uuid, Status> {
+    let caller = Caller::of(request)?;
+    caller.require_service(&[ServiceName::ToolRunner])?;
+    Ok(caller.user()?.id)
+}
+
+fn call_not_found() -> Error {
+    Fault::not_found("TOOL_CALL_NOT_FOUND", "There is no such tool call.").into()
+}
+
+fn workspace_not_found() -> Error {
+    Fault::not_found("WORKSPACE_NOT_FOUND", "There is no such workspace.").into()
+}

@@ -1,0 +1,381 @@
+//! `TurnService`: what orchestrators do with chats they own. Every write carries its epoch; the state machine refuses stale ones.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tandem_chat_core::chat::{Calls, Command};
+use tandem_chat_core::id::{Epoch, ReplicaId};
+use tandem_chat_core::{title, wire as core};
+use tandem_proto::common::v1::{DynamicTool, WatchKind};
+use tandem_proto::storage::v1::turn_service_server::TurnService;
+use tandem_proto::storage::v1::{
+    BeginStepRequest, BeginStepResponse, ClaimChatsRequest, ClaimChatsResponse, ClaimedChat, CommitStepRequest,
+    CommitStepResponse, FailTurnRequest, FailTurnResponse, FinishInterruptionRequest, FinishInterruptionResponse, Lease,
+    LoadTurnRequest, LoadTurnResponse, ReleaseChatRequest, ReleaseChatResponse, RenewLeasesRequest, RenewLeasesResponse,
+    RenewedLease, SetGeneratedTitleRequest, SetGeneratedTitleResponse, StepOutcome, StoreToolResultsRequest,
+    StoreToolResultsResponse,
+};
+use time::OffsetDateTime;
+use tonic::{Request, Response, Status};
+
+use super::convert;
+use crate::authz;
+use crate::change::{Done, Open, Payload};
+use crate::db::{chats, leases, messages, models};
+use crate::error::Error;
+use crate::hints::Hints;
+use crate::turn_facts::Intent;
+
+/// How long a client's tools may take.
+const ACTION_LIMIT: time::Duration = time::Duration::minutes(5);
+
+const MIN_TTL: Duration = Duration::from_secs(1);
+const MAX_TTL: Duration = Duration::from_secs(600);
+const MAX_CLAIM: i32 = 64;
+const MAX_RENEW: usize = 10_000;
+
+/// Serves [`TurnService`]. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Turns {
+    pool: PgPool,
+    hints: Hints,
+}
+
+impl Turns {
+    pub(crate) fn new(pool: PgPool, hints: Hints) -> Self {
+        Self { pool, hints }
+    }
+
+    async fn claim(self, message: ClaimChatsRequest) -> Result<ClaimChatsResponse, Error> {
+        let owner = ReplicaId::new(convert::id(&message.replica_id, "replica_id")?);
+        let ttl = ttl(message.ttl)?;
+        let limit = i64::from(message.limit.clamp(1, MAX_CLAIM));
+        let due = chats::due(&mut *self.pool.acquire().await?, limit).await?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for chat in due {
+            // One transaction for each chat: a claim that fails costs only itself.
+            match self.claim_one(chat, owner, ttl, &message.replica_address).await {
+                Ok(chat) => claimed.extend(chat),
+                Err(error) => tracing::warn!(chat_id = %chat, %error, "could not claim a chat"),
+            }
+        }
+        Ok(ClaimChatsResponse { chats: claimed })
+    }
+
+    async fn claim_one(
+        &self,
+        chat: uuid::Uuid,
+        owner: ReplicaId,
+        ttl: Duration,
+        address: &str,
+    ) -> Result<Option<ClaimedChat>, Error> {
+        let mut tx = self.pool.begin().await?;
+        let Some(row) = chats::lock_if_free(&mut tx, chat).await? else { return Ok(None) };
+        let is_takeover = row.lease_owner.is_some();
+        let now = row.now;
+        let mut open = Open::new(tx, row)?;
+        match open.apply(&[Command::Claim { owner, now, ttl }], Payload::default()).await {
+            Ok(_) => {}
+            // Somebody else was faster.
+            Err(Error::Rejected(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        open.row.lease_address = Some(address.to_owned()).filter(|address| !address.is_empty());
+        let done = open.commit(&self.hints).await?;
+        Ok(Some(ClaimedChat {
+            lease: Some(lease(&done.row)),
+            chat: Some(convert::chat(&done.row)),
+            is_takeover,
+        }))
+    }
+
+    async fn worker(
+        &self,
+        chat_id: &str,
+        commands: &[Command],
+        payload: Payload,
+    ) -> Result<Done, Error> {
+        let chat = convert::id(chat_id, "chat_id")?;
+        let mut open = Open::for_worker(&self.pool, chat).await?;
+        open.apply(commands, payload).await?;
+        open.commit(&self.hints).await
+    }
+
+    async fn action_deadline(&self) -> Result<OffsetDateTime, Error> {
+        Ok(leases::now(&mut *self.pool.acquire().await?).await? + ACTION_LIMIT)
+    }
+
+    async fn load(&self, message: LoadTurnRequest) -> Result<LoadTurnResponse, Error> {
+        let chat = convert::id(&message.chat_id, "chat_id")?;
+        let mut tx = self.pool.begin().await?;
+        let row = chats::find_for_worker(&mut tx, chat).await?.ok_or_else(crate::error::chat_not_found)?;
+        if row.epoch != message.epoch {
+            return Err(crate::error::stale_epoch(message.epoch, row.epoch));
+        }
+        let history = messages::for_prompt(&mut tx, chat).await?;
+        let model = models::get(&mut tx, row.last_model_config_id).await?;
+        let user_prompt = crate::db::settings::user_text(&mut tx, row.owner_id, "user_prompt").await?;
+        tx.commit().await?;
+        let dynamic_tools: Vec<StoredTool> =
+            serde_json::from_value(row.dynamic_tools.clone()).map_err(|error| Error::damaged("chats", error))?;
+        Ok(LoadTurnResponse {
+            messages: convert::messages(&history)?,
+            model_config: Some(model),
+            dynamic_tools: dynamic_tools.into_iter().map(Into::into).collect(),
+            intent: row.intent.as_ref().map(|intent| intent.to_wire()),
+            step: row.turn_step,
+            user_prompt,
+            deployment_prompt: String::new(),
+            chat: Some(convert::chat(&row)),
+        })
+    }
+}
+
+/// A dynamic tool as it is stored.
+#[derive(serde::Deserialize, serde::Serialize)]
+pub(super) struct StoredTool {
+    name: String,
+    description: String,
+    input_schema_json: String,
+}
+
+impl From<StoredTool> for DynamicTool {
+    fn from(tool: StoredTool) -> Self {
+        Self { name: tool.name, description: tool.description, input_schema_json: tool.input_schema_json }
+    }
+}
+
+impl From<DynamicTool> for StoredTool {
+    fn from(tool: DynamicTool) -> Self {
+        Self { name: tool.name, description: tool.description, input_schema_json: tool.input_schema_json }
+    }
+}
+
+#[tonic::async_trait]
+impl TurnService for Turns {
+    async fn claim_chats(&self, request: Request<ClaimChatsRequest>) -> Result<Response<ClaimChatsResponse>, Status> {
+        authz::orchestrator(&request)?;
+        // In a task of its own: a caller that goes away must not leave a claim that nobody hears of.
+        let claim = tokio::spawn(self.clone().claim(request.into_inner()));
+        let claimed = claim.await.map_err(|error| Status::internal(error.to_string()))??;
+        Ok(Response::new(claimed))
+    }
+
+    async fn renew_leases(
+        &self,
+        request: Request<RenewLeasesRequest>,
+    ) -> Result<Response<RenewLeasesResponse>, Status> {
+        authz::orchestrator(&request)?;
+        let message = request.into_inner();
+        let renew = async {
+            let owner = convert::id(&message.replica_id, "replica_id")?;
+            let ttl = ttl(message.ttl)?;
+            if message.leases.len() > MAX_RENEW {
+                return Err(convert::one("leases", "must not hold more than 10,000"));
+            }
+            let held = message.leases.iter().map(|lease| Ok((convert::id(&lease.chat_id, "leases.chat_id")?, lease.epoch)));
+            let held: Vec<(uuid::Uuid, i64)> = held.collect::<Result<_, Error>>()?;
+            let mut conn = self.pool.acquire().await?;
+            Ok(leases::renew(&mut conn, owner, &held, ttl).await?)
+        };
+        let renewed = renew.await?.into_iter().map(|row| RenewedLease {
+            lease: Some(Lease {
+                chat_id: row.id.to_string(),
+                epoch: row.epoch,
+                expires_at: row.expires_at.map(core::time_to_wire),
+            }),
+            is_interrupting: row.is_interrupting,
+        });
+        Ok(Response::new(RenewLeasesResponse { leases: renewed.collect() }))
+    }
+
+    async fn release_chat(
+        &self,
+        request: Request<ReleaseChatRequest>,
+    ) -> Result<Response<ReleaseChatResponse>, Status> {
+        authz::orchestrator(&request)?;
+        let message = request.into_inner();
+        let chat = convert::id(&message.chat_id, "chat_id")?;
+        let release = async {
+            let mut open = Open::for_worker(&self.pool, chat).await?;
+            let now = open.row.now;
+            open.apply(&[Command::Release { epoch: Epoch(message.epoch), now }], Payload::default()).await?;
+            open.commit(&self.hints).await
+        };
+        Ok(Response::new(ReleaseChatResponse { version: release.await?.row.version }))
+    }
+
+    async fn load_turn(&self, request: Request<LoadTurnRequest>) -> Result<Response<LoadTurnResponse>, Status> {
+        authz::orchestrator(&request)?;
+        Ok(Response::new(self.load(request.into_inner()).await?))
+    }
+
+    async fn begin_step(&self, request: Request<BeginStepRequest>) -> Result<Response<BeginStepResponse>, Status> {
+        authz::orchestrator(&request)?;
+        let message = request.into_inner();
+        let intent = message.intent.ok_or_else(|| convert::one("intent", "must be set"))?;
+        let begun_at = intent.begun_at.as_ref().and_then(core::time_from_wire).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let intent = Intent {
+            completion_id: intent.completion_id,
+            step: intent.step,
+            attempt: intent.attempt,
+            model_config_id: intent.model_config_id,
+            provider_gateway_address: intent.provider_gateway_address,
+            begun_at,
+            epoch: message.epoch,
+        };
+        let payload = Payload { intent: Some(intent), ..Payload::default() };
+        self.worker(&message.chat_id, &[Command::BeginStep { epoch: Epoch(message.epoch) }], payload).await?;
+        Ok(Response::new(BeginStepResponse {}))
+    }
+
+    async fn commit_step(&self, request: Request<CommitStepRequest>) -> Result<Response<CommitStepResponse>, Status> {
+        authz::orchestrator(&request)?;
+        let message = request.into_inner();
+        let epoch = Epoch(message.epoch);
+        let answer = convert::new_messages(&message.messages)?;
+        let calls = calls(convert::has_open_calls(&answer));
+        let mut commands = vec![Command::CommitStep { epoch, calls }];
+        commands.extend(self.following(message.outcome(), epoch).await?);
+        let payload = Payload {
+            answer,
+            sealed: convert::sealed(message.epoch, message.step, message.attempt, message.part_count),
+            pending: message.pending_tool_calls.into_iter().map(Into::into).collect(),
+            ..Payload::default()
+        };
+        let done = self.worker(&message.chat_id, &commands, payload).await?;
+        Ok(Response::new(CommitStepResponse {
+            chat: Some(convert::chat(&done.row)),
+            messages: convert::messages(&done.inserted)?,
+            promoted: done.promoted.as_ref().map(convert::message).transpose()?,
+        }))
+    }
+
+    async fn store_tool_results(
+        &self,
+        request: Request<StoreToolResultsRequest>,
+    ) -> Result<Response<StoreToolResultsResponse>, Status> {
+        authz::orchestrator(&request)?;
+        let message = request.into_inner();
+        let epoch = Epoch(message.epoch);
+        let outcome = message.outcome();
+        let calls = calls(outcome == StepOutcome::RequireAction);
+        let mut commands = vec![Command::StoreResults { epoch, calls }];
+        commands.extend(self.following(outcome, epoch).await?);
+        let payload = Payload {
+            results: convert::new_messages(&message.messages)?,
+            sealed: convert::sealed(message.epoch, message.step, message.attempt, message.part_count),
+            pending: message.pending_tool_calls.into_iter().map(Into::into).collect(),
+            ..Payload::default()
+        };
+        let done = self.worker(&message.chat_id, &commands, payload).await?;
+        Ok(Response::new(StoreToolResultsResponse {
+            chat: Some(convert::chat(&done.row)),
+            messages: convert::messages(&done.inserted)?,
+            promoted: done.promoted.as_ref().map(convert::message).transpose()?,
+        }))
+    }
+
+    async fn fail_turn(&self, request: Request<FailTurnRequest>) -> Result<Response<FailTurnResponse>, Status> {
+        authz::orchestrator(&request)?;
+        let message = request.into_inner();
+        let epoch = Epoch(message.epoch);
+        let answer = convert::new_messages(&message.messages)?;
+        let mut commands = Vec::new();
+        if !answer.is_empty() {
+            commands.push(Command::CommitStep { epoch, calls: calls(convert::has_open_calls(&answer)) });
+        }
+        commands.push(Command::Fail { epoch });
+        let sealed = convert::sealed(message.epoch, message.step, message.attempt, message.part_count);
+        let payload = Payload {
+            sealed: sealed.filter(|_| !answer.is_empty()),
+            answer,
+            error: message.error.as_ref().map(core::chat_error_from_wire),
+            ..Payload::default()
+        };
+        let done = self.worker(&message.chat_id, &commands, payload).await?;
+        Ok(Response::new(FailTurnResponse { chat: Some(convert::chat(&done.row)) }))
+    }
+
+    async fn finish_interruption(
+        &self,
+        request: Request<FinishInterruptionRequest>,
+    ) -> Result<Response<FinishInterruptionResponse>, Status> {
+        authz::orchestrator(&request)?;
+        let message = request.into_inner();
+        let epoch = Epoch(message.epoch);
+        let kept = convert::new_messages(&message.messages)?;
+        let (results, answer): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|message| message.role == tandem_chat_core::message::Role::Tool);
+        let sealed = convert::sealed(message.epoch, message.step, message.attempt, message.part_count);
+        let sealed = sealed.filter(|_| !answer.is_empty() || !results.is_empty());
+        let mut commands = Vec::new();
+        if !results.is_empty() {
+            // Calls that got no result stay open for a moment: settling the interruption answers them.
+            commands.push(Command::StoreResults { epoch, calls: Calls::Open });
+        }
+        let partial = (!answer.is_empty()).then(|| calls(convert::has_open_calls(&answer)));
+        commands.push(Command::FinishInterruption { epoch, partial });
+        let payload = Payload { answer, results, sealed, ..Payload::default() };
+        let done = self.worker(&message.chat_id, &commands, payload).await?;
+        Ok(Response::new(FinishInterruptionResponse {
+            chat: Some(convert::chat(&done.row)),
+            messages: convert::messages(&done.inserted)?,
+            promoted: done.promoted.as_ref().map(convert::message).transpose()?,
+        }))
+    }
+
+    async fn set_generated_title(
+        &self,
+        request: Request<SetGeneratedTitleRequest>,
+    ) -> Result<Response<SetGeneratedTitleResponse>, Status> {
+        authz::orchestrator(&request)?;
+        let message = request.into_inner();
+        let chat = convert::id(&message.chat_id, "chat_id")?;
+        let wanted = title::validate(&message.title).map_err(|error| convert::one("title", &error.to_string()))?;
+        let set = async {
+            let mut open = Open::for_worker(&self.pool, chat).await?;
+            let is_applied = open.row.title == message.expected_title && open.row.title != wanted;
+            if is_applied {
+                open.apply(&[Command::UpdateMetadata { is_pinning: false }], Payload::default()).await?;
+                open.row.title = wanted;
+                open.watch(WatchKind::TitleChange);
+            }
+            open.commit(&self.hints).await?;
+            Ok::<_, Error>(is_applied)
+        };
+        Ok(Response::new(SetGeneratedTitleResponse { is_applied: set.await? }))
+    }
+}
+
+impl Turns {
+    /// The command that follows an answer or its results.
+    async fn following(&self, outcome: StepOutcome, epoch: Epoch) -> Result<Option<Command>, Error> {
+        Ok(match outcome {
+            StepOutcome::Finish => Some(Command::FinishTurn { epoch }),
+            StepOutcome::RequireAction => {
+                Some(Command::RequireAction { epoch, deadline: self.action_deadline().await? })
+            }
+            StepOutcome::Continue | StepOutcome::RunTools => None,
+            StepOutcome::Unspecified => return Err(convert::one("outcome", "must be set")),
+        })
+    }
+}
+
+fn calls(are_open: bool) -> Calls {
+    if are_open { Calls::Open } else { Calls::Answered }
+}
+
+fn ttl(ttl: Option<prost_types::Duration>) -> Result<Duration, Error> {
+    let ttl = ttl.and_then(|ttl| Duration::try_from(ttl).ok());
+    ttl.filter(|ttl| (MIN_TTL..=MAX_TTL).contains(ttl)).ok_or_else(|| convert::one("ttl", "must be 1 s to 10 min"))
+}
+
+fn lease(row: &chats::Row) -> Lease {
+    Lease {
+        chat_id: row.id.to_string(),
+        epoch: row.epoch,
+        expires_at: row.lease_expires_at.map(core::time_to_wire),
+    }
+}
+

@@ -1,0 +1,156 @@
+//! The one place that builds and connects the parts.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::PgPool;
+use tandem_chassis::Runtime;
+use tandem_chassis::identity::ServiceName;
+use tandem_chassis::lifecycle::OnEnd;
+use tandem_chassis::server::Server;
+use tandem_chassis::transport::Listener;
+use tandem_chassis::with_message_limits;
+use tandem_proto::storage::v1::chat_service_server::ChatServiceServer;
+use tandem_proto::storage::v1::feed_service_server::FeedServiceServer;
+use tandem_proto::storage::v1::file_service_server::FileServiceServer;
+use tandem_proto::storage::v1::settings_service_server::SettingsServiceServer;
+use tandem_proto::storage::v1::tool_call_service_server::ToolCallServiceServer;
+use tandem_proto::storage::v1::turn_service_server::TurnServiceServer;
+use tandem_proto::storage::v1::user_service_server::UserServiceServer;
+use tandem_proto::storage::v1::workspace_service_server::WorkspaceServiceServer;
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::hints::{self, Hints};
+use crate::rpc::{Chats, Feed, Files, Settings, ToolCalls, Turns, Users, Workspaces};
+
+/// How often old change records are dropped, and how many at once.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
+const PRUNE_BATCH: i64 = 10_000;
+
+/// Why storage could not start or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Neither an address nor a server of our own.
+    #[error("no database is configured: set DATABASE_URL")]
+    NoDatabase,
+    /// The address is no PostgreSQL address, or nobody answers there.
+    #[error("could not connect to PostgreSQL")]
+    Connect(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("could not migrate the database")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The server may acknowledge commits it can lose.
+    #[error("PostgreSQL runs with {setting} = off and may lose acknowledged messages at a power failure; switch it on, or set allow_unsafe_postgres")]
+    UnsafePostgres {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// The server could not start or ended.
+    #[error("the server could not run")]
+    Server(#[from] tandem_chassis::server::Error),
+}
+
+/// Runs storage on `listener` until the runtime stops. `database` wins over the configured address.
+///
+/// # Errors
+/// [`RunError`] when it cannot start or its server fails.
+pub async fn run(
+    config: Config,
+    database: Option<PgConnectOptions>,
+    listener: Listener,
+    runtime: Runtime,
+) -> Result<(), RunError> {
+    let pool = connect(&config, database).await?;
+    sqlx::migrate!("../../migrations").run(&pool).await?;
+    let process = Uuid::now_v7();
+    let (hints, outgoing) = Hints::new();
+
+    runtime.tasks.spawn("pass hints on", OnEnd::Expected, {
+        let (pool, stopped) = (pool.clone(), runtime.shutdown.stopped());
+        async move {
+            tokio::select! { () = stopped => {} () = hints::pass_on(outgoing, pool, process) => {} }
+        }
+    });
+    runtime.tasks.spawn("listen for hints", OnEnd::Expected, {
+        let (hints, pool, draining) = (hints.clone(), pool.clone(), runtime.shutdown.draining());
+        async move {
+            tokio::select! { () = draining => {} () = hints::listen(hints, pool, process) => {} }
+        }
+    });
+    runtime.tasks.spawn("prune changes", OnEnd::Expected, {
+        let (pool, draining) = (pool.clone(), runtime.shutdown.draining());
+        let days = i32::from(config.change_retention_days);
+        async move {
+            tokio::select! { () = draining => {} () = prune(pool, days) => {} }
+        }
+    });
+
+    runtime.health.set_serving(true);
+    let served = Server::new(ServiceName::Storage, &runtime)
+        .add_service(with_message_limits!(ChatServiceServer::new(Chats::new(pool.clone(), hints.clone()))))
+        .add_service(with_message_limits!(TurnServiceServer::new(Turns::new(pool.clone(), hints.clone()))))
+        .add_service(with_message_limits!(FeedServiceServer::new(Feed::new(pool.clone(), hints))))
+        .add_service(with_message_limits!(UserServiceServer::new(Users::new(pool.clone()))))
+        .add_service(with_message_limits!(SettingsServiceServer::new(Settings::new(pool.clone()))))
+        .add_service(with_message_limits!(FileServiceServer::new(Files::new(pool.clone()))))
+        .add_service(with_message_limits!(ToolCallServiceServer::new(ToolCalls::new(pool.clone()))))
+        .add_service(with_message_limits!(WorkspaceServiceServer::new(Workspaces::new(pool.clone()))))
+        .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
+        .serve(listener, runtime.shutdown.draining())
+        .await;
+    runtime.health.set_serving(false);
+    pool.close().await;
+    served?;
+    Ok(())
+}
+
+async fn connect(config: &Config, database: Option<PgConnectOptions>) -> Result<PgPool, RunError> {
+    let options = match (database, &config.database_url) {
+        (Some(options), _) => options,
+        (None, Some(url)) => url.expose().parse().map_err(RunError::Connect)?,
+        (None, None) => return Err(RunError::NoDatabase),
+    };
+    let milliseconds = |limit: Duration| limit.as_millis().to_string();
+    let options = options.application_name("tandem-storage").options([
+        ("statement_timeout", milliseconds(config.pool.statement_timeout)),
+        ("lock_timeout", milliseconds(config.pool.lock_timeout)),
+        ("idle_in_transaction_session_timeout", "30000".to_owned()),
+    ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(config.pool.max_connections)
+        .acquire_timeout(config.pool.acquire_timeout)
+        .connect_with(options)
+        .await
+        .map_err(RunError::Connect)?;
+    if !config.allow_unsafe_postgres {
+        refuse_unsafe(&pool).await?;
+    }
+    Ok(pool)
+}
+
+/// A message that was acknowledged must survive a power failure; a server that cannot promise that is refused.
+async fn refuse_unsafe(pool: &PgPool) -> Result<(), RunError> {
+    for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
+        let value = sqlx::query_scalar!(r#"SELECT current_setting($1) AS "value!""#, setting)
+            .fetch_one(pool)
+            .await
+            .map_err(RunError::Connect)?;
+        if value == "off" {
+            return Err(RunError::UnsafePostgres { setting });
+        }
+    }
+    Ok(())
+}
+
+async fn prune(pool: PgPool, days: i32) {
+    loop {
+        tokio::time::sleep(PRUNE_INTERVAL).await;
+        let pruned = async { crate::db::changes::prune(&mut *pool.acquire().await?, days, PRUNE_BATCH).await };
+        match pruned.await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "dropped old change records"),
+            Err(error) => tracing::warn!(%error, "could not drop old change records"),
+        }
+    }
+}

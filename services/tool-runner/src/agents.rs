@@ -1,0 +1,95 @@
+//! The agents that are connected, and those that are expected.
+//!
+//! Knows tokens and connections; who starts agents, and why, is `workspace`'s and `backend`'s.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+
+mod connection;
+mod link;
+
+pub(crate) use connection::{Connection, Refusal};
+pub(crate) use link::LinkRpc;
+
+/// All agents of this tool-runner. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Agents {
+    expected: Arc<Mutex<HashMap<String, Expected>>>,
+}
+
+struct Expected {
+    token: SecretString,
+    connection: watch::Sender<Option<Connection>>,
+}
+
+impl Agents {
+    /// From now on an agent with this token is let in for the workspace; an earlier one is sent away.
+    pub(crate) fn expect(&self, workspace_id: &str, token: SecretString) {
+        let expected = Expected { token, connection: watch::Sender::new(None) };
+        if let Some(earlier) = self.lock().insert(workspace_id.to_owned(), expected) {
+            close(&earlier);
+        }
+    }
+
+    /// No agent is let in for the workspace any more.
+    pub(crate) fn forget(&self, workspace_id: &str) {
+        if let Some(earlier) = self.lock().remove(workspace_id) {
+            close(&earlier);
+        }
+    }
+
+    /// The workspace's connection, if there is one now.
+    pub(crate) fn connected(&self, workspace_id: &str) -> Option<Connection> {
+        self.lock().get(workspace_id).and_then(|expected| expected.connection.borrow().clone())
+    }
+
+    /// Waits for the workspace's agent to connect.
+    pub(crate) async fn wait(&self, workspace_id: &str, limit: Duration) -> Option<Connection> {
+        let mut connection = self.lock().get(workspace_id)?.connection.subscribe();
+        let connected = async { connection.wait_for(Option::is_some).await.ok().and_then(|found| found.clone()) };
+        tokio::time::timeout(limit, connected).await.ok().flatten()
+    }
+
+    /// Lets an agent in, in place of the connection it had before.
+    fn admit(&self, workspace_id: &str, token: &str, connection: &Connection) -> bool {
+        let expected = self.lock();
+        let Some(entry) = expected.get(workspace_id) else {
+            return false;
+        };
+        if !bool::from(entry.token.expose_secret().as_bytes().ct_eq(token.as_bytes())) {
+            return false;
+        }
+        if let Some(earlier) = entry.connection.send_replace(Some(connection.clone())) {
+            earlier.close();
+        }
+        true
+    }
+
+    /// A connection ended; another one may have taken its place already.
+    fn left(&self, workspace_id: &str, connection: &Connection) {
+        if let Some(entry) = self.lock().get(workspace_id) {
+            entry.connection.send_if_modified(|current| {
+                let is_same = current.as_ref().is_some_and(|current| current.is_same(connection));
+                if is_same {
+                    *current = None;
+                }
+                is_same
+            });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Expected>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn close(expected: &Expected) {
+    if let Some(connection) = expected.connection.send_replace(None) {
+        connection.close();
+    }
+}

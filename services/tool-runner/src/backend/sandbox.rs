@@ -1,0 +1,163 @@
+//! How an agent is shut in: a user of its own, a file system of its own, or what of that this host can do.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tandem_proto::tool::v1::ConfinementMechanism;
+use tokio::process::Command;
+
+/// First of the user ids that belong to workspaces, and how many there are.
+const FIRST_USER: u32 = 700_000;
+const USERS: u32 = 60_000;
+
+/// Time for the trial run of the sandbox.
+const PROBE_TIME: Duration = Duration::from_secs(5);
+
+/// System directories shown inside, read-only. Links among them are made as links.
+const SYSTEM: [&str; 9] =
+    ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt", "/run/systemd/resolve"];
+
+/// What this host can do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sandbox {
+    /// We are root and give each workspace a user of its own.
+    pub(super) has_users: bool,
+    /// `bwrap` works, and `setpriv` too where users are given.
+    pub(super) has_namespaces: bool,
+}
+
+/// Where an agent lives.
+pub(super) struct Room<'a> {
+    pub(super) home: &'a Path,
+    /// The directory of the link's socket, if it is one.
+    pub(super) link: Option<&'a Path>,
+    /// User and group id.
+    pub(super) user: u32,
+}
+
+impl Sandbox {
+    /// Tries what works here.
+    pub(super) async fn probe() -> Self {
+        let has_users = rustix::process::geteuid().is_root();
+        let trial = Self { has_users, has_namespaces: true };
+        let room = Room { home: Path::new("/usr"), link: None, user: FIRST_USER };
+        let mut command = trial.command(&["/bin/true".to_owned()], &room);
+        let run = command.kill_on_drop(true).stdin(std::process::Stdio::null()).output();
+        let has_namespaces = match tokio::time::timeout(PROBE_TIME, run).await {
+            Ok(Ok(output)) => output.status.success(),
+            Ok(Err(_)) | Err(_) => false,
+        };
+        Self { has_users, has_namespaces }
+    }
+
+    /// The command that runs `program` in `room`. Its environment is empty.
+    pub(super) fn command(self, program: &[String], room: &Room<'_>) -> Command {
+        let mut words = Vec::new();
+        if self.has_namespaces {
+            words.extend(self.wrapper(program, room));
+        }
+        words.extend(program.iter().cloned());
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).env_clear();
+        if self.has_users && !self.has_namespaces {
+            command.uid(room.user).gid(room.user);
+        }
+        command
+    }
+
+    fn wrapper(self, program: &[String], room: &Room<'_>) -> Vec<String> {
+        let mut words: Vec<String> = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
+            .map(str::to_owned)
+            .into();
+        let mut add = |parts: &[&str]| words.extend(parts.iter().map(|part| (*part).to_owned()));
+        for directory in SYSTEM {
+            match std::fs::read_link(directory) {
+                Ok(target) => add(&["--symlink", &target.to_string_lossy(), directory]),
+                Err(_) => add(&["--ro-bind-try", directory, directory]),
+            }
+        }
+        add(&["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]);
+        if let Some(program) = program.first().filter(|program| !is_system(program)) {
+            add(&["--ro-bind", program, program]);
+        }
+        let home = room.home.to_string_lossy();
+        add(&["--bind", &home, &home, "--chdir", &home]);
+        if let Some(link) = room.link {
+            let link = link.to_string_lossy();
+            add(&["--ro-bind", &link, &link]);
+        }
+        if self.has_users {
+            // The sandbox is built as root, which needs no user namespaces, and entered as the workspace's user.
+            let user = room.user.to_string();
+            add(&["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"]);
+            add(&["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups", "--inh-caps=-all", "--"]);
+        } else {
+            add(&["--unshare-user-try", "--"]);
+        }
+        words
+    }
+
+    /// What confines workspaces here, for people.
+    pub(super) fn mechanisms(self) -> Vec<ConfinementMechanism> {
+        let mechanism = |name: &str, is_enforced, detail: &str| ConfinementMechanism {
+            name: name.to_owned(),
+            is_enforced,
+            detail: detail.to_owned(),
+        };
+        vec![
+            if self.has_users {
+                mechanism("user", true, "each workspace runs as a user of its own")
+            } else {
+                mechanism("user", false, "workspaces run as the user Tandem runs as; run Tandem as root to separate them")
+            },
+            if self.has_namespaces {
+                mechanism("namespaces", true, "each workspace sees its own files and processes and the system, read-only")
+            } else {
+                mechanism("namespaces", false, "install bubblewrap (bwrap) and util-linux (setpriv), and allow user namespaces")
+            },
+            mechanism("limits", true, "processes, open files and file sizes are limited"),
+            mechanism("no-new-privileges", true, "programs cannot gain privileges"),
+        ]
+    }
+}
+
+/// The user of a workspace. Two workspaces can share one, which then shares nothing but limits while namespaces are enforced.
+pub(super) fn user_of(workspace_id: &str) -> u32 {
+    let digest = Sha256::digest(workspace_id.as_bytes());
+    let number = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    FIRST_USER + number % USERS
+}
+
+fn is_system(program: &str) -> bool {
+    SYSTEM.iter().any(|directory| Path::new(program).starts_with(directory))
+}
+
+/// The program's absolute path without links, so that the same file is found inside.
+pub(super) fn resolve(program: &str) -> std::io::Result<PathBuf> {
+    if program.contains('/') {
+        return Path::new(program).canonicalize();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file());
+    found.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?.canonicalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_always_has_the_same_unprivileged_user() {
+        let user = user_of("0b5c7e0e-5a5e-4d0a-9d8a-0b0c5b1c5d5e");
+        assert_eq!(user, user_of("0b5c7e0e-5a5e-4d0a-9d8a-0b0c5b1c5d5e"));
+        assert!((FIRST_USER..FIRST_USER + USERS).contains(&user));
+    }
+
+    #[test]
+    fn programs_of_the_system_need_no_binding_of_their_own() {
+        assert!(is_system("/usr/bin/tandem"));
+        assert!(!is_system("/root/tandem"));
+    }
+}

@@ -1,0 +1,67 @@
+//! What storage is told of a call: its intent before the effect, its result after it.
+
+use tandem_chassis::identity::User;
+use tandem_proto::storage::v1::{
+    BeginToolCallRequest, FinishToolCallRequest, ToolCall, ToolCallState, UpdateToolCallRequest,
+};
+use tonic::Status;
+
+use super::task::Input;
+use crate::clients::{Clients, persist};
+
+/// Records the intent, or learns what is known of the call.
+///
+/// # Errors
+/// Storage's own: the epoch is stale, the input differs, the chat is not the user's.
+pub(super) async fn begin(clients: &Clients, input: &Input) -> Result<ToolCall, Status> {
+    let answer = persist(|| {
+        let message = BeginToolCallRequest {
+            chat_id: input.chat_id.clone(),
+            epoch: input.epoch,
+            tool_call_id: input.tool_call_id.clone(),
+            tool_name: input.tool_name.clone(),
+            input_digest: super::digest(&input.arguments_json),
+        };
+        let request = clients.request(&input.user, message);
+        let mut calls = clients.calls.clone();
+        async move { calls.begin_tool_call(request).await }
+    })
+    .await?;
+    answer.into_inner().call.ok_or_else(|| Status::internal("storage answered without a call"))
+}
+
+/// Records where a started call goes on. Losing this loses nothing that cannot be derived.
+pub(super) async fn place(clients: &Clients, user: &User, message: UpdateToolCallRequest) {
+    let request = clients.request(user, message);
+    if let Err(status) = clients.calls.clone().update_tool_call(request).await {
+        tracing::debug!(code = ?status.code(), error = status.message(), "place of a call cannot be recorded");
+    }
+}
+
+/// Records the result and returns the one that counts: the first.
+///
+/// # Errors
+/// Storage's own.
+pub(super) async fn finish(
+    clients: &Clients,
+    input: &Input,
+    result_json: &str,
+    is_error: bool,
+    is_unknown: bool,
+) -> Result<ToolCall, Status> {
+    let state = if is_unknown { ToolCallState::Unknown } else { ToolCallState::Finished };
+    let answer = persist(|| {
+        let message = FinishToolCallRequest {
+            chat_id: input.chat_id.clone(),
+            tool_call_id: input.tool_call_id.clone(),
+            result_json: result_json.to_owned(),
+            is_error,
+            state: state.into(),
+        };
+        let request = clients.request(&input.user, message);
+        let mut calls = clients.calls.clone();
+        async move { calls.finish_tool_call(request).await }
+    })
+    .await?;
+    answer.into_inner().call.ok_or_else(|| Status::internal("storage answered without a call"))
+}

@@ -1,0 +1,168 @@
+//! One call from its intent to its recorded result.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tandem_chassis::identity::User;
+use tandem_chassis::lifecycle::Tasks;
+use tandem_chat_core::tool_policy::TurnKind;
+use tandem_proto::storage::v1::{ToolCall, ToolCallState, UpdateToolCallRequest};
+use tandem_proto::tool::v1::ToolOutcome;
+use tonic::Status;
+use uuid::{Builder, Uuid};
+
+use super::journal;
+use super::registry::Call;
+use crate::clients::Clients;
+use crate::tool::{self, Outcome};
+use crate::workspace::{self, Ready, Workspaces};
+
+/// Longest result, in bytes of JSON.
+const MAX_RESULT_BYTES: usize = 1024 * 1024;
+
+/// What all calls share.
+pub(crate) struct Shared {
+    pub(crate) clients: Clients,
+    pub(crate) workspaces: Workspaces,
+    pub(crate) tasks: Tasks,
+}
+
+/// What was asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Input {
+    pub(crate) user: User,
+    pub(crate) chat_id: String,
+    pub(crate) epoch: i64,
+    pub(crate) tool_call_id: String,
+    pub(crate) tool_name: String,
+    pub(crate) arguments_json: String,
+    pub(crate) kind: TurnKind,
+}
+
+/// What a tool may use while it runs.
+pub(crate) struct Context<'a> {
+    shared: &'a Shared,
+    pub(crate) call: &'a Call,
+    /// An earlier owner began this call and its effect may have happened.
+    pub(crate) is_resumed: bool,
+}
+
+impl Context<'_> {
+    pub(crate) fn input(&self) -> &Input {
+        &self.call.input
+    }
+
+    /// The chat's workspace with its agent. Stops waiting when the call is cancelled.
+    ///
+    /// # Errors
+    /// As [`Workspaces::ready`].
+    pub(crate) async fn workspace(&self) -> Result<Ready, workspace::Error> {
+        let input = self.input();
+        tokio::select! {
+            ready = self.shared.workspaces.ready(&input.user, &input.chat_id) => ready,
+            () = self.call.cancelled.cancelled() => Err(workspace::Error::Interrupted),
+        }
+    }
+
+    /// The id of the process this call starts: always the same, so that the call finds it again.
+    pub(crate) fn process_id(&self) -> String {
+        process_id(&self.input().chat_id, &self.input().tool_call_id).to_string()
+    }
+
+    /// Records where the call goes on.
+    pub(crate) async fn record_place(&self, workspace_id: &str, resume_token: &str) {
+        let input = self.input();
+        let message = UpdateToolCallRequest {
+            chat_id: input.chat_id.clone(),
+            tool_call_id: input.tool_call_id.clone(),
+            resume_token: resume_token.to_owned(),
+            workspace_id: workspace_id.to_owned(),
+        };
+        journal::place(&self.shared.clients, &input.user, message).await;
+    }
+}
+
+/// Runs a call that is not running here.
+pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<ToolOutcome, Status> {
+    let input = &call.input;
+    let known = journal::begin(&shared.clients, input).await?;
+    let is_resumed = match known.state() {
+        ToolCallState::Finished | ToolCallState::Unknown => return Ok(replayed(known)),
+        ToolCallState::Started => true,
+        ToolCallState::Starting | ToolCallState::Unspecified => false,
+    };
+    let context = Context { shared, call, is_resumed };
+    let started = std::time::Instant::now();
+    let outcome = tool::run(&context).await;
+    let (result_json, is_error, is_unknown) = flatten(outcome);
+    tracing::info!(
+        chat_id = input.chat_id,
+        tool = input.tool_name,
+        tool_call_id = input.tool_call_id,
+        is_resumed,
+        is_error,
+        is_unknown,
+        elapsed_ms = started.elapsed().as_millis(),
+        "tool call ended"
+    );
+    let finished = journal::finish(&shared.clients, input, &result_json, is_error, is_unknown).await?;
+    // Another owner may have recorded its result first; everybody must see the same one.
+    let is_other = !finished.result_json.is_empty() && finished.result_json != result_json;
+    if is_other && matches!(finished.state(), ToolCallState::Finished | ToolCallState::Unknown) {
+        return Ok(replayed(finished));
+    }
+    Ok(ToolOutcome { result_json, is_error, is_replayed: false, is_unknown })
+}
+
+fn replayed(call: ToolCall) -> ToolOutcome {
+    let is_unknown = call.state() == ToolCallState::Unknown;
+    let result_json = if call.result_json.is_empty() {
+        serde_json::Value::from(tool::UNKNOWN).to_string()
+    } else {
+        call.result_json
+    };
+    ToolOutcome { result_json, is_error: call.is_error || is_unknown, is_replayed: true, is_unknown }
+}
+
+fn flatten(outcome: Outcome) -> (String, bool, bool) {
+    let (value, is_error, is_unknown) = match outcome {
+        Outcome::Done(value) => (value, false, false),
+        Outcome::Failed(message) => (message.into(), true, false),
+        Outcome::Unknown(message) => (message.into(), true, true),
+    };
+    let text = value.to_string();
+    if text.len() <= MAX_RESULT_BYTES {
+        return (text, is_error, is_unknown);
+    }
+    let message = "The call took effect, but its result is too large to show.";
+    (serde_json::Value::from(message).to_string(), true, is_unknown)
+}
+
+/// A UUID (version 8) made of the digest of both ids.
+fn process_id(chat_id: &str, tool_call_id: &str) -> Uuid {
+    let mut hasher = Sha256::new();
+    hasher.update(chat_id.as_bytes());
+    hasher.update([0]);
+    hasher.update(tool_call_id.as_bytes());
+    let digest = hasher.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_always_has_the_same_process_and_calls_have_different_ones() {
+        assert_eq!(process_id("chat", "call"), process_id("chat", "call"));
+        assert_ne!(process_id("chat", "call"), process_id("chatc", "all"));
+    }
+
+    #[test]
+    fn a_result_that_is_too_large_becomes_an_error() {
+        let (text, is_error, _) = flatten(Outcome::Done("x".repeat(MAX_RESULT_BYTES).into()));
+        assert!(is_error && text.len() < 200);
+    }
+}

@@ -1,0 +1,73 @@
+//! Calls to storage: the journal and the workspaces.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tandem_chassis::client::{self, Outbound};
+use tandem_chassis::identity::User;
+use tandem_chassis::{tls, with_message_limits};
+use tandem_proto::storage::v1::tool_call_service_client::ToolCallServiceClient;
+use tandem_proto::storage::v1::workspace_service_client::WorkspaceServiceClient;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use crate::config::Peers;
+
+/// Time for one call to storage.
+const STORAGE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Pauses before repeating a call that storage could not answer just now. What is repeated here is recorded once under its id.
+const RETRY_PAUSES: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(800),
+    Duration::from_millis(2_000),
+];
+
+/// Clients of storage. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    outbound: Outbound,
+    pub(crate) calls: ToolCallServiceClient<Channel>,
+    pub(crate) workspaces: WorkspaceServiceClient<Channel>,
+}
+
+impl Clients {
+    /// Clients that connect at their first call.
+    ///
+    /// # Errors
+    /// An address that cannot be used.
+    pub(crate) fn new(peers: &Peers, outbound: Outbound) -> Result<Self, client::Error> {
+        let storage = client::channel(&peers.storage, &tls::ClientConfig::default())?;
+        Ok(Self {
+            outbound,
+            calls: with_message_limits!(ToolCallServiceClient::new(storage.clone())),
+            workspaces: with_message_limits!(WorkspaceServiceClient::new(storage)),
+        })
+    }
+
+    /// A request to storage in the name of `user`.
+    pub(crate) fn request<T>(&self, user: &User, message: T) -> Request<T> {
+        self.outbound.request(Some(user), STORAGE_DEADLINE, message)
+    }
+}
+
+/// Makes a call, and again after a pause while storage is not to be reached.
+///
+/// # Errors
+/// The last answer.
+pub(crate) async fn persist<T, F>(mut call: impl FnMut() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    for pause in RETRY_PAUSES {
+        match call().await {
+            Err(status) if status.code() == Code::Unavailable => {
+                tracing::debug!(error = status.message(), ?pause, "storage not to be reached, trying again");
+                tokio::time::sleep(pause).await;
+            }
+            other => return other,
+        }
+    }
+    call().await
+}

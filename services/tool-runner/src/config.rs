@@ -1,0 +1,82 @@
+//! What a tool-runner can be told. Every value has a default; `config.example.toml` lists them all.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tandem_chassis::transport::Address;
+
+/// Settings of one tool-runner.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the services this one calls are reached.
+    pub peers: Peers,
+    /// Holds one home directory for each local workspace.
+    pub workspaces_dir: PathBuf,
+    /// Where agents dial in; unset: a socket in `link/` beside `workspaces_dir`. Agents are other processes, so `memory:` cannot be
+    /// used.
+    pub link_listen: Option<Address>,
+    /// The program that is an agent, and its arguments; unset: this program with the argument `workspace-agent`.
+    pub agent_command: Option<Vec<String>>,
+    /// An agent nobody has used for this long is stopped, with everything that runs in its workspace.
+    #[serde(with = "tandem_chassis::config::duration")]
+    pub idle_timeout: Duration,
+    /// Bounds of what runs in one workspace.
+    pub limits: Limits,
+}
+
+/// Addresses of the services this one calls.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Peers {
+    /// The room with SQL.
+    pub storage: Address,
+}
+
+/// Bounds the kernel enforces in a workspace.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Processes and threads of the workspace's user.
+    pub max_processes: u64,
+    /// Largest file that can be written, in bytes.
+    pub max_file_bytes: u64,
+    /// Open files of one process.
+    pub max_open_files: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            peers: Peers::default(),
+            workspaces_dir: PathBuf::from("/var/lib/tandem/workspaces"),
+            link_listen: None,
+            agent_command: None,
+            idle_timeout: Duration::from_secs(30 * 60),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { storage: Address::Memory("storage".to_owned()) }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_processes: 1_024, max_file_bytes: 2 * 1024 * 1024 * 1024, max_open_files: 4_096 }
+    }
+}
+
+impl Config {
+    /// Where agents dial in.
+    pub(crate) fn link_address(&self) -> Address {
+        self.link_listen.clone().unwrap_or_else(|| {
+            let beside = self.workspaces_dir.parent().unwrap_or(&self.workspaces_dir);
+            Address::Unix(beside.join("link").join("agents.sock"))
+        })
+    }
+}

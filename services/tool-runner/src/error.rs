@@ -1,0 +1,38 @@
+//! Why a tool-runner could not start. Failures of tools are results, failures of calls are faults.
+
+use std::path::PathBuf;
+
+/// Why [`crate::run`] ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address or certificate that cannot be used.
+    #[error("a peer's address cannot be used")]
+    Peer(#[from] tandem_chassis::client::Error),
+    /// A server could not start or ended.
+    #[error("the server could not run")]
+    Server(#[from] tandem_chassis::server::Error),
+    /// Agents cannot dial in.
+    #[error("could not listen for agents on {address}")]
+    Link {
+        /// The address.
+        address: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A directory could not be made or opened up.
+    #[error("directory {path} cannot be used")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The program to run as agent is not known.
+    #[error("the agent's program is not known; set agent_command")]
+    Agent(#[source] std::io::Error),
+    /// No thread could be started.
+    #[error("no thread could be started")]
+    Thread(#[source] std::io::Error),
+}

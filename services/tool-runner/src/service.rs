@@ -1,0 +1,91 @@
+//! The one place that builds and connects the parts.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use tandem_chassis::Runtime;
+use tandem_chassis::identity::ServiceName;
+use tandem_chassis::lifecycle::OnEnd;
+use tandem_chassis::server::Server;
+use tandem_chassis::transport::{Address, Listener};
+use tandem_chassis::with_message_limits;
+use tandem_proto::tool::v1::tool_service_server::ToolServiceServer;
+use tandem_proto::tool::v1::workspace_admin_service_server::WorkspaceAdminServiceServer;
+use tandem_proto::workspace::v1::agent_link_service_server::AgentLinkServiceServer;
+use tokio_util::sync::CancellationToken;
+
+use crate::agents::{Agents, LinkRpc};
+use crate::backend::Local;
+use crate::call::{Registry, Shared};
+use crate::clients::Clients;
+use crate::config::Config;
+use crate::error::Error;
+use crate::rpc::{ToolRpc, WorkspaceRpc};
+use crate::workspace::Workspaces;
+
+/// Runs a tool-runner on `listener` until the runtime drains and the running calls have ended; then it stops all agents.
+///
+/// # Errors
+/// [`Error`] when it cannot start or a server fails.
+pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result<(), Error> {
+    let clients = Clients::new(&config.peers, runtime.outbound(ServiceName::ToolRunner))?;
+    let agents = Agents::default();
+    let link = listen_for_agents(&config.link_address()).await?;
+    let local = Local::new(&config, link.address().clone(), runtime.tasks.clone()).await?;
+    let workspaces = Workspaces::new(clients.clone(), agents.clone(), local, config.idle_timeout);
+
+    let closing = CancellationToken::new();
+    let links = LinkRpc::new(agents, runtime.tasks.clone(), closing.clone());
+    let link_server = Server::new(ServiceName::ToolRunner, &runtime)
+        .add_service(with_message_limits!(AgentLinkServiceServer::new(links)))
+        .exempt("/tandem.workspace.v1.AgentLinkService/")
+        .serve(link, closing.clone().cancelled_owned());
+    // Agents must reach it while calls end, so it outlives draining.
+    runtime.tasks.spawn("agent links", OnEnd::Fatal, async move {
+        if let Err(error) = link_server.await {
+            tracing::error!(%error, "link server ended");
+        }
+    });
+    let (sweeping, sweep_end) = (workspaces.clone(), closing.clone());
+    runtime.tasks.spawn("stop idle agents", OnEnd::Expected, async move {
+        tokio::select! {
+            () = sweep_end.cancelled() => {}
+            () = sweeping.sweep() => {}
+        }
+    });
+    let shared = Shared { clients: clients.clone(), workspaces: workspaces.clone(), tasks: runtime.tasks.clone() };
+    let calls = Registry::new(Arc::new(shared));
+    runtime.health.set_serving(true);
+
+    let served = Server::new(ServiceName::ToolRunner, &runtime)
+        .add_service(with_message_limits!(ToolServiceServer::new(ToolRpc::new(calls))))
+        .add_service(with_message_limits!(WorkspaceAdminServiceServer::new(WorkspaceRpc::new(clients, workspaces.clone()))))
+        .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
+        .serve(listener, runtime.shutdown.draining())
+        .await;
+    runtime.health.set_serving(false);
+    workspaces.stop().await;
+    closing.cancel();
+    served?;
+    Ok(())
+}
+
+/// Binds the link. A socket is opened to all users of this machine, because workspaces run as users of their own; whoever dials must
+/// know a workspace's token.
+async fn listen_for_agents(address: &Address) -> Result<Listener, Error> {
+    let failed = |source| Error::Link { address: address.to_string(), source };
+    let Address::Unix(path) = address else {
+        if matches!(address, Address::Memory(_)) {
+            return Err(failed(std::io::Error::other("agents are other processes and cannot use memory addresses")));
+        }
+        return Listener::bind(address).await.map_err(failed);
+    };
+    let set_mode = |path: &std::path::Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(failed)?;
+        set_mode(directory, 0o711).map_err(failed)?;
+    }
+    let listener = Listener::bind(address).await.map_err(failed)?;
+    set_mode(path, 0o666).map_err(failed)?;
+    Ok(listener)
+}

@@ -1,0 +1,158 @@
+//! The tools: what the model is told of them, and running one.
+//!
+//! Whatever goes wrong inside a tool is a result with words for the model. Journalling and joining are `call`'s.
+
+use serde_json::Value;
+use tandem_chat_core::tool_policy::{BuiltinTool, TurnKind};
+use tandem_proto::common::v1::ToolDefinition;
+use tandem_proto::workspace::v1::reply::Result as Answer;
+
+use crate::agents::Refusal;
+use crate::call::Context;
+use crate::workspace;
+
+mod arguments;
+mod duration;
+mod edit_files;
+mod execute;
+mod plan;
+mod process_list;
+mod process_output;
+mod process_result;
+mod process_signal;
+mod read_file;
+mod write_file;
+
+use arguments::Arguments;
+
+/// What is said of a call nobody knows the outcome of.
+pub(crate) const UNKNOWN: &str =
+    "The outcome of this call is unknown: it was started, and what became of it cannot be found out. Check before repeating it.";
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// A result, also one that reports a failure in its fields.
+    Done(Value),
+    /// The call did not happen; why, for the model.
+    Failed(String),
+    /// Whether it took effect cannot be known.
+    Unknown(String),
+}
+
+/// Why a tool stops early; becomes an [`Outcome`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Stop {
+    Failed(String),
+    Unknown,
+}
+
+impl From<Stop> for Outcome {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Failed(message) => Self::Failed(message),
+            Stop::Unknown => Self::Unknown(UNKNOWN.to_owned()),
+        }
+    }
+}
+
+impl From<workspace::Error> for Stop {
+    fn from(error: workspace::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl Stop {
+    /// A refused operation that changes nothing.
+    fn reading(refusal: Refusal) -> Self {
+        Self::Failed(refusal.to_string())
+    }
+
+    /// A refused operation that may have changed something.
+    fn writing(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Failed(_) | Refusal::Busy => Self::Failed(refusal.to_string()),
+            Refusal::Broken | Refusal::Late => Self::Unknown,
+        }
+    }
+
+    /// An agent that answers something else.
+    fn unexpected(_: Answer) -> Self {
+        Self::Failed("the workspace answered something unexpected".to_owned())
+    }
+}
+
+/// The tools of a turn, in their stable order.
+pub(crate) fn definitions(kind: TurnKind) -> Vec<ToolDefinition> {
+    kind.builtin_tools().filter_map(definition).collect()
+}
+
+/// What the model is told of a tool; `None` for those that run elsewhere.
+fn definition(tool: BuiltinTool) -> Option<ToolDefinition> {
+    let (description, schema) = match tool {
+        BuiltinTool::ReadFile => read_file::definition(),
+        BuiltinTool::WriteFile => write_file::definition(),
+        BuiltinTool::EditFiles => edit_files::definition(),
+        BuiltinTool::Execute => execute::definition(),
+        BuiltinTool::ProcessOutput => process_output::definition(),
+        BuiltinTool::ProcessList => process_list::definition(),
+        BuiltinTool::ProcessSignal => process_signal::definition(),
+        _ => return None,
+    };
+    Some(ToolDefinition {
+        name: tool.as_str().to_owned(),
+        description: description.to_owned(),
+        input_schema_json: schema.to_string(),
+    })
+}
+
+/// Runs a call to its outcome.
+pub(crate) async fn run(context: &Context<'_>) -> Outcome {
+    dispatch(context).await.unwrap_or_else(Outcome::from)
+}
+
+async fn dispatch(context: &Context<'_>) -> Result<Outcome, Stop> {
+    let input = context.input();
+    let tool = input.tool_name.parse::<BuiltinTool>().ok().filter(|tool| definition(*tool).is_some());
+    let Some(tool) = tool else {
+        let shown: String = input.tool_name.chars().take(64).collect();
+        return Err(Stop::Failed(format!("There is no tool named {shown:?}.")));
+    };
+    if !input.kind.allows(tool) {
+        return Err(Stop::Failed(format!("{tool} may not be used in this turn.")));
+    }
+    let arguments = Arguments::parse(&input.arguments_json)?;
+    match tool {
+        BuiltinTool::ReadFile => read_file::run(context, &arguments).await,
+        BuiltinTool::WriteFile => write_file::run(context, &arguments).await,
+        BuiltinTool::EditFiles => edit_files::run(context, &arguments).await,
+        BuiltinTool::Execute => execute::run(context, &arguments).await,
+        BuiltinTool::ProcessOutput => process_output::run(context, &arguments).await,
+        BuiltinTool::ProcessList => process_list::run(context).await,
+        BuiltinTool::ProcessSignal => process_signal::run(context, &arguments).await,
+        _ => Err(Stop::Failed(format!("{tool} does not run here."))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tools_are_offered_in_their_stable_order_with_object_schemas() {
+        let names: Vec<String> = definitions(TurnKind::Root).into_iter().map(|tool| tool.name).collect();
+        let all = ["read_file", "write_file", "edit_files", "execute", "process_output", "process_list", "process_signal"];
+        assert_eq!(names, all);
+        for tool in definitions(TurnKind::Root) {
+            let schema: Value = serde_json::from_str(&tool.input_schema_json).unwrap();
+            assert_eq!(schema["type"], "object", "{}", tool.name);
+            assert!(tool.description.len() > 40, "{}", tool.name);
+        }
+    }
+
+    #[test]
+    fn exploring_turns_get_no_writing_tools() {
+        let names: Vec<String> = definitions(TurnKind::Explore).into_iter().map(|tool| tool.name).collect();
+        assert_eq!(names, ["read_file", "execute", "process_output"]);
+    }
+}

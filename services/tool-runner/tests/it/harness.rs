@@ -1,0 +1,156 @@
+//! A tool-runner with a stub storage and real agents.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use tandem_chassis::client::Outbound;
+use tandem_chassis::identity::{ServiceName, ServiceSecret, User};
+use tandem_chassis::lifecycle::OnEnd;
+use tandem_chassis::server::Server;
+use tandem_chassis::transport::{Address, Listener};
+use tandem_chassis::{Runtime, client, tls};
+use tandem_proto::storage::v1::tool_call_service_server::ToolCallServiceServer;
+use tandem_proto::storage::v1::workspace_service_server::WorkspaceServiceServer;
+use tandem_proto::tool::v1::call_tool_response::Event;
+use tandem_proto::tool::v1::tool_service_client::ToolServiceClient;
+use tandem_proto::tool::v1::workspace_admin_service_client::WorkspaceAdminServiceClient;
+use tandem_proto::tool::v1::{CallToolRequest, CancelToolCallRequest, ChatKind, ToolOutcome};
+use tandem_tool_runner::{Config, Peers, run};
+use tempfile::TempDir;
+use tonic::Status;
+use tonic::transport::Channel;
+use uuid::Uuid;
+
+use crate::stub::Storage;
+
+const TIME: Duration = Duration::from_secs(60);
+
+pub struct Harness {
+    pub storage: Storage,
+    pub directory: TempDir,
+    pub user: User,
+    pub outbound: Outbound,
+    pub tools: ToolServiceClient<Channel>,
+    pub admin: WorkspaceAdminServiceClient<Channel>,
+    runtime: Runtime,
+}
+
+/// What a call showed and how it ended.
+#[derive(Debug)]
+pub struct Answer {
+    pub live: String,
+    pub outcome: ToolOutcome,
+}
+
+impl Answer {
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.outcome.result_json).unwrap()
+    }
+}
+
+/// The agent's program, built beside the tests.
+fn agent() -> String {
+    let tests = std::env::current_exe().unwrap();
+    let target = tests.parent().and_then(|deps| deps.parent()).unwrap();
+    target.join("tandem-workspace-agent").to_string_lossy().into_owned()
+}
+
+impl Harness {
+    pub async fn start() -> Self {
+        Self::start_with(Storage::default(), tempfile::tempdir().unwrap()).await
+    }
+
+    pub async fn start_with(storage: Storage, directory: TempDir) -> Self {
+        let process = Runtime::new(ServiceSecret::generate().unwrap());
+        let name = |what: &str| Address::Memory(format!("{what}-{}", Uuid::new_v4()));
+        let (storage_address, tool_address) = (name("storage"), name("tool-runner"));
+
+        let storage_runtime = process.for_service(ServiceName::Storage);
+        let listener = Listener::bind(&storage_address).await.unwrap();
+        let server = Server::new(ServiceName::Storage, &storage_runtime)
+            .add_service(ToolCallServiceServer::new(storage.clone()))
+            .add_service(WorkspaceServiceServer::new(storage.clone()))
+            .serve(listener, storage_runtime.shutdown.draining());
+        process.tasks.spawn("storage", OnEnd::Expected, async move { server.await.unwrap() });
+
+        let runtime = process.for_service(ServiceName::ToolRunner);
+        let listener = Listener::bind(&tool_address).await.unwrap();
+        let config = Config {
+            peers: Peers { storage: storage_address },
+            workspaces_dir: directory.path().join("workspaces"),
+            agent_command: Some(vec![agent()]),
+            ..Config::default()
+        };
+        let running = run(config, listener, runtime.clone());
+        process.tasks.spawn("tool-runner", OnEnd::Expected, async move { running.await.unwrap() });
+
+        let channel = client::channel(&tool_address, &tls::ClientConfig::default()).unwrap();
+        let user = User { id: Uuid::new_v4(), is_admin: false, organization_ids: Vec::new() };
+        Self {
+            storage,
+            directory,
+            user,
+            outbound: process.outbound(ServiceName::Orchestrator),
+            tools: ToolServiceClient::new(channel.clone()),
+            admin: WorkspaceAdminServiceClient::new(channel),
+            runtime,
+        }
+    }
+
+    /// Stops the tool-runner and gives back what outlives it.
+    pub async fn stop(self) -> (Storage, TempDir) {
+        self.runtime.shutdown.drain();
+        let ended = self.runtime.tasks.finish(TIME).await;
+        ended.unwrap();
+        (self.storage, self.directory)
+    }
+
+    pub fn home(&self, chat_id: &str) -> PathBuf {
+        let id = self.storage.workspaces.lock().unwrap()[chat_id].id.clone();
+        self.directory.path().join("workspaces").join(id)
+    }
+
+    pub async fn call(&self, chat_id: &str, call_id: &str, tool: &str, arguments: Value) -> Result<Answer, Status> {
+        let message = CallToolRequest {
+            chat_id: chat_id.to_owned(),
+            epoch: 1,
+            tool_call_id: call_id.to_owned(),
+            tool_name: tool.to_owned(),
+            arguments_json: arguments.to_string(),
+            kind: ChatKind::Root.into(),
+            is_plan_turn: false,
+        };
+        let request = self.outbound.request(Some(&self.user), TIME, message);
+        let mut events = self.tools.clone().call_tool(request).await?.into_inner();
+        let mut live = String::new();
+        while let Some(event) = events.message().await? {
+            match event.event {
+                Some(Event::OutputDelta(text)) => live.push_str(&text),
+                Some(Event::Outcome(outcome)) => return Ok(Answer { live, outcome }),
+                None => {}
+            }
+        }
+        panic!("no outcome");
+    }
+
+    /// A call with an id of its own whose result is no error.
+    pub async fn ok(&self, chat_id: &str, tool: &str, arguments: Value) -> Value {
+        let answer = self.call(chat_id, &Uuid::new_v4().to_string(), tool, arguments).await.unwrap();
+        assert!(!answer.outcome.is_error, "{answer:?}");
+        answer.value()
+    }
+
+    /// A call whose result is an error; its text.
+    pub async fn error(&self, chat_id: &str, tool: &str, arguments: Value) -> String {
+        let answer = self.call(chat_id, &Uuid::new_v4().to_string(), tool, arguments).await.unwrap();
+        assert!(answer.outcome.is_error, "{answer:?}");
+        answer.value().as_str().unwrap().to_owned()
+    }
+
+    pub async fn cancel(&self, chat_id: &str, call_id: &str) -> bool {
+        let message = CancelToolCallRequest { chat_id: chat_id.to_owned(), tool_call_id: call_id.to_owned() };
+        let request = self.outbound.request(Some(&self.user), TIME, message);
+        self.tools.clone().cancel_tool_call(request).await.unwrap().into_inner().was_running
+    }
+}

@@ -1,0 +1,8 @@
+//! A tool-runner with real agents and a stub of storage.
+
+mod confinement;
+mod execute;
+mod files;
+mod harness;
+mod journal;
+mod stub;

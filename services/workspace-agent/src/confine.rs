@@ -1,0 +1,98 @@
+//! What the agent gives up before it does anything: new privileges, most of the file system, and unbounded resources.
+//!
+//! Everything it starts inherits this. A host that lacks a mechanism costs that mechanism alone, and the agent says so in its hello.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetError, RulesetStatus, Scope, path_beneath_rules,
+};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::error::Error;
+use crate::setup::{Limits, Setup};
+
+/// The newest rules the agent asks for; an older kernel enforces what it knows.
+const LANDLOCK_ABI: ABI = ABI::V6;
+
+/// What processes may read and execute besides the workspace: the system, nobody's data.
+const READABLE: [&str; 11] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/etc",
+    "/opt",
+    "/proc",
+    "/run/systemd/resolve",
+    "/sys/devices/system/cpu",
+    "/dev/pts",
+];
+
+/// Devices that are no device really.
+const DEVICES: [&str; 6] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+
+/// Confines the calling thread and all it will start. Returns the names of what is enforced.
+///
+/// # Errors
+/// A step that every host can do failed. A host without Landlock is no error.
+pub(crate) fn apply(setup: &Setup) -> Result<Vec<String>, Error> {
+    let step = |what| move |errno: rustix::io::Errno| Error::Confine { what, source: errno.into() };
+    // Processes of the same user must not read the link's token out of the agent's memory.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(step("hide its memory"))?;
+    rustix::thread::set_no_new_privs(true).map_err(step("refuse new privileges"))?;
+    limit(&setup.limits).map_err(step("limit resources"))?;
+    let mut enforced = vec!["no-new-privileges".to_owned(), "limits".to_owned()];
+    if !rustix::process::getuid().is_root() {
+        enforced.push("user".to_owned());
+    }
+    match restrict_files(setup) {
+        Ok(RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced) => enforced.push("landlock".to_owned()),
+        Ok(RulesetStatus::NotEnforced) => tracing::warn!("this kernel has no landlock"),
+        Err(error) => {
+            let source = io::Error::other(error);
+            return Err(Error::Confine { what: "restrict the file system", source });
+        }
+    }
+    Ok(enforced)
+}
+
+fn limit(limits: &Limits) -> rustix::io::Result<()> {
+    let bounds = [
+        (Resource::Nproc, limits.max_processes),
+        (Resource::Core, 0),
+        (Resource::Fsize, limits.max_file_bytes),
+        (Resource::Nofile, limits.max_open_files),
+    ];
+    for (resource, most) in bounds {
+        // A host that allows less stays the stricter one.
+        let most = getrlimit(resource).maximum.map_or(most, |host| host.min(most));
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+    }
+    Ok(())
+}
+
+fn restrict_files(setup: &Setup) -> Result<RulesetStatus, RulesetError> {
+    let all = AccessFs::from_all(LANDLOCK_ABI);
+    let read = AccessFs::from_read(LANDLOCK_ABI);
+    let device: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
+    let writable: Vec<PathBuf> =
+        std::iter::once(&setup.home).chain(&setup.writable).filter(|path| is_directory(path)).cloned().collect();
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)?
+        .scope(Scope::from_all(LANDLOCK_ABI))?
+        .create()?
+        .add_rules(path_beneath_rules(READABLE, read))?
+        .add_rules(path_beneath_rules(DEVICES, device))?
+        .add_rules(path_beneath_rules(writable, all))?
+        .restrict_self()?;
+    Ok(status.ruleset)
+}
+
+fn is_directory(path: &Path) -> bool {
+    path.is_dir()
+}

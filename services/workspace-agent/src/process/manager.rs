@@ -1,0 +1,272 @@
+//! Starting, finding, waiting for and signalling processes.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tandem_proto::workspace::v1::{
+    ListProcessesResult, OperationErrorKind, ProcessSignal, ProcessSnapshot, SignalProcess, StartProcess,
+    StartProcessResult,
+};
+use time::OffsetDateTime;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::process::Command;
+use tokio::sync::watch;
+
+use super::environment::{TEMPORARY, environment};
+use super::output::Output;
+use super::snapshot::{self, Exit};
+use crate::error::Failure;
+use crate::files::Root;
+
+/// Processes the agent remembers, and how many of them may run.
+const MAX_KNOWN: usize = 256;
+const MAX_RUNNING: usize = 64;
+
+/// Processes in one listing.
+const MAX_LISTED: usize = 10;
+
+/// How long an ended process is remembered after a listing.
+const REMEMBERED: time::Duration = time::Duration::minutes(5);
+
+/// Longest command, in bytes.
+const MAX_COMMAND_BYTES: usize = 128 * 1024;
+
+/// Variables one command may bring.
+const MAX_VARIABLES: usize = 256;
+
+/// How long the rest of the output is awaited after the shell ended; something it left behind may hold the pipe for ever.
+const OUTPUT_GRACE: Duration = Duration::from_millis(500);
+
+/// Bytes read from a process at a time.
+const READ_BYTES: usize = 16 * 1024;
+
+/// All processes of the workspace.
+pub(crate) struct Manager {
+    files: Arc<Root>,
+    known: Mutex<HashMap<String, Arc<Process>>>,
+}
+
+/// One process, running or ended.
+pub(crate) struct Process {
+    pub(super) request: StartProcess,
+    pub(super) chat_id: String,
+    pub(super) directory: PathBuf,
+    pub(super) started_at: OffsetDateTime,
+    pub(super) output: Mutex<Output>,
+    pub(super) exit: watch::Sender<Option<Exit>>,
+    group: Pid,
+}
+
+impl Manager {
+    pub(crate) fn new(files: Arc<Root>) -> Arc<Self> {
+        Arc::new(Self { files, known: Mutex::default() })
+    }
+
+    /// Starts a process, or finds the one of that id.
+    ///
+    /// # Errors
+    /// The request is wrong, the id is taken by something else, or a limit is reached.
+    pub(crate) fn start(&self, chat_id: &str, request: StartProcess) -> Result<StartProcessResult, Failure> {
+        check(&request)?;
+        let process_id = request.process_id.clone();
+        // Held over the spawn, which is short, so that one id never starts two.
+        let mut known = self.lock();
+        if let Some(process) = known.get(&process_id) {
+            if process.chat_id != chat_id || process.request.command != request.command {
+                return Err(Failure::new(OperationErrorKind::Conflict, "the process id belongs to another command"));
+            }
+            return Ok(StartProcessResult { process_id, is_existing: true });
+        }
+        make_room(&mut known)?;
+        let process = self.spawn(chat_id, request)?;
+        known.insert(process_id.clone(), process);
+        Ok(StartProcessResult { process_id, is_existing: false })
+    }
+
+    fn spawn(&self, chat_id: &str, request: StartProcess) -> Result<Arc<Process>, Failure> {
+        let directory = self.working_directory(&request.working_directory)?;
+        let home = self.files.home();
+        // A failure shows where it matters: in programs that want temporary files.
+        let _ = std::fs::create_dir_all(home.join(TEMPORARY));
+        let io = |error: std::io::Error| Failure::io("the command could not be started", &error);
+        let (reader, writer) = std::io::pipe().map_err(io)?;
+        let mut child = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(&request.command)
+            .env_clear()
+            .envs(environment(home, chat_id, &request.environment))
+            .current_dir(&directory)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().map_err(io)?)
+            .stderr(writer)
+            .process_group(0)
+            .spawn()
+            .map_err(io)?;
+        let output = pipe::Receiver::from_owned_fd(reader.into()).map_err(io)?;
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let Some(group) = group else {
+            return Err(Failure::new(OperationErrorKind::Io, "the command could not be started"));
+        };
+        let process = Arc::new(Process {
+            request,
+            chat_id: chat_id.to_owned(),
+            directory,
+            started_at: OffsetDateTime::now_utc(),
+            output: Mutex::default(),
+            exit: watch::Sender::new(None),
+            group,
+        });
+        let reading = tokio::spawn(read_output(output, Arc::clone(&process)));
+        let ended = Arc::clone(&process);
+        tokio::spawn(async move {
+            let code = child.wait().await.ok().and_then(|status| status.code()).unwrap_or(-1);
+            // What is still in the pipe belongs to the snapshot of the end.
+            let _ = tokio::time::timeout(OUTPUT_GRACE, reading).await;
+            ended.exit.send_replace(Some(Exit { code, at: OffsetDateTime::now_utc() }));
+        });
+        Ok(process)
+    }
+
+    /// The home directory, a directory below it, or any other directory the confinement lets a process enter.
+    fn working_directory(&self, asked: &str) -> Result<PathBuf, Failure> {
+        if asked.is_empty() {
+            return Ok(self.files.home().to_owned());
+        }
+        let directory = match self.files.relative(asked) {
+            Ok(below) => self.files.home().join(below),
+            Err(failure) if failure.kind == OperationErrorKind::OutsideWorkspace => PathBuf::from(asked),
+            Err(failure) => return Err(failure),
+        };
+        if directory.is_dir() {
+            Ok(directory)
+        } else {
+            Err(Failure::new(OperationErrorKind::NotFound, format!("working directory {asked} does not exist")))
+        }
+    }
+
+    /// The process of that id, if it is the chat's.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn find(&self, chat_id: &str, process_id: &str) -> Result<Arc<Process>, Failure> {
+        let known = self.lock();
+        let process = known.get(process_id).filter(|process| process.chat_id == chat_id);
+        process.cloned().ok_or_else(|| {
+            let shown: String = process_id.chars().take(64).collect();
+            Failure::new(OperationErrorKind::NotFound, format!("there is no process {shown:?}"))
+        })
+    }
+
+    /// The chat's processes, running ones first, then the newest. Forgets what ended long ago.
+    pub(crate) fn list(&self, chat_id: &str) -> ListProcessesResult {
+        let forgotten = OffsetDateTime::now_utc() - REMEMBERED;
+        let mut known = self.lock();
+        known.retain(|_, process| process.exit.borrow().as_ref().is_none_or(|exit| exit.at > forgotten));
+        let mut processes: Vec<Arc<Process>> =
+            known.values().filter(|process| process.chat_id == chat_id).cloned().collect();
+        drop(known);
+        processes.sort_by_key(|process| (!process.is_running(), std::cmp::Reverse(process.started_at)));
+        processes.truncate(MAX_LISTED);
+        let without_output = |process: &Arc<Process>| ProcessSnapshot {
+            output: String::new(),
+            truncation: None,
+            ..snapshot::take(process)
+        };
+        ListProcessesResult { processes: processes.iter().map(without_output).collect() }
+    }
+
+    /// Signals a process and everything in its group.
+    ///
+    /// # Errors
+    /// No such process, or nothing of it runs any more.
+    pub(crate) fn signal(&self, chat_id: &str, request: &SignalProcess) -> Result<(), Failure> {
+        let process = self.find(chat_id, &request.process_id)?;
+        let signal = match request.signal() {
+            ProcessSignal::Terminate => Signal::TERM,
+            ProcessSignal::Kill => Signal::KILL,
+            ProcessSignal::Unspecified => return Err(Failure::invalid("signal must be terminate or kill")),
+        };
+        if !process.is_running() {
+            return Err(Failure::new(OperationErrorKind::Conflict, "the process is not running"));
+        }
+        match kill_process_group(process.group, signal) {
+            Ok(()) => Ok(()),
+            Err(Errno::SRCH) => Err(Failure::new(OperationErrorKind::Conflict, "the process is not running")),
+            Err(errno) => Err(Failure::system("the process could not be signalled", errno)),
+        }
+    }
+
+    /// Ends everything that was started, also what an ended shell left behind.
+    pub(crate) fn kill_all(&self) {
+        for process in self.lock().values() {
+            // Nothing is left to signal in most groups.
+            let _ = kill_process_group(process.group, Signal::KILL);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Process>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Process {
+    pub(crate) fn is_running(&self) -> bool {
+        self.exit.borrow().is_none()
+    }
+
+    pub(super) fn output(&self) -> MutexGuard<'_, Output> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn check(request: &StartProcess) -> Result<(), Failure> {
+    if request.process_id.is_empty() || request.process_id.len() > 64 {
+        return Err(Failure::invalid("process_id must be 1 to 64 bytes"));
+    }
+    if request.command.trim().is_empty() {
+        return Err(Failure::invalid("command is required"));
+    }
+    if request.command.len() > MAX_COMMAND_BYTES || request.command.contains('\0') {
+        let message = format!("command must be at most {MAX_COMMAND_BYTES} bytes without NUL; write a script file instead");
+        return Err(Failure::invalid(message));
+    }
+    let is_named = |name: &String| !name.is_empty() && !name.contains(['=', '\0']);
+    let is_sound = request.environment.iter().all(|(name, value)| is_named(name) && !value.contains('\0'));
+    if request.environment.len() > MAX_VARIABLES || !is_sound {
+        return Err(Failure::invalid("the environment is not valid"));
+    }
+    Ok(())
+}
+
+/// Forgets the process that ended first, if the memory is full.
+fn make_room(known: &mut HashMap<String, Arc<Process>>) -> Result<(), Failure> {
+    let running = known.values().filter(|process| process.is_running()).count();
+    if running >= MAX_RUNNING {
+        let message = format!("{MAX_RUNNING} processes are running; end some with process_signal first");
+        return Err(Failure::limit(message));
+    }
+    if known.len() >= MAX_KNOWN {
+        let ended = |process: &Arc<Process>| process.exit.borrow().as_ref().map(|exit| exit.at);
+        let oldest = known.iter().filter_map(|(id, process)| Some((ended(process)?, id.clone()))).min();
+        if let Some((_, id)) = oldest {
+            known.remove(&id);
+        }
+    }
+    Ok(())
+}
+
+async fn read_output(mut pipe: pipe::Receiver, process: Arc<Process>) {
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match pipe.read(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => process.output().write(&buffer[..count]),
+        }
+    }
+}
