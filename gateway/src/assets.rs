@@ -21,6 +21,10 @@ const INDEX: &str = "index.html";
 /// Files below this folder never change under their name.
 const HASHED: &str = "assets/";
 
+/// Content policy of the UI's pages: scripts, styles and connections of our own only, and nobody may frame them.
+const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; \
+    connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+
 /// What is said where the UI was not built in.
 const MISSING: &str = "This Tandem was built without its web interface. The API is at /api/v1.\n";
 
@@ -35,6 +39,9 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
             .into_response();
     }
     let path = uri.path().trim_start_matches('/');
+    if path == "api" || path.starts_with("api/") {
+        return Problem::not_found().detail("There is no such route.").into_response();
+    }
     let is_page = !path.starts_with(HASHED) && !path.rsplit('/').next().unwrap_or_default().contains('.');
     let name = if is_page || path.is_empty() { INDEX } else { path };
     let Some((file, encoding)) = find(name, &headers) else {
@@ -81,6 +88,7 @@ fn describe(headers: &mut HeaderMap, name: &str, etag: &str, encoding: Option<&'
     put(header::CACHE_CONTROL, caching);
     put(header::ETAG, etag);
     put(header::VARY, "Accept-Encoding");
+    put(header::CONTENT_SECURITY_POLICY, POLICY);
     if let Some(encoding) = encoding {
         put(header::CONTENT_ENCODING, encoding);
     }

@@ -175,7 +175,7 @@ mod tests {
         let table: [(&[u8], &str); 7] = [
             (b"", "EOF"),
             (b"{\"content\": ", "EOF"),
-            (b"[]", "missing field"),
+            (b"[]", "invalid length"),
             (b"{\"content\":[{\"text\":7}]}", "content[0].text"),
             (b"{\"content\":[{\"text\":\"\\ud800\"}]}", "content[0].text"),
             (b"{\"content\":[{\"text\":\"\xff\"}]}", "Byte 21"),

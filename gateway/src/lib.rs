@@ -9,6 +9,7 @@ mod http;
 mod json;
 mod metrics;
 mod observe;
+mod peers;
 mod problem;
 mod rest;
 mod search;

@@ -23,6 +23,9 @@ use crate::{
 /// The name under which every answer carries its request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Content policy of everything but the web UI's pages: a file somebody uploaded can do nothing when it is opened.
+const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
 /// Routes a scraper or a probe asks for; their log lines are for debugging only.
 const QUIET_ROUTES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
@@ -78,6 +81,11 @@ fn finish(response: &mut Response, request_id: &str) {
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // Nothing in an answer may run; the web UI says otherwise for its own pages.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(API_POLICY));
     // Answers are about one caller; only what says otherwise (files, assets) may be kept.
     headers
         .entry(header::CACHE_CONTROL)

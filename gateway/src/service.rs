@@ -7,7 +7,7 @@ use tandem_chassis::{
     clock::Clock,
     health::Health,
     identity::ServiceName,
-    lifecycle::Shutdown,
+    lifecycle::{OnEnd, Shutdown},
     metrics::Registry,
     transport::{Address, Listener},
 };
@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     first_start, http,
     metrics::Metrics,
-    rest,
+    peers, rest,
 };
 
 /// What every handler shares. Cheap to clone.
@@ -107,6 +107,15 @@ pub async fn run(
     {
         tracing::warn!("nobody waits for the link of the first sign-in; restart to get another");
     }
+    runtime.tasks.spawn("ask after peers", OnEnd::Expected, {
+        let (app, draining) = (app.clone(), runtime.shutdown.draining());
+        async move {
+            tokio::select! {
+                () = draining => {}
+                () = peers::watch(app) => {}
+            }
+        }
+    });
     runtime.health.set_serving(true);
     tracing::info!(address = %listener.address(), "gateway serves");
     let (limits, shutdown) = (&app.config.limits, &runtime.shutdown);
@@ -135,4 +144,75 @@ fn public_url(config: &Config, address: &Address) -> Url {
         None => "http://localhost".to_owned(),
     };
     Url::parse(&text).unwrap_or_else(|_| Url::parse("http://localhost").expect("a literal address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        Router,
+        body::Body,
+        http::{Method, Request, header},
+    };
+    use tandem_chassis::identity::ServiceSecret;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::auth::Peer;
+
+    fn router() -> Router {
+        let runtime = Runtime::new(ServiceSecret::generate().unwrap());
+        let public_url = "http://localhost:7080".parse().unwrap();
+        rest::router(App::new(Config::default(), &public_url, &runtime).unwrap())
+    }
+
+    async fn ask(method: Method, path: &str) -> (u16, String, String) {
+        let mut request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Peer(None));
+        let response = router().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 22).await.unwrap();
+        (status, policy, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn every_prefix_answers_in_json_and_asks_who_is_there() {
+        for prefix in ["/api/v1", "/api/experimental", "/api/v2"] {
+            for (method, path, expected) in [
+                (Method::GET, "/chats", 401),
+                (Method::GET, "/chats/watch", 401),
+                (Method::GET, "/users/me", 401),
+                (Method::DELETE, "/chats", 405),
+                (Method::GET, "/nothing/here", 404),
+                (Method::GET, "/openapi.json", 200),
+                (Method::GET, "/buildinfo", 200),
+            ] {
+                let (status, policy, body) = ask(method.clone(), &format!("{prefix}{path}")).await;
+                assert_eq!(status, expected, "{method} {prefix}{path}: {body}");
+                assert!(body.starts_with('{') && policy.contains("default-src 'none'"), "{path}: {body}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_api_is_no_page() {
+        let (status, _, body) = ask(Method::GET, "/api/v9/chats").await;
+        assert_eq!(status, 404);
+        assert!(body.starts_with('{'), "{body}");
+    }
+
+    #[tokio::test]
+    async fn probes_answer_without_a_token() {
+        assert_eq!(ask(Method::GET, "/healthz").await.0, 200);
+        assert_eq!(ask(Method::GET, "/readyz").await.0, 503);
+    }
+
+    #[test]
+    fn the_public_address_is_one_a_browser_can_open() {
+        let url = |address: &str| public_url(&Config::default(), &address.parse().unwrap()).to_string();
+        assert_eq!(url("http://0.0.0.0:7080"), "http://localhost:7080/");
+        assert_eq!(url("http://[::]:7080"), "http://localhost:7080/");
+        assert_eq!(url("http://127.0.0.1:80"), "http://127.0.0.1/");
+        assert_eq!(url("memory:gateway"), "http://localhost/");
+    }
 }

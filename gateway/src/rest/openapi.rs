@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn committed_openapi_matches_the_routes() {
+    fn committed_openapi_is_current() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
         let text = text(&super::super::description());
         if env::var_os("TANDEM_GEN").is_some() {

@@ -244,6 +244,11 @@ impl Outbound {
         Ok(Self { http, policy })
     }
 
+    /// The rule this client keeps.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
     /// Starts a GET.
     ///
     /// # Errors

@@ -30,7 +30,10 @@ struct Expected {
 impl Agents {
     /// From now on an agent with this token is let in for the workspace; an earlier one is sent away.
     pub(crate) fn expect(&self, workspace_id: &str, token: SecretString) {
-        let expected = Expected { token, connection: watch::Sender::new(None) };
+        let expected = Expected {
+            token,
+            connection: watch::Sender::new(None),
+        };
         if let Some(earlier) = self.lock().insert(workspace_id.to_owned(), expected) {
             close(&earlier);
         }
@@ -45,13 +48,21 @@ impl Agents {
 
     /// The workspace's connection, if there is one now.
     pub(crate) fn connected(&self, workspace_id: &str) -> Option<Connection> {
-        self.lock().get(workspace_id).and_then(|expected| expected.connection.borrow().clone())
+        self.lock()
+            .get(workspace_id)
+            .and_then(|expected| expected.connection.borrow().clone())
     }
 
     /// Waits for the workspace's agent to connect.
     pub(crate) async fn wait(&self, workspace_id: &str, limit: Duration) -> Option<Connection> {
         let mut connection = self.lock().get(workspace_id)?.connection.subscribe();
-        let connected = async { connection.wait_for(Option::is_some).await.ok().and_then(|found| found.clone()) };
+        let connected = async {
+            connection
+                .wait_for(Option::is_some)
+                .await
+                .ok()
+                .and_then(|found| found.clone())
+        };
         tokio::time::timeout(limit, connected).await.ok().flatten()
     }
 

@@ -63,7 +63,11 @@ where
     for pause in RETRY_PAUSES {
         match call().await {
             Err(status) if status.code() == Code::Unavailable => {
-                tracing::debug!(error = status.message(), ?pause, "storage not to be reached, trying again");
+                tracing::debug!(
+                    error = status.message(),
+                    ?pause,
+                    "storage not to be reached, trying again"
+                );
                 tokio::time::sleep(pause).await;
             }
             other => return other,

@@ -61,13 +61,19 @@ impl Default for Config {
 
 impl Default for Peers {
     fn default() -> Self {
-        Self { storage: Address::Memory("storage".to_owned()) }
+        Self {
+            storage: Address::Memory("storage".to_owned()),
+        }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_processes: 1_024, max_file_bytes: 2 * 1024 * 1024 * 1024, max_open_files: 4_096 }
+        Self {
+            max_processes: 1_024,
+            max_file_bytes: 2 * 1024 * 1024 * 1024,
+            max_open_files: 4_096,
+        }
     }
 }
 
@@ -78,5 +84,25 @@ impl Config {
             let beside = self.workspaces_dir.parent().unwrap_or(&self.workspaces_dir);
             Address::Unix(beside.join("link").join("agents.sock"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_the_default() {
+        let file = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml"));
+        let example: Config = tandem_chassis::config::load_from(Some(file), "TANDEM_TOOL_RUNNER__", []).unwrap();
+        assert_eq!(format!("{example:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn agents_dial_in_beside_the_workspaces_unless_told_otherwise() {
+        assert_eq!(
+            Config::default().link_address().to_string(),
+            "unix:/var/lib/tandem/link/agents.sock"
+        );
     }
 }

@@ -53,13 +53,20 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
             () = sweeping.sweep() => {}
         }
     });
-    let shared = Shared { clients: clients.clone(), workspaces: workspaces.clone(), tasks: runtime.tasks.clone() };
+    let shared = Shared {
+        clients: clients.clone(),
+        workspaces: workspaces.clone(),
+        tasks: runtime.tasks.clone(),
+        clock: Arc::clone(&runtime.clock),
+    };
     let calls = Registry::new(Arc::new(shared));
     runtime.health.set_serving(true);
 
     let served = Server::new(ServiceName::ToolRunner, &runtime)
         .add_service(with_message_limits!(ToolServiceServer::new(ToolRpc::new(calls))))
-        .add_service(with_message_limits!(WorkspaceAdminServiceServer::new(WorkspaceRpc::new(clients, workspaces.clone()))))
+        .add_service(with_message_limits!(WorkspaceAdminServiceServer::new(
+            WorkspaceRpc::new(clients, workspaces.clone())
+        )))
         .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
         .serve(listener, runtime.shutdown.draining())
         .await;
@@ -73,10 +80,15 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
 /// Binds the link. A socket is opened to all users of this machine, because workspaces run as users of their own; whoever dials must
 /// know a workspace's token.
 async fn listen_for_agents(address: &Address) -> Result<Listener, Error> {
-    let failed = |source| Error::Link { address: address.to_string(), source };
+    let failed = |source| Error::Link {
+        address: address.to_string(),
+        source,
+    };
     let Address::Unix(path) = address else {
         if matches!(address, Address::Memory(_)) {
-            return Err(failed(std::io::Error::other("agents are other processes and cannot use memory addresses")));
+            return Err(failed(std::io::Error::other(
+                "agents are other processes and cannot use memory addresses",
+            )));
         }
         return Listener::bind(address).await.map_err(failed);
     };

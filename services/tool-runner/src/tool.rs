@@ -26,8 +26,7 @@ mod write_file;
 use arguments::Arguments;
 
 /// What is said of a call nobody knows the outcome of.
-pub(crate) const UNKNOWN: &str =
-    "The outcome of this call is unknown: it was started, and what became of it cannot be found out. Check before repeating it.";
+pub(crate) const UNKNOWN: &str = "The outcome of this call is unknown: it was started, and what became of it cannot be found out. Check before repeating it.";
 
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +112,11 @@ pub(crate) async fn run(context: &Context<'_>) -> Outcome {
 
 async fn dispatch(context: &Context<'_>) -> Result<Outcome, Stop> {
     let input = context.input();
-    let tool = input.tool_name.parse::<BuiltinTool>().ok().filter(|tool| definition(*tool).is_some());
+    let tool = input
+        .tool_name
+        .parse::<BuiltinTool>()
+        .ok()
+        .filter(|tool| definition(*tool).is_some());
     let Some(tool) = tool else {
         let shown: String = input.tool_name.chars().take(64).collect();
         return Err(Stop::Failed(format!("There is no tool named {shown:?}.")));
@@ -141,7 +144,15 @@ mod tests {
     #[test]
     fn tools_are_offered_in_their_stable_order_with_object_schemas() {
         let names: Vec<String> = definitions(TurnKind::Root).into_iter().map(|tool| tool.name).collect();
-        let all = ["read_file", "write_file", "edit_files", "execute", "process_output", "process_list", "process_signal"];
+        let all = [
+            "read_file",
+            "write_file",
+            "edit_files",
+            "execute",
+            "process_output",
+            "process_list",
+            "process_signal",
+        ];
         assert_eq!(names, all);
         for tool in definitions(TurnKind::Root) {
             let schema: Value = serde_json::from_str(&tool.input_schema_json).unwrap();
@@ -152,7 +163,10 @@ mod tests {
 
     #[test]
     fn exploring_turns_get_no_writing_tools() {
-        let names: Vec<String> = definitions(TurnKind::Explore).into_iter().map(|tool| tool.name).collect();
+        let names: Vec<String> = definitions(TurnKind::Explore)
+            .into_iter()
+            .map(|tool| tool.name)
+            .collect();
         assert_eq!(names, ["read_file", "execute", "process_output"]);
     }
 }

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 use tandem_chassis::identity::User;
 use tandem_chassis::status::Fault;
-use tandem_proto::storage::v1::{
-    EnsureChatWorkspaceRequest, SetWorkspaceStatusRequest, Workspace, WorkspaceStatus,
-};
+use tandem_proto::storage::v1::{EnsureChatWorkspaceRequest, SetWorkspaceStatusRequest, Workspace, WorkspaceStatus};
 use tandem_proto::tool::v1::ConfinementMechanism;
 use tonic::Code;
 
@@ -78,7 +76,13 @@ struct Slot {
 
 impl Workspaces {
     pub(crate) fn new(clients: Clients, agents: Agents, local: Local, idle_timeout: Duration) -> Self {
-        Self(Arc::new(Shared { clients, agents, local, idle_timeout, slots: Mutex::default() }))
+        Self(Arc::new(Shared {
+            clients,
+            agents,
+            local,
+            idle_timeout,
+            slots: Mutex::default(),
+        }))
     }
 
     /// The chat's workspace, made and started if need be.
@@ -88,13 +92,21 @@ impl Workspaces {
     pub(crate) async fn ready(&self, user: &User, chat_id: &str) -> Result<Ready, Error> {
         let clients = &self.0.clients;
         let answer = persist(|| {
-            let request = clients.request(user, EnsureChatWorkspaceRequest { chat_id: chat_id.to_owned() });
+            let request = clients.request(
+                user,
+                EnsureChatWorkspaceRequest {
+                    chat_id: chat_id.to_owned(),
+                },
+            );
             let mut workspaces = clients.workspaces.clone();
             async move { workspaces.ensure_chat_workspace(request).await }
         })
         .await
         .map_err(|status| Error::Storage(shown(status)))?;
-        let workspace = answer.into_inner().workspace.ok_or_else(|| Error::Storage("there is none".to_owned()))?;
+        let workspace = answer
+            .into_inner()
+            .workspace
+            .ok_or_else(|| Error::Storage("there is none".to_owned()))?;
         if workspace.status() == WorkspaceStatus::Deleted {
             return Err(Error::Deleted);
         }
@@ -104,7 +116,10 @@ impl Workspaces {
             Some(connection) => connection,
             None => self.connect(user, &workspace, &slot).await?,
         };
-        Ok(Ready { workspace_id: workspace.id, connection })
+        Ok(Ready {
+            workspace_id: workspace.id,
+            connection,
+        })
     }
 
     /// Whether the workspace's agent is connected to this tool-runner.
@@ -116,13 +131,24 @@ impl Workspaces {
     pub(crate) fn mechanisms(&self) -> Vec<ConfinementMechanism> {
         let mut mechanisms = self.0.local.mechanisms();
         let connected = self.lock().keys().find_map(|id| self.0.agents.connected(id));
-        let (is_enforced, detail) = match connected.map(|agent| agent.confinement().iter().any(|name| name == "landlock")) {
-            Some(true) => (true, "only the workspace can be written, and only the system can be read besides"),
-            Some(false) => (false, "the kernel has no Landlock; Linux 5.13 or later with Landlock enabled has it"),
-            None => (false, "known when the first workspace has started"),
-        };
+        let (is_enforced, detail) =
+            match connected.map(|agent| agent.confinement().iter().any(|name| name == "landlock")) {
+                Some(true) => (
+                    true,
+                    "only the workspace can be written, and only the system can be read besides",
+                ),
+                Some(false) => (
+                    false,
+                    "the kernel has no Landlock; Linux 5.13 or later with Landlock enabled has it",
+                ),
+                None => (false, "known when the first workspace has started"),
+            };
         let detail = detail.to_owned();
-        mechanisms.push(ConfinementMechanism { name: "landlock".to_owned(), is_enforced, detail });
+        mechanisms.push(ConfinementMechanism {
+            name: "landlock".to_owned(),
+            is_enforced,
+            detail,
+        });
         mechanisms
     }
 
@@ -137,7 +163,10 @@ impl Workspaces {
             if let Some(connection) = self.0.agents.wait(id, RECONNECT_TIME).await {
                 return Ok(connection);
             }
-            tracing::warn!(workspace_id = id, "agent lives but does not come back, starting another");
+            tracing::warn!(
+                workspace_id = id,
+                "agent lives but does not come back, starting another"
+            );
             alive.stop();
             alive.ended().await;
         }
@@ -187,7 +216,11 @@ impl Workspaces {
     /// Tells storage; a status that is not recorded is corrected by the next one.
     async fn record(&self, user: &User, workspace_id: &str, status: WorkspaceStatus, status_message: String) {
         let workspace_id = workspace_id.to_owned();
-        let message = SetWorkspaceStatusRequest { workspace_id, status: status.into(), status_message };
+        let message = SetWorkspaceStatusRequest {
+            workspace_id,
+            status: status.into(),
+            status_message,
+        };
         let request = self.0.clients.request(user, message);
         if let Err(status) = self.0.clients.workspaces.clone().set_workspace_status(request).await {
             tracing::warn!(code = ?status.code(), error = status.message(), "workspace status cannot be recorded");
@@ -199,15 +232,26 @@ impl Workspaces {
         let mut ticks = tokio::time::interval(SWEEP_INTERVAL.min(self.0.idle_timeout.max(Duration::from_millis(100))));
         loop {
             ticks.tick().await;
-            let slots: Vec<(String, Arc<Slot>)> = self.lock().iter().map(|(id, slot)| (id.clone(), Arc::clone(slot))).collect();
+            let slots: Vec<(String, Arc<Slot>)> = self
+                .lock()
+                .iter()
+                .map(|(id, slot)| (id.clone(), Arc::clone(slot)))
+                .collect();
             for (id, slot) in slots {
-                if self.0.agents.connected(&id).is_some_and(|connection| connection.is_busy()) {
+                if self
+                    .0
+                    .agents
+                    .connected(&id)
+                    .is_some_and(|connection| connection.is_busy())
+                {
                     slot.touch();
                 }
                 if slot.idle_for() < self.0.idle_timeout {
                     continue;
                 }
-                let Ok(mut running) = slot.running.try_lock() else { continue };
+                let Ok(mut running) = slot.running.try_lock() else {
+                    continue;
+                };
                 if let Some(running) = running.take() {
                     tracing::info!(workspace_id = id, "workspace is idle, stopping its agent");
                     running.stop();
@@ -236,7 +280,12 @@ impl Workspaces {
 
     fn slot(&self, workspace_id: &str) -> Arc<Slot> {
         let mut slots = self.lock();
-        let fresh = || Arc::new(Slot { running: tokio::sync::Mutex::new(None), used_at: Mutex::new(Instant::now()) });
+        let fresh = || {
+            Arc::new(Slot {
+                running: tokio::sync::Mutex::new(None),
+                used_at: Mutex::new(Instant::now()),
+            })
+        };
         Arc::clone(slots.entry(workspace_id.to_owned()).or_insert_with(fresh))
     }
 

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, setrlimit};
 
@@ -33,14 +33,26 @@ const READABLE: [&str; 11] = [
 ];
 
 /// Devices that are no device really.
-const DEVICES: [&str; 6] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"];
+const DEVICES: [&str; 6] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+];
 
 /// Confines the calling thread and all it will start. Returns the names of what is enforced.
 ///
 /// # Errors
 /// A step that every host can do failed. A host without Landlock is no error.
 pub(crate) fn apply(setup: &Setup) -> Result<Vec<String>, Error> {
-    let step = |what| move |errno: rustix::io::Errno| Error::Confine { what, source: errno.into() };
+    let step = |what| {
+        move |errno: rustix::io::Errno| Error::Confine {
+            what,
+            source: errno.into(),
+        }
+    };
     // Processes of the same user must not read the link's token out of the agent's memory.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(step("hide its memory"))?;
     rustix::thread::set_no_new_privs(true).map_err(step("refuse new privileges"))?;
@@ -54,7 +66,10 @@ pub(crate) fn apply(setup: &Setup) -> Result<Vec<String>, Error> {
         Ok(RulesetStatus::NotEnforced) => tracing::warn!("this kernel has no landlock"),
         Err(error) => {
             let source = io::Error::other(error);
-            return Err(Error::Confine { what: "restrict the file system", source });
+            return Err(Error::Confine {
+                what: "restrict the file system",
+                source,
+            });
         }
     }
     Ok(enforced)
@@ -70,7 +85,13 @@ fn limit(limits: &Limits) -> rustix::io::Result<()> {
     for (resource, most) in bounds {
         // A host that allows less stays the stricter one.
         let most = getrlimit(resource).maximum.map_or(most, |host| host.min(most));
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+        setrlimit(
+            resource,
+            Rlimit {
+                current: Some(most),
+                maximum: Some(most),
+            },
+        )?;
     }
     Ok(())
 }
@@ -79,8 +100,11 @@ fn restrict_files(setup: &Setup) -> Result<RulesetStatus, RulesetError> {
     let all = AccessFs::from_all(LANDLOCK_ABI);
     let read = AccessFs::from_read(LANDLOCK_ABI);
     let device: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
-    let writable: Vec<PathBuf> =
-        std::iter::once(&setup.home).chain(&setup.writable).filter(|path| is_directory(path)).cloned().collect();
+    let writable: Vec<PathBuf> = std::iter::once(&setup.home)
+        .chain(&setup.writable)
+        .filter(|path| is_directory(path))
+        .cloned()
+        .collect();
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(all)?

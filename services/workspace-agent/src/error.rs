@@ -60,7 +60,10 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(kind: OperationErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -109,6 +112,9 @@ impl Failure {
 
 impl From<Failure> for OperationError {
     fn from(failure: Failure) -> Self {
-        Self { kind: failure.kind.into(), message: failure.message }
+        Self {
+            kind: failure.kind.into(),
+            message: failure.message,
+        }
     }
 }

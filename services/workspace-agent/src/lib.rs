@@ -12,6 +12,7 @@ mod setup;
 use std::io::Read;
 use std::sync::Arc;
 
+use tandem_chassis::clock;
 use tokio::sync::oneshot;
 
 pub use error::Error;
@@ -45,7 +46,7 @@ fn run_confined(setup: Setup) -> Result<(), Error> {
         .build()
         .map_err(Error::Thread)?;
     let outcome = runtime.block_on(async {
-        let processes = process::Manager::new(Arc::clone(&files));
+        let processes = process::Manager::new(Arc::clone(&files), Arc::new(clock::System));
         let link = link::keep(&setup, enforced, files, Arc::clone(&processes));
         let outcome = tokio::select! {
             outcome = link => outcome,
@@ -61,18 +62,20 @@ fn run_confined(setup: Setup) -> Result<(), Error> {
 /// Ends when standard input does: whoever started the agent is gone, or wants it gone.
 async fn input_closed() {
     let (sender, closed) = oneshot::channel::<()>();
-    let spawned = std::thread::Builder::new().name("standard input".to_owned()).spawn(move || {
-        let mut buffer = [0; 256];
-        let mut input = std::io::stdin().lock();
-        loop {
-            match input.read(&mut buffer) {
-                Ok(0) => break,
-                Err(error) if error.kind() != std::io::ErrorKind::Interrupted => break,
-                Ok(_) | Err(_) => {}
+    let spawned = std::thread::Builder::new()
+        .name("standard input".to_owned())
+        .spawn(move || {
+            let mut buffer = [0; 256];
+            let mut input = std::io::stdin().lock();
+            loop {
+                match input.read(&mut buffer) {
+                    Ok(0) => break,
+                    Err(error) if error.kind() != std::io::ErrorKind::Interrupted => break,
+                    Ok(_) | Err(_) => {}
+                }
             }
-        }
-        drop(sender);
-    });
+            drop(sender);
+        });
     if spawned.is_ok() {
         // An error is the news: the sender is dropped at the end of input.
         let _ = closed.await;

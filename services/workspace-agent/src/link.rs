@@ -74,7 +74,9 @@ pub(crate) async fn keep(
             Err(status) if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) => {
                 return Err(Error::Refused);
             }
-            Err(status) => tracing::debug!(code = ?status.code(), error = status.message(), "link broke, dialling again"),
+            Err(status) => {
+                tracing::debug!(code = ?status.code(), error = status.message(), "link broke, dialling again")
+            }
             Ok(()) => tracing::debug!("link ended, dialling again"),
         }
         backoff.wait().await;
@@ -84,12 +86,24 @@ pub(crate) async fn keep(
 /// One link, from dialling to its end.
 async fn serve(workspace: &Workspace, channel: Channel, hello: Hello, was_welcome: &mut bool) -> Result<(), Status> {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let hello = LinkRequest { message: Some(Outgoing::Hello(hello)) };
-    sender.send(hello).await.map_err(|_| Status::unavailable("link is closed"))?;
+    let hello = LinkRequest {
+        message: Some(Outgoing::Hello(hello)),
+    };
+    sender
+        .send(hello)
+        .await
+        .map_err(|_| Status::unavailable("link is closed"))?;
     let mut client = with_message_limits!(AgentLinkServiceClient::new(channel));
     let opening = tokio::time::timeout(OPEN_TIME, client.link(ReceiverStream::new(receiver))).await;
-    let mut incoming = opening.map_err(|_| Status::deadline_exceeded("link was not accepted in time"))??.into_inner();
-    let mut session = Session { workspace, sender, running: JoinSet::new(), by_id: HashMap::new() };
+    let mut incoming = opening
+        .map_err(|_| Status::deadline_exceeded("link was not accepted in time"))??
+        .into_inner();
+    let mut session = Session {
+        workspace,
+        sender,
+        running: JoinSet::new(),
+        by_id: HashMap::new(),
+    };
     let mut idle = IDLE;
     loop {
         tokio::select! {
@@ -138,7 +152,11 @@ impl Session<'_> {
         let handle = self.running.spawn(async move {
             let answer = workspace.run(operation, &sender).await;
             // A broken link is noticed by its reader.
-            let _ = sender.send(LinkRequest { message: Some(reply(id, answer)) }).await;
+            let _ = sender
+                .send(LinkRequest {
+                    message: Some(reply(id, answer)),
+                })
+                .await;
             id
         });
         self.by_id.insert(id, handle);
@@ -156,5 +174,8 @@ impl Session<'_> {
 }
 
 fn reply(operation_id: u64, result: Answer) -> Outgoing {
-    Outgoing::Reply(Reply { operation_id, result: Some(result) })
+    Outgoing::Reply(Reply {
+        operation_id,
+        result: Some(result),
+    })
 }

@@ -46,7 +46,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_processes: 1_024, max_file_bytes: 2 * 1024 * 1024 * 1024, max_open_files: 4_096 }
+        Self {
+            max_processes: 1_024,
+            max_file_bytes: 2 * 1024 * 1024 * 1024,
+            max_open_files: 4_096,
+        }
     }
 }
 
@@ -60,7 +64,10 @@ impl Setup {
         let mut input = std::io::Read::take(std::io::stdin().lock(), MAX_SETUP_BYTES);
         input.read_line(&mut line).map_err(Error::Input)?;
         // The parser's message may quote the line, which holds the token.
-        serde_json::from_str(&line).map_err(|error| Error::Setup { line: error.line(), column: error.column() })
+        serde_json::from_str(&line).map_err(|error| Error::Setup {
+            line: error.line(),
+            column: error.column(),
+        })
     }
 }
 

@@ -118,6 +118,13 @@ impl Registry {
         forget_oldest(&mut self.lock())
     }
 
+    /// Stops all.
+    pub fn cancel_all(&self) {
+        for completion in self.lock().known.values() {
+            completion.cancel.cancel();
+        }
+    }
+
     /// How many run now.
     pub fn running_count(&self) -> usize {
         let state = self.lock();

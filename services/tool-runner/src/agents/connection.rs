@@ -129,7 +129,9 @@ impl Connection {
             self.send(Message::Operation(message)).await?;
             answer.await.map_err(|_| Refusal::Broken)
         };
-        let answer = tokio::time::timeout(deadline, exchange).await.map_err(|_| Refusal::Late)??;
+        let answer = tokio::time::timeout(deadline, exchange)
+            .await
+            .map_err(|_| Refusal::Late)??;
         drop(asked);
         match answer {
             Answer::Error(error) => Err(Refusal::Failed(error)),
@@ -144,7 +146,10 @@ impl Connection {
 
     /// Sends without waiting; `false` when the queue is full or the connection gone.
     pub(super) fn try_send(&self, message: Message) -> bool {
-        self.0.outgoing.try_send(Ok(LinkResponse { message: Some(message) })).is_ok()
+        self.0
+            .outgoing
+            .try_send(Ok(LinkResponse { message: Some(message) }))
+            .is_ok()
     }
 
     pub(super) fn answered(&self, reply: Reply) {
@@ -157,7 +162,10 @@ impl Connection {
 
     pub(super) fn printed(&self, chunk: ProcessChunk) {
         let pending = self.lock();
-        if let Some(output) = pending.get(&chunk.operation_id).and_then(|pending| pending.output.as_ref()) {
+        if let Some(output) = pending
+            .get(&chunk.operation_id)
+            .and_then(|pending| pending.output.as_ref())
+        {
             // Live output is a courtesy; the result has what counts. A full queue must not hold up other operations.
             let _ = output.try_send(chunk.output);
         }
@@ -177,7 +185,8 @@ struct Asked<'a> {
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         if self.connection.lock().remove(&self.id).is_some() {
-            self.connection.try_send(Message::Cancel(CancelOperation { id: self.id }));
+            self.connection
+                .try_send(Message::Cancel(CancelOperation { id: self.id }));
         }
     }
 }

@@ -52,7 +52,9 @@ impl AgentLinkService for LinkRpc {
         };
         let (sender, receiver) = mpsc::channel(QUEUE);
         let connection = Connection::new(&hello, sender);
-        let welcome = Welcome { idle_timeout: prost_types::Duration::try_from(IDLE).ok() };
+        let welcome = Welcome {
+            idle_timeout: prost_types::Duration::try_from(IDLE).ok(),
+        };
         connection.try_send(Outgoing::Welcome(welcome));
         if !self.agents.admit(&hello.workspace_id, &hello.token, &connection) {
             return Err(refused("no such agent is expected"));

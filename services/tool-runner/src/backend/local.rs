@@ -69,7 +69,10 @@ impl Local {
     /// A directory cannot be made, or the agent's program is not found.
     pub(crate) async fn new(config: &Config, link: Address, tasks: Tasks) -> Result<Self, Error> {
         let directory = &config.workspaces_dir;
-        let failed = |source| Error::Directory { path: directory.clone(), source };
+        let failed = |source| Error::Directory {
+            path: directory.clone(),
+            source,
+        };
         std::fs::create_dir_all(directory).map_err(failed)?;
         let directory = directory.canonicalize().map_err(failed)?;
         let mut program = match &config.agent_command {
@@ -79,11 +82,17 @@ impl Local {
                 vec![current.to_string_lossy().into_owned(), "workspace-agent".to_owned()]
             }
         };
-        let first = program.first_mut().ok_or_else(|| Error::Agent(io::ErrorKind::NotFound.into()))?;
+        let first = program
+            .first_mut()
+            .ok_or_else(|| Error::Agent(io::ErrorKind::NotFound.into()))?;
         *first = resolve(first).map_err(Error::Agent)?.to_string_lossy().into_owned();
         let sandbox = Sandbox::probe().await;
         for mechanism in sandbox.mechanisms().iter().filter(|mechanism| !mechanism.is_enforced) {
-            tracing::warn!(mechanism = mechanism.name, detail = mechanism.detail, "workspaces are not confined by this");
+            tracing::warn!(
+                mechanism = mechanism.name,
+                detail = mechanism.detail,
+                "workspaces are not confined by this"
+            );
         }
         if sandbox.has_users && !sandbox.has_namespaces {
             // Without a file system of its own an agent's user must be able to pass through to its home.
@@ -92,7 +101,15 @@ impl Local {
             }
         }
         let spawner = Spawner::new().map_err(Error::Thread)?;
-        Ok(Self { directory, link, program, limits: config.limits.clone(), sandbox, spawner, tasks })
+        Ok(Self {
+            directory,
+            link,
+            program,
+            limits: config.limits.clone(),
+            sandbox,
+            spawner,
+            tasks,
+        })
     }
 
     pub(crate) fn mechanisms(&self) -> Vec<ConfinementMechanism> {
@@ -115,7 +132,11 @@ impl Local {
             Address::Unix(path) => path.parent(),
             _ => None,
         };
-        let room = Room { home: &home, link, user };
+        let room = Room {
+            home: &home,
+            link,
+            user,
+        };
         let mut command = self.sandbox.command(&self.program, &room);
         command
             .current_dir(&home)

@@ -1,5 +1,6 @@
 //! How an agent is shut in: a user of its own, a file system of its own, or what of that this host can do.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,8 +16,17 @@ const USERS: u32 = 60_000;
 const PROBE_TIME: Duration = Duration::from_secs(5);
 
 /// System directories shown inside, read-only. Links among them are made as links.
-const SYSTEM: [&str; 9] =
-    ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt", "/run/systemd/resolve"];
+const SYSTEM: [&str; 9] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc",
+    "/opt",
+    "/run/systemd/resolve",
+];
 
 /// What this host can do.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +50,25 @@ impl Sandbox {
     /// Tries what works here.
     pub(super) async fn probe() -> Self {
         let has_users = rustix::process::geteuid().is_root();
-        let trial = Self { has_users, has_namespaces: true };
-        let room = Room { home: Path::new("/usr"), link: None, user: FIRST_USER };
+        let trial = Self {
+            has_users,
+            has_namespaces: true,
+        };
+        let room = Room {
+            home: Path::new("/usr"),
+            link: None,
+            user: FIRST_USER,
+        };
         let mut command = trial.command(&["/bin/true".to_owned()], &room);
         let run = command.kill_on_drop(true).stdin(std::process::Stdio::null()).output();
         let has_namespaces = match tokio::time::timeout(PROBE_TIME, run).await {
             Ok(Ok(output)) => output.status.success(),
             Ok(Err(_)) | Err(_) => false,
         };
-        Self { has_users, has_namespaces }
+        Self {
+            has_users,
+            has_namespaces,
+        }
     }
 
     /// The command that runs `program` in `room`. Its environment is empty.
@@ -68,9 +88,15 @@ impl Sandbox {
     }
 
     fn wrapper(self, program: &[String], room: &Room<'_>) -> Vec<String> {
-        let mut words: Vec<String> = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"]
-            .map(str::to_owned)
-            .into();
+        let mut words: Vec<String> = [
+            "bwrap",
+            "--unshare-pid",
+            "--unshare-ipc",
+            "--unshare-uts",
+            "--die-with-parent",
+        ]
+        .map(str::to_owned)
+        .into();
         let mut add = |parts: &[&str]| words.extend(parts.iter().map(|part| (*part).to_owned()));
         for directory in SYSTEM {
             match std::fs::read_link(directory) {
@@ -79,8 +105,13 @@ impl Sandbox {
             }
         }
         add(&["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]);
-        if let Some(program) = program.first().filter(|program| !is_system(program)) {
-            add(&["--ro-bind", program, program]);
+        let program = program.first().filter(|program| !is_system(program)).map(Path::new);
+        for directory in parents([Some(room.home), room.link, program].into_iter().flatten()) {
+            // What is made on the way to a binding would be closed to other users.
+            add(&["--perms", "0755", "--dir", &directory.to_string_lossy()]);
+        }
+        if let Some(program) = program.map(Path::to_string_lossy) {
+            add(&["--ro-bind", &program, &program]);
         }
         let home = room.home.to_string_lossy();
         add(&["--bind", &home, &home, "--chdir", &home]);
@@ -92,7 +123,16 @@ impl Sandbox {
             // The sandbox is built as root, which needs no user namespaces, and entered as the workspace's user.
             let user = room.user.to_string();
             add(&["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"]);
-            add(&["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups", "--inh-caps=-all", "--"]);
+            add(&[
+                "setpriv",
+                "--reuid",
+                &user,
+                "--regid",
+                &user,
+                "--clear-groups",
+                "--inh-caps=-all",
+                "--",
+            ]);
         } else {
             add(&["--unshare-user-try", "--"]);
         }
@@ -110,17 +150,38 @@ impl Sandbox {
             if self.has_users {
                 mechanism("user", true, "each workspace runs as a user of its own")
             } else {
-                mechanism("user", false, "workspaces run as the user Tandem runs as; run Tandem as root to separate them")
+                mechanism(
+                    "user",
+                    false,
+                    "workspaces run as the user Tandem runs as; run Tandem as root to separate them",
+                )
             },
             if self.has_namespaces {
-                mechanism("namespaces", true, "each workspace sees its own files and processes and the system, read-only")
+                mechanism(
+                    "namespaces",
+                    true,
+                    "each workspace sees its own files and processes and the system, read-only",
+                )
             } else {
-                mechanism("namespaces", false, "install bubblewrap (bwrap) and util-linux (setpriv), and allow user namespaces")
+                mechanism(
+                    "namespaces",
+                    false,
+                    "install bubblewrap (bwrap) and util-linux (setpriv), and allow user namespaces",
+                )
             },
             mechanism("limits", true, "processes, open files and file sizes are limited"),
             mechanism("no-new-privileges", true, "programs cannot gain privileges"),
         ]
     }
+}
+
+/// The directories above `paths` that the sandbox does not have yet, outermost first.
+fn parents<'a>(paths: impl Iterator<Item = &'a Path>) -> BTreeSet<&'a Path> {
+    let is_missing = |path: &&Path| *path != Path::new("/") && *path != Path::new("/tmp") && !is_system(path);
+    paths
+        .flat_map(|path| path.ancestors().skip(1))
+        .filter(is_missing)
+        .collect()
 }
 
 /// The user of a workspace. Two workspaces can share one, which then shares nothing but limits while namespaces are enforced.
@@ -130,8 +191,8 @@ pub(super) fn user_of(workspace_id: &str) -> u32 {
     FIRST_USER + number % USERS
 }
 
-fn is_system(program: &str) -> bool {
-    SYSTEM.iter().any(|directory| Path::new(program).starts_with(directory))
+fn is_system(path: impl AsRef<Path>) -> bool {
+    SYSTEM.iter().any(|directory| path.as_ref().starts_with(directory))
 }
 
 /// The program's absolute path without links, so that the same file is found inside.
@@ -140,8 +201,12 @@ pub(super) fn resolve(program: &str) -> std::io::Result<PathBuf> {
         return Path::new(program).canonicalize();
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file());
-    found.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?.canonicalize()
+    let found = std::env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file());
+    found
+        .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?
+        .canonicalize()
 }
 
 #[cfg(test)]

@@ -28,14 +28,16 @@ impl Spawner {
     pub(super) fn new() -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let runtime = Handle::current();
-        std::thread::Builder::new().name("agent spawner".to_owned()).spawn(move || {
-            let _entered = runtime.enter();
-            for mut job in queue {
-                let child = job.command.spawn();
-                // Whoever asked may have gone; the child is killed by its drop then.
-                let _ = job.reply.send(child);
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("agent spawner".to_owned())
+            .spawn(move || {
+                let _entered = runtime.enter();
+                for mut job in queue {
+                    let child = job.command.spawn();
+                    // Whoever asked may have gone; the child is killed by its drop then.
+                    let _ = job.reply.send(child);
+                }
+            })?;
         Ok(Self { jobs })
     }
 

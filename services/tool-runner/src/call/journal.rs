@@ -27,7 +27,10 @@ pub(super) async fn begin(clients: &Clients, input: &Input) -> Result<ToolCall, 
         async move { calls.begin_tool_call(request).await }
     })
     .await?;
-    answer.into_inner().call.ok_or_else(|| Status::internal("storage answered without a call"))
+    answer
+        .into_inner()
+        .call
+        .ok_or_else(|| Status::internal("storage answered without a call"))
 }
 
 /// Records where a started call goes on. Losing this loses nothing that cannot be derived.
@@ -49,7 +52,11 @@ pub(super) async fn finish(
     is_error: bool,
     is_unknown: bool,
 ) -> Result<ToolCall, Status> {
-    let state = if is_unknown { ToolCallState::Unknown } else { ToolCallState::Finished };
+    let state = if is_unknown {
+        ToolCallState::Unknown
+    } else {
+        ToolCallState::Finished
+    };
     let answer = persist(|| {
         let message = FinishToolCallRequest {
             chat_id: input.chat_id.clone(),
@@ -63,5 +70,8 @@ pub(super) async fn finish(
         async move { calls.finish_tool_call(request).await }
     })
     .await?;
-    answer.into_inner().call.ok_or_else(|| Status::internal("storage answered without a call"))
+    answer
+        .into_inner()
+        .call
+        .ok_or_else(|| Status::internal("storage answered without a call"))
 }

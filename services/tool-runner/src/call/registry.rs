@@ -52,7 +52,10 @@ struct Progress {
 
 impl Registry {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, running: Arc::default() }
+        Self {
+            shared,
+            running: Arc::default(),
+        }
     }
 
     /// The running call of that id, or a new one.
@@ -76,7 +79,11 @@ impl Registry {
         });
         running.insert(key.clone(), Arc::clone(&call));
         drop(running);
-        let entry = Entry { registry: self.clone(), key, call: Arc::clone(&call) };
+        let entry = Entry {
+            registry: self.clone(),
+            key,
+            call: Arc::clone(&call),
+        };
         self.shared.tasks.spawn("tool call", OnEnd::Expected, async move {
             let outcome = run(&entry.registry.shared, &entry.call).await;
             entry.call.end(outcome.map_err(Fault::from));
@@ -110,7 +117,10 @@ struct Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.registry.lock().remove(&self.key);
-        self.call.end(Err(Fault::internal("CALL_LOST", "the call's task ended without an outcome")));
+        self.call.end(Err(Fault::internal(
+            "CALL_LOST",
+            "the call's task ended without an outcome",
+        )));
     }
 }
 
@@ -120,7 +130,10 @@ impl Call {
             return Err(Fault::not_found("CHAT_NOT_FOUND", "there is no such chat"));
         }
         if self.input.tool_name != input.tool_name || self.input.arguments_json != input.arguments_json {
-            return Err(Fault::conflict("INPUT_MISMATCH", "the call id is taken by a call with another input"));
+            return Err(Fault::conflict(
+                "INPUT_MISMATCH",
+                "the call id is taken by a call with another input",
+            ));
         }
         Ok(())
     }

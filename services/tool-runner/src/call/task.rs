@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use tandem_chassis::clock::Clock;
 use tandem_chassis::identity::User;
 use tandem_chassis::lifecycle::Tasks;
 use tandem_chat_core::tool_policy::TurnKind;
 use tandem_proto::storage::v1::{ToolCall, ToolCallState, UpdateToolCallRequest};
 use tandem_proto::tool::v1::ToolOutcome;
+use time::OffsetDateTime;
 use tonic::Status;
 use uuid::{Builder, Uuid};
 
@@ -25,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) clients: Clients,
     pub(crate) workspaces: Workspaces,
     pub(crate) tasks: Tasks,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// What was asked.
@@ -64,6 +67,10 @@ impl Context<'_> {
         }
     }
 
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.shared.clock.now()
+    }
+
     /// The id of the process this call starts: always the same, so that the call finds it again.
     pub(crate) fn process_id(&self) -> String {
         process_id(&self.input().chat_id, &self.input().tool_call_id).to_string()
@@ -91,7 +98,11 @@ pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<ToolOutcome
         ToolCallState::Started => true,
         ToolCallState::Starting | ToolCallState::Unspecified => false,
     };
-    let context = Context { shared, call, is_resumed };
+    let context = Context {
+        shared,
+        call,
+        is_resumed,
+    };
     let started = std::time::Instant::now();
     let outcome = tool::run(&context).await;
     let (result_json, is_error, is_unknown) = flatten(outcome);
@@ -111,7 +122,12 @@ pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<ToolOutcome
     if is_other && matches!(finished.state(), ToolCallState::Finished | ToolCallState::Unknown) {
         return Ok(replayed(finished));
     }
-    Ok(ToolOutcome { result_json, is_error, is_replayed: false, is_unknown })
+    Ok(ToolOutcome {
+        result_json,
+        is_error,
+        is_replayed: false,
+        is_unknown,
+    })
 }
 
 fn replayed(call: ToolCall) -> ToolOutcome {
@@ -121,7 +137,12 @@ fn replayed(call: ToolCall) -> ToolOutcome {
     } else {
         call.result_json
     };
-    ToolOutcome { result_json, is_error: call.is_error || is_unknown, is_replayed: true, is_unknown }
+    ToolOutcome {
+        result_json,
+        is_error: call.is_error || is_unknown,
+        is_replayed: true,
+        is_unknown,
+    }
 }
 
 fn flatten(outcome: Outcome) -> (String, bool, bool) {

@@ -46,7 +46,9 @@ impl ToolService for ToolRpc {
         let kind = turn_kind(request.kind(), request.is_plan_turn)?;
         if request.tool_call_id.is_empty() || request.tool_call_id.len() > MAX_ID_BYTES {
             let fault = Fault::invalid("INVALID_CALL", "the call id is not valid");
-            return Err(fault.violation("tool_call_id", format!("must be 1 to {MAX_ID_BYTES} bytes")).into());
+            return Err(fault
+                .violation("tool_call_id", format!("must be 1 to {MAX_ID_BYTES} bytes"))
+                .into());
         }
         let call = self.calls.open(Input {
             user,

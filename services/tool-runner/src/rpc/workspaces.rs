@@ -24,7 +24,10 @@ impl WorkspaceRpc {
 
     fn view(&self, workspace: storage::Workspace) -> WorkspaceView {
         let is_agent_connected = self.workspaces.is_connected(&workspace.id);
-        WorkspaceView { workspace: Some(workspace), is_agent_connected }
+        WorkspaceView {
+            workspace: Some(workspace),
+            is_agent_connected,
+        }
     }
 }
 
@@ -40,8 +43,18 @@ impl WorkspaceAdminService for WorkspaceRpc {
     ) -> Result<Response<ListWorkspacesResponse>, Status> {
         let user = user(&request)?;
         let request = self.clients.request(&user, storage::ListWorkspacesRequest { limit: 0 });
-        let answer = self.clients.workspaces.clone().list_workspaces(request).await?.into_inner();
-        let workspaces = answer.workspaces.into_iter().map(|workspace| self.view(workspace)).collect();
+        let answer = self
+            .clients
+            .workspaces
+            .clone()
+            .list_workspaces(request)
+            .await?
+            .into_inner();
+        let workspaces = answer
+            .workspaces
+            .into_iter()
+            .map(|workspace| self.view(workspace))
+            .collect();
         Ok(Response::new(ListWorkspacesResponse { workspaces }))
     }
 
@@ -51,8 +64,16 @@ impl WorkspaceAdminService for WorkspaceRpc {
     ) -> Result<Response<GetWorkspaceResponse>, Status> {
         let user = user(&request)?;
         let workspace_id = request.into_inner().workspace_id;
-        let request = self.clients.request(&user, storage::GetWorkspaceRequest { workspace_id });
-        let answer = self.clients.workspaces.clone().get_workspace(request).await?.into_inner();
+        let request = self
+            .clients
+            .request(&user, storage::GetWorkspaceRequest { workspace_id });
+        let answer = self
+            .clients
+            .workspaces
+            .clone()
+            .get_workspace(request)
+            .await?
+            .into_inner();
         let workspace = answer.workspace.map(|workspace| self.view(workspace));
         Ok(Response::new(GetWorkspaceResponse { workspace }))
     }
@@ -62,6 +83,8 @@ impl WorkspaceAdminService for WorkspaceRpc {
         request: Request<GetConfinementRequest>,
     ) -> Result<Response<GetConfinementResponse>, Status> {
         user(&request)?;
-        Ok(Response::new(GetConfinementResponse { mechanisms: self.workspaces.mechanisms() }))
+        Ok(Response::new(GetConfinementResponse {
+            mechanisms: self.workspaces.mechanisms(),
+        }))
     }
 }

@@ -18,7 +18,9 @@ impl Arguments {
     /// Nothing at all counts as an empty object.
     pub(super) fn parse(text: &str) -> Result<Self, Stop> {
         if text.len() > MAX_ARGUMENTS_BYTES {
-            return Err(Stop::Failed(format!("the arguments are larger than {MAX_ARGUMENTS_BYTES} bytes")));
+            return Err(Stop::Failed(format!(
+                "the arguments are larger than {MAX_ARGUMENTS_BYTES} bytes"
+            )));
         }
         if text.trim().is_empty() {
             return Ok(Self::default());
@@ -72,7 +74,9 @@ impl Arguments {
     pub(super) fn optional_duration(&self, name: &str) -> Result<Option<Duration>, Stop> {
         match self.optional_text(name)? {
             None => Ok(None),
-            Some(text) => duration::parse(text).map(Some).ok_or_else(|| must_be(name, "a duration such as \"30s\" or \"5m\"")),
+            Some(text) => duration::parse(text)
+                .map(Some)
+                .ok_or_else(|| must_be(name, "a duration such as \"30s\" or \"5m\"")),
         }
     }
 }
@@ -99,20 +103,31 @@ mod tests {
         assert_eq!(sent.text("path").unwrap_err(), failed("path must be text"));
         assert_eq!(sent.text("blank").unwrap_err(), failed("blank is required"));
         assert_eq!(sent.text("nothing").unwrap_err(), failed("nothing is required"));
-        assert_eq!(sent.optional_integer("offset").unwrap_err(), failed("offset must be an integer"));
+        assert_eq!(
+            sent.optional_integer("offset").unwrap_err(),
+            failed("offset must be an integer")
+        );
         assert_eq!(sent.flag("flag").unwrap_err(), failed("flag must be true or false"));
         assert!(sent.optional_duration("wait").is_err());
     }
 
     #[test]
     fn null_counts_as_absent_and_nothing_as_an_empty_object() {
-        assert_eq!(arguments(r#"{"offset":null}"#).optional_integer("offset").unwrap(), None);
+        assert_eq!(
+            arguments(r#"{"offset":null}"#).optional_integer("offset").unwrap(),
+            None
+        );
         assert!(Arguments::parse("").is_ok());
     }
 
     #[test]
     fn what_is_no_object_is_refused() {
-        assert_eq!(Arguments::parse("[]").unwrap_err(), failed("the arguments must be a JSON object"));
-        assert!(matches!(Arguments::parse("{\"a\"").unwrap_err(), Stop::Failed(text) if text.contains("not valid JSON")));
+        assert_eq!(
+            Arguments::parse("[]").unwrap_err(),
+            failed("the arguments must be a JSON object")
+        );
+        assert!(
+            matches!(Arguments::parse("{\"a\"").unwrap_err(), Stop::Failed(text) if text.contains("not valid JSON"))
+        );
     }
 }

@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 /// Units with their length in nanoseconds; longer names first where one begins with another.
-const UNITS: [(&str, f64); 7] =
-    [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3_600e9)];
+const UNITS: [(&str, f64); 7] = [
+    ("ns", 1.0),
+    ("us", 1e3),
+    ("µs", 1e3),
+    ("ms", 1e6),
+    ("s", 1e9),
+    ("m", 60e9),
+    ("h", 3_600e9),
+];
 
 /// Longest duration that is understood.
 const MAX: f64 = 1_000.0 * 3_600e9;
@@ -23,7 +30,9 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len());
         let (_, unit) = UNITS.iter().find(|(name, _)| *name == &rest[..end])?;
         nanoseconds += number * unit;
         rest = &rest[end..];
@@ -37,7 +46,11 @@ pub(super) fn format(duration: Duration) -> String {
     if !milliseconds.is_multiple_of(1_000) {
         return format!("{milliseconds}ms");
     }
-    let (hours, minutes, seconds) = (milliseconds / 3_600_000, milliseconds / 60_000 % 60, milliseconds / 1_000 % 60);
+    let (hours, minutes, seconds) = (
+        milliseconds / 3_600_000,
+        milliseconds / 60_000 % 60,
+        milliseconds / 1_000 % 60,
+    );
     let mut text = String::new();
     for (number, unit) in [(hours, 'h'), (minutes, 'm'), (seconds, 's')] {
         if number > 0 {
@@ -74,7 +87,18 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "10", "s", "-1s", "1x", "1s 2s", "1..5s", "9999999h", "ten seconds", "1sm"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1x",
+            "1s 2s",
+            "1..5s",
+            "9999999h",
+            "ten seconds",
+            "1sm",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -46,7 +46,9 @@ pub(super) fn definition() -> (&'static str, Value) {
 }
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Outcome, Stop> {
-    let files = list(arguments, "files", "")?.into_iter().map(|(at, file)| file_edits(&at, &file));
+    let files = list(arguments, "files", "")?
+        .into_iter()
+        .map(|(at, file)| file_edits(&at, &file));
     let files: Vec<FileEdits> = files.collect::<Result<_, _>>()?;
     let ready = context.workspace().await?;
     for file in &files {
@@ -65,7 +67,11 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
     let mut room = MAX_DIFFS_BYTES;
     let shown = result.files.into_iter().map(|file| {
         let fits = file.diff.len() <= room;
-        let diff = if fits { file.diff } else { "... [diff left out]".to_owned() };
+        let diff = if fits {
+            file.diff
+        } else {
+            "... [diff left out]".to_owned()
+        };
         room = room.saturating_sub(diff.len());
         json!({ "path": file.path, "diff": diff })
     });
@@ -75,13 +81,26 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
 
 fn file_edits(at: &str, file: &Arguments) -> Result<FileEdits, Stop> {
     let path = file.text("path").map_err(|stop| within(at, stop))?.trim().to_owned();
-    let edits = list(file, "edits", at)?.into_iter().map(|(at, edit)| one_edit(&edit).map_err(|stop| within(&at, stop)));
-    Ok(FileEdits { path, edits: edits.collect::<Result<_, _>>()? })
+    let edits = list(file, "edits", at)?
+        .into_iter()
+        .map(|(at, edit)| one_edit(&edit).map_err(|stop| within(&at, stop)));
+    Ok(FileEdits {
+        path,
+        edits: edits.collect::<Result<_, _>>()?,
+    })
 }
 
 fn one_edit(edit: &Arguments) -> Result<Edit, Stop> {
-    let text = |name| edit.optional_text(name)?.map(str::to_owned).ok_or_else(|| must_be(name, "given"));
-    Ok(Edit { search: text("search")?, replace: text("replace")?, replace_all: edit.flag("replace_all")? })
+    let text = |name| {
+        edit.optional_text(name)?
+            .map(str::to_owned)
+            .ok_or_else(|| must_be(name, "given"))
+    };
+    Ok(Edit {
+        search: text("search")?,
+        replace: text("replace")?,
+        replace_all: edit.flag("replace_all")?,
+    })
 }
 
 /// A list of objects, each with its place. Some models send the list as JSON inside text.
@@ -116,12 +135,17 @@ mod tests {
 
     fn parse(text: &str) -> Result<Vec<FileEdits>, Stop> {
         let arguments = Arguments::parse(text)?;
-        list(&arguments, "files", "")?.iter().map(|(at, file)| file_edits(at, file)).collect()
+        list(&arguments, "files", "")?
+            .iter()
+            .map(|(at, file)| file_edits(at, file))
+            .collect()
     }
 
     #[test]
     fn edits_are_taken_in_order() {
-        let files = parse(r#"{"files":[{"path":" a ","edits":[{"search":"x","replace":""},{"search":"y","replace":"z","replace_all":true}]}]}"#);
+        let files = parse(
+            r#"{"files":[{"path":" a ","edits":[{"search":"x","replace":""},{"search":"y","replace":"z","replace_all":true}]}]}"#,
+        );
         let files = files.unwrap();
         assert_eq!(files[0].path, "a");
         assert_eq!(files[0].edits.len(), 2);
@@ -130,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_list_inside_text_is_understood() {
-        let files = parse(r#"{"files":"[{\"path\":\"a\",\"edits\":[{\"search\":\"x\",\"replace\":\"y\"}]}]"}"#).unwrap();
+        let files =
+            parse(r#"{"files":"[{\"path\":\"a\",\"edits\":[{\"search\":\"x\",\"replace\":\"y\"}]}]"}"#).unwrap();
         assert_eq!(files.len(), 1);
     }
 

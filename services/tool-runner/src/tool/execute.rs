@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tandem_proto::workspace::v1::StartProcess;
 use tandem_proto::workspace::v1::operation::Operation;
 use tandem_proto::workspace::v1::reply::Result as Answer;
-use tandem_proto::workspace::v1::StartProcess;
 
 use super::arguments::{Arguments, must_be};
 use super::process_list::PROCESS_TIME;
@@ -44,7 +44,10 @@ pub(super) fn definition() -> (&'static str, Value) {
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Outcome, Stop> {
     let asked = arguments.text("command")?;
-    let timeout = arguments.optional_duration("timeout")?.unwrap_or(DEFAULT_TIMEOUT).min(MAX_TIMEOUT);
+    let timeout = arguments
+        .optional_duration("timeout")?
+        .unwrap_or(DEFAULT_TIMEOUT)
+        .min(MAX_TIMEOUT);
     if timeout.is_zero() {
         return Err(must_be("timeout", "longer than 0"));
     }
@@ -75,16 +78,19 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
         return Ok(Outcome::Done(shown));
     }
     let mut shown = match wait(context, ready.connection, &process_id, timeout, true).await {
-        Ok(Waited::Exited(snapshot)) => result(&snapshot),
+        Ok(Waited::Exited(snapshot)) => result(context, &snapshot),
         Ok(Waited::TimedOut(snapshot)) => {
-            let error = format!("command timed out after {}; it goes on in the background", duration::format(timeout));
-            let mut shown = failed(Some(&snapshot), error);
+            let error = format!(
+                "command timed out after {}; it goes on in the background",
+                duration::format(timeout)
+            );
+            let mut shown = failed(context, Some(&snapshot), error);
             shown["background_process_id"] = process_id.into();
             shown
         }
         Ok(Waited::Cancelled(connection)) => {
             let snapshot = end(context, &connection, &process_id).await;
-            failed(snapshot.as_ref(), "interrupted".to_owned())
+            failed(context, snapshot.as_ref(), "interrupted".to_owned())
         }
         // It was started: whatever hides it now, it may have done its work.
         Err(_) => return Err(Stop::Unknown),
@@ -98,7 +104,9 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
 async fn begin(context: &Context<'_>, connection: &Connection, start: StartProcess) -> Result<(), Stop> {
     let process_id = start.process_id.clone();
     let operation = Operation::StartProcess(start);
-    let answer = connection.call(&context.input().chat_id, operation, PROCESS_TIME, None).await;
+    let answer = connection
+        .call(&context.input().chat_id, operation, PROCESS_TIME, None)
+        .await;
     match answer.map_err(Stop::writing) {
         Ok(Answer::StartProcess(_)) => Ok(()),
         Ok(other) => Err(Stop::unexpected(other)),

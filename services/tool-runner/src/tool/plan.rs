@@ -15,5 +15,7 @@ pub(super) fn check(context: &Context<'_>, connection: &Connection, path: &str) 
     if path == relative || path == absolute {
         return Ok(());
     }
-    Err(Stop::Failed(format!("while planning, only the plan file may be written: {absolute}")))
+    Err(Stop::Failed(format!(
+        "while planning, only the plan file may be written: {absolute}"
+    )))
 }

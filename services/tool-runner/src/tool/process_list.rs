@@ -24,7 +24,10 @@ pub(super) fn definition() -> (&'static str, Value) {
 pub(super) async fn run(context: &Context<'_>) -> Result<Outcome, Stop> {
     let ready = context.workspace().await?;
     let operation = Operation::ListProcesses(ListProcesses {});
-    let answer = ready.connection.call(&context.input().chat_id, operation, PROCESS_TIME, None).await;
+    let answer = ready
+        .connection
+        .call(&context.input().chat_id, operation, PROCESS_TIME, None)
+        .await;
     match answer.map_err(Stop::reading)? {
         Answer::ListProcesses(result) => {
             let processes: Vec<Value> = result.processes.iter().map(shown).collect();

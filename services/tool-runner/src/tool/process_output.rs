@@ -31,18 +31,25 @@ pub(super) fn definition() -> (&'static str, Value) {
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Outcome, Stop> {
     let process_id = arguments.text("process_id")?;
-    let timeout = arguments.optional_duration("wait_timeout")?.unwrap_or(DEFAULT_WAIT).min(MAX_TIMEOUT);
+    let timeout = arguments
+        .optional_duration("wait_timeout")?
+        .unwrap_or(DEFAULT_WAIT)
+        .min(MAX_TIMEOUT);
     let ready = context.workspace().await?;
     let shown = match wait(context, ready.connection, process_id, timeout, false).await {
-        Ok(Waited::Exited(snapshot)) => result(&snapshot),
+        Ok(Waited::Exited(snapshot)) => result(context, &snapshot),
         Ok(Waited::TimedOut(snapshot)) => {
-            let mut shown = result(&snapshot);
+            let mut shown = result(context, &snapshot);
             shown["note"] = "process is still running".into();
             shown
         }
         Ok(Waited::Cancelled(_)) => return Err(Stop::Failed("interrupted; the process was left running".to_owned())),
         // Looking changes nothing, so nothing about it is unknown.
-        Err(Stop::Unknown) => return Err(Stop::Failed("the connection to the workspace broke; try again".to_owned())),
+        Err(Stop::Unknown) => {
+            return Err(Stop::Failed(
+                "the connection to the workspace broke; try again".to_owned(),
+            ));
+        }
         Err(stop) => return Err(stop),
     };
     Ok(Outcome::Done(shown))

@@ -5,9 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tandem_proto::workspace::v1::operation::Operation;
 use tandem_proto::workspace::v1::reply::Result as Answer;
-use tandem_proto::workspace::v1::{
-    OperationErrorKind, ProcessSignal, ProcessSnapshot, SignalProcess, WaitProcess,
-};
+use tandem_proto::workspace::v1::{OperationErrorKind, ProcessSignal, ProcessSnapshot, SignalProcess, WaitProcess};
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -116,10 +115,19 @@ pub(super) async fn wait_once(
 /// Ends a process and everything in its group; its last snapshot, if it could be had.
 pub(super) async fn end(context: &Context<'_>, connection: &Connection, process_id: &str) -> Option<ProcessSnapshot> {
     let mut last = None;
-    for (signal, time) in [(ProcessSignal::Terminate, TERMINATE_TIME), (ProcessSignal::Kill, KILL_TIME)] {
-        let request = SignalProcess { process_id: process_id.to_owned(), signal: signal.into() };
+    for (signal, time) in [
+        (ProcessSignal::Terminate, TERMINATE_TIME),
+        (ProcessSignal::Kill, KILL_TIME),
+    ] {
+        let request = SignalProcess {
+            process_id: process_id.to_owned(),
+            signal: signal.into(),
+        };
         let operation = Operation::SignalProcess(request);
-        if let Err(refusal) = connection.call(&context.input().chat_id, operation, PROCESS_TIME, None).await {
+        if let Err(refusal) = connection
+            .call(&context.input().chat_id, operation, PROCESS_TIME, None)
+            .await
+        {
             tracing::debug!(process_id, %refusal, "process cannot be signalled");
         }
         last = wait_once(context, connection, process_id, time, false).await.ok();
@@ -131,11 +139,11 @@ pub(super) async fn end(context: &Context<'_>, connection: &Connection, process_
 }
 
 /// The fields every result about a process has.
-pub(super) fn result(snapshot: &ProcessSnapshot) -> Value {
+pub(super) fn result(context: &Context<'_>, snapshot: &ProcessSnapshot) -> Value {
     let mut result = json!({
         "success": snapshot.is_running || snapshot.exit_code == 0,
         "exit_code": if snapshot.is_running { 0 } else { snapshot.exit_code },
-        "wall_duration_ms": wall_milliseconds(snapshot),
+        "wall_duration_ms": wall_milliseconds(snapshot, context.now()),
     });
     if !snapshot.output.is_empty() {
         result["output"] = snapshot.output.clone().into();
@@ -152,21 +160,24 @@ pub(super) fn result(snapshot: &ProcessSnapshot) -> Value {
 }
 
 /// The same for a process that did not end as it should; `error` says why.
-pub(super) fn failed(snapshot: Option<&ProcessSnapshot>, error: String) -> Value {
-    let mut result = snapshot.map_or_else(|| json!({ "wall_duration_ms": 0 }), result);
+pub(super) fn failed(context: &Context<'_>, snapshot: Option<&ProcessSnapshot>, error: String) -> Value {
+    let mut result = snapshot.map_or_else(
+        || json!({ "wall_duration_ms": 0 }),
+        |snapshot| result(context, snapshot),
+    );
     result["success"] = false.into();
     result["exit_code"] = (-1).into();
     result["error"] = error.into();
     result
 }
 
-fn wall_milliseconds(snapshot: &ProcessSnapshot) -> i64 {
+fn wall_milliseconds(snapshot: &ProcessSnapshot, now: OffsetDateTime) -> i64 {
     let milliseconds = |time: &prost_types::Timestamp| time.seconds * 1_000 + i64::from(time.nanos) / 1_000_000;
     let Some(started) = snapshot.started_at.as_ref().map(milliseconds) else {
         return 0;
     };
     let ended = snapshot.exited_at.as_ref().map_or_else(
-        || i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(started),
+        || i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(started),
         milliseconds,
     );
     (ended - started).max(0)

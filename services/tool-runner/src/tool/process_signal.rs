@@ -39,9 +39,15 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
         return Err(Stop::Unknown);
     }
     let ready = context.workspace().await?;
-    let request = SignalProcess { process_id: process_id.to_owned(), signal: signal.into() };
+    let request = SignalProcess {
+        process_id: process_id.to_owned(),
+        signal: signal.into(),
+    };
     let operation = Operation::SignalProcess(request);
-    let answer = ready.connection.call(&context.input().chat_id, operation, PROCESS_TIME, None).await;
+    let answer = ready
+        .connection
+        .call(&context.input().chat_id, operation, PROCESS_TIME, None)
+        .await;
     match answer.map_err(Stop::writing)? {
         Answer::SignalProcess(_) => {
             let message = format!("{name} was sent to process {process_id}.");

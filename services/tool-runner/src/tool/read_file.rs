@@ -49,9 +49,15 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
     })))
 }
 
-pub(super) async fn read(context: &Context<'_>, connection: &Connection, request: ReadFile) -> Result<ReadFileResult, Stop> {
+pub(super) async fn read(
+    context: &Context<'_>,
+    connection: &Connection,
+    request: ReadFile,
+) -> Result<ReadFileResult, Stop> {
     let chat_id = &context.input().chat_id;
-    let answer = connection.call(chat_id, Operation::ReadFile(request), FILE_TIME, None).await;
+    let answer = connection
+        .call(chat_id, Operation::ReadFile(request), FILE_TIME, None)
+        .await;
     match answer.map_err(Stop::reading)? {
         Answer::ReadFile(result) => Ok(result),
         other => Err(Stop::unexpected(other)),

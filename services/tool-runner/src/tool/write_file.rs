@@ -30,7 +30,9 @@ pub(super) fn definition() -> (&'static str, Value) {
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Outcome, Stop> {
     let path = arguments.text("path")?;
-    let content = arguments.optional_text("content")?.ok_or_else(|| must_be("content", "given; it may be empty text"))?;
+    let content = arguments
+        .optional_text("content")?
+        .ok_or_else(|| must_be("content", "given; it may be empty text"))?;
     let ready = context.workspace().await?;
     plan::check(context, &ready.connection, path)?;
     if context.is_resumed {
@@ -38,9 +40,15 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
         let is_there = holds(context, &ready.connection, path, content).await?;
         return if is_there { Ok(done()) } else { Err(Stop::Unknown) };
     }
-    let request = WriteFile { path: path.to_owned(), content: content.as_bytes().to_vec() };
+    let request = WriteFile {
+        path: path.to_owned(),
+        content: content.as_bytes().to_vec(),
+    };
     let chat_id = &context.input().chat_id;
-    let answer = ready.connection.call(chat_id, Operation::WriteFile(request), FILE_TIME, None).await;
+    let answer = ready
+        .connection
+        .call(chat_id, Operation::WriteFile(request), FILE_TIME, None)
+        .await;
     match answer.map_err(Stop::writing)? {
         Answer::WriteFile(_) => Ok(done()),
         other => Err(Stop::unexpected(other)),
@@ -53,7 +61,11 @@ fn done() -> Outcome {
 
 /// Whether the file has exactly this content, as far as reading can tell.
 async fn holds(context: &Context<'_>, connection: &Connection, path: &str, content: &str) -> Result<bool, Stop> {
-    let request = ReadFile { path: path.to_owned(), offset: 1, limit: 0 };
+    let request = ReadFile {
+        path: path.to_owned(),
+        offset: 1,
+        limit: 0,
+    };
     let Ok(read) = read(context, connection, request).await else {
         return Ok(false);
     };
@@ -65,6 +77,10 @@ fn numbered(content: &str) -> String {
     if content.is_empty() {
         return String::new();
     }
-    let lines: Vec<String> = content.split('\n').enumerate().map(|(index, line)| format!("{}\t{line}", index + 1)).collect();
+    let lines: Vec<String> = content
+        .split('\n')
+        .enumerate()
+        .map(|(index, line)| format!("{}\t{line}", index + 1))
+        .collect();
     lines.join("\n")
 }

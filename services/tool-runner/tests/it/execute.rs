@@ -9,7 +9,12 @@ use crate::harness::Harness;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_runs_and_its_output_is_shown_live_and_in_the_result() {
     let harness = Harness::start().await;
-    let answer = harness.call("chat", "1", "execute", json!({"command": "echo hello; sleep 0.3; echo wörld >&2; exit 3"}));
+    let answer = harness.call(
+        "chat",
+        "1",
+        "execute",
+        json!({"command": "echo hello; sleep 0.3; echo wörld >&2; exit 3"}),
+    );
     let answer = answer.await.unwrap();
     let value = answer.value();
     assert!(!answer.outcome.is_error);
@@ -25,13 +30,25 @@ async fn a_command_that_takes_too_long_goes_on_in_the_background() {
     let command = json!({"command": "echo begun; sleep 1.5; echo done", "timeout": "300ms"});
     let value = harness.ok("chat", "execute", command).await;
     assert_eq!((&value["success"], &value["exit_code"]), (&json!(false), &json!(-1)));
-    assert!(value["error"].as_str().unwrap().contains("timed out after 300ms"), "{value}");
+    assert!(
+        value["error"].as_str().unwrap().contains("timed out after 300ms"),
+        "{value}"
+    );
     assert_eq!(value["output"], "begun\n");
     let id = value["background_process_id"].clone();
-    let still = harness.ok("chat", "process_output", json!({"process_id": id, "wait_timeout": "0s"})).await;
+    let still = harness
+        .ok(
+            "chat",
+            "process_output",
+            json!({"process_id": id, "wait_timeout": "0s"}),
+        )
+        .await;
     assert_eq!(still["note"], "process is still running");
     let value = harness.ok("chat", "process_output", json!({"process_id": id})).await;
-    assert_eq!((&value["success"], &value["output"]), (&json!(true), &json!("begun\ndone\n")));
+    assert_eq!(
+        (&value["success"], &value["output"]),
+        (&json!(true), &json!("begun\ndone\n"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,16 +58,35 @@ async fn background_processes_are_listed_and_signalled_by_their_own_chat_only() 
     let id = value["background_process_id"].as_str().unwrap().to_owned();
     let listed = harness.ok("chat", "process_list", json!({})).await;
     assert_eq!(listed["processes"][0]["id"], id);
-    assert_eq!((&listed["processes"][0]["command"], &listed["processes"][0]["running"]), (&json!("sleep 60"), &json!(true)));
+    assert_eq!(
+        (&listed["processes"][0]["command"], &listed["processes"][0]["running"]),
+        (&json!("sleep 60"), &json!(true))
+    );
 
     // A second chat in the same workspace.
     let workspace = harness.storage.workspaces.lock().unwrap()["chat"].clone();
-    harness.storage.workspaces.lock().unwrap().insert("other".to_owned(), workspace);
-    assert_eq!(harness.ok("other", "process_list", json!({})).await["processes"], json!([]));
-    let refused = harness.error("other", "process_signal", json!({"process_id": id, "signal": "kill"})).await;
+    harness
+        .storage
+        .workspaces
+        .lock()
+        .unwrap()
+        .insert("other".to_owned(), workspace);
+    assert_eq!(
+        harness.ok("other", "process_list", json!({})).await["processes"],
+        json!([])
+    );
+    let refused = harness
+        .error("other", "process_signal", json!({"process_id": id, "signal": "kill"}))
+        .await;
     assert!(refused.contains("no process"), "{refused}");
 
-    harness.ok("chat", "process_signal", json!({"process_id": id, "signal": "terminate"})).await;
+    harness
+        .ok(
+            "chat",
+            "process_signal",
+            json!({"process_id": id, "signal": "terminate"}),
+        )
+        .await;
     let value = harness.ok("chat", "process_output", json!({"process_id": id})).await;
     assert_eq!(value["exit_code"], -1);
 }
@@ -67,7 +103,10 @@ async fn cancelling_a_call_ends_everything_it_started() {
     let (answer, was_running) = tokio::join!(call, cancel);
     assert!(was_running);
     let value = answer.unwrap().value();
-    assert_eq!((&value["success"], &value["error"]), (&json!(false), &json!("interrupted")));
+    assert_eq!(
+        (&value["success"], &value["error"]),
+        (&json!(false), &json!("interrupted"))
+    );
     let beat = harness.home("chat").join("beat");
     tokio::time::sleep(Duration::from_millis(200)).await;
     let before = std::fs::read(&beat).unwrap();
@@ -95,11 +134,27 @@ async fn bad_arguments_are_results_that_name_the_field() {
     let harness = Harness::start().await;
     for (tool, arguments, expected) in [
         ("execute", json!({}), "command is required"),
-        ("execute", json!({"command": "true", "timeout": "soon"}), "timeout must be a duration"),
-        ("execute", json!({"command": "true", "timeout": "0s"}), "timeout must be longer"),
+        (
+            "execute",
+            json!({"command": "true", "timeout": "soon"}),
+            "timeout must be a duration",
+        ),
+        (
+            "execute",
+            json!({"command": "true", "timeout": "0s"}),
+            "timeout must be longer",
+        ),
         ("execute", json!([1]), "must be a JSON object"),
-        ("execute", json!({"command": "true", "workdir": "missing"}), "does not exist"),
-        ("process_signal", json!({"process_id": "x", "signal": "stop"}), "signal must be"),
+        (
+            "execute",
+            json!({"command": "true", "workdir": "missing"}),
+            "does not exist",
+        ),
+        (
+            "process_signal",
+            json!({"process_id": "x", "signal": "stop"}),
+            "signal must be",
+        ),
         ("fly", json!({}), "no tool named"),
         ("advisor", json!({}), "no tool named"),
     ] {

@@ -72,21 +72,31 @@ impl Harness {
             .add_service(ToolCallServiceServer::new(storage.clone()))
             .add_service(WorkspaceServiceServer::new(storage.clone()))
             .serve(listener, storage_runtime.shutdown.draining());
-        process.tasks.spawn("storage", OnEnd::Expected, async move { server.await.unwrap() });
+        process
+            .tasks
+            .spawn("storage", OnEnd::Expected, async move { server.await.unwrap() });
 
         let runtime = process.for_service(ServiceName::ToolRunner);
         let listener = Listener::bind(&tool_address).await.unwrap();
         let config = Config {
-            peers: Peers { storage: storage_address },
+            peers: Peers {
+                storage: storage_address,
+            },
             workspaces_dir: directory.path().join("workspaces"),
             agent_command: Some(vec![agent()]),
             ..Config::default()
         };
         let running = run(config, listener, runtime.clone());
-        process.tasks.spawn("tool-runner", OnEnd::Expected, async move { running.await.unwrap() });
+        process
+            .tasks
+            .spawn("tool-runner", OnEnd::Expected, async move { running.await.unwrap() });
 
         let channel = client::channel(&tool_address, &tls::ClientConfig::default()).unwrap();
-        let user = User { id: Uuid::new_v4(), is_admin: false, organization_ids: Vec::new() };
+        let user = User {
+            id: Uuid::new_v4(),
+            is_admin: false,
+            organization_ids: Vec::new(),
+        };
         Self {
             storage,
             directory,
@@ -136,21 +146,36 @@ impl Harness {
 
     /// A call with an id of its own whose result is no error.
     pub async fn ok(&self, chat_id: &str, tool: &str, arguments: Value) -> Value {
-        let answer = self.call(chat_id, &Uuid::new_v4().to_string(), tool, arguments).await.unwrap();
+        let answer = self
+            .call(chat_id, &Uuid::new_v4().to_string(), tool, arguments)
+            .await
+            .unwrap();
         assert!(!answer.outcome.is_error, "{answer:?}");
         answer.value()
     }
 
     /// A call whose result is an error; its text.
     pub async fn error(&self, chat_id: &str, tool: &str, arguments: Value) -> String {
-        let answer = self.call(chat_id, &Uuid::new_v4().to_string(), tool, arguments).await.unwrap();
+        let answer = self
+            .call(chat_id, &Uuid::new_v4().to_string(), tool, arguments)
+            .await
+            .unwrap();
         assert!(answer.outcome.is_error, "{answer:?}");
         answer.value().as_str().unwrap().to_owned()
     }
 
     pub async fn cancel(&self, chat_id: &str, call_id: &str) -> bool {
-        let message = CancelToolCallRequest { chat_id: chat_id.to_owned(), tool_call_id: call_id.to_owned() };
+        let message = CancelToolCallRequest {
+            chat_id: chat_id.to_owned(),
+            tool_call_id: call_id.to_owned(),
+        };
         let request = self.outbound.request(Some(&self.user), TIME, message);
-        self.tools.clone().cancel_tool_call(request).await.unwrap().into_inner().was_running
+        self.tools
+            .clone()
+            .cancel_tool_call(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .was_running
     }
 }

@@ -15,7 +15,10 @@ async fn a_finished_call_is_replayed_and_not_run_again() {
     let second = harness.call("chat", "1", "execute", command).await.unwrap();
     assert!(!first.outcome.is_replayed && second.outcome.is_replayed);
     assert_eq!(first.outcome.result_json, second.outcome.result_json);
-    let status = harness.call("chat", "1", "execute", json!({"command": "other"})).await.unwrap_err();
+    let status = harness
+        .call("chat", "1", "execute", json!({"command": "other"}))
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), tonic::Code::Aborted);
 }
 
@@ -38,7 +41,10 @@ async fn a_caller_that_leaves_does_not_end_the_call() {
     let harness = Harness::start().await;
     harness.ok("chat", "execute", json!({"command": "true"})).await;
     let command = json!({"command": "sleep 0.5; echo done > done"});
-    let left = tokio::time::timeout(Duration::from_millis(200), harness.call("chat", "1", "execute", command.clone()));
+    let left = tokio::time::timeout(
+        Duration::from_millis(200),
+        harness.call("chat", "1", "execute", command.clone()),
+    );
     assert!(left.await.is_err());
     let answer = harness.call("chat", "1", "execute", command).await.unwrap();
     assert_eq!(answer.value()["success"], true);
@@ -58,13 +64,25 @@ async fn a_call_begun_by_an_owner_that_is_gone_is_not_repeated() {
             state: ToolCallState::Started.into(),
             ..ToolCall::default()
         };
-        harness.storage.calls.lock().unwrap().insert(("chat".to_owned(), id.to_owned()), call);
+        harness
+            .storage
+            .calls
+            .lock()
+            .unwrap()
+            .insert(("chat".to_owned(), id.to_owned()), call);
     };
-    harness.ok("chat", "write_file", json!({"path": "same", "content": "as it was\n"})).await;
+    harness
+        .ok("chat", "write_file", json!({"path": "same", "content": "as it was\n"}))
+        .await;
     for (id, tool, arguments, is_unknown) in [
         ("e", "execute", json!({"command": "touch ran"}), true),
         ("w", "write_file", json!({"path": "ran", "content": "x"}), true),
-        ("s", "write_file", json!({"path": "same", "content": "as it was\n"}), false),
+        (
+            "s",
+            "write_file",
+            json!({"path": "same", "content": "as it was\n"}),
+            false,
+        ),
         ("r", "read_file", json!({"path": "same"}), false),
     ] {
         begun(id, tool, &arguments);
@@ -77,7 +95,13 @@ async fn a_call_begun_by_an_owner_that_is_gone_is_not_repeated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_ends_all_agents_and_files_survive() {
     let harness = Harness::start().await;
-    harness.ok("chat", "execute", json!({"command": "echo kept > kept; (while :; do date +%N > beat; sleep 0.05; done) &"})).await;
+    harness
+        .ok(
+            "chat",
+            "execute",
+            json!({"command": "echo kept > kept; (while :; do date +%N > beat; sleep 0.05; done) &"}),
+        )
+        .await;
     let home = harness.home("chat");
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (storage, directory) = harness.stop().await;
@@ -85,5 +109,8 @@ async fn stopping_ends_all_agents_and_files_survive() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(std::fs::read(home.join("beat")).unwrap(), before);
     let harness = Harness::start_with(storage, directory).await;
-    assert_eq!(harness.ok("chat", "execute", json!({"command": "cat kept"})).await["output"], "kept\n");
+    assert_eq!(
+        harness.ok("chat", "execute", json!({"command": "cat kept"})).await["output"],
+        "kept\n"
+    );
 }

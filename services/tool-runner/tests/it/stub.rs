@@ -32,7 +32,9 @@ impl ToolCallService for Storage {
             if known.input_digest != request.input_digest {
                 return Err(Status::aborted("INPUT_MISMATCH"));
             }
-            return Ok(Response::new(BeginToolCallResponse { call: Some(known.clone()) }));
+            return Ok(Response::new(BeginToolCallResponse {
+                call: Some(known.clone()),
+            }));
         }
         let call = ToolCall {
             tool_call_id: request.tool_call_id,
@@ -43,7 +45,10 @@ impl ToolCallService for Storage {
             ..ToolCall::default()
         };
         calls.insert(key, call.clone());
-        let starting = ToolCall { state: ToolCallState::Starting.into(), ..call };
+        let starting = ToolCall {
+            state: ToolCallState::Starting.into(),
+            ..call
+        };
         Ok(Response::new(BeginToolCallResponse { call: Some(starting) }))
     }
 
@@ -73,7 +78,9 @@ impl ToolCallService for Storage {
             call.result_json = request.result_json;
             call.is_error = request.is_error;
         }
-        Ok(Response::new(FinishToolCallResponse { call: Some(call.clone()) }))
+        Ok(Response::new(FinishToolCallResponse {
+            call: Some(call.clone()),
+        }))
     }
 
     async fn get_tool_call(
@@ -81,7 +88,12 @@ impl ToolCallService for Storage {
         request: Request<GetToolCallRequest>,
     ) -> Result<Response<GetToolCallResponse>, Status> {
         let request = request.into_inner();
-        let call = self.calls.lock().unwrap().get(&(request.chat_id, request.tool_call_id)).cloned();
+        let call = self
+            .calls
+            .lock()
+            .unwrap()
+            .get(&(request.chat_id, request.tool_call_id))
+            .cloned();
         Ok(Response::new(GetToolCallResponse { call }))
     }
 }
@@ -99,7 +111,10 @@ impl WorkspaceService for Storage {
             template_name: "local".to_owned(),
             ..Workspace::default()
         });
-        Ok(Response::new(EnsureChatWorkspaceResponse { workspace: Some(workspace.clone()), is_created: false }))
+        Ok(Response::new(EnsureChatWorkspaceResponse {
+            workspace: Some(workspace.clone()),
+            is_created: false,
+        }))
     }
 
     async fn get_workspace(
@@ -107,7 +122,13 @@ impl WorkspaceService for Storage {
         request: Request<GetWorkspaceRequest>,
     ) -> Result<Response<GetWorkspaceResponse>, Status> {
         let id = request.into_inner().workspace_id;
-        let workspace = self.workspaces.lock().unwrap().values().find(|workspace| workspace.id == id).cloned();
+        let workspace = self
+            .workspaces
+            .lock()
+            .unwrap()
+            .values()
+            .find(|workspace| workspace.id == id)
+            .cloned();
         Ok(Response::new(GetWorkspaceResponse { workspace }))
     }
 
@@ -125,10 +146,14 @@ impl WorkspaceService for Storage {
     ) -> Result<Response<SetWorkspaceStatusResponse>, Status> {
         let request = request.into_inner();
         let mut workspaces = self.workspaces.lock().unwrap();
-        let workspace = workspaces.values_mut().find(|workspace| workspace.id == request.workspace_id);
+        let workspace = workspaces
+            .values_mut()
+            .find(|workspace| workspace.id == request.workspace_id);
         let workspace = workspace.ok_or_else(|| Status::not_found("workspace"))?;
         workspace.status = request.status;
         workspace.status_message = request.status_message;
-        Ok(Response::new(SetWorkspaceStatusResponse { workspace: Some(workspace.clone()) }))
+        Ok(Response::new(SetWorkspaceStatusResponse {
+            workspace: Some(workspace.clone()),
+        }))
     }
 }

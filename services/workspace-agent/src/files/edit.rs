@@ -58,13 +58,23 @@ pub(crate) fn edit_files(root: &Root, request: &EditFiles) -> Result<EditFilesRe
     if let Some(first) = failures.first() {
         let kind = first.kind;
         let messages: Vec<String> = failures.into_iter().map(|failure| failure.message).collect();
-        return Err(Failure::new(kind, format!("{}\nNo edits were applied.", messages.join("\n"))));
+        return Err(Failure::new(
+            kind,
+            format!("{}\nNo edits were applied.", messages.join("\n")),
+        ));
     }
     let mut written: Vec<&str> = Vec::new();
     for change in &changes {
         replace(&change.path, &change.place, change.after.as_bytes()).map_err(|failure| {
-            let done = if written.is_empty() { "none".to_owned() } else { written.join(", ") };
-            Failure::new(failure.kind, format!("{}\nFiles written before: {done}.", failure.message))
+            let done = if written.is_empty() {
+                "none".to_owned()
+            } else {
+                written.join(", ")
+            };
+            Failure::new(
+                failure.kind,
+                format!("{}\nFiles written before: {done}.", failure.message),
+            )
         })?;
         written.push(&change.path);
     }
@@ -81,7 +91,10 @@ fn duplicate(changes: &[Change]) -> Option<Failure> {
         let message = if earlier == change.path {
             format!("{earlier} is listed twice. Put all edits of a file into one entry. No edits were applied.")
         } else {
-            format!("{earlier} and {} are the same file. Use one path for it. No edits were applied.", change.path)
+            format!(
+                "{earlier} and {} are the same file. Use one path for it. No edits were applied.",
+                change.path
+            )
         };
         return Some(Failure::invalid(message));
     }
@@ -91,31 +104,55 @@ fn duplicate(changes: &[Change]) -> Option<Failure> {
 fn work_out(root: &Root, file: &FileEdits) -> Result<Change, Failure> {
     let path = &file.path;
     if file.edits.is_empty() || file.edits.len() > MAX_EDITS {
-        return Err(Failure::invalid(format!("{path}: edits must have 1 to {MAX_EDITS} entries")));
+        return Err(Failure::invalid(format!(
+            "{path}: edits must have 1 to {MAX_EDITS} entries"
+        )));
     }
     let place = root.place(path, false)?;
     let (content, _) = root.open_file(path)?;
     let mut bytes = Vec::new();
-    content.take(MAX_WRITE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| Failure::io(path, &error))?;
+    content
+        .take(MAX_WRITE_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::io(path, &error))?;
     check_size(path, bytes.len())?;
-    let before = String::from_utf8(bytes).map_err(|_| Failure::invalid(format!("{path}: the file is not UTF-8 text")))?;
+    let before =
+        String::from_utf8(bytes).map_err(|_| Failure::invalid(format!("{path}: the file is not UTF-8 text")))?;
     let mut after = before.clone();
     for (index, edit) in file.edits.iter().enumerate() {
-        after = replacement::apply(&after, &edit.search, &edit.replace, edit.replace_all)
-            .map_err(|problem| Failure::new(OperationErrorKind::Conflict, format!("{path}: edit {}: {problem}", index + 1)))?;
+        after = replacement::apply(&after, &edit.search, &edit.replace, edit.replace_all).map_err(|problem| {
+            Failure::new(
+                OperationErrorKind::Conflict,
+                format!("{path}: edit {}: {problem}", index + 1),
+            )
+        })?;
         check_size(path, after.len())?;
     }
-    Ok(Change { path: path.clone(), place, before, after })
+    Ok(Change {
+        path: path.clone(),
+        place,
+        before,
+        after,
+    })
 }
 
 impl Change {
     fn diff(&self) -> FileDiff {
-        let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(&self.before, &self.after);
-        let mut text = diff.unified_diff().context_radius(3).header(&self.path, &self.path).to_string();
+        let diff = TextDiff::configure()
+            .timeout(DIFF_TIME)
+            .diff_lines(&self.before, &self.after);
+        let mut text = diff
+            .unified_diff()
+            .context_radius(3)
+            .header(&self.path, &self.path)
+            .to_string();
         if text.len() > MAX_DIFF_BYTES {
             text.truncate(text.floor_char_boundary(MAX_DIFF_BYTES));
             text.push_str("\n... [diff truncated]\n");
         }
-        FileDiff { path: self.path.clone(), diff: text }
+        FileDiff {
+            path: self.path.clone(),
+            diff: text,
+        }
     }
 }

@@ -17,7 +17,9 @@ pub(crate) fn list(root: &Root, request: &ListDirectory) -> Result<ListDirectory
     let path = if request.path.is_empty() { "." } else { &request.path };
     let failed = |errno| Failure::system(path, errno);
     let relative = root.relative(path)?;
-    let directory = root.open_beneath(&relative, OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
+    let directory = root
+        .open_beneath(&relative, OFlags::RDONLY | OFlags::DIRECTORY)
+        .map_err(failed)?;
     let mut entries = Vec::new();
     for entry in Dir::read_from(&directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -25,12 +27,18 @@ pub(crate) fn list(root: &Root, request: &ListDirectory) -> Result<ListDirectory
         if name == "." || name == ".." {
             continue;
         }
-        entries.push(DirectoryEntry { name: name.into_owned(), is_directory: entry.file_type() == FileType::Directory });
+        entries.push(DirectoryEntry {
+            name: name.into_owned(),
+            is_directory: entry.file_type() == FileType::Directory,
+        });
         if entries.len() == MAX_ENTRIES {
             break;
         }
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let absolute_path = root.home().join(&relative).components().collect::<std::path::PathBuf>();
-    Ok(ListDirectoryResult { absolute_path: absolute_path.to_string_lossy().into_owned(), entries })
+    Ok(ListDirectoryResult {
+        absolute_path: absolute_path.to_string_lossy().into_owned(),
+        entries,
+    })
 }

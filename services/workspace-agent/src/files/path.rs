@@ -44,7 +44,10 @@ impl Root {
     /// # Errors
     /// It is no directory, or not to be opened.
     pub(crate) fn open(home: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Home { path: home.to_owned(), source };
+        let failed = |source| Error::Home {
+            path: home.to_owned(),
+            source,
+        };
         let home = home.canonicalize().map_err(failed)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, &home, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
@@ -74,7 +77,11 @@ impl Root {
             Err(_) => Path::new(path),
         };
         let is_empty = relative.as_os_str().is_empty();
-        Ok(if is_empty { PathBuf::from(".") } else { relative.to_owned() })
+        Ok(if is_empty {
+            PathBuf::from(".")
+        } else {
+            relative.to_owned()
+        })
     }
 
     /// Opens `relative` beneath the home directory.
@@ -116,7 +123,9 @@ impl Root {
     pub(crate) fn open_file(&self, path: &str) -> Result<(std::fs::File, u64), Failure> {
         let relative = self.relative(path)?;
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = self.open_beneath(&relative, flags).map_err(|errno| Failure::system(path, errno))?;
+        let file = self
+            .open_beneath(&relative, flags)
+            .map_err(|errno| Failure::system(path, errno))?;
         let stat = rustix::fs::fstat(&file).map_err(|errno| Failure::system(path, errno))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok((file.into(), u64::try_from(stat.st_size).unwrap_or(0))),
@@ -131,7 +140,9 @@ impl Root {
         let mut relative = self.relative(path)?;
         for _ in 0..MAX_LINKS {
             let name = match relative.components().next_back() {
-                Some(Component::Normal(name)) => name.to_str().ok_or_else(|| Failure::invalid("the path is not UTF-8"))?,
+                Some(Component::Normal(name)) => {
+                    name.to_str().ok_or_else(|| Failure::invalid("the path is not UTF-8"))?
+                }
                 _ => return Err(failed(Errno::ISDIR)),
             };
             let name = name.to_owned();
@@ -156,7 +167,12 @@ impl Root {
                 Some(_) => return Err(failed(Errno::NXIO)),
             };
             let identity = self.identity(&directory, &parent).join(&name);
-            return Ok(Place { directory, name, mode, identity });
+            return Ok(Place {
+                directory,
+                name,
+                mode,
+                identity,
+            });
         }
         Err(failed(Errno::LOOP))
     }
@@ -169,16 +185,27 @@ impl Root {
         name: &str,
         parent: &Path,
     ) -> Result<PathBuf, Failure> {
-        let target = rustix::fs::readlinkat(directory, name, Vec::new()).map_err(|errno| Failure::system(path, errno))?;
-        let target = target.to_str().map_err(|_| Failure::invalid("a link's target is not UTF-8"))?;
-        if target.starts_with('/') { self.relative(target) } else { Ok(parent.join(target)) }
+        let target =
+            rustix::fs::readlinkat(directory, name, Vec::new()).map_err(|errno| Failure::system(path, errno))?;
+        let target = target
+            .to_str()
+            .map_err(|_| Failure::invalid("a link's target is not UTF-8"))?;
+        if target.starts_with('/') {
+            self.relative(target)
+        } else {
+            Ok(parent.join(target))
+        }
     }
 
     /// Opens a directory, making what is missing of it if asked to.
     fn directory(&self, relative: &Path, makes_parents: bool) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let open = |path: &Path| {
-            let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+            let path = if path.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                path
+            };
             self.open_beneath(path, flags)
         };
         match open(relative) {

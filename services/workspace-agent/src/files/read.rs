@@ -30,7 +30,9 @@ pub(crate) fn read(root: &Root, request: &ReadFile) -> Result<ReadFileResult, Fa
     let (file, _) = root.open_file(&request.path)?;
     let mut bytes = Vec::new();
     // One byte more than allowed tells "too large", also for files that grow meanwhile.
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| Failure::io(&request.path, &error))?;
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::io(&request.path, &error))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let message = format!(
             "{}: the file is larger than {MAX_FILE_BYTES} bytes. Look at parts of it with grep, sed or awk instead.",
@@ -45,13 +47,18 @@ pub(crate) fn read(root: &Root, request: &ReadFile) -> Result<ReadFileResult, Fa
 fn number(text: &str, size: usize, offset: i64, limit: i64) -> Result<ReadFileResult, Failure> {
     let file_size = i64::try_from(size).unwrap_or(i64::MAX);
     if text.is_empty() {
-        return Ok(ReadFileResult { file_size, ..ReadFileResult::default() });
+        return Ok(ReadFileResult {
+            file_size,
+            ..ReadFileResult::default()
+        });
     }
     let lines: Vec<&str> = text.split('\n').collect();
     let total_lines = i64::try_from(lines.len()).unwrap_or(i64::MAX);
     let offset = offset.max(1);
     if offset > total_lines {
-        return Err(Failure::invalid(format!("offset {offset} is beyond the file's {total_lines} lines")));
+        return Err(Failure::invalid(format!(
+            "offset {offset} is beyond the file's {total_lines} lines"
+        )));
     }
     let limit = if limit <= 0 { MAX_LINES } else { limit };
     let wanted = limit.min(total_lines - offset + 1);
@@ -80,7 +87,12 @@ fn number(text: &str, size: usize, offset: i64, limit: i64) -> Result<ReadFileRe
             return Err(Failure::new(OperationErrorKind::TooLarge, message));
         }
     }
-    Ok(ReadFileResult { content, file_size, total_lines, lines_read: wanted })
+    Ok(ReadFileResult {
+        content,
+        file_size,
+        total_lines,
+        lines_read: wanted,
+    })
 }
 
 fn cut(line: &str) -> &str {
@@ -117,20 +129,29 @@ mod tests {
     #[test]
     fn long_lines_are_cut_at_a_character() {
         let text = format!("{}é", "x".repeat(MAX_LINE_BYTES - 1));
-        assert_eq!(content(&text, 1, 0), format!("1\t{}{LINE_CUT}", "x".repeat(MAX_LINE_BYTES - 1)));
+        assert_eq!(
+            content(&text, 1, 0),
+            format!("1\t{}{LINE_CUT}", "x".repeat(MAX_LINE_BYTES - 1))
+        );
     }
 
     #[test]
     fn the_default_shows_the_first_lines_and_more_must_be_asked_for() {
         let text = "\n".repeat(3_000);
         assert_eq!(number(&text, 3_000, 1, 0).unwrap().lines_read, MAX_LINES);
-        assert_eq!(number(&text, 3_000, 1, 2_500).unwrap_err().kind, OperationErrorKind::TooLarge);
+        assert_eq!(
+            number(&text, 3_000, 1, 2_500).unwrap_err().kind,
+            OperationErrorKind::TooLarge
+        );
     }
 
     #[test]
     fn an_answer_over_the_bound_is_refused_whole() {
         let text = format!("{}\n", "x".repeat(1_000)).repeat(40);
-        assert_eq!(number(&text, text.len(), 1, 0).unwrap_err().kind, OperationErrorKind::TooLarge);
+        assert_eq!(
+            number(&text, text.len(), 1, 0).unwrap_err().kind,
+            OperationErrorKind::TooLarge
+        );
         assert_eq!(number(&text, text.len(), 1, 10).unwrap().lines_read, 10);
     }
 }

@@ -28,8 +28,10 @@ pub(super) const TEMPORARY: &str = ".tmp";
 /// The whole environment of a process: ours, then what was asked for, then the chat's id, which nobody overrides.
 pub(super) fn environment(home: &Path, chat_id: &str, asked: &HashMap<String, String>) -> HashMap<String, String> {
     let local = home.join(".local/bin");
-    let mut all: HashMap<String, String> =
-        FIXED.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut all: HashMap<String, String> = FIXED
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     all.insert("PATH".to_owned(), format!("{}:{PATH}", local.display()));
     all.insert("HOME".to_owned(), home.display().to_string());
     all.insert("TMPDIR".to_owned(), home.join(TEMPORARY).display().to_string());

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
+use tandem_chassis::clock::Clock;
 use tandem_proto::workspace::v1::{
     ListProcessesResult, OperationErrorKind, ProcessSignal, ProcessSnapshot, SignalProcess, StartProcess,
     StartProcessResult,
@@ -50,6 +51,7 @@ const READ_BYTES: usize = 16 * 1024;
 pub(crate) struct Manager {
     files: Arc<Root>,
     known: Mutex<HashMap<String, Arc<Process>>>,
+    clock: Arc<dyn Clock>,
 }
 
 /// One process, running or ended.
@@ -64,8 +66,12 @@ pub(crate) struct Process {
 }
 
 impl Manager {
-    pub(crate) fn new(files: Arc<Root>) -> Arc<Self> {
-        Arc::new(Self { files, known: Mutex::default() })
+    pub(crate) fn new(files: Arc<Root>, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self {
+            files,
+            known: Mutex::default(),
+            clock,
+        })
     }
 
     /// Starts a process, or finds the one of that id.
@@ -79,14 +85,23 @@ impl Manager {
         let mut known = self.lock();
         if let Some(process) = known.get(&process_id) {
             if process.chat_id != chat_id || process.request.command != request.command {
-                return Err(Failure::new(OperationErrorKind::Conflict, "the process id belongs to another command"));
+                return Err(Failure::new(
+                    OperationErrorKind::Conflict,
+                    "the process id belongs to another command",
+                ));
             }
-            return Ok(StartProcessResult { process_id, is_existing: true });
+            return Ok(StartProcessResult {
+                process_id,
+                is_existing: true,
+            });
         }
         make_room(&mut known)?;
         let process = self.spawn(chat_id, request)?;
         known.insert(process_id.clone(), process);
-        Ok(StartProcessResult { process_id, is_existing: false })
+        Ok(StartProcessResult {
+            process_id,
+            is_existing: false,
+        })
     }
 
     fn spawn(&self, chat_id: &str, request: StartProcess) -> Result<Arc<Process>, Failure> {
@@ -117,18 +132,19 @@ impl Manager {
             request,
             chat_id: chat_id.to_owned(),
             directory,
-            started_at: OffsetDateTime::now_utc(),
+            started_at: self.clock.now(),
             output: Mutex::default(),
             exit: watch::Sender::new(None),
             group,
         });
         let reading = tokio::spawn(read_output(output, Arc::clone(&process)));
         let ended = Arc::clone(&process);
+        let clock = Arc::clone(&self.clock);
         tokio::spawn(async move {
             let code = child.wait().await.ok().and_then(|status| status.code()).unwrap_or(-1);
             // What is still in the pipe belongs to the snapshot of the end.
             let _ = tokio::time::timeout(OUTPUT_GRACE, reading).await;
-            ended.exit.send_replace(Some(Exit { code, at: OffsetDateTime::now_utc() }));
+            ended.exit.send_replace(Some(Exit { code, at: clock.now() }));
         });
         Ok(process)
     }
@@ -146,7 +162,10 @@ impl Manager {
         if directory.is_dir() {
             Ok(directory)
         } else {
-            Err(Failure::new(OperationErrorKind::NotFound, format!("working directory {asked} does not exist")))
+            Err(Failure::new(
+                OperationErrorKind::NotFound,
+                format!("working directory {asked} does not exist"),
+            ))
         }
     }
 
@@ -165,11 +184,14 @@ impl Manager {
 
     /// The chat's processes, running ones first, then the newest. Forgets what ended long ago.
     pub(crate) fn list(&self, chat_id: &str) -> ListProcessesResult {
-        let forgotten = OffsetDateTime::now_utc() - REMEMBERED;
+        let forgotten = self.clock.now() - REMEMBERED;
         let mut known = self.lock();
         known.retain(|_, process| process.exit.borrow().as_ref().is_none_or(|exit| exit.at > forgotten));
-        let mut processes: Vec<Arc<Process>> =
-            known.values().filter(|process| process.chat_id == chat_id).cloned().collect();
+        let mut processes: Vec<Arc<Process>> = known
+            .values()
+            .filter(|process| process.chat_id == chat_id)
+            .cloned()
+            .collect();
         drop(known);
         processes.sort_by_key(|process| (!process.is_running(), std::cmp::Reverse(process.started_at)));
         processes.truncate(MAX_LISTED);
@@ -178,7 +200,9 @@ impl Manager {
             truncation: None,
             ..snapshot::take(process)
         };
-        ListProcessesResult { processes: processes.iter().map(without_output).collect() }
+        ListProcessesResult {
+            processes: processes.iter().map(without_output).collect(),
+        }
     }
 
     /// Signals a process and everything in its group.
@@ -233,11 +257,15 @@ fn check(request: &StartProcess) -> Result<(), Failure> {
         return Err(Failure::invalid("command is required"));
     }
     if request.command.len() > MAX_COMMAND_BYTES || request.command.contains('\0') {
-        let message = format!("command must be at most {MAX_COMMAND_BYTES} bytes without NUL; write a script file instead");
+        let message =
+            format!("command must be at most {MAX_COMMAND_BYTES} bytes without NUL; write a script file instead");
         return Err(Failure::invalid(message));
     }
     let is_named = |name: &String| !name.is_empty() && !name.contains(['=', '\0']);
-    let is_sound = request.environment.iter().all(|(name, value)| is_named(name) && !value.contains('\0'));
+    let is_sound = request
+        .environment
+        .iter()
+        .all(|(name, value)| is_named(name) && !value.contains('\0'));
     if request.environment.len() > MAX_VARIABLES || !is_sound {
         return Err(Failure::invalid("the environment is not valid"));
     }
@@ -253,7 +281,10 @@ fn make_room(known: &mut HashMap<String, Arc<Process>>) -> Result<(), Failure> {
     }
     if known.len() >= MAX_KNOWN {
         let ended = |process: &Arc<Process>| process.exit.borrow().as_ref().map(|exit| exit.at);
-        let oldest = known.iter().filter_map(|(id, process)| Some((ended(process)?, id.clone()))).min();
+        let oldest = known
+            .iter()
+            .filter_map(|(id, process)| Some((ended(process)?, id.clone())))
+            .min();
         if let Some((_, id)) = oldest {
             known.remove(&id);
         }

@@ -53,9 +53,16 @@ impl Output {
             let both = [self.head.as_slice(), &tail].concat();
             (cut_lines(&decode(&both)), String::new())
         } else {
-            (cut_lines(&decode(trim_end(&self.head))), cut_lines(&decode(trim_start(&tail))))
+            (
+                cut_lines(&decode(trim_end(&self.head))),
+                cut_lines(&decode(trim_start(&tail))),
+            )
         };
-        let gap = if omitted > 0 { format!("\n\n... [omitted {omitted} bytes] ...\n\n") } else { String::new() };
+        let gap = if omitted > 0 {
+            format!("\n\n... [omitted {omitted} bytes] ...\n\n")
+        } else {
+            String::new()
+        };
         let truncation = (omitted > 0).then(|| Truncation {
             original_bytes: clamp(self.total),
             retained_bytes: clamp(kept),
@@ -88,7 +95,11 @@ fn clamp(count: u64) -> i64 {
 /// Bytes as text; NUL and what is no UTF-8 become replacement characters, because neither survives in JSON columns.
 pub(crate) fn decode(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.into_owned() }
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}")
+    } else {
+        text.into_owned()
+    }
 }
 
 /// How many bytes at the end belong to a character whose rest has not come yet.
@@ -114,7 +125,11 @@ fn trim_end(bytes: &[u8]) -> &[u8] {
 }
 
 fn trim_start(bytes: &[u8]) -> &[u8] {
-    let continuation = bytes.iter().take(3).take_while(|byte| **byte & 0b1100_0000 == 0b1000_0000).count();
+    let continuation = bytes
+        .iter()
+        .take(3)
+        .take_while(|byte| **byte & 0b1100_0000 == 0b1000_0000)
+        .count();
     &bytes[continuation..]
 }
 

@@ -37,7 +37,10 @@ pub(crate) struct Outlet<'a> {
 impl Outlet<'_> {
     async fn send(&self, output: String) {
         if !output.is_empty() {
-            let message = Message::Chunk(ProcessChunk { operation_id: self.operation_id, output });
+            let message = Message::Chunk(ProcessChunk {
+                operation_id: self.operation_id,
+                output,
+            });
             // A broken link is noticed by its reader.
             let _ = self.link.send(LinkRequest { message: Some(message) }).await;
         }
@@ -126,5 +129,8 @@ impl Follower {
 }
 
 fn timestamp(at: OffsetDateTime) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: at.unix_timestamp(), nanos: i32::try_from(at.nanosecond()).unwrap_or(0) }
+    prost_types::Timestamp {
+        seconds: at.unix_timestamp(),
+        nanos: i32::try_from(at.nanosecond()).unwrap_or(0),
+    }
 }

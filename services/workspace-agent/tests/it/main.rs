@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 fn agent() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-workspace-agent"));
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 

@@ -43,7 +43,12 @@ fn parse(line: &str) -> Line<'_> {
     let body = without_lead.trim_end_matches(is_space);
     let lead = &text[..text.len() - without_lead.len()];
     let trail = &without_lead[body.len()..];
-    Line { lead, body, trail, ending }
+    Line {
+        lead,
+        body,
+        trail,
+        ending,
+    }
 }
 
 /// The one ending shared by all lines of `text`, an unterminated last line aside; `None` for one line or mixed endings.
@@ -52,7 +57,10 @@ pub(super) fn internal_ending(text: &str) -> Option<Ending> {
     if lines.len() < 2 {
         return None;
     }
-    let mut endings = lines.iter().map(|line| line.ending).filter(|ending| *ending != Ending::None);
+    let mut endings = lines
+        .iter()
+        .map(|line| line.ending)
+        .filter(|ending| *ending != Ending::None);
     let first = endings.next()?;
     endings.all(|ending| ending == first).then_some(first)
 }

@@ -55,7 +55,11 @@ fn with_endings(text: &str, ending: Ending) -> String {
         out.push_str(line.lead);
         out.push_str(line.body);
         out.push_str(line.trail);
-        out.push_str(if index < last { ending.as_str() } else { line.ending.as_str() });
+        out.push_str(if index < last {
+            ending.as_str()
+        } else {
+            line.ending.as_str()
+        });
     }
     out
 }

@@ -1,0 +1,7 @@
+//! The provider gateway as its callers see it, on a stub storage and a fake vendor.
+
+mod admin;
+mod complete;
+mod storage;
+mod vendor;
+mod world;
