@@ -11,7 +11,7 @@ WEB := gateway/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) $(wildcard $(WEB)/*.json $(WEB)/*.ts $(WEB)/index.html)
 CARGO := cargo --locked
 
-.PHONY: help run test check gen bench db doctor local-model clean packages test-packages web rust-test web-test e2e e2e-separate
+.PHONY: help run test check gen db doctor clean packages test-packages web rust-test web-test e2e e2e-separate
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,22 +43,15 @@ web-test: $(WEB)/node_modules/.package-lock.json
 	cd $(WEB) && npm test --silent
 
 gen: test-packages ## Rewrite everything generated: bindings, query metadata, OpenAPI, TypeScript types, tables
-	TANDEM_GEN=1 $(CARGO) nextest run --workspace -E 'test(committed_) | test(generated_)'
+	TANDEM_GEN=1 $(CARGO) nextest run --workspace -E 'test(committed_)'
 	services/storage/prepare.sh
 	if grep -q '"gen"' $(WEB)/package.json; then cd $(WEB) && npm run --silent gen; fi
-
-bench: packages web ## Measure; the figures of docs/performance.md
-	$(CARGO) build --workspace --release
-	$(CARGO_TARGET_DIR)/release/bench
 
 db: packages ## Start the development database and print how to reach it
 	$(CARGO) run --workspace --bin tandem -- database
 
 doctor: packages ## Say what this machine offers Tandem, and what to do about what it lacks
 	$(CARGO) run --workspace --bin tandem -- doctor
-
-local-model: packages ## Install a small real model, serve it on loopback and register it
-	.ci/local-model
 
 packages:
 	@.ci/packages run

@@ -51,7 +51,11 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
             Problem::not_found().into_response()
         };
     };
-    let etag = format!("\"{}{}\"", hex::encode(&file.metadata.sha256_hash()[..16]), encoding.unwrap_or_default());
+    let etag = format!(
+        "\"{}{}\"",
+        hex::encode(&file.metadata.sha256_hash()[..16]),
+        encoding.unwrap_or_default()
+    );
     let mut response = if is_known(&headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {

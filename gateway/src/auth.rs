@@ -86,7 +86,11 @@ impl<S: Sync> FromRequestParts<S> for Principal {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            Fault::internal("NO_PRINCIPAL", "an open route asks for a signed-in caller; see OPEN_ROUTES").into()
+            Fault::internal(
+                "NO_PRINCIPAL",
+                "an open route asks for a signed-in caller; see OPEN_ROUTES",
+            )
+            .into()
         })
     }
 }
@@ -104,8 +108,7 @@ async fn admit(app: &App, request: Request) -> Result<Request, Problem> {
     let is_socket = ws::is_upgrade(&parts.headers);
     let found = token::find(&parts, is_socket || ws::accepts_event_stream(&parts.headers));
     let carrier = found.as_ref().map(|found| found.carrier);
-    app.origins
-        .check(&parts.method, &parts.headers, carrier, is_socket)?;
+    app.origins.check(&parts.method, &parts.headers, carrier, is_socket)?;
     let peer = parts.extensions.get::<Peer>().and_then(|peer| peer.0);
     let outcome = match found {
         Some(found) => app.accounts.get(&found.token).await.map(|account| {

@@ -18,7 +18,6 @@ use tandem_proto::{
         chat_service_client::ChatServiceClient, file_service_client::FileServiceClient,
         settings_service_client::SettingsServiceClient, user_service_client::UserServiceClient,
     },
-    tool::v1::workspace_admin_service_client::WorkspaceAdminServiceClient,
 };
 use tonic::{Request, Response, Status, transport::Channel};
 
@@ -46,7 +45,6 @@ pub struct Clients {
     pub commands: ChatCommandServiceClient<Channel>,
     pub streams: ChatStreamServiceClient<Channel>,
     pub providers: ProviderAdminServiceClient<Channel>,
-    pub workspaces: WorkspaceAdminServiceClient<Channel>,
 }
 
 impl Clients {
@@ -69,7 +67,6 @@ impl Clients {
             commands: with_message_limits!(ChatCommandServiceClient::new(orchestrator.clone())),
             streams: with_message_limits!(ChatStreamServiceClient::new(orchestrator.clone())),
             providers: with_message_limits!(ProviderAdminServiceClient::new(provider_gateway.clone())),
-            workspaces: with_message_limits!(WorkspaceAdminServiceClient::new(tool_runner.clone())),
             channels: [
                 ("storage", storage),
                 ("orchestrator", orchestrator),

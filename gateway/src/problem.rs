@@ -101,6 +101,7 @@ impl Problem {
     }
 
     /// The HTTP status.
+    #[cfg(test)]
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -294,7 +295,10 @@ mod tests {
     async fn plain_shape_names_every_bad_field() {
         let problem = Problem::field("content[1].text", "must not be empty");
         let (status, content_type, body) = rendered(problem, None).await;
-        assert_eq!((status, content_type.as_str()), (400, "application/json; charset=utf-8"));
+        assert_eq!(
+            (status, content_type.as_str()),
+            (400, "application/json; charset=utf-8")
+        );
         assert_eq!(
             body,
             concat!(

@@ -12,12 +12,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use crate::{
-    assets, auth, observe,
-    problem::Problem,
-    service::App,
-    ws,
-};
+use crate::{assets, auth, observe, problem::Problem, service::App, ws};
 
 pub mod byok;
 pub mod chats;
@@ -141,8 +136,11 @@ fn gone() -> OpenApiRouter<App> {
 }
 
 async fn moved_to_ai_providers() -> Problem {
-    Problem::from(Fault::not_found("MOVED", "this route is gone; use /api/v1/ai/providers"))
-        .with_status(axum::http::StatusCode::GONE)
+    Problem::from(Fault::not_found(
+        "MOVED",
+        "this route is gone; use /api/v1/ai/providers",
+    ))
+    .with_status(axum::http::StatusCode::GONE)
 }
 
 async fn no_such_route(request: Request) -> Problem {
@@ -185,4 +183,3 @@ pub fn number(name: &str, text: &str) -> Result<i64, Problem> {
         .filter(|number| *number >= 1)
         .ok_or_else(|| Problem::field(name, "must be a whole number above 0"))
 }
-

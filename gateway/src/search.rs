@@ -92,9 +92,19 @@ fn terms(text: &str) -> Result<BTreeMap<String, Vec<String>>, Problem> {
     for word in words(text) {
         let colons: Vec<usize> = unquoted(&word, ':').collect();
         let (key, value) = match colons.as_slice() {
-            [] => return Err(refuse("q", format!("{word:?} has no key; write key:value, with quotes around spaces"))),
+            [] => {
+                return Err(refuse(
+                    "q",
+                    format!("{word:?} has no key; write key:value, with quotes around spaces"),
+                ));
+            }
             [at] => word.split_at(*at),
-            _ => return Err(refuse("q", format!("{word:?} can only contain one colon outside quotes"))),
+            _ => {
+                return Err(refuse(
+                    "q",
+                    format!("{word:?} can only contain one colon outside quotes"),
+                ));
+            }
         };
         let value = value.trim_start_matches(':').trim_matches('"');
         if key.is_empty() || word.ends_with(':') {
@@ -158,7 +168,10 @@ mod tests {
             ("archived:true", filter(Some(true), None, "")),
             ("ARCHIVED:F has_unread:1", filter(Some(false), Some(true), "")),
             ("title:Fix", filter(None, None, "Fix")),
-            (r#"title:"my project" archived:0"#, filter(Some(false), None, "my project")),
+            (
+                r#"title:"my project" archived:0"#,
+                filter(Some(false), None, "my project"),
+            ),
             (r#"title:"a:b""#, filter(None, None, "a:b")),
         ];
         for (text, expected) in table {

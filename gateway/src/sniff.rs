@@ -78,7 +78,9 @@ fn detect(data: &[u8], name: &str) -> &'static str {
         // Served back as plain text, which no browser runs.
         return "text/plain";
     }
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    let extension = name
+        .rsplit_once('.')
+        .map(|(_, extension)| extension.to_ascii_lowercase());
     match extension.as_deref() {
         Some("json") if serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok() => "application/json",
         Some("md" | "markdown") => "text/markdown",
@@ -148,7 +150,9 @@ fn is_svg(head: &[u8]) -> bool {
 pub fn normal_name(name: &str) -> String {
     let cleaned: String = name.chars().filter(|letter| !letter.is_control()).collect();
     let trimmed = cleaned.trim();
-    trimmed[..trimmed.floor_char_boundary(MAX_NAME_BYTES)].trim_end().to_owned()
+    trimmed[..trimmed.floor_char_boundary(MAX_NAME_BYTES)]
+        .trim_end()
+        .to_owned()
 }
 
 /// The file name of a `Content-Disposition` header: `filename*` (RFC 5987, UTF-8) before `filename`. Folders are cut.
@@ -164,7 +168,9 @@ pub fn name_of_disposition(header: &[u8]) -> Option<String> {
     let extended = find("filename*").and_then(|value| {
         let (charset, rest) = value.split_once('\'')?;
         let (_, encoded) = rest.split_once('\'')?;
-        charset.eq_ignore_ascii_case("utf-8").then(|| percent_decoded(encoded))?
+        charset
+            .eq_ignore_ascii_case("utf-8")
+            .then(|| percent_decoded(encoded))?
     });
     let name = extended.or_else(|| find("filename"))?;
     let bare = name.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -282,9 +288,19 @@ mod tests {
             (b"<html>", "a.html", "text/html", Refusal::Declared("text/html".into())),
             (svg, "a.txt", "text/plain", Refusal::Detected("image/svg+xml")),
             (b"<svg/>", "a.png", "image/png", Refusal::Detected("image/svg+xml")),
-            (b"<?xml version=\"1.0\"?><a/>", "a.txt", "", Refusal::Detected("text/xml")),
+            (
+                b"<?xml version=\"1.0\"?><a/>",
+                "a.txt",
+                "",
+                Refusal::Detected("text/xml"),
+            ),
             (b"PK\x03\x04", "a.zip", "", Refusal::Detected("application/zip")),
-            (b"\0\x01\x02", "a.txt", "text/plain", Refusal::Detected("application/octet-stream")),
+            (
+                b"\0\x01\x02",
+                "a.txt",
+                "text/plain",
+                Refusal::Detected("application/octet-stream"),
+            ),
             (
                 PNG,
                 "a.jpg",
@@ -305,7 +321,10 @@ mod tests {
         let table: [(&[u8], Option<&str>); 7] = [
             (b"attachment; filename=\"a b.txt\"", Some("a b.txt")),
             (b"attachment; filename=a.txt; x=y", Some("a.txt")),
-            (b"inline; filename=\"fallback\"; filename*=UTF-8''%E2%98%83.txt", Some("\u{2603}.txt")),
+            (
+                b"inline; filename=\"fallback\"; filename*=UTF-8''%E2%98%83.txt",
+                Some("\u{2603}.txt"),
+            ),
             (b"attachment; filename=\"a\\\"b.txt\"", Some("a\"b.txt")),
             (b"attachment; filename=\"../../etc/passwd\"", Some("passwd")),
             (b"attachment; filename*=UTF-8''%zz; filename=b", Some("b")),

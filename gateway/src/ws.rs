@@ -78,11 +78,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Door {
                 .map(str::to_owned);
             return Ok(Self::Events { last_event_id });
         }
-        Err(
-            Problem::invalid("UPGRADE_REQUIRED", "This route is a live view.")
-                .detail("Open it as a WebSocket, or accept text/event-stream.")
-                .with_status(StatusCode::UPGRADE_REQUIRED),
-        )
+        Err(Problem::invalid("UPGRADE_REQUIRED", "This route is a live view.")
+            .detail("Open it as a WebSocket, or accept text/event-stream.")
+            .with_status(StatusCode::UPGRADE_REQUIRED))
     }
 }
 

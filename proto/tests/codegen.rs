@@ -70,5 +70,9 @@ fn committed_bindings_match_the_contracts() {
         assert!(committed == *content, "src/gen/{name} is stale: run `make gen`");
     }
     let committed_count = std::fs::read_dir(&dir).expect("read gen folder").count();
-    assert_eq!(committed_count, expected.len(), "src/gen holds files no contract makes: run `make gen`");
+    assert_eq!(
+        committed_count,
+        expected.len(),
+        "src/gen holds files no contract makes: run `make gen`"
+    );
 }

@@ -37,10 +37,7 @@ impl Accounts {
     pub fn new(clients: Clients, keep: Duration) -> Self {
         Self {
             clients,
-            remembered: Cache::builder()
-                .max_capacity(MAX_REMEMBERED)
-                .time_to_live(keep)
-                .build(),
+            remembered: Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(keep).build(),
             revocations: Arc::new(watch::Sender::new(0)),
         }
     }
@@ -95,7 +92,11 @@ fn account(answer: AuthenticateResponse) -> Result<Account, Fault> {
         user: User {
             id: id(&user.id)?,
             is_admin: user.is_admin,
-            organization_ids: user.organization_ids.iter().map(|text| id(text)).collect::<Result<_, _>>()?,
+            organization_ids: user
+                .organization_ids
+                .iter()
+                .map(|text| id(text))
+                .collect::<Result<_, _>>()?,
         },
         username: user.username,
         credential_id: answer.credential_id,

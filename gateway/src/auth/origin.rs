@@ -53,7 +53,11 @@ impl Origins {
         if is_ours {
             Ok(())
         } else {
-            Err(Fault::forbidden("FOREIGN_ORIGIN", "this request does not come from a page of this server").into())
+            Err(Fault::forbidden(
+                "FOREIGN_ORIGIN",
+                "this request does not come from a page of this server",
+            )
+            .into())
         }
     }
 
@@ -129,7 +133,12 @@ mod tests {
             (Some("http://127.0.0.1:9"), "127.0.0.1:7080", COOKIE, false),
             (Some("https://127.0.0.1:7080"), "127.0.0.1:7080", COOKIE, false),
             // A name of the attacker's that points here: page and host agree, and still it is not ours.
-            (Some("http://rebound.example:7080"), "rebound.example:7080", COOKIE, false),
+            (
+                Some("http://rebound.example:7080"),
+                "rebound.example:7080",
+                COOKIE,
+                false,
+            ),
             (Some("file://"), public, COOKIE, false),
             (Some(""), public, COOKIE, false),
         ];

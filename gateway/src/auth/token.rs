@@ -155,7 +155,10 @@ mod tests {
 
     #[test]
     fn tokens_in_addresses_count_for_sockets_only() {
-        assert_eq!(find_in("/x?coder_session_token=three&access_token=six", &[], false), None);
+        assert_eq!(
+            find_in("/x?coder_session_token=three&access_token=six", &[], false),
+            None
+        );
     }
 
     #[test]

@@ -9,11 +9,7 @@ use crate::{auth::Principal, json::Reply, problem::Problem, service::App};
 /// No provider takes users' own keys.
 #[utoipa::path(get, path = "/users/{user}/ai-provider-keys", tag = "users", params(("user" = String, Path)),
     responses((status = 200, body = Vec<serde_json::Value>)))]
-pub async fn list(
-    State(app): State<App>,
-    who: Principal,
-    Path(user): Path<String>,
-) -> Result<Reply<[(); 0]>, Problem> {
+pub async fn list(State(app): State<App>, who: Principal, Path(user): Path<String>) -> Result<Reply<[(); 0]>, Problem> {
     own(&app, &who, &user).await?;
     Ok(Reply::ok([]))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
+use tandem_chassis::status::Fault;
 use tandem_proto::storage::v1::{
     ChatFilter, CreateChatRequest, GetChatRequest, InterruptChatRequest, LabelSet, ListChatsByWorkspaceRequest,
     ListChatsRequest, UpdateChatRequest,
@@ -35,6 +36,9 @@ const MAX_SYSTEM_PROMPT_BYTES: usize = 10_000;
 
 /// Longest title, in characters.
 const MAX_TITLE_CHARS: usize = 200;
+
+/// Chats of one page when nobody says how many.
+const PAGE: i32 = 50;
 
 /// Chats of one page; storage's own bound.
 const MAX_LIMIT: i32 = 1_000;
@@ -78,8 +82,18 @@ pub struct UpdateChatBody {
     pub plan_mode: Option<String>,
 }
 
-/// `GET /chats?q=&label=&limit=&offset=&after_id=`
-#[utoipa::path(get, path = "/chats", tag = "chats", params(("q" = Option<String>, Query, description = "key:value terms: archived, has_unread, title"), ("label" = Option<Vec<String>>, Query, description = "key:value; all must match"), ("limit" = Option<i32>, Query), ("offset" = Option<i32>, Query), ("after_id" = Option<Uuid>, Query)), responses((status = 200, body = Vec<Chat>)))]
+/// The caller's chats: pinned first, then by last activity.
+#[utoipa::path(
+    get, path = "/chats", tag = "chats",
+    params(
+        ("q" = Option<String>, Query, description = "key:value terms: archived, has_unread, title"),
+        ("label" = Option<Vec<String>>, Query, description = "key:value; all must match"),
+        ("limit" = Option<i32>, Query),
+        ("offset" = Option<i32>, Query),
+        ("after_id" = Option<Uuid>, Query),
+    ),
+    responses((status = 200, body = Vec<Chat>)),
+)]
 pub async fn list(State(app): State<App>, caller: Principal, query: Query) -> Result<Reply<Vec<Chat>>, Problem> {
     let asked = search::parse(query.one("q")?.unwrap_or_default())?;
     let mut filter: ChatFilter = asked.filter;
@@ -96,7 +110,10 @@ pub async fn list(State(app): State<App>, caller: Principal, query: Query) -> Re
         None => String::new(),
     };
     let message = ListChatsRequest {
-        limit: query.number("limit", 0)?.unwrap_or_default().min(MAX_LIMIT),
+        limit: match query.number("limit", 0)?.unwrap_or_default() {
+            0 => PAGE,
+            limit => limit.min(MAX_LIMIT),
+        },
         offset: query.number("offset", 0)?.unwrap_or_default(),
         after_id,
         filter: Some(filter),
@@ -109,15 +126,22 @@ pub async fn list(State(app): State<App>, caller: Principal, query: Query) -> Re
     Ok(Reply::ok(answer.chats.into_iter().map(Chat::from).collect()))
 }
 
-/// `POST /chats`
-#[utoipa::path(post, path = "/chats", tag = "chats", request_body = CreateChatBody, responses((status = 201, body = Chat)))]
+/// Starts a chat with its first message.
+#[utoipa::path(
+    post, path = "/chats", tag = "chats",
+    request_body = CreateChatBody,
+    responses((status = 201, body = Chat)),
+)]
 pub async fn create(
     State(app): State<App>,
     caller: Principal,
-    Body(body): Body<CreateChatBody, { crate::json::MAX_MESSAGE_BODY_BYTES }>,
+    Body(body): Body<CreateChatBody>,
 ) -> Result<Reply<Chat>, Problem> {
     let organization = body.organization_id.filter(|id| !id.is_nil());
     let organization = organization.ok_or_else(|| Problem::field("organization_id", "must name an organisation"))?;
+    if !caller.user().organization_ids.contains(&organization) {
+        return Err(Fault::forbidden("NOT_A_MEMBER", "you do not belong to this organisation").into());
+    }
     if body.system_prompt.len() > MAX_SYSTEM_PROMPT_BYTES {
         let limit = format!("must be at most {MAX_SYSTEM_PROMPT_BYTES} bytes");
         return Err(Problem::field("system_prompt", limit));
@@ -135,14 +159,18 @@ pub async fn create(
     };
     let request = app.clients.ask(caller.user(), message);
     let answer = app.clients.commands.clone().create_chat(request).await.answer();
-    let answer = answer.map_err(|fault| Problem::from(fault).references_are_invalid(&[]))?;
+    let answer = answer.map_err(|fault| Problem::from(fault).references_are_invalid(&[]).state_is_invalid())?;
     let mut chat = Chat::from(promised(answer.chat, "CreateChatResponse.chat")?);
     chat.warnings = answer.warnings;
     Ok(Reply::created(chat))
 }
 
-/// `GET /chats/{chat}`
-#[utoipa::path(get, path = "/chats/{chat}", tag = "chats", params(("chat" = Uuid, Path)), responses((status = 200, body = Chat)))]
+/// A chat with its children and files.
+#[utoipa::path(
+    get, path = "/chats/{chat}", tag = "chats",
+    params(("chat" = Uuid, Path)),
+    responses((status = 200, body = Chat)),
+)]
 pub async fn get(State(app): State<App>, caller: Principal, Path(chat): Path<String>) -> Result<Reply<Chat>, Problem> {
     let chat_id = id("chat", &chat)?.to_string();
     let request = app.clients.ask(caller.user(), GetChatRequest { chat_id });
@@ -150,8 +178,13 @@ pub async fn get(State(app): State<App>, caller: Principal, Path(chat): Path<Str
     Ok(Reply::ok(promised(answer.chat, "GetChatResponse.chat")?.into()))
 }
 
-/// `PATCH /chats/{chat}`: all of it or nothing.
-#[utoipa::path(patch, path = "/chats/{chat}", tag = "chats", params(("chat" = Uuid, Path)), request_body = UpdateChatBody, responses((status = 204)))]
+/// Changes a chat: all given members, or none.
+#[utoipa::path(
+    patch, path = "/chats/{chat}", tag = "chats",
+    params(("chat" = Uuid, Path)),
+    request_body = UpdateChatBody,
+    responses((status = 204)),
+)]
 pub async fn update(
     State(app): State<App>,
     caller: Principal,
@@ -163,7 +196,10 @@ pub async fn update(
     if let Some(title) = &title
         && !(1..=MAX_TITLE_CHARS).contains(&title.chars().count())
     {
-        return Err(Problem::field("title", format!("must be 1 to {MAX_TITLE_CHARS} characters")));
+        return Err(Problem::field(
+            "title",
+            format!("must be 1 to {MAX_TITLE_CHARS} characters"),
+        ));
     }
     if body.pin_order.is_some_and(|place| place < 0) {
         return Err(Problem::field("pin_order", "must not be negative"));
@@ -193,17 +229,30 @@ pub async fn update(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /chats/{chat}/interrupt`
-#[utoipa::path(post, path = "/chats/{chat}/interrupt", tag = "chats", params(("chat" = Uuid, Path)), responses((status = 200, body = Chat)))]
-pub async fn interrupt(State(app): State<App>, caller: Principal, Path(chat): Path<String>) -> Result<Reply<Chat>, Problem> {
+/// Stops the running turn; what it has said is kept.
+#[utoipa::path(
+    post, path = "/chats/{chat}/interrupt", tag = "chats",
+    params(("chat" = Uuid, Path)),
+    responses((status = 200, body = Chat)),
+)]
+pub async fn interrupt(
+    State(app): State<App>,
+    caller: Principal,
+    Path(chat): Path<String>,
+) -> Result<Reply<Chat>, Problem> {
     let chat_id = id("chat", &chat)?.to_string();
     let request = app.clients.ask(caller.user(), InterruptChatRequest { chat_id });
-    let answer = app.clients.commands.clone().interrupt_chat(request).await.answer()?;
+    let answer = app.clients.commands.clone().interrupt_chat(request).await.answer();
+    let answer = answer.map_err(|fault| Problem::from(fault).state_is_invalid())?;
     Ok(Reply::ok(promised(answer.chat, "InterruptChatResponse.chat")?.into()))
 }
 
-/// `GET /chats/by-workspace?workspace_ids=a,b`
-#[utoipa::path(get, path = "/chats/by-workspace", tag = "chats", params(("workspace_ids" = String, Query, description = "At most 25 ids, with commas")), responses((status = 200, body = BTreeMap<String, String>)))]
+/// The latest chat of each workspace, by the workspace's id.
+#[utoipa::path(
+    get, path = "/chats/by-workspace", tag = "chats",
+    params(("workspace_ids" = String, Query, description = "At most 25 ids, with commas")),
+    responses((status = 200, body = BTreeMap<String, String>)),
+)]
 pub async fn by_workspace(
     State(app): State<App>,
     caller: Principal,
@@ -218,12 +267,23 @@ pub async fn by_workspace(
         .map(|text| id("workspace_ids", text).map(|id| id.to_string()))
         .collect::<Result<Vec<_>, _>>()?;
     if workspace_ids.len() > MAX_WORKSPACES {
-        return Err(Problem::field("workspace_ids", format!("must be at most {MAX_WORKSPACES}")));
+        return Err(Problem::field(
+            "workspace_ids",
+            format!("must be at most {MAX_WORKSPACES}"),
+        ));
     }
     if workspace_ids.is_empty() {
         return Ok(Reply::ok(BTreeMap::new()));
     }
-    let request = app.clients.ask(caller.user(), ListChatsByWorkspaceRequest { workspace_ids });
-    let answer = app.clients.chats.clone().list_chats_by_workspace(request).await.answer()?;
+    let request = app
+        .clients
+        .ask(caller.user(), ListChatsByWorkspaceRequest { workspace_ids });
+    let answer = app
+        .clients
+        .chats
+        .clone()
+        .list_chats_by_workspace(request)
+        .await
+        .answer()?;
     Ok(Reply::ok(answer.chat_ids.into_iter().collect()))
 }

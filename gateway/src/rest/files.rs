@@ -30,8 +30,13 @@ pub struct UploadChatFileResponse {
     pub id: String,
 }
 
-/// `POST /chats/files?organization=`: the body is the file, its name stands in `Content-Disposition`.
-#[utoipa::path(post, path = "/chats/files", tag = "files", params(("organization" = Uuid, Query)), request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses((status = 201, body = UploadChatFileResponse)))]
+/// Stores a file: the body is its bytes, its name stands in `Content-Disposition`.
+#[utoipa::path(
+    post, path = "/chats/files", tag = "files",
+    params(("organization" = Uuid, Query)),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 201, body = UploadChatFileResponse)),
+)]
 pub async fn upload(
     State(app): State<App>,
     caller: Principal,
@@ -44,6 +49,9 @@ pub async fn upload(
     })?;
     let organization = query.one("organization")?.unwrap_or_default();
     let organization = id("organization", organization)?;
+    if !caller.user().organization_ids.contains(&organization) {
+        return Err(Fault::forbidden("NOT_A_MEMBER", "you are not a member of this organisation").into());
+    }
     let headers = request.headers();
     let name = headers
         .get(header::CONTENT_DISPOSITION)
@@ -86,9 +94,17 @@ fn refused(refusal: sniff::Refusal) -> Problem {
     Problem::invalid("FILE_TYPE_REFUSED", "This type of file is not accepted.").detail(detail)
 }
 
-/// `GET /chats/files/{file}`
-#[utoipa::path(get, path = "/chats/files/{file}", tag = "files", params(("file" = Uuid, Path)), responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream")))]
-pub async fn download(State(app): State<App>, caller: Principal, Path(file): Path<String>) -> Result<Response, Problem> {
+/// The bytes of a file.
+#[utoipa::path(
+    get, path = "/chats/files/{file}", tag = "files",
+    params(("file" = Uuid, Path)),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream")),
+)]
+pub async fn download(
+    State(app): State<App>,
+    caller: Principal,
+    Path(file): Path<String>,
+) -> Result<Response, Problem> {
     let message = GetFileRequest {
         file_id: id("file", &file)?.to_string(),
         chat_id: String::new(),

@@ -1,7 +1,7 @@
 //! Messages of a chat: read, sent, replaced; and the answers to tools the client runs.
 
 use axum::{extract::State, http::StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tandem_proto::storage::v1::{
     EditMessageRequest, IdSet, ListMessagesRequest, ListPromptsRequest, SendMessageRequest, SubmitToolResultsRequest,
     ToolResultInput,
@@ -15,9 +15,7 @@ use super::{
     wire::{
         Raw,
         input::{self, ChatInputPart},
-        message::{
-            ChatMessagesResponse, ChatPromptsResponse, CreateChatMessageResponse, EditChatMessageResponse,
-        },
+        message::{ChatMessagesResponse, ChatPromptsResponse, CreateChatMessageResponse, EditChatMessageResponse},
         or_default,
     },
 };
@@ -70,13 +68,30 @@ pub struct ToolResultsBody {
 pub struct ToolResult {
     #[serde(default, deserialize_with = "or_default")]
     pub tool_call_id: String,
+    /// Any JSON, null too.
+    #[serde(default, deserialize_with = "any_json")]
+    #[schema(value_type = serde_json::Value)]
     pub output: Option<Raw>,
     #[serde(default, deserialize_with = "or_default")]
     pub is_error: bool,
 }
 
-/// `GET /chats/{chat}/messages?before_id=&after_id=&limit=`
-#[utoipa::path(get, path = "/chats/{chat}/messages", tag = "messages", params(("chat" = Uuid, Path), ("before_id" = Option<i64>, Query), ("after_id" = Option<i64>, Query), ("limit" = Option<i32>, Query)), responses((status = 200, body = ChatMessagesResponse)))]
+/// A null that is there is a value, unlike everywhere else.
+fn any_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Raw>, D::Error> {
+    Raw::deserialize(deserializer).map(Some)
+}
+
+/// A page of messages, newest first; with `after_id` alone oldest first.
+#[utoipa::path(
+    get, path = "/chats/{chat}/messages", tag = "messages",
+    params(
+        ("chat" = Uuid, Path),
+        ("before_id" = Option<i64>, Query),
+        ("after_id" = Option<i64>, Query),
+        ("limit" = Option<i32>, Query),
+    ),
+    responses((status = 200, body = ChatMessagesResponse)),
+)]
 pub async fn list(
     State(app): State<App>,
     caller: Principal,
@@ -97,8 +112,12 @@ pub async fn list(
     Ok(Reply::ok(answer.into()))
 }
 
-/// `GET /chats/{chat}/prompts?limit=`
-#[utoipa::path(get, path = "/chats/{chat}/prompts", tag = "messages", params(("chat" = Uuid, Path), ("limit" = Option<i32>, Query)), responses((status = 200, body = ChatPromptsResponse)))]
+/// The texts the user sent, newest first.
+#[utoipa::path(
+    get, path = "/chats/{chat}/prompts", tag = "messages",
+    params(("chat" = Uuid, Path), ("limit" = Option<i32>, Query)),
+    responses((status = 200, body = ChatPromptsResponse)),
+)]
 pub async fn prompts(
     State(app): State<App>,
     caller: Principal,
@@ -122,8 +141,13 @@ fn limit(query: &Query, least: i32, most: i32, default: i32) -> Result<i32, Prob
     }
 }
 
-/// `POST /chats/{chat}/messages`
-#[utoipa::path(post, path = "/chats/{chat}/messages", tag = "messages", params(("chat" = Uuid, Path)), request_body = SendMessageBody, responses((status = 200, body = CreateChatMessageResponse)))]
+/// Sends a message, or queues it while the chat is busy.
+#[utoipa::path(
+    post, path = "/chats/{chat}/messages", tag = "messages",
+    params(("chat" = Uuid, Path)),
+    request_body = SendMessageBody,
+    responses((status = 200, body = CreateChatMessageResponse)),
+)]
 pub async fn send(
     State(app): State<App>,
     caller: Principal,
@@ -141,12 +165,21 @@ pub async fn send(
     };
     let request = app.clients.ask(caller.user(), message);
     let answer = app.clients.commands.clone().send_message(request).await.answer();
-    let answer = answer.map_err(|fault| Problem::from(fault).references_are_invalid(&["CHAT_NOT_FOUND"]))?;
+    let answer = answer.map_err(|fault| {
+        Problem::from(fault)
+            .state_is_invalid()
+            .references_are_invalid(&["CHAT_NOT_FOUND"])
+    })?;
     Ok(Reply::ok(answer.into()))
 }
 
-/// `PATCH /chats/{chat}/messages/{message}`
-#[utoipa::path(patch, path = "/chats/{chat}/messages/{message}", tag = "messages", params(("chat" = Uuid, Path), ("message" = i64, Path)), request_body = EditMessageBody, responses((status = 200, body = EditChatMessageResponse)))]
+/// Replaces a message of the user; everything behind it and the queue are withdrawn.
+#[utoipa::path(
+    patch, path = "/chats/{chat}/messages/{message}", tag = "messages",
+    params(("chat" = Uuid, Path), ("message" = i64, Path)),
+    request_body = EditMessageBody,
+    responses((status = 200, body = EditChatMessageResponse)),
+)]
 pub async fn edit(
     State(app): State<App>,
     caller: Principal,
@@ -172,8 +205,13 @@ pub async fn edit(
     }))
 }
 
-/// `POST /chats/{chat}/tool-results`
-#[utoipa::path(post, path = "/chats/{chat}/tool-results", tag = "messages", params(("chat" = Uuid, Path)), request_body = ToolResultsBody, responses((status = 204)))]
+/// Answers the pending calls of a client's own tools, all at once.
+#[utoipa::path(
+    post, path = "/chats/{chat}/tool-results", tag = "messages",
+    params(("chat" = Uuid, Path)),
+    request_body = ToolResultsBody,
+    responses((status = 204)),
+)]
 pub async fn submit_tool_results(
     State(app): State<App>,
     caller: Principal,
@@ -185,6 +223,12 @@ pub async fn submit_tool_results(
         return Err(Problem::field("results", "must not be empty"));
     }
     let result = |(index, result): (usize, ToolResult)| {
+        if result.tool_call_id.is_empty() {
+            return Err(Problem::field(
+                format!("results[{index}].tool_call_id"),
+                "must name a call",
+            ));
+        }
         let output = result
             .output
             .ok_or_else(|| Problem::field(format!("results[{index}].output"), "must be a JSON value"))?;

@@ -10,7 +10,8 @@ use super::{
     wire::{
         id_text,
         model::{
-            ChatModelConfig, ChatModelsResponse, CreateChatModelConfigRequest, UpdateChatModelConfigRequest, call_config,
+            ChatModelConfig, ChatModelsResponse, CreateChatModelConfigRequest, UpdateChatModelConfigRequest,
+            call_config,
         },
     },
 };
@@ -37,8 +38,16 @@ pub async fn catalog(State(app): State<App>, who: Principal) -> Result<Reply<Cha
     responses((status = 200, body = Vec<ChatModelConfig>)))]
 pub async fn list(State(app): State<App>, who: Principal) -> Result<Reply<Vec<ChatModelConfig>>, Problem> {
     let request = app.clients.ask(who.user(), proto::ListModelConfigsRequest {});
-    let listed = app.clients.settings.clone().list_model_configs(request).await.answer()?;
-    Ok(Reply::ok(listed.model_configs.into_iter().map(ChatModelConfig::from).collect()))
+    let listed = app
+        .clients
+        .settings
+        .clone()
+        .list_model_configs(request)
+        .await
+        .answer()?;
+    Ok(Reply::ok(
+        listed.model_configs.into_iter().map(ChatModelConfig::from).collect(),
+    ))
 }
 
 /// Adds a model; administrators only. The first one becomes the default.
@@ -67,8 +76,8 @@ fn create_request(body: CreateChatModelConfigRequest) -> Result<proto::CreateMod
     if model.is_empty() {
         return Err(Problem::field("model", "must not be empty"));
     }
-    let context_limit = context_limit(body.context_limit)?
-        .ok_or_else(|| Problem::field("context_limit", "must be given"))?;
+    let context_limit =
+        context_limit(body.context_limit)?.ok_or_else(|| Problem::field("context_limit", "must be given"))?;
     let compression_threshold =
         compression_threshold(body.compression_threshold)?.unwrap_or(DEFAULT_COMPRESSION_THRESHOLD);
     let config = common::ModelConfig {
@@ -156,23 +165,27 @@ async fn check_provider(app: &App, who: &Principal, config: Uuid, provider: &str
     if stored.provider_type == provider {
         Ok(())
     } else {
-        Err(Problem::field("provider", "cannot be changed by itself; give ai_provider_id"))
+        Err(Problem::field(
+            "provider",
+            "cannot be changed by itself; give ai_provider_id",
+        ))
     }
 }
 
 /// Removes a model; administrators only. Another one becomes the default.
 #[utoipa::path(delete, path = "/chats/model-configs/{model_config}", tag = "models",
     params(("model_config" = Uuid, Path)), responses((status = 204)))]
-pub async fn delete(
-    State(app): State<App>,
-    who: Principal,
-    Path(config): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub async fn delete(State(app): State<App>, who: Principal, Path(config): Path<String>) -> Result<StatusCode, Problem> {
     who.require_admin()?;
     let message = proto::DeleteModelConfigRequest {
         id: id("model_config", &config)?.to_string(),
     };
     let request = app.clients.ask(who.user(), message);
-    app.clients.settings.clone().delete_model_config(request).await.answer()?;
+    app.clients
+        .settings
+        .clone()
+        .delete_model_config(request)
+        .await
+        .answer()?;
     Ok(StatusCode::NO_CONTENT)
 }

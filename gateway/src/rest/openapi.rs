@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use axum::response::{IntoResponse, Response};
 use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use utoipa::{
     OpenApi as _, ToSchema,
     openapi::{
@@ -85,7 +85,10 @@ fn finish(operation: &mut Operation) {
     let error = ResponseBuilder::new()
         .description("What went wrong")
         .content("application/json", schema(Ref::from_schema_name(Plain::name())))
-        .content("application/problem+json", schema(Ref::from_schema_name(Detailed::name())))
+        .content(
+            "application/problem+json",
+            schema(Ref::from_schema_name(Detailed::name())),
+        )
         .build();
     operation
         .responses

@@ -48,7 +48,9 @@ pub async fn create(
     };
     let request = app.clients.ask(who.user(), message);
     let created = app.clients.providers.clone().create_provider(request).await.answer()?;
-    Ok(Reply::created(promised(created.provider, "CreateProviderResponse.provider")?.into()))
+    Ok(Reply::created(
+        promised(created.provider, "CreateProviderResponse.provider")?.into(),
+    ))
 }
 
 /// Asks a provider whether it answers, with a stored key or one that is tried out. A bad key is an answer, not an error.
@@ -96,7 +98,9 @@ pub async fn get(
     };
     let request = app.clients.ask(who.user(), message);
     let found = app.clients.providers.clone().get_provider(request).await.answer()?;
-    Ok(Reply::ok(promised(found.provider, "GetProviderResponse.provider")?.into()))
+    Ok(Reply::ok(
+        promised(found.provider, "GetProviderResponse.provider")?.into(),
+    ))
 }
 
 /// Changes the given fields.
@@ -137,13 +141,19 @@ pub async fn update(
     let request = app.clients.ask(who.user(), message);
     let updated = app.clients.providers.clone().update_provider(request).await.answer();
     let updated = updated.map_err(|fault| Problem::from(fault).references_are_invalid(&["PROVIDER_NOT_FOUND"]))?;
-    Ok(Reply::ok(promised(updated.provider, "UpdateProviderResponse.provider")?.into()))
+    Ok(Reply::ok(
+        promised(updated.provider, "UpdateProviderResponse.provider")?.into(),
+    ))
 }
 
 /// Removes a provider; history stays readable.
 #[utoipa::path(delete, path = "/ai/providers/{provider}", tag = "providers", params(("provider" = String, Path)),
     responses((status = 204)))]
-pub async fn delete(State(app): State<App>, who: Principal, Path(provider): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn delete(
+    State(app): State<App>,
+    who: Principal,
+    Path(provider): Path<String>,
+) -> Result<StatusCode, Problem> {
     who.require_admin()?;
     let message = proto::DeleteProviderRequest {
         id_or_name: id_or_name(provider)?,

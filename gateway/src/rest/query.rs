@@ -48,7 +48,11 @@ impl Query {
     /// 400 that says it must be `what`.
     pub fn read<T: FromStr>(&self, name: &str, what: &str) -> Result<Option<T>, Problem> {
         self.one(name)?
-            .map(|value| value.parse().map_err(|_| Problem::field(name, format!("must be {what}"))))
+            .map(|value| {
+                value
+                    .parse()
+                    .map_err(|_| Problem::field(name, format!("must be {what}")))
+            })
             .transpose()
     }
 
@@ -56,7 +60,11 @@ impl Query {
     ///
     /// # Errors
     /// 400.
-    pub fn number<T: FromStr + PartialOrd + std::fmt::Display>(&self, name: &str, min: T) -> Result<Option<T>, Problem> {
+    pub fn number<T: FromStr + PartialOrd + std::fmt::Display>(
+        &self,
+        name: &str,
+        min: T,
+    ) -> Result<Option<T>, Problem> {
         match self.read(name, "a whole number")? {
             Some(number) if number < min => Err(Problem::field(name, format!("must be at least {min}"))),
             number => Ok(number),

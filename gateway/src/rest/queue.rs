@@ -2,9 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use tandem_proto::storage::v1::{
-    DeleteQueuedMessageRequest, PromoteQueuedMessageRequest, ReorderQueuedMessageRequest,
-};
+use tandem_proto::storage::v1::{DeleteQueuedMessageRequest, PromoteQueuedMessageRequest, ReorderQueuedMessageRequest};
 use utoipa::ToSchema;
 
 use super::{Path, id, number};
@@ -29,37 +27,72 @@ pub struct ReorderBody {
     pub position: Option<i32>,
 }
 
-/// `DELETE /chats/{chat}/queue/{queued}`: also when it is gone already.
-#[utoipa::path(delete, path = "/chats/{chat}/queue/{queued}", tag = "queue", params(("chat" = Uuid, Path), ("queued" = i64, Path)), responses((status = 204)))]
-pub async fn delete(State(app): State<App>, caller: Principal, Path(path): Path<(String, String)>) -> Result<StatusCode, Problem> {
+/// Removes a queued message; one that is gone counts as removed.
+#[utoipa::path(
+    delete, path = "/chats/{chat}/queue/{queued}", tag = "queue",
+    params(("chat" = Uuid, Path), ("queued" = i64, Path)),
+    responses((status = 204)),
+)]
+pub async fn delete(
+    State(app): State<App>,
+    caller: Principal,
+    Path(path): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
     let (chat, queued) = path;
     let message = DeleteQueuedMessageRequest {
         chat_id: id("chat", &chat)?.to_string(),
         queued_message_id: number("queued", &queued)?,
     };
     let request = app.clients.ask(caller.user(), message);
-    app.clients.commands.clone().delete_queued_message(request).await.answer()?;
+    let answer = app
+        .clients
+        .commands
+        .clone()
+        .delete_queued_message(request)
+        .await
+        .answer();
+    answer.map_err(|fault| Problem::from(fault).state_is_invalid())?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /chats/{chat}/queue/{queued}/promote`
-#[utoipa::path(post, path = "/chats/{chat}/queue/{queued}/promote", tag = "queue", params(("chat" = Uuid, Path), ("queued" = i64, Path)), responses((status = 202, body = Done)))]
-pub async fn promote(State(app): State<App>, caller: Principal, Path(path): Path<(String, String)>) -> Result<Reply<Done>, Problem> {
+/// Sends a queued message next, stopping the running turn.
+#[utoipa::path(
+    post, path = "/chats/{chat}/queue/{queued}/promote", tag = "queue",
+    params(("chat" = Uuid, Path), ("queued" = i64, Path)),
+    responses((status = 202, body = Done)),
+)]
+pub async fn promote(
+    State(app): State<App>,
+    caller: Principal,
+    Path(path): Path<(String, String)>,
+) -> Result<Reply<Done>, Problem> {
     let (chat, queued) = path;
     let message = PromoteQueuedMessageRequest {
         chat_id: id("chat", &chat)?.to_string(),
         queued_message_id: number("queued", &queued)?,
     };
     let request = app.clients.ask(caller.user(), message);
-    app.clients.commands.clone().promote_queued_message(request).await.answer()?;
+    let answer = app
+        .clients
+        .commands
+        .clone()
+        .promote_queued_message(request)
+        .await
+        .answer();
+    answer.map_err(|fault| Problem::from(fault).state_is_invalid())?;
     let done = Done {
         message: "The message is sent next.",
     };
     Ok(Reply(StatusCode::ACCEPTED, done))
 }
 
-/// `PATCH /chats/{chat}/queue/{queued}`
-#[utoipa::path(patch, path = "/chats/{chat}/queue/{queued}", tag = "queue", params(("chat" = Uuid, Path), ("queued" = i64, Path)), request_body = ReorderBody, responses((status = 204)))]
+/// Moves a queued message to another place.
+#[utoipa::path(
+    patch, path = "/chats/{chat}/queue/{queued}", tag = "queue",
+    params(("chat" = Uuid, Path), ("queued" = i64, Path)),
+    request_body = ReorderBody,
+    responses((status = 204)),
+)]
 pub async fn reorder(
     State(app): State<App>,
     caller: Principal,
@@ -74,6 +107,13 @@ pub async fn reorder(
         position: position.ok_or_else(|| Problem::field("position", "must be at least 0"))?,
     };
     let request = app.clients.ask(caller.user(), message);
-    app.clients.commands.clone().reorder_queued_message(request).await.answer()?;
+    let answer = app
+        .clients
+        .commands
+        .clone()
+        .reorder_queued_message(request)
+        .await
+        .answer();
+    answer.map_err(|fault| Problem::from(fault).state_is_invalid())?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -55,7 +55,9 @@ pub async fn redeem(
     app.failed_logins.look(&subject).map_err(|pause| {
         Problem::from(Fault::rate_limited("RATE_LIMITED", "too many wrong codes").retry_after(pause))
     })?;
-    let request = app.clients.ask_as_service(proto::RedeemSetupCodeRequest { code: body.code });
+    let request = app
+        .clients
+        .ask_as_service(proto::RedeemSetupCodeRequest { code: body.code });
     let redeemed = app.clients.users.clone().redeem_setup_code(request).await.answer();
     let redeemed = redeemed.map_err(|fault| {
         let is_wrong_code = !matches!(fault.code, Code::Unavailable | Code::Deadline | Code::Internal);

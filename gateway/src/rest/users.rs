@@ -40,7 +40,11 @@ pub async fn login(
     Extension(Peer(peer)): Extension<Peer>,
     Body(body): Body<LoginRequest>,
 ) -> Result<Response, Problem> {
-    let login = if body.email.is_empty() { body.username } else { body.email };
+    let login = if body.email.is_empty() {
+        body.username
+    } else {
+        body.email
+    };
     if login.trim().is_empty() || body.password.is_empty() {
         return Err(Problem::field("email", "must be given together with a password"));
     }
@@ -146,7 +150,9 @@ pub async fn create(
     let request = app.clients.ask(who.user(), message);
     let created = app.clients.users.clone().create_user(request).await.answer();
     let created = created.map_err(|fault| Problem::from(fault).references_are_invalid(&[]))?;
-    Ok(Reply::created(promised(created.user, "CreateUserResponse.user")?.into()))
+    Ok(Reply::created(
+        promised(created.user, "CreateUserResponse.user")?.into(),
+    ))
 }
 
 fn is_admin(roles: &[String]) -> Result<bool, Problem> {
@@ -284,12 +290,7 @@ pub async fn suspend(State(app): State<App>, who: Principal, Path(user): Path<St
     set_status(&app, &who, &user, proto::UserStatus::Suspended).await
 }
 
-async fn set_status(
-    app: &App,
-    who: &Principal,
-    user: &str,
-    status: proto::UserStatus,
-) -> Result<Reply<User>, Problem> {
+async fn set_status(app: &App, who: &Principal, user: &str, status: proto::UserStatus) -> Result<Reply<User>, Problem> {
     who.require_admin()?;
     let user_id = resolve(app, who, user).await?;
     if status == proto::UserStatus::Suspended && user_id == who.user().id.to_string() {
@@ -324,5 +325,7 @@ pub async fn organizations(
     };
     let request = app.clients.ask(who.user(), message);
     let listed = app.clients.users.clone().list_organizations(request).await.answer()?;
-    Ok(Reply::ok(listed.organizations.into_iter().map(Organization::from).collect()))
+    Ok(Reply::ok(
+        listed.organizations.into_iter().map(Organization::from).collect(),
+    ))
 }

@@ -83,14 +83,6 @@ pub fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(dese
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// A member whose null means something other than its absence: `None` = absent, `Some(None)` = null.
-///
-/// # Errors
-/// The deserializer's own.
-pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
-}
-
 /// An id as the contracts write it; empty for none.
 pub fn id_text(id: Option<Uuid>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()

@@ -107,7 +107,10 @@ impl<S: Source> Feed<S> {
     }
 
     fn is_curable(&self, fault: &Fault) -> bool {
-        let may_pass = matches!(fault.code, Code::Unavailable | Code::Deadline | Code::Cancelled | Code::Internal);
+        let may_pass = matches!(
+            fault.code,
+            Code::Unavailable | Code::Deadline | Code::Cancelled | Code::Internal
+        );
         let is_gapless = S::HAS_SNAPSHOT || !self.cursor.is_empty();
         may_pass && is_gapless && self.failures <= MAX_ATTEMPTS
     }
@@ -117,7 +120,9 @@ impl<S: Source> Feed<S> {
 fn pause(failures: u32) -> Duration {
     match failures {
         0 | 1 => Duration::ZERO,
-        _ => FIRST_PAUSE.saturating_mul(1 << (failures - 2).min(10)).min(LONGEST_PAUSE),
+        _ => FIRST_PAUSE
+            .saturating_mul(1 << (failures - 2).min(10))
+            .min(LONGEST_PAUSE),
     }
 }
 

@@ -48,8 +48,8 @@ impl Source for Watch {
     }
 
     fn cursor(batch: &WatchChatsResponse) -> Option<String> {
-        let cursors = batch.events.iter().rev().map(|event| &event.cursor);
-        cursors.filter(|cursor| !cursor.is_empty()).next().cloned()
+        let mut cursors = batch.events.iter().rev().map(|event| &event.cursor);
+        cursors.find(|cursor| !cursor.is_empty()).cloned()
     }
 
     fn frames(&self, batch: WatchChatsResponse) -> Vec<String> {

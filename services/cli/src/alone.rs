@@ -23,9 +23,15 @@ pub(crate) async fn run(file: Option<&Path>, name: Name) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&config.telemetry, name.as_str())?;
     data.create()?;
     let address = config::listen_address(name)?;
-    let listener = Listener::bind(&address).await.with_context(|| format!("could not listen on {address}"))?;
+    let listener = Listener::bind(&address)
+        .await
+        .with_context(|| format!("could not listen on {address}"))?;
     let needs_database = name == Name::Storage && config.storage.database_url.is_none();
-    let database = if needs_database { Some(Private::start(&data.postgres()).await?) } else { None };
+    let database = if needs_database {
+        Some(Private::start(&data.postgres()).await?)
+    } else {
+        None
+    };
 
     let process = Runtime::new(data.service_secret()?);
     let runtime = process.for_service(name.service());
@@ -40,7 +46,10 @@ pub(crate) async fn run(file: Option<&Path>, name: Name) -> anyhow::Result<()> {
     });
     let (setup_link, link) = oneshot::channel();
     tokio::spawn(tell(link));
-    let extras = Extras { database: database.as_ref().map(Private::connect_options), setup_link: Some(setup_link) };
+    let extras = Extras {
+        database: database.as_ref().map(Private::connect_options),
+        setup_link: Some(setup_link),
+    };
     let outcome = services::run(name, config, listener, runtime.clone(), extras).await;
     runtime.shutdown.drain();
     if let Err(left) = runtime.tasks.finish(GRACE).await {
@@ -59,7 +68,11 @@ pub(crate) async fn database() -> anyhow::Result<()> {
     let data = DataDir::locate()?;
     data.create()?;
     let database = Private::start(&data.postgres()).await?;
-    let socket = database.connect_options().get_socket().map(|path| path.display().to_string()).unwrap_or_default();
+    let socket = database
+        .connect_options()
+        .get_socket()
+        .map(|path| path.display().to_string())
+        .unwrap_or_default();
     println!("psql -h {socket} -U tandem tandem");
     let shutdown = tandem_chassis::lifecycle::Shutdown::new();
     tokio::spawn(signals(shutdown.clone(), GRACE));

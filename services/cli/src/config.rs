@@ -52,13 +52,24 @@ impl Config {
 pub(crate) fn listen_address(name: Name) -> anyhow::Result<Address> {
     if name == Name::Gateway {
         let listen = variable("TANDEM_LISTEN").unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
-        let text = if listen.contains("://") { listen } else { format!("http://{listen}") };
-        return text.parse().context("TANDEM_LISTEN is not an address such as 127.0.0.1:7080");
+        let text = if listen.contains("://") {
+            listen
+        } else {
+            format!("http://{listen}")
+        };
+        return text
+            .parse()
+            .context("TANDEM_LISTEN is not an address such as 127.0.0.1:7080");
     }
     let variable_name = format!("TANDEM_{}__LISTEN", name.variable());
-    let text = variable(&variable_name)
-        .with_context(|| format!("set {variable_name} to where {} shall listen, for example http://127.0.0.1:7090", name.as_str()))?;
-    text.parse().with_context(|| format!("{variable_name} is not an address"))
+    let text = variable(&variable_name).with_context(|| {
+        format!(
+            "set {variable_name} to where {} shall listen, for example http://127.0.0.1:7090",
+            name.as_str()
+        )
+    })?;
+    text.parse()
+        .with_context(|| format!("{variable_name} is not an address"))
 }
 
 /// A variable that is set and not empty.
@@ -68,9 +79,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 /// Whether a variable sets a key of a section. Plain ones (`TANDEM_LISTEN`) and listeners are read on their own.
 fn is_section(name: &OsString) -> bool {
-    name.to_str().is_some_and(|name| {
-        name.starts_with("TANDEM_") && name.contains("__") && !name.ends_with("__LISTEN")
-    })
+    name.to_str()
+        .is_some_and(|name| name.starts_with("TANDEM_") && name.contains("__") && !name.ends_with("__LISTEN"))
 }
 
 #[cfg(test)]
@@ -80,7 +90,13 @@ mod tests {
     #[test]
     fn only_sections_are_taken_from_the_environment() {
         assert!(is_section(&OsString::from("TANDEM_STORAGE__POOL__MAX_CONNECTIONS")));
-        for plain in ["TANDEM_LISTEN", "TANDEM_DATA_DIR", "TANDEM_STORAGE__LISTEN", "HOME", "X__Y"] {
+        for plain in [
+            "TANDEM_LISTEN",
+            "TANDEM_DATA_DIR",
+            "TANDEM_STORAGE__LISTEN",
+            "HOME",
+            "X__Y",
+        ] {
             assert!(!is_section(&OsString::from(plain)), "{plain}");
         }
     }

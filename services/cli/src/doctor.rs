@@ -24,17 +24,37 @@ struct Finding {
 pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let data = DataDir::locate()?;
     let config = Config::load(file, &data);
-    let has_database = config.as_ref().is_ok_and(|config| config.storage.database_url.is_some());
+    let has_database = config
+        .as_ref()
+        .is_ok_and(|config| config.storage.database_url.is_some());
     let mut findings = vec![Finding {
         what: "configuration",
         outcome: config.map(|_| "read".to_owned()).map_err(|error| format!("{error:#}")),
     }];
-    findings.push(Finding { what: "data directory", outcome: data_directory(&data) });
-    findings.push(Finding { what: "port", outcome: port().await });
-    findings.push(Finding { what: "database", outcome: database(has_database).await });
-    findings.push(Finding { what: "landlock", outcome: landlock() });
-    findings.push(Finding { what: "bubblewrap", outcome: bubblewrap().await });
-    findings.push(Finding { what: "user separation", outcome: separation() });
+    findings.push(Finding {
+        what: "data directory",
+        outcome: data_directory(&data),
+    });
+    findings.push(Finding {
+        what: "port",
+        outcome: port().await,
+    });
+    findings.push(Finding {
+        what: "database",
+        outcome: database(has_database).await,
+    });
+    findings.push(Finding {
+        what: "landlock",
+        outcome: landlock(),
+    });
+    findings.push(Finding {
+        what: "bubblewrap",
+        outcome: bubblewrap().await,
+    });
+    findings.push(Finding {
+        what: "user separation",
+        outcome: separation(),
+    });
 
     let mut is_fit = true;
     for Finding { what, outcome } in &findings {
@@ -47,7 +67,11 @@ pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<()> {
             }
         }
     }
-    if is_fit { Ok(()) } else { anyhow::bail!("Tandem will not run here until the failures above are mended") }
+    if is_fit {
+        Ok(())
+    } else {
+        anyhow::bail!("Tandem will not run here until the failures above are mended")
+    }
 }
 
 fn data_directory(data: &DataDir) -> Result<String, String> {
@@ -63,7 +87,9 @@ async fn port() -> Result<String, String> {
     let address = config::listen_address(Name::Gateway).map_err(|error| format!("{error:#}"))?;
     match Listener::bind(&address).await {
         Ok(_) => Ok(format!("{address} is free")),
-        Err(error) => Err(format!("{address}: {error}; stop what listens there, or set TANDEM_LISTEN")),
+        Err(error) => Err(format!(
+            "{address}: {error}; stop what listens there, or set TANDEM_LISTEN"
+        )),
     }
 }
 
@@ -90,19 +116,35 @@ fn landlock() -> Result<String, String> {
     let is_new = (numbers.next(), numbers.next()) >= (Some(5), Some(13));
     match (has_entry, is_new) {
         (true, _) => Ok("workspaces see only their own files".to_owned()),
-        (false, true) if modules.is_empty() => Ok(format!("kernel {} has it; agents say at start what is enforced", release.trim())),
+        (false, true) if modules.is_empty() => Ok(format!(
+            "kernel {} has it; agents say at start what is enforced",
+            release.trim()
+        )),
         (false, _) => Err("the kernel does not enforce it; use Linux 5.13 or newer with lsm=landlock".to_owned()),
     }
 }
 
 async fn bubblewrap() -> Result<String, String> {
     let probe = tokio::process::Command::new("bwrap")
-        .args(["--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"])
+        .args([
+            "--unshare-pid",
+            "--ro-bind",
+            "/",
+            "/",
+            "--proc",
+            "/proc",
+            "--dev",
+            "/dev",
+            "true",
+        ])
         .output()
         .await;
     match probe {
         Ok(output) if output.status.success() => Ok("workspaces get processes and mounts of their own".to_owned()),
-        Ok(output) => Err(format!("bwrap does not work here: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        Ok(output) => Err(format!(
+            "bwrap does not work here: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
         Err(_) => Err("bwrap is not installed; apt-get install bubblewrap".to_owned()),
     }
 }
@@ -111,6 +153,9 @@ fn separation() -> Result<String, String> {
     if rustix::process::getuid().is_root() {
         Ok("each workspace runs as a user of its own".to_owned())
     } else {
-        Err("workspaces run as your own user; run Tandem as root, or in a container, to separate them further".to_owned())
+        Err(
+            "workspaces run as your own user; run Tandem as root, or in a container, to separate them further"
+                .to_owned(),
+        )
     }
 }

@@ -53,8 +53,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // The agent confines its own thread before it starts others, so it gets no runtime of many threads.
     let is_agent = matches!(arguments.command, Command::WorkspaceAgent);
-    let mut builder =
-        if is_agent { tokio::runtime::Builder::new_current_thread() } else { tokio::runtime::Builder::new_multi_thread() };
+    let mut builder = if is_agent {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::from(error).context("could not start")),
@@ -82,9 +85,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 /// Says why, with every cause, and with the exit code that belongs to it.
-#[expect(clippy::print_stderr, reason = "the last words of a command are for the person at the terminal")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the last words of a command are for the person at the terminal"
+)]
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("tandem: {error:#}");
     let is_config = error.chain().any(|cause| cause.is::<tandem_chassis::config::Error>());
-    ExitCode::from(if is_config { tandem_chassis::config::EX_CONFIG } else { 1 })
+    ExitCode::from(if is_config {
+        tandem_chassis::config::EX_CONFIG
+    } else {
+        1
+    })
 }

@@ -35,7 +35,9 @@ pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&config.telemetry, "tandem")?;
     data.create()?;
     let listen = config::listen_address(Name::Gateway)?;
-    let listener = Listener::bind(&listen).await.with_context(|| format!("could not listen on {listen}"))?;
+    let listener = Listener::bind(&listen)
+        .await
+        .with_context(|| format!("could not listen on {listen}"))?;
     let address = listener.address().to_string();
     let database = match config.storage.database_url {
         Some(_) => None,
@@ -88,7 +90,9 @@ async fn start(
             }
             (_, kept) => {
                 face = kept;
-                Listener::bind(&name.memory_address()).await.context("could not open an in-memory listener")?
+                Listener::bind(&name.memory_address())
+                    .await
+                    .context("could not open an in-memory listener")?
             }
         };
         if name == Name::Storage {
@@ -96,7 +100,11 @@ async fn start(
         }
         let own = runtime.for_service(name.service());
         let task = tokio::spawn(services::run(name, config.clone(), listener, own.clone(), extras));
-        running.push(Running { name, runtime: own, task });
+        running.push(Running {
+            name,
+            runtime: own,
+            task,
+        });
     }
     Ok(running)
 }
@@ -106,7 +114,10 @@ async fn first_end(running: &mut [Running]) -> (Name, anyhow::Result<()>) {
     let ends = running.iter_mut().map(|service| {
         let name = service.name;
         Box::pin(async move {
-            let outcome = (&mut service.task).await.map_err(anyhow::Error::from).and_then(|outcome| outcome);
+            let outcome = (&mut service.task)
+                .await
+                .map_err(anyhow::Error::from)
+                .and_then(|outcome| outcome);
             (name, outcome)
         })
     });
@@ -120,7 +131,11 @@ async fn drain(mut service: Running) {
     if !service.task.is_finished() {
         match tokio::time::timeout(SERVICE_GRACE, &mut service.task).await {
             Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::error!(service = name, error = format!("{error:#}"), "service fell while draining"),
+            Ok(Ok(Err(error))) => tracing::error!(
+                service = name,
+                error = format!("{error:#}"),
+                "service fell while draining"
+            ),
             Ok(Err(error)) => tracing::error!(service = name, %error, "service fell while draining"),
             Err(_) => tracing::warn!(service = name, "service took too long to drain"),
         }

@@ -20,8 +20,13 @@ pub(crate) enum Name {
 
 impl Name {
     /// Every service, callers before those they call: the order in which they drain.
-    pub(crate) const DRAIN_ORDER: [Self; 5] =
-        [Self::Gateway, Self::Orchestrator, Self::ToolRunner, Self::ProviderGateway, Self::Storage];
+    pub(crate) const DRAIN_ORDER: [Self; 5] = [
+        Self::Gateway,
+        Self::Orchestrator,
+        Self::ToolRunner,
+        Self::ProviderGateway,
+        Self::Storage,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         self.service().as_str()

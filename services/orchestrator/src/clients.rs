@@ -4,9 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use tandem_chassis::client::{self, Outbound};
-use tandem_chassis::with_message_limits;
 use tandem_chassis::tls;
 use tandem_chassis::transport::Address;
+use tandem_chassis::with_message_limits;
 use tandem_proto::provider::v1::completion_service_client::CompletionServiceClient;
 use tandem_proto::storage::v1::chat_service_client::ChatServiceClient;
 use tandem_proto::storage::v1::feed_service_client::FeedServiceClient;

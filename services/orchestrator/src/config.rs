@@ -60,7 +60,12 @@ pub struct Turns {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { peers: Peers::default(), advertised_address: None, lease: Lease::default(), turns: Turns::default() }
+        Self {
+            peers: Peers::default(),
+            advertised_address: None,
+            lease: Lease::default(),
+            turns: Turns::default(),
+        }
     }
 }
 
@@ -87,6 +92,10 @@ impl Default for Lease {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { max_running: 5_000, max_steps: 1_200, max_attempts: 25 }
+        Self {
+            max_running: 5_000,
+            max_steps: 1_200,
+            max_attempts: 25,
+        }
     }
 }

@@ -28,7 +28,9 @@ pub(crate) async fn follow(clients: Clients, hub: Arc<Hub>, worker: Worker) {
 }
 
 async fn follow_once(clients: &Clients, hub: &Hub, worker: &Worker, backoff: &mut Backoff) -> Result<(), Status> {
-    let request = clients.outbound.open_stream(None, OPEN_DEADLINE, SubscribeHintsRequest {});
+    let request = clients
+        .outbound
+        .open_stream(None, OPEN_DEADLINE, SubscribeHintsRequest {});
     let mut hints = clients.feed.clone().subscribe_hints(request).await?.into_inner();
     hub.alarm();
     worker.wake();

@@ -71,7 +71,13 @@ struct Inner {
 impl Log {
     /// An empty log; its entries become visible to readers that have seen `version`.
     pub(crate) fn new(epoch: i64, version: i64) -> Self {
-        Self { epoch, inner: Mutex::new(Inner { version, ..Inner::default() }) }
+        Self {
+            epoch,
+            inner: Mutex::new(Inner {
+                version,
+                ..Inner::default()
+            }),
+        }
     }
 
     pub(crate) fn epoch(&self) -> i64 {
@@ -81,7 +87,11 @@ impl Log {
     /// Goes on with this attempt of this step. Places only grow.
     pub(crate) fn begin(&self, step: u32, attempt: u32) {
         let mut inner = self.lock();
-        let place = Position { step, attempt, index: 0 };
+        let place = Position {
+            step,
+            attempt,
+            index: 0,
+        };
         if place > inner.place {
             inner.place = place;
         }
@@ -100,7 +110,11 @@ impl Log {
         inner.bytes += size;
         inner.place.index += 1;
         let (position, after_version) = (inner.place, inner.version);
-        inner.entries.push_back(Entry { position, after_version, event: Event::Part(part) });
+        inner.entries.push_back(Entry {
+            position,
+            after_version,
+            event: Event::Part(part),
+        });
         Ok(())
     }
 
@@ -108,11 +122,19 @@ impl Log {
     pub(crate) fn withdraw(&self, attempt: u32, retry: Option<RetryEvent>) {
         let mut inner = self.lock();
         // The withdrawal has index 0, so that an attempt's parts count from 1 whether or not another one failed before it.
-        let position = Position { step: inner.place.step, attempt, index: 0 };
+        let position = Position {
+            step: inner.place.step,
+            attempt,
+            index: 0,
+        };
         inner.place = position;
         let after_version = inner.version;
         let event = retry.map_or(Event::Reset, Event::Retry);
-        inner.entries.push_back(Entry { position, after_version, event });
+        inner.entries.push_back(Entry {
+            position,
+            after_version,
+            event,
+        });
     }
 
     /// Where the log stands: the place of its last entry.
@@ -125,7 +147,11 @@ impl Log {
         let mut inner = self.lock();
         if let Some(older) = inner.sealed {
             while inner.entries.front().is_some_and(|entry| entry.position <= older) {
-                if let Some(Entry { event: Event::Part(part), .. }) = inner.entries.pop_front() {
+                if let Some(Entry {
+                    event: Event::Part(part),
+                    ..
+                }) = inner.entries.pop_front()
+                {
                     inner.bytes -= size_of_part(&part);
                 }
             }
@@ -137,15 +163,22 @@ impl Log {
     /// Up to `limit` entries behind `after` that a reader who has seen `version` may see, adjacent deltas merged.
     pub(crate) fn read(&self, after: Option<Position>, version: i64, limit: usize) -> Vec<Entry> {
         let inner = self.lock();
-        let start = after.map_or(0, |after| inner.entries.partition_point(|entry| entry.position <= after));
-        let visible = inner.entries.range(start..).take_while(|entry| entry.after_version <= version);
+        let start = after.map_or(0, |after| {
+            inner.entries.partition_point(|entry| entry.position <= after)
+        });
+        let visible = inner
+            .entries
+            .range(start..)
+            .take_while(|entry| entry.after_version <= version);
         merge::merged(visible, limit)
     }
 
     /// Like [`Log::read`], up to and including `until` whatever version it waits for.
     pub(crate) fn read_until(&self, after: Option<Position>, until: Position) -> Vec<Entry> {
         let inner = self.lock();
-        let start = after.map_or(0, |after| inner.entries.partition_point(|entry| entry.position <= after));
+        let start = after.map_or(0, |after| {
+            inner.entries.partition_point(|entry| entry.position <= after)
+        });
         let wanted = inner.entries.range(start..).take_while(|entry| entry.position <= until);
         merge::merged(wanted, usize::MAX)
     }
@@ -154,7 +187,12 @@ impl Log {
     pub(crate) fn snapshot_start(&self, sealed: Option<Position>, version: i64) -> Option<Position> {
         let inner = self.lock();
         let mut start = sealed;
-        let live = || inner.entries.iter().filter(|entry| Some(entry.position) > sealed && entry.after_version <= version);
+        let live = || {
+            inner
+                .entries
+                .iter()
+                .filter(|entry| Some(entry.position) > sealed && entry.after_version <= version)
+        };
         let Some(last) = live().next_back() else { return start };
         let attempt = (last.position.step, last.position.attempt);
         for entry in live() {

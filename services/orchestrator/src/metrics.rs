@@ -11,7 +11,17 @@ use tandem_chassis::metrics::{FIRST_TOKEN_SECONDS, Registry};
 use tandem_proto::common::v1::{ErrorKind, ModelConfig};
 
 /// Sizes of tool results, in bytes.
-const RESULT_BYTES: [f64; 9] = [64.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
+const RESULT_BYTES: [f64; 9] = [
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+];
 
 /// The model that served a call.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -53,7 +63,11 @@ impl Metrics {
                 "From the call to the first output of the model",
                 Family::new_with_constructor(|| Histogram::new(FIRST_TOKEN_SECONDS)),
             ),
-            retries: registry.register("stream_retries", "Model calls that failed and were tried again", Family::default()),
+            retries: registry.register(
+                "stream_retries",
+                "Model calls that failed and were tried again",
+                Family::default(),
+            ),
             result_bytes: registry.register(
                 "tool_result_size_bytes",
                 "Size of tool results",
@@ -78,19 +92,30 @@ impl Metrics {
     }
 
     pub(crate) fn first_token(&self, model: &ModelConfig, after: Duration) {
-        self.first_token.get_or_create(&labels(model)).observe(after.as_secs_f64());
+        self.first_token
+            .get_or_create(&labels(model))
+            .observe(after.as_secs_f64());
     }
 
     pub(crate) fn retried(&self, kind: ErrorKind) {
-        self.retries.get_or_create(&RetryLabels { kind: kind.as_str_name() }).inc();
+        self.retries
+            .get_or_create(&RetryLabels {
+                kind: kind.as_str_name(),
+            })
+            .inc();
     }
 
     pub(crate) fn tool_finished(&self, tool_name: &str, is_error: bool, result_bytes: usize) {
-        let labels = ToolLabels { tool_name: tool_name.to_owned() };
+        let labels = ToolLabels {
+            tool_name: tool_name.to_owned(),
+        };
         if is_error {
             self.tool_errors.get_or_create(&labels).inc();
         }
-        #[expect(clippy::cast_precision_loss, reason = "a size in a histogram needs no more than 53 bits")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a size in a histogram needs no more than 53 bits"
+        )]
         self.result_bytes.get_or_create(&labels).observe(result_bytes as f64);
     }
 }
@@ -105,5 +130,8 @@ impl Drop for ReaderGuard {
 }
 
 fn labels(model: &ModelConfig) -> ModelLabels {
-    ModelLabels { provider: model.provider_type.clone(), model: model.model.clone() }
+    ModelLabels {
+        provider: model.provider_type.clone(),
+        model: model.model.clone(),
+    }
 }

@@ -109,10 +109,24 @@ impl Reader {
     }
 
     async fn snapshot(&mut self, after_message_id: i64) -> Result<(), Status> {
-        let message = GetChatSnapshotRequest { chat_id: self.chat_id.clone(), after_message_id };
-        let request = self.clients.outbound.request(Some(&self.user), STORAGE_DEADLINE, message);
-        let snapshot = self.clients.chats.clone().get_chat_snapshot(request).await?.into_inner();
-        let chat = snapshot.chat.ok_or_else(|| Status::internal("snapshot without a chat"))?;
+        let message = GetChatSnapshotRequest {
+            chat_id: self.chat_id.clone(),
+            after_message_id,
+        };
+        let request = self
+            .clients
+            .outbound
+            .request(Some(&self.user), STORAGE_DEADLINE, message);
+        let snapshot = self
+            .clients
+            .chats
+            .clone()
+            .get_chat_snapshot(request)
+            .await?
+            .into_inner();
+        let chat = snapshot
+            .chat
+            .ok_or_else(|| Status::internal("snapshot without a chat"))?;
 
         self.version = chat.version;
         self.room.observe(chat.version);
@@ -122,6 +136,10 @@ impl Reader {
         // Until the last event of the snapshot is out, coming back means taking it again.
         let begin = Cursor::START;
         self.emit(begin, Wire::Status(StatusEvent { status: chat.status }));
+        // Messages before live parts: whoever drops the parts shown when an answer arrives must not drop those that follow it.
+        for message in snapshot.messages {
+            self.emit(begin, Wire::Message(message));
+        }
         if let Some(log) = self.log() {
             let start = log.snapshot_start(self.position, self.version);
             let entries = log.read(start, self.version, usize::MAX);
@@ -130,25 +148,37 @@ impl Reader {
                 self.emit_live(begin, entry, false);
             }
         }
-        for message in snapshot.messages {
-            self.emit(begin, Wire::Message(message));
-        }
         if !snapshot.queue.is_empty() {
-            self.emit(begin, Wire::QueueUpdate(QueueEvent { messages: snapshot.queue }));
+            self.emit(
+                begin,
+                Wire::QueueUpdate(QueueEvent {
+                    messages: snapshot.queue,
+                }),
+            );
         }
         if let Some(error) = chat.last_error.filter(|_| chat.status == i32::from(ChatStatus::Error)) {
             self.emit(begin, Wire::Error(error));
         }
         if !chat.pending_tool_calls.is_empty() {
-            self.emit(begin, Wire::ActionRequired(ActionRequiredEvent { tool_calls: chat.pending_tool_calls }));
+            self.emit(
+                begin,
+                Wire::ActionRequired(ActionRequiredEvent {
+                    tool_calls: chat.pending_tool_calls,
+                }),
+            );
         }
         self.finish_emitting();
         Ok(())
     }
 
     async fn resume(&mut self, cursor: Cursor) -> Result<(), Status> {
-        let message = GetChatRequest { chat_id: self.chat_id.clone() };
-        let request = self.clients.outbound.request(Some(&self.user), STORAGE_DEADLINE, message);
+        let message = GetChatRequest {
+            chat_id: self.chat_id.clone(),
+        };
+        let request = self
+            .clients
+            .outbound
+            .request(Some(&self.user), STORAGE_DEADLINE, message);
         let chat = self.clients.chats.clone().get_chat(request).await?.into_inner().chat;
         let chat = chat.ok_or_else(|| Status::internal("answer without a chat"))?;
 
@@ -160,7 +190,11 @@ impl Reader {
         self.room.observe(chat.version);
         if let Some(place) = cursor.live {
             self.epoch = Some(place.epoch.0);
-            self.position = Some(Position { step: place.step, attempt: place.attempt, index: place.index });
+            self.position = Some(Position {
+                step: place.step,
+                attempt: place.attempt,
+                index: place.index,
+            });
         } else if self.version == chat.version {
             self.follow_status(&chat);
         }
@@ -179,7 +213,11 @@ impl Reader {
             Changes::Expired => self.start_over().await?,
             Changes::Next(changes) => {
                 // Only the last change of the queue carries it; the ones before have nothing to show.
-                let queue_version = changes.iter().rev().find(|change| change.is_queue_changed).map(|change| change.version);
+                let queue_version = changes
+                    .iter()
+                    .rev()
+                    .find(|change| change.is_queue_changed)
+                    .map(|change| change.version);
                 for change in changes {
                     self.apply(&change, queue_version == Some(change.version));
                 }
@@ -193,7 +231,10 @@ impl Reader {
         if let Some(sealed) = &change.sealed {
             self.catch_up(sealed);
         }
-        let has_new_turn = change.messages.iter().any(|message| message.role == i32::from(Role::User));
+        let has_new_turn = change
+            .messages
+            .iter()
+            .any(|message| message.role == i32::from(Role::User));
         if change.is_preview_reset {
             self.emit(before, Wire::PreviewReset(PreviewReset {}));
         }
@@ -205,7 +246,12 @@ impl Reader {
             self.emit(before, Wire::Message(message.clone()));
         }
         if has_queue {
-            self.emit(before, Wire::QueueUpdate(QueueEvent { messages: change.queue.clone() }));
+            self.emit(
+                before,
+                Wire::QueueUpdate(QueueEvent {
+                    messages: change.queue.clone(),
+                }),
+            );
         }
         if let Some(error) = &change.error {
             self.emit(before, Wire::Error(error.clone()));
@@ -288,9 +334,15 @@ impl Reader {
     fn cursor(&self) -> Cursor {
         let version = Version(self.version);
         match (self.epoch, self.position) {
-            (Some(epoch), Some(Position { step, attempt, index })) => {
-                Cursor::live(version, Place { epoch: Epoch(epoch), step, attempt, index })
-            }
+            (Some(epoch), Some(Position { step, attempt, index })) => Cursor::live(
+                version,
+                Place {
+                    epoch: Epoch(epoch),
+                    step,
+                    attempt,
+                    index,
+                },
+            ),
             (Some(_) | None, _) => Cursor::durable(version),
         }
     }

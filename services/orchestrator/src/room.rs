@@ -30,7 +30,10 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) fn new() -> Self {
-        Self { rooms: Mutex::default(), owners: Mutex::default() }
+        Self {
+            rooms: Mutex::default(),
+            owners: Mutex::default(),
+        }
     }
 
     /// The chat's room, opened if nobody is in it.
@@ -73,7 +76,10 @@ impl Hub {
     pub(crate) fn follow_owner(&self, owner_id: &str) -> watch::Receiver<u64> {
         let mut owners = lock(&self.owners);
         owners.retain(|_, sender| sender.receiver_count() > 0);
-        owners.entry(owner_id.to_owned()).or_insert_with(|| watch::Sender::new(0)).subscribe()
+        owners
+            .entry(owner_id.to_owned())
+            .or_insert_with(|| watch::Sender::new(0))
+            .subscribe()
     }
 }
 
@@ -180,19 +186,18 @@ impl Room {
 
     /// The live log of this epoch, if it is open here.
     pub(crate) fn log(&self, epoch: i64) -> Option<Arc<Log>> {
-        self.lock().log.as_ref().filter(|log| log.epoch() == epoch).map(Arc::clone)
+        self.lock()
+            .log
+            .as_ref()
+            .filter(|log| log.epoch() == epoch)
+            .map(Arc::clone)
     }
 
     /// Changes behind `version`, from the room or from storage. `user` must have been let in before.
     ///
     /// # Errors
     /// What storage answered; nothing was lost and asking again is safe.
-    pub(crate) async fn changes_after(
-        &self,
-        version: i64,
-        clients: &Clients,
-        user: &User,
-    ) -> Result<Changes, Status> {
+    pub(crate) async fn changes_after(&self, version: i64, clients: &Clients, user: &User) -> Result<Changes, Status> {
         if let Some(changes) = self.cached_after(version) {
             return Ok(Changes::Next(changes));
         }
@@ -200,7 +205,11 @@ impl Room {
         if let Some(changes) = self.cached_after(version) {
             return Ok(Changes::Next(changes));
         }
-        let message = ListChatChangesRequest { chat_id: self.chat_id.clone(), after_version: version, limit: 0 };
+        let message = ListChatChangesRequest {
+            chat_id: self.chat_id.clone(),
+            after_version: version,
+            limit: 0,
+        };
         let request = clients.outbound.request(Some(user), CHANGES_DEADLINE, message);
         let answer = clients.chats.clone().list_chat_changes(request).await?.into_inner();
         if answer.is_expired {
@@ -219,7 +228,14 @@ impl Room {
         if version + 1 < first || version >= last {
             return None;
         }
-        Some(state.changes.iter().filter(|change| change.version > version).map(Arc::clone).collect())
+        Some(
+            state
+                .changes
+                .iter()
+                .filter(|change| change.version > version)
+                .map(Arc::clone)
+                .collect(),
+        )
     }
 
     fn remember(&self, after: i64, changes: &[Arc<ChatChange>], has_more: bool) {

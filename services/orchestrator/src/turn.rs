@@ -122,7 +122,10 @@ impl Turn {
         if !open.is_empty() {
             // Taken over between an answer and its results. Live output of the last owner cannot be continued exactly.
             self.log.begin(step, 0);
-            self.log.withdraw(intent.as_ref().map_or(1, |intent| intent.attempt.unsigned_abs() + 1), None);
+            self.log.withdraw(
+                intent.as_ref().map_or(1, |intent| intent.attempt.unsigned_abs() + 1),
+                None,
+            );
             self.room.tick();
             if self.run_tools(&mut prompt, open).await? == StepOutcome::RequireAction {
                 return Ok(());
@@ -133,7 +136,11 @@ impl Turn {
         while step < self.limits.max_steps {
             let answer = self.complete(step, &prompt, &model, intent.take()).await?;
             let calls = answer.local_calls();
-            let outcome = if calls.is_empty() { StepOutcome::Finish } else { StepOutcome::RunTools };
+            let outcome = if calls.is_empty() {
+                StepOutcome::Finish
+            } else {
+                StepOutcome::RunTools
+            };
             let message = answer.into_message(&model);
             let parts = message.parts.clone();
             self.commit_step(message, outcome).await?;
@@ -147,7 +154,9 @@ impl Turn {
             step += 1;
         }
         let limit = self.limits.max_steps;
-        let error = generic_error(format!("The turn was ended after {limit} model calls. Send a message to go on."));
+        let error = generic_error(format!(
+            "The turn was ended after {limit} model calls. Send a message to go on."
+        ));
         Err(Stop::Failed(error, Vec::new()))
     }
 
@@ -197,5 +206,9 @@ fn message_from_wire(
     use tandem_chat_core::wire;
     let role = wire::role_from_wire(role).unwrap_or(Role::User);
     let visibility = wire::visibility_from_wire(visibility);
-    Ok(Message { role, visibility, parts: wire::parts_from_wire(parts)? })
+    Ok(Message {
+        role,
+        visibility,
+        parts: wire::parts_from_wire(parts)?,
+    })
 }

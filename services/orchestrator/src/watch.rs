@@ -46,7 +46,13 @@ impl Watcher {
         after_cursor: String,
     ) -> Result<Self, Status> {
         let ticks = hub.follow_owner(&user.id.to_string());
-        let mut watcher = Self { user, clients, ticks, cursor: after_cursor, ready: VecDeque::new() };
+        let mut watcher = Self {
+            user,
+            clients,
+            ticks,
+            cursor: after_cursor,
+            ready: VecDeque::new(),
+        };
         watcher.read().await?;
         Ok(watcher)
     }
@@ -75,13 +81,22 @@ impl Watcher {
     /// Asks storage; says whether there was anything.
     async fn read(&mut self) -> Result<bool, Status> {
         self.ticks.mark_unchanged();
-        let message = ListWatchEventsRequest { after_cursor: self.cursor.clone(), limit: 0 };
-        let request = self.clients.outbound.request(Some(&self.user), STORAGE_DEADLINE, message);
+        let message = ListWatchEventsRequest {
+            after_cursor: self.cursor.clone(),
+            limit: 0,
+        };
+        let request = self
+            .clients
+            .outbound
+            .request(Some(&self.user), STORAGE_DEADLINE, message);
         let answer = self.clients.feed.clone().list_watch_events(request).await?.into_inner();
         self.cursor = answer.next_cursor;
         let is_news = answer.is_expired || !answer.events.is_empty();
         if is_news {
-            self.ready.push_back(WatchChatsResponse { events: answer.events, is_gap: answer.is_expired });
+            self.ready.push_back(WatchChatsResponse {
+                events: answer.events,
+                is_gap: answer.is_expired,
+            });
         }
         Ok(is_news)
     }

@@ -49,7 +49,13 @@ struct Running {
 }
 
 impl Worker {
-    pub(crate) fn new(config: &Config, clients: &Clients, hub: &Arc<Hub>, runtime: &Runtime, metrics: &Metrics) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        clients: &Clients,
+        hub: &Arc<Hub>,
+        runtime: &Runtime,
+        metrics: &Metrics,
+    ) -> Self {
         Self(Arc::new(Parts {
             // Random for each process: leases of an earlier life are not ours.
             replica_id: Uuid::now_v7().to_string(),
@@ -68,9 +74,13 @@ impl Worker {
     /// Starts claiming and renewing.
     pub(crate) fn start(&self) {
         let claims = self.clone();
-        self.0.tasks.spawn("claim chats", OnEnd::Fatal, async move { claims.claim_loop().await });
+        self.0
+            .tasks
+            .spawn("claim chats", OnEnd::Fatal, async move { claims.claim_loop().await });
         let renewals = self.clone();
-        self.0.tasks.spawn("renew leases", OnEnd::Fatal, async move { renewals.renew_loop().await });
+        self.0
+            .tasks
+            .spawn("renew leases", OnEnd::Fatal, async move { renewals.renew_loop().await });
     }
 
     /// There may be work. Carries no count: the claim itself finds out.
@@ -94,7 +104,10 @@ impl Worker {
             if worker.0.hub.enter(&chat_id).explained() >= version {
                 return;
             }
-            let lease = worker.lock().get(&chat_id).map(|running| lease_of(&chat_id, running.epoch));
+            let lease = worker
+                .lock()
+                .get(&chat_id)
+                .map(|running| lease_of(&chat_id, running.epoch));
             if let Some(lease) = lease {
                 worker.renew(vec![lease]).await;
             }
@@ -133,7 +146,13 @@ impl Worker {
             replica_id: self.0.replica_id.clone(),
             limit: i32::try_from(limit).unwrap_or(i32::MAX),
             ttl: prost_types::Duration::try_from(self.0.config.lease.ttl).ok(),
-            replica_address: self.0.config.advertised_address.as_ref().map(ToString::to_string).unwrap_or_default(),
+            replica_address: self
+                .0
+                .config
+                .advertised_address
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         };
         let request = self.0.clients.outbound.request(None, STORAGE_DEADLINE, message);
         match self.0.clients.turns.clone().claim_chats(request).await {
@@ -169,7 +188,13 @@ impl Worker {
         // Law 6: the log is open before anybody on this replica hears that the chat runs.
         let log = room.open_log(lease.epoch, chat.version);
         room.explain(chat.version);
-        let earlier = self.lock().insert(chat.id.clone(), Running { epoch: lease.epoch, cause: sender });
+        let earlier = self.lock().insert(
+            chat.id.clone(),
+            Running {
+                epoch: lease.epoch,
+                cause: sender,
+            },
+        );
         if let Some(earlier) = earlier {
             earlier.cause.send_replace(Some(Cause::Lost));
         }
@@ -187,7 +212,11 @@ impl Worker {
             cause,
             chat,
         };
-        let done = Done { worker: self.clone(), chat_id: turn.chat.id.clone(), epoch: lease.epoch };
+        let done = Done {
+            worker: self.clone(),
+            chat_id: turn.chat.id.clone(),
+            epoch: lease.epoch,
+        };
         if self.0.shutdown.is_draining() {
             self.signal(&done.chat_id, done.epoch, Cause::Draining);
         }
@@ -207,8 +236,11 @@ impl Worker {
                 () = self.0.shutdown.stopped() => return,
                 _ = ticks.tick() => {}
             }
-            let leases: Vec<Lease> =
-                self.epochs().into_iter().map(|(chat_id, epoch)| lease_of(&chat_id, epoch)).collect();
+            let leases: Vec<Lease> = self
+                .epochs()
+                .into_iter()
+                .map(|(chat_id, epoch)| lease_of(&chat_id, epoch))
+                .collect();
             if !leases.is_empty() {
                 self.renew(leases).await;
             } else if self.0.shutdown.is_draining() {
@@ -247,7 +279,9 @@ impl Worker {
 
     fn signal(&self, chat_id: &str, epoch: i64, cause: Cause) {
         let running = self.lock();
-        let Some(running) = running.get(chat_id).filter(|running| running.epoch == epoch) else { return };
+        let Some(running) = running.get(chat_id).filter(|running| running.epoch == epoch) else {
+            return;
+        };
         running.cause.send_if_modified(|known| {
             // The first cause stands, but a lost lease beats all: nothing may be written then.
             let is_news = known.is_none() || (cause == Cause::Lost && *known != Some(Cause::Lost));
@@ -259,7 +293,10 @@ impl Worker {
     }
 
     fn epochs(&self) -> Vec<(String, i64)> {
-        self.lock().iter().map(|(chat_id, running)| (chat_id.clone(), running.epoch)).collect()
+        self.lock()
+            .iter()
+            .map(|(chat_id, running)| (chat_id.clone(), running.epoch))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Running>> {
@@ -278,7 +315,10 @@ impl Drop for Done {
     fn drop(&mut self) {
         let count = {
             let mut running = self.worker.lock();
-            if running.get(&self.chat_id).is_some_and(|running| running.epoch == self.epoch) {
+            if running
+                .get(&self.chat_id)
+                .is_some_and(|running| running.epoch == self.epoch)
+            {
                 running.remove(&self.chat_id);
             }
             running.len()
@@ -288,7 +328,11 @@ impl Drop for Done {
 }
 
 fn lease_of(chat_id: &str, epoch: i64) -> Lease {
-    Lease { chat_id: chat_id.to_owned(), epoch, expires_at: None }
+    Lease {
+        chat_id: chat_id.to_owned(),
+        epoch,
+        expires_at: None,
+    }
 }
 
 /// The identity tools and files are used with: the chat's owner, as a plain member of the chat's organisation.

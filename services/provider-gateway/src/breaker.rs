@@ -195,7 +195,9 @@ impl Breakers {
             }
             Outcome::Unavailable => {
                 make_room(&mut troubled, &permit.target);
-                let trouble = troubled.entry(permit.target.clone()).or_insert_with(|| Trouble::new(now));
+                let trouble = troubled
+                    .entry(permit.target.clone())
+                    .or_insert_with(|| Trouble::new(now));
                 if trouble.add_failure(&self.config, reason, now) {
                     (self.on_change)(&permit.target, State::Open);
                 }
@@ -252,7 +254,12 @@ impl Trouble {
         reason.clone_into(&mut self.last_failure);
         let is_over = matches!(self.phase, Phase::HalfOpen { .. }) || self.failures >= config.failure_threshold;
         if is_over {
-            self.enter(Phase::Open { until: now + config.open }, now);
+            self.enter(
+                Phase::Open {
+                    until: now + config.open,
+                },
+                now,
+            );
         }
         is_over
     }
@@ -357,7 +364,10 @@ mod tests {
                 last_failure: "503".to_owned()
             }
         );
-        assert!(world.breakers.admit(&target("other")).is_ok(), "models do not share a breaker");
+        assert!(
+            world.breakers.admit(&target("other")).is_ok(),
+            "models do not share a breaker"
+        );
     }
 
     #[test]
@@ -408,7 +418,10 @@ mod tests {
     fn results_of_an_earlier_time_are_ignored() {
         let world = World::new();
         let early: Vec<Permit> = (0..8).map(|_| world.admit().ok().unwrap()).collect();
-        early.iter().take(5).for_each(|permit| permit.record(Outcome::Unavailable, "503"));
+        early
+            .iter()
+            .take(5)
+            .for_each(|permit| permit.record(Outcome::Unavailable, "503"));
         early[5].record(Outcome::Answered, "");
         assert_eq!(world.state(), State::Open, "an old answer does not close it");
         world.pass(30);

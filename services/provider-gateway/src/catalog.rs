@@ -6,7 +6,12 @@ use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
 use serde_json::{Map, Value};
-use tandem_chassis::{client::Outbound, identity::User, status::Fault, with_message_limits};
+use tandem_chassis::{
+    client::Outbound,
+    identity::User,
+    status::{Code, Fault},
+    with_message_limits,
+};
 use tandem_chat_core::id::{KeyId, ModelConfigId, ProviderId};
 use tandem_proto::{
     common::v1::ModelConfig,
@@ -112,7 +117,7 @@ impl Catalog {
     /// The model of a configuration, ready to be called.
     ///
     /// # Errors
-    /// Not found, disabled, a protocol this version does not speak, no usable key; or storage's own.
+    /// Not found, disabled, no usable key; or storage's own.
     pub async fn model(&self, id: ModelConfigId) -> Result<Arc<Model>, Error> {
         let row = self
             .models
@@ -120,9 +125,18 @@ impl Catalog {
             .await
             .map_err(|fault: Arc<Fault>| Error::Storage((*fault).clone()))?;
         if !row.is_usable {
-            return Err(Error::ModelDisabled { model: row.model.clone() });
+            return Err(Error::ModelDisabled {
+                model: row.model.clone(),
+            });
         }
-        let provider = self.provider(row.provider).await?;
+        let provider = match self.provider(row.provider).await {
+            // Deleted softly: its models stay in histories.
+            Err(Error::Storage(fault)) if fault.code == Code::NotFound => {
+                let provider = row.provider.to_string();
+                return Err(Error::ProviderDisabled { provider });
+            }
+            found => found?,
+        };
         provider.check_usable()?;
         Ok(Arc::new(Model {
             model: row.model.clone(),
@@ -176,7 +190,10 @@ impl Catalog {
     async fn load_model(&self, id: ModelConfigId) -> Result<Arc<ModelRow>, Fault> {
         let request = self.request(None, storage::GetModelConfigRequest { id: id.to_string() });
         let response = self.settings().get_model_config(request).await?;
-        let row = response.into_inner().model_config.ok_or_else(|| odd_answer("no model"))?;
+        let row = response
+            .into_inner()
+            .model_config
+            .ok_or_else(|| odd_answer("no model"))?;
         let options = match row.call_config_json.as_str() {
             "" => Map::new(),
             text => serde_json::from_str(text).map_err(|_| odd_answer("call options that are no JSON object"))?,
@@ -184,16 +201,27 @@ impl Catalog {
         Ok(Arc::new(ModelRow {
             is_usable: row.is_enabled && !row.is_deleted,
             context_limit: Some(row.context_limit).filter(|limit| *limit > 0),
-            provider: row.provider_id.parse().map_err(|_| odd_answer("a provider id that is none"))?,
+            provider: row
+                .provider_id
+                .parse()
+                .map_err(|_| odd_answer("a provider id that is none"))?,
             model: row.model,
             options,
         }))
     }
 
     async fn load_provider(&self, id: ProviderId) -> Result<Arc<Provider>, Fault> {
-        let request = self.request(None, storage::GetProviderRequest { id_or_name: id.to_string() });
+        let request = self.request(
+            None,
+            storage::GetProviderRequest {
+                id_or_name: id.to_string(),
+            },
+        );
         let response = self.settings().get_provider(request).await?;
-        let row = response.into_inner().provider.ok_or_else(|| odd_answer("no provider"))?;
+        let row = response
+            .into_inner()
+            .provider
+            .ok_or_else(|| odd_answer("no provider"))?;
         Ok(Arc::new(Provider::open(row, &self.keyring)?))
     }
 }
@@ -245,14 +273,11 @@ impl Provider {
     /// Whether it can be called at all.
     ///
     /// # Errors
-    /// Disabled, a protocol this version does not speak, no key, or none that could be opened.
+    /// Disabled, no key, or none that could be opened.
     pub fn check_usable(&self) -> Result<(), Error> {
         let provider = || self.name.clone();
         if !self.is_enabled {
             return Err(Error::ProviderDisabled { provider: provider() });
-        }
-        if self.kind.protocol().is_none() {
-            return Err(Error::ProtocolNotSupported { kind: self.kind });
         }
         match self.unreadable {
             Some(source) if self.keys.is_empty() => Err(Error::KeysUnreadable {

@@ -106,7 +106,9 @@ impl Event {
         const OVERHEAD: usize = 16;
         let texts = match self {
             Self::TextDelta(text) | Self::ReasoningDelta(text) => text.len(),
-            Self::ToolCallDelta(delta) => delta.tool_call_id.as_str().len() + delta.tool_name.len() + delta.arguments.len(),
+            Self::ToolCallDelta(delta) => {
+                delta.tool_call_id.as_str().len() + delta.tool_name.len() + delta.arguments.len()
+            }
             Self::Part(part) => wire::part_to_wire(part).encoded_len(),
             Self::ReasoningDone(part) => part.text.len() + part.signature.len(),
             Self::Started(_) | Self::Finished(_) | Self::Failed(_) => 0,

@@ -155,8 +155,7 @@ mod tests {
     #[test]
     fn the_sealing_key_can_come_from_the_environment() {
         let environment = [("TANDEM_PROVIDER_GATEWAY__KEK".into(), "ab".repeat(32).into())];
-        let read: Config =
-            tandem_chassis::config::load_from(None, "TANDEM_PROVIDER_GATEWAY__", environment).unwrap();
+        let read: Config = tandem_chassis::config::load_from(None, "TANDEM_PROVIDER_GATEWAY__", environment).unwrap();
         assert_eq!(read.kek.unwrap().expose().len(), 64);
     }
 }

@@ -24,10 +24,22 @@ pub struct Target {
 
 /// The usual ports.
 pub const TARGETS: [Target; 4] = [
-    Target { kind: "ollama", port: 11434 },
-    Target { kind: "llamacpp", port: 8080 },
-    Target { kind: "vllm", port: 8000 },
-    Target { kind: "lmstudio", port: 1234 },
+    Target {
+        kind: "ollama",
+        port: 11434,
+    },
+    Target {
+        kind: "llamacpp",
+        port: 8080,
+    },
+    Target {
+        kind: "vllm",
+        port: 8000,
+    },
+    Target {
+        kind: "lmstudio",
+        port: 1234,
+    },
 ];
 
 /// A server that answered.

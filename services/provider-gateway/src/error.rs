@@ -7,7 +7,6 @@ use tonic::Status;
 
 use crate::{
     completion::registry::Overloaded,
-    provider::Kind,
     secret::{envelope, keyring},
 };
 
@@ -44,12 +43,6 @@ pub enum Error {
         #[source]
         source: envelope::Error,
     },
-    /// The provider's protocol is not built yet.
-    #[error("protocol of {} is not supported", kind.as_str())]
-    ProtocolNotSupported {
-        /// What it is.
-        kind: Kind,
-    },
     /// A key cannot be sealed.
     #[error("could not seal a key")]
     Seal(#[from] envelope::Error),
@@ -76,23 +69,22 @@ impl Error {
         let text = self.to_string();
         match self {
             Self::Storage(fault) => fault,
-            Self::ModelDisabled { model } => Fault::wrong_state("MODEL_DISABLED", format!("The model {model} is disabled.")),
+            Self::ModelDisabled { model } => {
+                Fault::wrong_state("MODEL_DISABLED", format!("The model {model} is disabled."))
+            }
             Self::ProviderDisabled { provider } => {
                 Fault::wrong_state("PROVIDER_DISABLED", format!("The provider {provider} is disabled."))
             }
-            Self::MissingKey { provider } => {
-                Fault::wrong_state("MISSING_KEY", format!("The provider {provider} has no API key. An administrator can add one."))
-            }
+            Self::MissingKey { provider } => Fault::wrong_state(
+                "MISSING_KEY",
+                format!("The provider {provider} has no API key. An administrator can add one."),
+            ),
             Self::KeysUnreadable { provider, source } => Fault::wrong_state(
                 "KEYS_UNREADABLE",
                 format!(
                     "The stored keys of provider {provider} cannot be opened: {source}. \
                      Restore the key-encryption key, or enter the API keys again."
                 ),
-            ),
-            Self::ProtocolNotSupported { kind } => Fault::wrong_state(
-                "PROTOCOL_NOT_SUPPORTED",
-                format!("This version cannot talk to {} yet: its protocol is not supported.", kind.display_name()),
             ),
             Self::Seal(envelope::Error::NoKek) => Fault::wrong_state(
                 "KEK_MISSING",
@@ -147,9 +139,18 @@ mod tests {
             (fault.code, fault.reason.into_owned())
         };
         let provider = || "p".to_owned();
-        assert_eq!(reason(Error::ModelDisabled { model: provider() }), (Code::WrongState, "MODEL_DISABLED".to_owned()));
-        assert_eq!(reason(Error::ProviderDisabled { provider: provider() }).1, "PROVIDER_DISABLED");
+        assert_eq!(
+            reason(Error::ModelDisabled { model: provider() }),
+            (Code::WrongState, "MODEL_DISABLED".to_owned())
+        );
+        assert_eq!(
+            reason(Error::ProviderDisabled { provider: provider() }).1,
+            "PROVIDER_DISABLED"
+        );
         assert_eq!(reason(Error::MissingKey { provider: provider() }).1, "MISSING_KEY");
-        assert_eq!(reason(Error::CompletionNotFound), (Code::NotFound, "COMPLETION_NOT_FOUND".to_owned()));
+        assert_eq!(
+            reason(Error::CompletionNotFound),
+            (Code::NotFound, "COMPLETION_NOT_FOUND".to_owned())
+        );
     }
 }

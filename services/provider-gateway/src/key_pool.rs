@@ -118,7 +118,10 @@ impl KeyPools {
         };
         let until = self.clock.monotonic() + length;
         let mut pools = self.lock();
-        let rest = pool(&mut pools, provider).resting.entry(key).or_insert(Rest { until, why });
+        let rest = pool(&mut pools, provider)
+            .resting
+            .entry(key)
+            .or_insert(Rest { until, why });
         if rest.until < until {
             *rest = Rest { until, why };
         }

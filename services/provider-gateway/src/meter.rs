@@ -35,7 +35,10 @@ pub fn cost_usd_micros(options: &Map<String, Value>, usage: &Usage) -> Option<i6
 
 /// A price in units of 10^-12 dollars; text or number.
 fn price(options: &Map<String, Value>, name: &str) -> Option<i128> {
-    let value = options.get("cost").and_then(|cost| cost.get(name)).or_else(|| options.get(name))?;
+    let value = options
+        .get("cost")
+        .and_then(|cost| cost.get(name))
+        .or_else(|| options.get(name))?;
     match value {
         Value::String(text) => decimal(text.trim()),
         Value::Number(number) => decimal(&number.to_string()),
@@ -50,13 +53,18 @@ fn decimal(text: &str) -> Option<i128> {
         None => (text, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let is_number = whole.len() + fraction.len() > 0 && [whole, fraction].iter().all(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
+    let is_number = whole.len() + fraction.len() > 0
+        && [whole, fraction]
+            .iter()
+            .all(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
     if !is_number {
         return None;
     }
     let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
     let decimals = i32::try_from(fraction.len()).ok()?;
-    let shift = exponent.checked_add(i32::try_from(SCALE_DIGITS).ok()?)?.checked_sub(decimals)?;
+    let shift = exponent
+        .checked_add(i32::try_from(SCALE_DIGITS).ok()?)?
+        .checked_sub(decimals)?;
     let factor = 10_i128.checked_pow(shift.unsigned_abs())?;
     match shift {
         0.. => digits.checked_mul(factor),
@@ -84,7 +92,8 @@ mod tests {
 
     #[test]
     fn the_sum_is_rounded_up_once() {
-        let options = json!({"cost": {"input_price_per_million_tokens": "0.15", "output_price_per_million_tokens": 0.6}});
+        let options =
+            json!({"cost": {"input_price_per_million_tokens": "0.15", "output_price_per_million_tokens": 0.6}});
         assert_eq!(cost(options.clone(), usage(1, 1)), Some(1));
         assert_eq!(cost(options.clone(), usage(1000, 1000)), Some(750));
         assert_eq!(cost(options, usage(3, 1)), Some(2), "0.45 + 0.6 is 1.05");
@@ -110,8 +119,22 @@ mod tests {
         let priced = json!({"cost": {"input_price_per_million_tokens": "0"}});
         assert_eq!(cost(priced.clone(), usage(7, 7)), Some(0));
         assert_eq!(cost(priced.clone(), Usage::default()), None);
-        assert_eq!(cost(priced, Usage { output_tokens: Some(7), ..Usage::default() }), None);
-        for options in [json!({}), json!({"cost": null}), json!({"cost": {"input_price_per_million_tokens": "-1"}}), json!({"cost": {"input_price_per_million_tokens": "many"}})] {
+        assert_eq!(
+            cost(
+                priced,
+                Usage {
+                    output_tokens: Some(7),
+                    ..Usage::default()
+                }
+            ),
+            None
+        );
+        for options in [
+            json!({}),
+            json!({"cost": null}),
+            json!({"cost": {"input_price_per_million_tokens": "-1"}}),
+            json!({"cost": {"input_price_per_million_tokens": "many"}}),
+        ] {
             assert_eq!(cost(options, usage(1, 1)), None);
         }
     }

@@ -84,7 +84,11 @@ impl Metrics {
                 "Completions ended, by provider, model and outcome",
                 Family::default(),
             ),
-            running: registry.register("provider_gateway_completions_running", "Completions running now", Gauge::default()),
+            running: registry.register(
+                "provider_gateway_completions_running",
+                "Completions running now",
+                Gauge::default(),
+            ),
             held_bytes: registry.register(
                 "provider_gateway_buffer_bytes",
                 "Bytes of answers held for readers now",
@@ -141,7 +145,9 @@ impl Metrics {
 
     /// The first piece of an answer came.
     pub fn first_token(&self, model: &Model, after: Duration) {
-        self.first_token.get_or_create(&ModelLabels::of(model)).observe(after.as_secs_f64());
+        self.first_token
+            .get_or_create(&ModelLabels::of(model))
+            .observe(after.as_secs_f64());
     }
 
     /// A completion ended.
@@ -153,7 +159,9 @@ impl Metrics {
             outcome,
         };
         self.completions.get_or_create(&labels).inc();
-        self.duration.get_or_create(&ModelLabels::of(model)).observe(after.as_secs_f64());
+        self.duration
+            .get_or_create(&ModelLabels::of(model))
+            .observe(after.as_secs_f64());
     }
 
     /// What was measured.
@@ -208,7 +216,9 @@ impl Metrics {
                 provider: provider.to_owned(),
                 state,
             };
-            self.keys.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            self.keys
+                .get_or_create(&labels)
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 

@@ -72,12 +72,7 @@ pub enum Refused {
 }
 
 /// Names by which clouds serve credentials to whoever asks.
-const METADATA_NAMES: [&str; 4] = [
-    "metadata.google.internal",
-    "metadata.goog",
-    "metadata",
-    "instance-data",
-];
+const METADATA_NAMES: [&str; 4] = ["metadata.google.internal", "metadata.goog", "metadata", "instance-data"];
 
 /// Judges addresses. Cheap to clone.
 #[derive(Clone, Copy, Debug)]
@@ -396,12 +391,28 @@ mod tests {
 
     #[test]
     fn this_machine_and_private_networks_follow_the_configuration() {
-        for host in ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"] {
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "0x7f000001",
+            "2130706433",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+        ] {
             let url = format!("http://{host}:11434/v1");
             assert_eq!(judge(OPEN, &url), Ok(()), "{host}");
             assert!(matches!(judge(CLOSED, &url), Err(Refused::Loopback { .. })), "{host}");
         }
-        for host in ["10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.5", "100.64.0.1", "[fd12::1]", "[::ffff:10.0.0.1]"] {
+        for host in [
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.5",
+            "100.64.0.1",
+            "[fd12::1]",
+            "[::ffff:10.0.0.1]",
+        ] {
             let url = format!("http://{host}/v1");
             assert_eq!(judge(OPEN, &url), Ok(()), "{host}");
             assert!(matches!(judge(CLOSED, &url), Err(Refused::Private { .. })), "{host}");
@@ -410,7 +421,13 @@ mod tests {
 
     #[test]
     fn public_addresses_and_unknown_names_pass_the_text_check() {
-        for host in ["1.1.1.1", "172.32.0.1", "[2606:4700::1111]", "api.openai.com", "localhost"] {
+        for host in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "[2606:4700::1111]",
+            "api.openai.com",
+            "localhost",
+        ] {
             assert_eq!(judge(CLOSED, &format!("https://{host}/v1")), Ok(()), "{host}");
         }
     }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 use tandem_chassis::clock::Clock;
 use url::Url;
@@ -19,8 +19,11 @@ use crate::{
     secret::{ApiKey, redact},
 };
 
-/// Time for the whole question.
+/// Time for the question.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for a second one, at the address that was probably meant.
+const HINT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Largest list of models read.
 const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -60,20 +63,16 @@ impl Report {
 pub async fn test(outbound: &Outbound, clock: &dyn Clock, kind: Kind, base_url: &Url, key: Option<&ApiKey>) -> Report {
     let started_at = clock.monotonic();
     let report = match kind.protocol() {
-        None => Report::problem(format!(
-            "This version cannot talk to {} yet. The provider can be stored, but its models cannot be used.",
-            kind.display_name()
-        )),
-        Some(Protocol::Demo) => Report {
+        Protocol::Demo => Report {
             is_ok: true,
             message: "The demo model is built in and always ready.".to_owned(),
             models: vec![demo::MODEL.to_owned()],
             latency: Duration::ZERO,
         },
-        Some(Protocol::ChatCompletions) if key.is_none() && kind.needs_key() => {
+        Protocol::ChatCompletions if key.is_none() && kind.needs_key() => {
             Report::problem(format!("{} needs an API key.", kind.display_name()))
         }
-        Some(Protocol::ChatCompletions) => ask_with_hint(outbound, base_url, key).await,
+        Protocol::ChatCompletions => ask_with_hint(outbound, kind, base_url, key).await,
     };
     Report {
         message: redact(&report.message, key.map(std::slice::from_ref).unwrap_or_default()),
@@ -90,8 +89,8 @@ enum Answer {
     Problem(String),
 }
 
-async fn ask_with_hint(outbound: &Outbound, base_url: &Url, key: Option<&ApiKey>) -> Report {
-    match ask(outbound, base_url, key, TIMEOUT).await {
+async fn ask_with_hint(outbound: &Outbound, kind: Kind, base_url: &Url, key: Option<&ApiKey>) -> Report {
+    match ask(outbound, kind, base_url, key, TIMEOUT).await {
         Answer::Models(models) => Report {
             is_ok: true,
             message: works(models.len()),
@@ -105,8 +104,10 @@ async fn ask_with_hint(outbound: &Outbound, base_url: &Url, key: Option<&ApiKey>
                 return Report::problem(problem);
             }
             let with_version = openai::endpoint(base_url, "v1");
-            match ask(outbound, &with_version, key, TIMEOUT).await {
-                Answer::Models(_) => Report::problem(format!("{problem} It answers at {with_version}: use that as the base URL.")),
+            match ask(outbound, kind, &with_version, key, HINT_TIMEOUT).await {
+                Answer::Models(_) => Report::problem(format!(
+                    "{problem} It answers at {with_version}: use that as the base URL."
+                )),
                 Answer::NotTheApi(_) | Answer::Problem(_) => Report::problem(problem),
             }
         }
@@ -123,7 +124,7 @@ fn works(count: usize) -> String {
 
 /// The models at an address that needs no key; `None` if nothing of the kind answers within `limit`.
 pub async fn models_at(outbound: &Outbound, base_url: &Url, limit: Duration) -> Option<(Vec<String>, Value)> {
-    let body = fetch(outbound, base_url, None, limit).await.ok()?;
+    let body = fetch(outbound, Kind::OpenAiCompat, base_url, None, limit).await.ok()?;
     let (status, body) = body;
     if !status.is_success() {
         return None;
@@ -132,8 +133,8 @@ pub async fn models_at(outbound: &Outbound, base_url: &Url, limit: Duration) -> 
     Some((model_names(&value)?, value))
 }
 
-async fn ask(outbound: &Outbound, base_url: &Url, key: Option<&ApiKey>, limit: Duration) -> Answer {
-    let (status, body) = match fetch(outbound, base_url, key, limit).await {
+async fn ask(outbound: &Outbound, kind: Kind, base_url: &Url, key: Option<&ApiKey>, limit: Duration) -> Answer {
+    let (status, body) = match fetch(outbound, kind, base_url, key, limit).await {
         Ok(answered) => answered,
         Err(problem) => return Answer::Problem(problem),
     };
@@ -168,9 +169,23 @@ async fn ask(outbound: &Outbound, base_url: &Url, key: Option<&ApiKey>, limit: D
     }
 }
 
+/// The headers that show a key where models are listed. Anthropic's list, unlike its Chat Completions, takes only its own header.
+fn credentials(kind: Kind, key: &ApiKey) -> Result<Vec<(&'static str, HeaderValue)>, String> {
+    const UNSENDABLE: &str = "The API key has characters that cannot be sent.";
+    if kind != Kind::Anthropic {
+        let value = authorization(key).map_err(|_| UNSENDABLE.to_owned())?;
+        return Ok(vec![("authorization", value)]);
+    }
+    let mut value = HeaderValue::from_str(key.expose()).map_err(|_| UNSENDABLE.to_owned())?;
+    value.set_sensitive(true);
+    let version = HeaderValue::from_static("2023-06-01");
+    Ok(vec![("x-api-key", value), ("anthropic-version", version)])
+}
+
 /// Status and body, or what prevented them, as a sentence.
 async fn fetch(
     outbound: &Outbound,
+    kind: Kind,
     base_url: &Url,
     key: Option<&ApiKey>,
     limit: Duration,
@@ -178,8 +193,9 @@ async fn fetch(
     let url = openai::endpoint(base_url, "models");
     let mut request = outbound.get(url).map_err(|refused| refused_address(&refused))?;
     if let Some(key) = key {
-        let value = authorization(key).map_err(|_| "The API key has characters that cannot be sent.".to_owned())?;
-        request = request.header(http::header::AUTHORIZATION, value);
+        for (name, value) in credentials(kind, key)? {
+            request = request.header(name, value);
+        }
     }
     let exchange = async {
         let response = request.send().await.map_err(|error| unanswered(base_url, error))?;
@@ -215,7 +231,10 @@ fn unanswered(base_url: &Url, error: reqwest::Error) -> String {
         return refused_address(refused);
     }
     if outbound::find_source::<Unresolved>(&error).is_some() {
-        return format!("There is no host called {}. Check the spelling.", base_url.host_str().unwrap_or_default());
+        return format!(
+            "There is no host called {}. Check the spelling.",
+            base_url.host_str().unwrap_or_default()
+        );
     }
     let io_kind = outbound::find_source::<std::io::Error>(&error).map(std::io::Error::kind);
     let chain = outbound::chain(&error);
@@ -246,13 +265,19 @@ fn place(base_url: &Url) -> String {
 
 /// Names of models in the usual forms of the list.
 fn model_names(list: &Value) -> Option<Vec<String>> {
-    let entries = list.get("data").or_else(|| list.get("models")).unwrap_or(list).as_array()?;
+    let entries = list
+        .get("data")
+        .or_else(|| list.get("models"))
+        .unwrap_or(list)
+        .as_array()?;
     let names = entries
         .iter()
         .filter_map(|entry| {
-            entry
-                .as_str()
-                .or_else(|| ["id", "model", "name"].into_iter().find_map(|field| entry.get(field)?.as_str()))
+            entry.as_str().or_else(|| {
+                ["id", "model", "name"]
+                    .into_iter()
+                    .find_map(|field| entry.get(field)?.as_str())
+            })
         })
         .filter(|name| !name.is_empty() && name.len() <= MAX_MODEL_BYTES)
         .take(MAX_MODELS)
@@ -265,10 +290,15 @@ fn quote(body: &[u8]) -> String {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         return String::new();
     };
-    let sentence = [value.pointer("/error/message"), value.get("message"), value.get("error"), value.get("detail")]
-        .into_iter()
-        .flatten()
-        .find_map(Value::as_str);
+    let sentence = [
+        value.pointer("/error/message"),
+        value.get("message"),
+        value.get("error"),
+        value.get("detail"),
+    ]
+    .into_iter()
+    .flatten()
+    .find_map(Value::as_str);
     match sentence.map(str::trim) {
         None | Some("") => String::new(),
         Some(sentence) => {

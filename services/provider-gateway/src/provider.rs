@@ -103,13 +103,18 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// How it is spoken to; `None` if this version cannot.
-    pub fn protocol(self) -> Option<Protocol> {
+    /// How it is spoken to. Vendors with a protocol of their own are reached through their OpenAI-compatible endpoints.
+    pub fn protocol(self) -> Protocol {
         match self {
-            // The vendors in the first line are called through their OpenAI-compatible endpoints.
-            Self::Anthropic | Self::Azure | Self::Bedrock | Self::Google => Some(Protocol::ChatCompletions),
-            Self::OpenAi | Self::OpenAiCompat | Self::OpenRouter | Self::Vercel => Some(Protocol::ChatCompletions),
-            Self::Demo => Some(Protocol::Demo),
+            Self::Anthropic
+            | Self::Azure
+            | Self::Bedrock
+            | Self::Google
+            | Self::OpenAi
+            | Self::OpenAiCompat
+            | Self::OpenRouter
+            | Self::Vercel => Protocol::ChatCompletions,
+            Self::Demo => Protocol::Demo,
         }
     }
 
@@ -122,7 +127,7 @@ impl Kind {
             Self::OpenAi => Some("https://api.openai.com/v1"),
             Self::OpenRouter => Some("https://openrouter.ai/api/v1"),
             Self::Vercel => Some("https://ai-gateway.vercel.sh/v1"),
-            // Never called; rows and old clients want an absolute address.
+            // Stands in for the address it does not have; never called.
             Self::Demo => Some("http://demo.invalid"),
             Self::Azure | Self::OpenAiCompat => None,
         }

@@ -37,7 +37,12 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     }
     let outbound = Outbound::new(&config.outbound)?;
     let storage = client::channel(&config.peers.storage, &config.peer_tls)?;
-    let catalog = Catalog::new(runtime.outbound(ServiceName::ProviderGateway), storage, keyring, config.cache_ttl);
+    let catalog = Catalog::new(
+        runtime.outbound(ServiceName::ProviderGateway),
+        storage,
+        keyring,
+        config.cache_ttl,
+    );
     let protocols = Protocols {
         openai: openai::Client::new(outbound.clone(), Arc::clone(&runtime.clock)),
         demo: demo::Model::new(&config.demo),
@@ -52,7 +57,10 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
         runtime.tasks.clone(),
         runtime.shutdown.clone(),
     );
-    let replica_address = config.replica_address.map(|address| address.to_string()).unwrap_or_default();
+    let replica_address = config
+        .replica_address
+        .map(|address| address.to_string())
+        .unwrap_or_default();
     let completions = Completions::new(runner.clone(), catalog.clone(), replica_address);
     let admin = Admin::new(catalog, outbound, clock);
 

@@ -11,7 +11,9 @@ pub(crate) fn user<T>(request: &Request<T>) -> Result<Uuid, Status> {
 
 /// Lets only orchestrators pass: they alone run turns.
 pub(crate) fn orchestrator<T>(request: &Request<T>) -> Result<(), Status> {
-    Caller::of(request)?.require_service(&[ServiceName::Orchestrator]).map(|_| ())
+    Caller::of(request)?
+        .require_service(&[ServiceName::Orchestrator])
+        .map(|_| ())
 }
 
 /// The organisations that user is a member of.

@@ -59,14 +59,18 @@ impl Open {
     /// Begins a change of a chat its caller may change.
     pub(crate) async fn for_user(pool: &PgPool, chat: Uuid, user: Uuid) -> Result<Self, Error> {
         let mut tx = pool.begin().await?;
-        let row = chats::lock(&mut tx, chat, user).await?.ok_or_else(crate::error::chat_not_found)?;
+        let row = chats::lock(&mut tx, chat, user)
+            .await?
+            .ok_or_else(crate::error::chat_not_found)?;
         Self::new(tx, row)
     }
 
     /// Begins a change of a chat in the name of the worker that runs it.
     pub(crate) async fn for_worker(pool: &PgPool, chat: Uuid) -> Result<Self, Error> {
         let mut tx = pool.begin().await?;
-        let row = chats::lock_for_worker(&mut tx, chat).await?.ok_or_else(crate::error::chat_not_found)?;
+        let row = chats::lock_for_worker(&mut tx, chat)
+            .await?
+            .ok_or_else(crate::error::chat_not_found)?;
         Self::new(tx, row)
     }
 
@@ -108,7 +112,12 @@ impl Open {
     pub(crate) async fn commit(mut self, hints: &Hints) -> Result<Done, Error> {
         if self.row.version == self.before.version {
             self.tx.commit().await?;
-            return Ok(Done { row: self.row, inserted: self.inserted, promoted: self.promoted, queued: self.queued });
+            return Ok(Done {
+                row: self.row,
+                inserted: self.inserted,
+                promoted: self.promoted,
+                queued: self.queued,
+            });
         }
         self.settle();
         changes::save(&mut self.tx, &self.before, &self.row, &self.change, self.is_activity).await?;
@@ -117,7 +126,12 @@ impl Open {
             self.row.updated_at = self.row.now;
         }
         hints.send(Hint::of(&self.row));
-        Ok(Done { row: self.row, inserted: self.inserted, promoted: self.promoted, queued: self.queued })
+        Ok(Done {
+            row: self.row,
+            inserted: self.inserted,
+            promoted: self.promoted,
+            queued: self.queued,
+        })
     }
 
     /// Counts the change as activity, which moves the chat up in its owner's list.
@@ -220,7 +234,10 @@ impl Open {
             Effect::RecordIntent => self.row.intent = payload.intent.take().map(Json),
             Effect::DropIntent => self.row.intent = None,
             Effect::SetError => {
-                let error = payload.error.take().unwrap_or_else(|| ChatError::generic("The turn failed."));
+                let error = payload
+                    .error
+                    .take()
+                    .unwrap_or_else(|| ChatError::generic("The turn failed."));
                 self.change.error = Some(error.clone());
                 self.row.last_error = Some(Json(error));
             }
@@ -267,7 +284,9 @@ impl Open {
     }
 
     async fn promote(&mut self, id: Option<i64>) -> Result<(), Error> {
-        let row = queue::take(&mut self.tx, self.row.id, id).await?.ok_or_else(|| missing("the queued message"))?;
+        let row = queue::take(&mut self.tx, self.row.id, id)
+            .await?
+            .ok_or_else(|| missing("the queued message"))?;
         let model = model_choice::usable_or_default(&mut self.tx, row.model_config_id).await?;
         let message = UserMessage {
             parts: row.parts()?,
@@ -320,5 +339,8 @@ pub(crate) fn open_calls(tail: &[messages::Row]) -> Result<Vec<ToolCallPart>, Er
 }
 
 fn missing(what: &'static str) -> Error {
-    Error::damaged("chats", format!("a decision needs {what}, which the command did not bring"))
+    Error::damaged(
+        "chats",
+        format!("a decision needs {what}, which the command did not bring"),
+    )
 }

@@ -38,7 +38,12 @@ pub struct Pool {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { database_url: None, pool: Pool::default(), change_retention_days: 7, allow_unsafe_postgres: false }
+        Self {
+            database_url: None,
+            pool: Pool::default(),
+            change_retention_days: 7,
+            allow_unsafe_postgres: false,
+        }
     }
 }
 

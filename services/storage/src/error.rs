@@ -35,7 +35,10 @@ pub enum Error {
 impl Error {
     /// A row that this release cannot read.
     pub(crate) fn damaged(table: &'static str, problem: impl ToString) -> Self {
-        Self::Damaged { table, problem: problem.to_string() }
+        Self::Damaged {
+            table,
+            problem: problem.to_string(),
+        }
     }
 
     /// How the error looks from outside.
@@ -45,8 +48,9 @@ impl Error {
             Self::Rejected(rejection) => rejected(&rejection),
             Self::Database(error) => sqlstate::fault(&error),
             Self::Damaged { .. } => Fault::internal("DAMAGED_ROW", self),
-            Self::Invalid(error) => Fault::invalid("INVALID_MESSAGE", "The message is not valid.")
-                .violation(error.field, error.problem),
+            Self::Invalid(error) => {
+                Fault::invalid("INVALID_MESSAGE", "The message is not valid.").violation(error.field, error.problem)
+            }
         }
     }
 }
@@ -61,10 +65,13 @@ fn rejected(rejection: &Rejection) -> Fault {
     let message = rejection.reason.to_string();
     match rejection.reason {
         Reason::Archived => Fault::wrong_state("CHAT_ARCHIVED", "The chat is archived. Unarchive it first."),
-        Reason::QueueFull => Fault::rate_limited("QUEUE_FULL", "20 messages are waiting already. Wait for the chat to catch up."),
-        Reason::StaleEpoch { held, current } => {
-            Fault::conflict("STALE_EPOCH", message).with("held", held).with("current", current)
-        }
+        Reason::QueueFull => Fault::rate_limited(
+            "QUEUE_FULL",
+            "20 messages are waiting already. Wait for the chat to catch up.",
+        ),
+        Reason::StaleEpoch { held, current } => Fault::conflict("STALE_EPOCH", message)
+            .with("held", held)
+            .with("current", current),
         Reason::UnknownQueued => Fault::not_found("QUEUED_MESSAGE_NOT_FOUND", "There is no such message in the queue."),
         _ => Fault::wrong_state("WRONG_STATE", message),
     }

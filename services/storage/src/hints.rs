@@ -103,9 +103,16 @@ impl Hints {
 pub(crate) async fn pass_on(mut outgoing: Outgoing, pool: PgPool, process: Uuid) {
     let mut hints = Vec::with_capacity(MAX_BATCH);
     while outgoing.0.recv_many(&mut hints, MAX_BATCH).await > 0 {
-        let notification = Notification { from: process, hints: std::mem::take(&mut hints) };
-        let Ok(payload) = serde_json::to_string(&notification) else { continue };
-        let sent = sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload).execute(&pool).await;
+        let notification = Notification {
+            from: process,
+            hints: std::mem::take(&mut hints),
+        };
+        let Ok(payload) = serde_json::to_string(&notification) else {
+            continue;
+        };
+        let sent = sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload)
+            .execute(&pool)
+            .await;
         if let Err(error) = sent {
             tracing::debug!(%error, "could not pass hints on");
         }
@@ -128,7 +135,9 @@ async fn listen_once(hints: &Hints, pool: &PgPool, process: Uuid) -> Result<(), 
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     while let Some(notification) = listener.try_recv().await? {
-        let Ok(notification) = serde_json::from_str::<Notification>(notification.payload()) else { continue };
+        let Ok(notification) = serde_json::from_str::<Notification>(notification.payload()) else {
+            continue;
+        };
         if notification.from != process {
             for hint in notification.hints {
                 let _ = hints.here.send(News::Hint(hint));

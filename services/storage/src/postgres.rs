@@ -31,7 +31,9 @@ const NAME: &str = "tandem";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No server binaries on this machine.
-    #[error("PostgreSQL's server is not installed; install it (Debian: apt-get install postgresql) or set DATABASE_URL")]
+    #[error(
+        "PostgreSQL's server is not installed; install it (Debian: apt-get install postgresql) or set DATABASE_URL"
+    )]
     NotInstalled,
     /// The data was made by another major version.
     #[error(
@@ -78,7 +80,10 @@ pub enum Error {
 
 impl Error {
     fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { action: action.into(), source }
+        move |source| Self::Io {
+            action: action.into(),
+            source,
+        }
     }
 }
 
@@ -105,7 +110,10 @@ impl Private {
         let options = cluster.connect_options();
         server.wait_until_up(&options, &cluster).await?;
         cluster.ensure_database().await?;
-        Ok(Self { server, options: options.database(NAME) })
+        Ok(Self {
+            server,
+            options: options.database(NAME),
+        })
     }
 
     /// How to connect.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tandem_chassis::Runtime;
 use tandem_chassis::identity::ServiceName;
 use tandem_chassis::lifecycle::OnEnd;
@@ -41,7 +41,9 @@ pub enum RunError {
     #[error("could not migrate the database")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// The server may acknowledge commits it can lose.
-    #[error("PostgreSQL runs with {setting} = off and may lose acknowledged messages at a power failure; switch it on, or set allow_unsafe_postgres")]
+    #[error(
+        "PostgreSQL runs with {setting} = off and may lose acknowledged messages at a power failure; switch it on, or set allow_unsafe_postgres"
+    )]
     UnsafePostgres {
         /// The setting.
         setting: &'static str,
@@ -88,14 +90,29 @@ pub async fn run(
 
     runtime.health.set_serving(true);
     let served = Server::new(ServiceName::Storage, &runtime)
-        .add_service(with_message_limits!(ChatServiceServer::new(Chats::new(pool.clone(), hints.clone()))))
-        .add_service(with_message_limits!(TurnServiceServer::new(Turns::new(pool.clone(), hints.clone()))))
-        .add_service(with_message_limits!(FeedServiceServer::new(Feed::new(pool.clone(), hints))))
+        .add_service(with_message_limits!(ChatServiceServer::new(Chats::new(
+            pool.clone(),
+            hints.clone()
+        ))))
+        .add_service(with_message_limits!(TurnServiceServer::new(Turns::new(
+            pool.clone(),
+            hints.clone()
+        ))))
+        .add_service(with_message_limits!(FeedServiceServer::new(Feed::new(
+            pool.clone(),
+            hints
+        ))))
         .add_service(with_message_limits!(UserServiceServer::new(Users::new(pool.clone()))))
-        .add_service(with_message_limits!(SettingsServiceServer::new(Settings::new(pool.clone()))))
+        .add_service(with_message_limits!(SettingsServiceServer::new(Settings::new(
+            pool.clone()
+        ))))
         .add_service(with_message_limits!(FileServiceServer::new(Files::new(pool.clone()))))
-        .add_service(with_message_limits!(ToolCallServiceServer::new(ToolCalls::new(pool.clone()))))
-        .add_service(with_message_limits!(WorkspaceServiceServer::new(Workspaces::new(pool.clone()))))
+        .add_service(with_message_limits!(ToolCallServiceServer::new(ToolCalls::new(
+            pool.clone()
+        ))))
+        .add_service(with_message_limits!(WorkspaceServiceServer::new(Workspaces::new(
+            pool.clone()
+        ))))
         .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
         .serve(listener, runtime.shutdown.draining())
         .await;

@@ -38,7 +38,12 @@ pub(crate) struct PendingCall {
 
 impl From<&Sealed> for StepPosition {
     fn from(sealed: &Sealed) -> Self {
-        Self { epoch: sealed.epoch, step: sealed.step, attempt: sealed.attempt, part_count: sealed.part_count }
+        Self {
+            epoch: sealed.epoch,
+            step: sealed.step,
+            attempt: sealed.attempt,
+            part_count: sealed.part_count,
+        }
     }
 }
 
@@ -54,7 +59,11 @@ impl From<&PendingCall> for PendingToolCall {
 
 impl From<PendingToolCall> for PendingCall {
     fn from(call: PendingToolCall) -> Self {
-        Self { tool_call_id: call.tool_call_id, tool_name: call.tool_name, arguments_json: call.arguments_json }
+        Self {
+            tool_call_id: call.tool_call_id,
+            tool_name: call.tool_name,
+            arguments_json: call.arguments_json,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tandem_chassis::Runtime;
 use tandem_chassis::identity::ServiceName;
 use tandem_chassis::lifecycle::OnEnd;
-use tandem_chassis::server::Server;
+use tandem_chassis::server::{self, Server};
 use tandem_chassis::transport::{Address, Listener};
 use tandem_chassis::with_message_limits;
 use tandem_proto::tool::v1::tool_service_server::ToolServiceServer;
@@ -22,6 +22,9 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::rpc::{ToolRpc, WorkspaceRpc};
 use crate::workspace::Workspaces;
+
+/// Links at once, those of agents that have not said hello yet included.
+const MAX_LINKS: usize = 4_096;
 
 /// Runs a tool-runner on `listener` until the runtime drains and the running calls have ended; then it stops all agents.
 ///
@@ -39,6 +42,10 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     let link_server = Server::new(ServiceName::ToolRunner, &runtime)
         .add_service(with_message_limits!(AgentLinkServiceServer::new(links)))
         .exempt("/tandem.workspace.v1.AgentLinkService/")
+        .limits(server::Limits {
+            max_in_flight: MAX_LINKS,
+            ..server::Limits::default()
+        })
         .serve(link, closing.clone().cancelled_owned());
     // Agents must reach it while calls end, so it outlives draining.
     runtime.tasks.spawn("agent links", OnEnd::Fatal, async move {

@@ -160,13 +160,14 @@ impl Workspaces {
             return Ok(connection);
         }
         if let Some(alive) = running.as_ref().filter(|running| !running.has_ended()) {
-            if let Some(connection) = self.0.agents.wait(id, RECONNECT_TIME).await {
+            let back = tokio::select! {
+                connection = self.0.agents.wait(id, RECONNECT_TIME) => connection,
+                () = alive.ended() => None,
+            };
+            if let Some(connection) = back {
                 return Ok(connection);
             }
-            tracing::warn!(
-                workspace_id = id,
-                "agent lives but does not come back, starting another"
-            );
+            tracing::warn!(workspace_id = id, "agent does not come back, starting another");
             alive.stop();
             alive.ended().await;
         }

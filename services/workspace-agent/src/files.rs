@@ -14,3 +14,6 @@ pub(crate) use write::write;
 
 /// Largest file that is written or edited, in bytes.
 pub(crate) const MAX_WRITE_BYTES: usize = 8 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -7,3 +7,6 @@ mod snapshot;
 
 pub(crate) use manager::Manager;
 pub(crate) use snapshot::{Outlet, wait};
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,9 @@ fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
         !name.is_empty()
             && !name.starts_with(|letter: char| letter.is_ascii_digit())
-            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
     })
 }
 
@@ -65,7 +67,10 @@ mod tests {
         let table: [(&str, &[&[&str]]); 6] = [
             ("ls", &[&["ls"]]),
             ("git status --short", &[&["git", "status"]]),
-            ("cd /tmp && A=1 make test | tail -n 5", &[&["cd", "/tmp"], &["make", "test"], &["tail", "-n"]]),
+            (
+                "cd /tmp && A=1 make test | tail -n 5",
+                &[&["cd", "/tmp"], &["make", "test"], &["tail", "-n"]],
+            ),
             ("echo 'a; b' \"c && d\"; true", &[&["echo", "a; b"], &["true"]]),
             ("printf a\\;b", &[&["printf", "a;b"]]),
             (" ;; ", &[]),

@@ -68,7 +68,10 @@ pub fn message(content: Vec<ChatInputPart>, model_config_id: Option<Uuid>) -> Re
         return Err(Problem::field("content", "must not be empty"));
     }
     if content.len() > MAX_PARTS {
-        return Err(Problem::field("content", format!("must not have more than {MAX_PARTS} parts")));
+        return Err(Problem::field(
+            "content",
+            format!("must not have more than {MAX_PARTS} parts"),
+        ));
     }
     let text_bytes: usize = content.iter().map(|part| part.text.len() + part.content.len()).sum();
     if text_bytes > MAX_TEXT_BYTES {
@@ -176,7 +179,9 @@ pub fn labels(labels: BTreeMap<String, String>) -> Result<std::collections::Hash
         if !is_label_key(key) {
             return Err(Problem::field(
                 "labels",
-                format!("key {key:?} must be 1 to {MAX_LABEL_KEY_BYTES} letters, digits, '.', '_', '/' or '-', starting with a letter or digit"),
+                format!(
+                    "key {key:?} must be 1 to {MAX_LABEL_KEY_BYTES} letters, digits, '.', '_', '/' or '-', starting with a letter or digit"
+                ),
             ));
         }
         if value.is_empty() || value.len() > MAX_LABEL_VALUE_BYTES {
@@ -213,8 +218,9 @@ pub fn dynamic_tools(tools: Vec<DynamicTool>) -> Result<Vec<proto::DynamicTool>,
         .into_iter()
         .enumerate()
         .map(|(index, tool)| {
-            let refuse =
-                |member: &str, problem: &str| Problem::field(format!("unsafe_dynamic_tools[{index}].{member}"), problem);
+            let refuse = |member: &str, problem: &str| {
+                Problem::field(format!("unsafe_dynamic_tools[{index}].{member}"), problem)
+            };
             let name = tool.name.trim();
             let is_name = (1..=64).contains(&name.len())
                 && name
@@ -226,7 +232,9 @@ pub fn dynamic_tools(tools: Vec<DynamicTool>) -> Result<Vec<proto::DynamicTool>,
             if !names.insert(name.to_owned()) {
                 return Err(refuse("name", "must be unique"));
             }
-            let schema = tool.input_schema.map_or_else(|| "{}".to_owned(), |raw| raw.text().to_owned());
+            let schema = tool
+                .input_schema
+                .map_or_else(|| "{}".to_owned(), |raw| raw.text().to_owned());
             if !schema.starts_with('{') {
                 return Err(refuse("input_schema", "must be an object"));
             }
@@ -280,14 +288,20 @@ mod tests {
         let long = "x".repeat(MAX_TEXT_BYTES + 1);
         let table = [
             (json!([]), "\"content\""),
-            (json!([{"type": "text", "text": "a"}, {"type": "text", "text": " \n"}]), "content[1].text"),
+            (
+                json!([{"type": "text", "text": "a"}, {"type": "text", "text": " \n"}]),
+                "content[1].text",
+            ),
             (json!([{"type": "video"}]), "content[0].type"),
             (json!([{}]), "content[0].type"),
             (json!([{"type": "file"}]), "content[0].file_id"),
             (json!([{"type": "file", "file_id": nil}]), "content[0].file_id"),
             (json!([{"type": "file-reference"}]), "content[0].file_name"),
             (json!([{"type": "text", "text": long}]), "\"content\""),
-            (json!(vec![json!({"type": "text", "text": "a"}); MAX_PARTS + 1]), "\"content\""),
+            (
+                json!(vec![json!({"type": "text", "text": "a"}); MAX_PARTS + 1]),
+                "\"content\"",
+            ),
         ];
         for (value, field) in table {
             let problem = content(value).unwrap_err();
@@ -302,7 +316,10 @@ mod tests {
         assert!(plan_mode(Some("maybe")).is_err());
         assert_eq!(client_type(None).unwrap(), proto::ClientType::Api);
         assert!(client_type(Some("tui")).is_err());
-        assert_eq!(busy_behavior(Some("interrupt")).unwrap(), storage::BusyBehavior::Interrupt);
+        assert_eq!(
+            busy_behavior(Some("interrupt")).unwrap(),
+            storage::BusyBehavior::Interrupt
+        );
         assert!(busy_behavior(Some("drop")).is_err());
         assert!(model("m", Some(Uuid::nil())).is_err());
     }
@@ -311,7 +328,14 @@ mod tests {
     fn labels_keep_their_limits() {
         let one = |key: &str, value: &str| labels([(key.to_owned(), value.to_owned())].into());
         assert!(one("team/a.b_c-1", "x").is_ok());
-        for (key, value) in [("", "x"), (".a", "x"), ("a b", "x"), ("a", ""), (&"k".repeat(65), "x"), ("a", &"v".repeat(257))] {
+        for (key, value) in [
+            ("", "x"),
+            (".a", "x"),
+            ("a b", "x"),
+            ("a", ""),
+            (&"k".repeat(65), "x"),
+            ("a", &"v".repeat(257)),
+        ] {
             assert!(one(key, value).is_err(), "{key:?}");
         }
         let many = (0..51).map(|number| (format!("k{number}"), "v".to_owned())).collect();

@@ -176,7 +176,9 @@ pub fn call_config(mut config: Map<String, Value>) -> Result<String, Problem> {
             Value::Number(number) => number.to_string(),
             _ => String::new(),
         };
-        let is_price = text.parse::<f64>().is_ok_and(|number| number.is_finite() && number >= 0.0);
+        let is_price = text
+            .parse::<f64>()
+            .is_ok_and(|number| number.is_finite() && number >= 0.0);
         if !is_price {
             let field = format!("model_config.cost.{name}");
             return Err(Problem::field(field, "must be a number of at least 0"));

@@ -19,7 +19,7 @@ async fn a_message_is_answered_over_rest_and_websocket() -> Result {
     let id = id_of(&chat)?;
     let stream = world.stream(id).await?;
     let events = stream
-        .wait_until(LIMIT, |events| Transcript::of(events).live_text == "Hello,")
+        .wait_until(LIMIT, |events| Transcript::of(events).live_text == "Hello, ")
         .await?;
     let half = Transcript::of(&events);
     assert_eq!(half.lines(), ["user: Say hello"]);

@@ -30,7 +30,9 @@ fn join(open: &mut LivePart, next: &LivePart) -> bool {
     if open.role != next.role {
         return false;
     }
-    let (Some(open), Some(next)) = (&mut open.content, &next.content) else { return false };
+    let (Some(open), Some(next)) = (&mut open.content, &next.content) else {
+        return false;
+    };
     match (open, next) {
         (Content::TextDelta(open), Content::TextDelta(next))
         | (Content::ReasoningDelta(open), Content::ReasoningDelta(next)) => append(open, next),

@@ -3,7 +3,11 @@ use tandem_proto::common::v1::{Role, ToolCallDelta};
 use super::*;
 
 fn text(text: &str) -> LivePart {
-    LivePart { role: Role::Assistant.into(), content: Some(Content::TextDelta(text.to_owned())), created_at: None }
+    LivePart {
+        role: Role::Assistant.into(),
+        content: Some(Content::TextDelta(text.to_owned())),
+        created_at: None,
+    }
 }
 
 fn call(id: &str, arguments: &str) -> LivePart {
@@ -12,15 +16,25 @@ fn call(id: &str, arguments: &str) -> LivePart {
         tool_name: "execute".to_owned(),
         arguments_delta: arguments.to_owned(),
     };
-    LivePart { role: Role::Assistant.into(), content: Some(Content::ToolCallDelta(delta)), created_at: None }
+    LivePart {
+        role: Role::Assistant.into(),
+        content: Some(Content::ToolCallDelta(delta)),
+        created_at: None,
+    }
 }
 
 fn texts(entries: &[Entry]) -> Vec<String> {
     entries
         .iter()
         .map(|entry| match &entry.event {
-            Event::Part(LivePart { content: Some(Content::TextDelta(text)), .. }) => text.clone(),
-            Event::Part(LivePart { content: Some(Content::ToolCallDelta(delta)), .. }) => delta.arguments_delta.clone(),
+            Event::Part(LivePart {
+                content: Some(Content::TextDelta(text)),
+                ..
+            }) => text.clone(),
+            Event::Part(LivePart {
+                content: Some(Content::ToolCallDelta(delta)),
+                ..
+            }) => delta.arguments_delta.clone(),
             other => format!("{other:?}").split('(').next().unwrap_or_default().to_owned(),
         })
         .collect()
@@ -40,7 +54,11 @@ fn a_reader_at_any_place_sees_the_rest_once() {
     }
     let first = log.read(None, 5, 10);
     assert_eq!(texts(&first), ["abcd"]);
-    let place = Position { step: 0, attempt: 0, index: 3 };
+    let place = Position {
+        step: 0,
+        attempt: 0,
+        index: 3,
+    };
     assert_eq!(texts(&log.read(Some(place), 5, 10)), ["d"]);
     assert_eq!(log.read(Some(log.position()), 5, 10), []);
 }
@@ -75,7 +93,11 @@ fn durable_steps_are_dropped_one_step_late() {
         log.push(text(&step.to_string())).unwrap();
         log.seal(log.position(), i64::from(step) + 6);
     }
-    assert_eq!(texts(&log.read(None, 99, 10)), ["2"], "only the last sealed step is still there for a reader that lags");
+    assert_eq!(
+        texts(&log.read(None, 99, 10)),
+        ["2"],
+        "only the last sealed step is still there for a reader that lags"
+    );
 }
 
 #[test]
@@ -86,14 +108,28 @@ fn a_late_joiner_sees_neither_durable_nor_withdrawn_parts() {
     log.seal(sealed, 6);
     log.begin(1, 0);
     log.push(text("withdrawn")).unwrap();
-    log.withdraw(1, Some(RetryEvent { attempt: 1, ..RetryEvent::default() }));
+    log.withdraw(
+        1,
+        Some(RetryEvent {
+            attempt: 1,
+            ..RetryEvent::default()
+        }),
+    );
 
     let start = log.snapshot_start(Some(sealed), 6);
-    assert_eq!(texts(&log.read(start, 6, 10)), ["Retry"], "while waiting, the retry is what there is to see");
+    assert_eq!(
+        texts(&log.read(start, 6, 10)),
+        ["Retry"],
+        "while waiting, the retry is what there is to see"
+    );
 
     log.push(text("second try")).unwrap();
     let start = log.snapshot_start(Some(sealed), 6);
-    assert_eq!(texts(&log.read(start, 6, 10)), ["second try"], "the retry is over once a part has come");
+    assert_eq!(
+        texts(&log.read(start, 6, 10)),
+        ["second try"],
+        "the retry is over once a part has come"
+    );
 }
 
 #[test]

@@ -59,7 +59,9 @@ impl Commands {
             if room.version() <= chat.version {
                 continue;
             }
-            let message = GetChatRequest { chat_id: chat.id.clone() };
+            let message = GetChatRequest {
+                chat_id: chat.id.clone(),
+            };
             let request = self.clients.outbound.request(Some(user), STORAGE_DEADLINE, message);
             match self.clients.chats.clone().get_chat(request).await?.into_inner().chat {
                 Some(now) => chat = now,

@@ -50,7 +50,9 @@ impl ChatStreamService for Streams {
         let user = Caller::of(&request)?.user()?.clone();
         let message = request.into_inner();
         let start = if message.after_cursor.is_empty() {
-            Start::Snapshot { after_message_id: message.after_message_id }
+            Start::Snapshot {
+                after_message_id: message.after_message_id,
+            }
         } else {
             let cursor: Cursor = message.after_cursor.parse().map_err(|_| {
                 Fault::invalid("INVALID_CURSOR", "The cursor is not one this server handed out.")
@@ -101,7 +103,10 @@ impl ChatStreamService for Streams {
             loop {
                 ticks.mark_unchanged();
                 // The peer orders entries against versions itself, so nothing is held back here.
-                let read = room.log(epoch).map(|log| log.read(after, i64::MAX, MAX_BATCH)).unwrap_or_default();
+                let read = room
+                    .log(epoch)
+                    .map(|log| log.read(after, i64::MAX, MAX_BATCH))
+                    .unwrap_or_default();
                 if let Some(last) = read.last() {
                     after = Some(last.position);
                     let entries = read.into_iter().map(entry_to_wire).collect();
@@ -127,5 +132,8 @@ fn entry_to_wire(entry: Entry) -> LogEntry {
         Event::Retry(retry) => log_entry::Entry::Retry(retry),
         Event::Reset => log_entry::Entry::Reset(PreviewReset {}),
     };
-    LogEntry { position: Some(position), entry: Some(entry) }
+    LogEntry {
+        position: Some(position),
+        entry: Some(entry),
+    }
 }

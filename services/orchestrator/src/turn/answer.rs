@@ -42,7 +42,11 @@ impl Answer {
                 {
                     open.text.push_str(&delta);
                 } else {
-                    let open = ReasoningPart { text: delta.clone(), created_at: Some(now), ..ReasoningPart::default() };
+                    let open = ReasoningPart {
+                        text: delta.clone(),
+                        created_at: Some(now),
+                        ..ReasoningPart::default()
+                    };
                     self.push(Kind::Reasoning(open));
                 }
                 Content::ReasoningDelta(delta)
@@ -61,7 +65,11 @@ impl Answer {
                 return None;
             }
         };
-        Some(LivePart { role: Role::Assistant.into(), content: Some(content), created_at: Some(now) })
+        Some(LivePart {
+            role: Role::Assistant.into(),
+            content: Some(content),
+            created_at: Some(now),
+        })
     }
 
     /// Calls that are ours to run, in order.
@@ -81,7 +89,10 @@ impl Answer {
     /// The message to store.
     pub(crate) fn into_message(self, model: &ModelConfig) -> NewMessage {
         let usage = self.usage.map(|usage| Usage {
-            context_limit: usage.context_limit.or(Some(model.context_limit)).filter(|limit| *limit > 0),
+            context_limit: usage
+                .context_limit
+                .or(Some(model.context_limit))
+                .filter(|limit| *limit > 0),
             ..usage
         });
         NewMessage {
@@ -107,12 +118,25 @@ impl Answer {
     }
 
     fn push(&mut self, kind: Kind) {
-        self.parts.push(Part { kind: Some(kind), provider_metadata_json: String::new() });
+        self.parts.push(Part {
+            kind: Some(kind),
+            provider_metadata_json: String::new(),
+        });
     }
 
     fn close_reasoning(&mut self, done: &Part, now: Timestamp) {
-        let open = self.parts.iter_mut().rev().find(|part| matches!(part.kind, Some(Kind::Reasoning(_))));
-        let Some(Part { kind: Some(Kind::Reasoning(open)), provider_metadata_json }) = open else { return };
+        let open = self
+            .parts
+            .iter_mut()
+            .rev()
+            .find(|part| matches!(part.kind, Some(Kind::Reasoning(_))));
+        let Some(Part {
+            kind: Some(Kind::Reasoning(open)),
+            provider_metadata_json,
+        }) = open
+        else {
+            return;
+        };
         open.completed_at = Some(now);
         provider_metadata_json.clone_from(&done.provider_metadata_json);
         if let Some(Kind::Reasoning(done)) = &done.kind {

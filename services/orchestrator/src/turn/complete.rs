@@ -7,7 +7,8 @@ use tandem_chat_core::{retry, wire};
 use tandem_proto::common::v1::{ChatError, ModelConfig, RetryEvent};
 use tandem_proto::provider::v1::completion_event::Event;
 use tandem_proto::provider::v1::{
-    AttachRequest, CancelCompletionRequest, CompleteRequest, CompletionEvent, CompletionFailed, FinishReason, ToolChoice,
+    AttachRequest, CancelCompletionRequest, CompleteRequest, CompletionEvent, CompletionFailed, FinishReason,
+    ToolChoice,
 };
 use tandem_proto::storage::v1::{BeginStepRequest, StepIntent};
 use tokio_stream::{Stream, StreamExt};
@@ -106,8 +107,11 @@ impl Turn {
             epoch: self.epoch,
         };
         persist(|| {
-            let message =
-                BeginStepRequest { chat_id: self.chat.id.clone(), epoch: self.epoch, intent: Some(intent.clone()) };
+            let message = BeginStepRequest {
+                chat_id: self.chat.id.clone(),
+                epoch: self.epoch,
+                intent: Some(intent.clone()),
+            };
             let request = self.clients.outbound.request(None, STORAGE_DEADLINE, message);
             let mut turns = self.clients.turns.clone();
             async move { turns.begin_step(request).await }
@@ -128,7 +132,10 @@ impl Turn {
         };
         let started = self.clock.monotonic();
         self.metrics.step_started(model);
-        let request = self.clients.outbound.open_stream(Some(&self.owner), OPEN_DEADLINE, message);
+        let request = self
+            .clients
+            .outbound
+            .open_stream(Some(&self.owner), OPEN_DEADLINE, message);
         let mut completions = self.clients.completions.clone();
         let opened = tokio::select! {
             biased;
@@ -157,15 +164,26 @@ impl Turn {
         answer: &mut Answer,
     ) -> Option<Result<(), Failure>> {
         let events = self.open_attached(&intent.completion_id, -1).await.ok()?;
-        tracing::info!(completion_id = intent.completion_id, "continuing a completion of an earlier owner");
+        tracing::info!(
+            completion_id = intent.completion_id,
+            "continuing a completion of an earlier owner"
+        );
         Some(self.follow(&intent.completion_id, events, model, answer).await)
     }
 
     async fn open_attached(&self, completion_id: &str, after_index: i64) -> Result<Events, Status> {
-        let message = AttachRequest { completion_id: completion_id.to_owned(), after_index };
-        let request = self.clients.outbound.open_stream(Some(&self.owner), OPEN_DEADLINE, message);
+        let message = AttachRequest {
+            completion_id: completion_id.to_owned(),
+            after_index,
+        };
+        let request = self
+            .clients
+            .outbound
+            .open_stream(Some(&self.owner), OPEN_DEADLINE, message);
         let response = self.clients.completions.clone().attach(request).await?;
-        Ok(Box::pin(response.into_inner().map(|item| item.and_then(|r| event_of(r.event)))))
+        Ok(Box::pin(
+            response.into_inner().map(|item| item.and_then(|r| event_of(r.event))),
+        ))
     }
 
     /// Reads a completion to its end, into the answer and into the log. A broken connection is mended, since the completion goes on.
@@ -233,7 +251,9 @@ impl Turn {
             match self.open_attached(completion_id, last_index).await {
                 Ok(events) => return Ok(events),
                 Err(status) if status.code() == Code::NotFound => {
-                    return Err(Failure::Completion(failed_call(&Status::unavailable("the completion was lost"))));
+                    return Err(Failure::Completion(failed_call(&Status::unavailable(
+                        "the completion was lost",
+                    ))));
                 }
                 Err(status) => last = status,
             }
@@ -249,9 +269,17 @@ impl Turn {
         error: ChatError,
         failed: &CompletionFailed,
     ) -> Result<(), Stop> {
-        let floor = failed.retry_after.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default();
+        let floor = failed
+            .retry_after
+            .and_then(|wait| Duration::try_from(wait).ok())
+            .unwrap_or_default();
         let delay = retry::delay(failures - 1, floor);
-        tracing::warn!(attempt = failures, ?delay, kind = error.kind, "model call failed, trying again");
+        tracing::warn!(
+            attempt = failures,
+            ?delay,
+            kind = error.kind,
+            "model call failed, trying again"
+        );
         self.metrics.retried(error.kind());
         let retry = RetryEvent {
             attempt: i32::try_from(failures).unwrap_or(i32::MAX),
@@ -290,8 +318,13 @@ impl Turn {
 
     /// Best effort: an abandoned completion ends by itself after its grace period.
     async fn cancel_completion(&self, completion_id: &str) {
-        let message = CancelCompletionRequest { completion_id: completion_id.to_owned() };
-        let request = self.clients.outbound.request(Some(&self.owner), Duration::from_secs(2), message);
+        let message = CancelCompletionRequest {
+            completion_id: completion_id.to_owned(),
+        };
+        let request = self
+            .clients
+            .outbound
+            .request(Some(&self.owner), Duration::from_secs(2), message);
         if let Err(status) = self.clients.completions.clone().cancel_completion(request).await {
             tracing::debug!(error = status.message(), "could not cancel a completion");
         }
@@ -300,7 +333,10 @@ impl Turn {
 
 /// Whether the connection broke, as opposed to an answer of the gateway.
 fn is_broken(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown | Code::Aborted)
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::Cancelled | Code::Unknown | Code::Aborted
+    )
 }
 
 fn event_of(event: Option<CompletionEvent>) -> Result<CompletionEvent, Status> {
@@ -309,14 +345,28 @@ fn event_of(event: Option<CompletionEvent>) -> Result<CompletionEvent, Status> {
 
 /// A refusal or failure of provider-gateway itself, as readers see it.
 fn failed_call(status: &Status) -> CompletionFailed {
-    let is_retryable = matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted);
+    let is_retryable = matches!(
+        status.code(),
+        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted
+    );
     let (kind, message) = if is_retryable {
-        (ErrorKind::Timeout, "The provider gateway could not be reached.".to_owned())
+        (
+            ErrorKind::Timeout,
+            "The provider gateway could not be reached.".to_owned(),
+        )
     } else {
         (refusal_kind(status), refusal_text(status))
     };
-    let error = CoreError { kind, retryable: is_retryable, ..CoreError::generic(message) };
-    CompletionFailed { error: Some(wire::chat_error_to_wire(&error)), retry_after: None, is_cancelled: false }
+    let error = CoreError {
+        kind,
+        retryable: is_retryable,
+        ..CoreError::generic(message)
+    };
+    CompletionFailed {
+        error: Some(wire::chat_error_to_wire(&error)),
+        retry_after: None,
+        is_cancelled: false,
+    }
 }
 
 fn refusal_kind(status: &Status) -> ErrorKind {
@@ -340,5 +390,9 @@ fn refusal_text(status: &Status) -> String {
 
 fn too_much_output() -> CompletionFailed {
     let error = CoreError::generic("The answer was longer than Tandem can hold and was stopped.");
-    CompletionFailed { error: Some(wire::chat_error_to_wire(&error)), retry_after: None, is_cancelled: false }
+    CompletionFailed {
+        error: Some(wire::chat_error_to_wire(&error)),
+        retry_after: None,
+        is_cancelled: false,
+    }
 }

@@ -38,15 +38,23 @@ impl Prompt {
             .collect::<Result<Vec<_>, _>>()
             .map_err(unreadable)?;
         let built_in: HashSet<String> = tools.iter().map(|tool| tool.name.clone()).collect();
-        let dynamic: Vec<&DynamicTool> =
-            loaded.dynamic_tools.iter().filter(|tool| !built_in.contains(&tool.name)).collect();
+        let dynamic: Vec<&DynamicTool> = loaded
+            .dynamic_tools
+            .iter()
+            .filter(|tool| !built_in.contains(&tool.name))
+            .collect();
         tools.extend(dynamic.iter().map(|tool| ToolDefinition {
             name: tool.name.clone(),
             description: tool.description.clone(),
             input_schema_json: tool.input_schema_json.clone(),
         }));
         let dynamic = dynamic.into_iter().map(|tool| tool.name.clone()).collect();
-        Ok(Self { user_prompt: loaded.user_prompt.clone(), history, tools, dynamic })
+        Ok(Self {
+            user_prompt: loaded.user_prompt.clone(),
+            history,
+            tools,
+            dynamic,
+        })
     }
 
     pub(super) fn tools(&self) -> &[ToolDefinition] {
@@ -105,7 +113,10 @@ impl Prompt {
     pub(super) async fn render(&self, clients: &Clients, chat_id: &str) -> Vec<PromptMessage> {
         let mut history = self.history.clone();
         if !self.user_prompt.trim().is_empty() {
-            let place = history.iter().take_while(|message| message.role == Role::System).count();
+            let place = history
+                .iter()
+                .take_while(|message| message.role == Role::System)
+                .count();
             let text = format!("<user-instructions>\n{}\n</user-instructions>", self.user_prompt.trim());
             history.insert(place, Message::new(Role::System, vec![CorePart::text(text)]));
         }
@@ -115,7 +126,10 @@ impl Prompt {
             for part in &mut parts {
                 inline_file(part, clients, chat_id).await;
             }
-            messages.push(PromptMessage { role: wire::role_to_wire(message.role).into(), parts });
+            messages.push(PromptMessage {
+                role: wire::role_to_wire(message.role).into(),
+                parts,
+            });
         }
         messages
     }
@@ -127,7 +141,10 @@ async fn inline_file(part: &mut Part, clients: &Clients, chat_id: &str) {
     if file.file_id.is_empty() || !file.data.is_empty() {
         return;
     }
-    let message = GetFileRequest { file_id: file.file_id.clone(), chat_id: chat_id.to_owned() };
+    let message = GetFileRequest {
+        file_id: file.file_id.clone(),
+        chat_id: chat_id.to_owned(),
+    };
     let request = clients.outbound.request(None, FILE_DEADLINE, message);
     match clients.files.clone().get_file(request).await {
         Ok(answer) => {
@@ -150,5 +167,8 @@ async fn inline_file(part: &mut Part, clients: &Clients, chat_id: &str) {
 
 fn unreadable(error: wire::InvalidWire) -> Stop {
     tracing::error!(%error, "stored history cannot be read");
-    Stop::Failed(generic_error("A stored message of this chat cannot be read.".to_owned()), Vec::new())
+    Stop::Failed(
+        generic_error("A stored message of this chat cannot be read.".to_owned()),
+        Vec::new(),
+    )
 }

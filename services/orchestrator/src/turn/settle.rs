@@ -19,7 +19,10 @@ const LOAD_DEADLINE: Duration = Duration::from_secs(30);
 impl Turn {
     pub(super) async fn load(&self) -> Result<LoadTurnResponse, Stop> {
         persist(|| {
-            let message = LoadTurnRequest { chat_id: self.chat.id.clone(), epoch: self.epoch };
+            let message = LoadTurnRequest {
+                chat_id: self.chat.id.clone(),
+                epoch: self.epoch,
+            };
             let request = self.clients.outbound.request(None, LOAD_DEADLINE, message);
             let mut turns = self.clients.turns.clone();
             async move { turns.load_turn(request).await }
@@ -139,7 +142,10 @@ impl Turn {
     }
 
     async fn release(&self) -> Result<(), Status> {
-        let message = ReleaseChatRequest { chat_id: self.chat.id.clone(), epoch: self.epoch };
+        let message = ReleaseChatRequest {
+            chat_id: self.chat.id.clone(),
+            epoch: self.epoch,
+        };
         let request = self.clients.outbound.request(None, STORAGE_DEADLINE, message);
         let answer = self.clients.turns.clone().release_chat(request).await?;
         self.room.explain(answer.into_inner().version);

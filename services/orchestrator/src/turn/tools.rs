@@ -68,7 +68,11 @@ impl Turn {
         for call in &local {
             let result = match results.remove(&call.id) {
                 Some(result) => result,
-                None => self.result(call, "Interrupted by the user before a result was recorded; the outcome is unknown.", true),
+                None => self.result(
+                    call,
+                    "Interrupted by the user before a result was recorded; the outcome is unknown.",
+                    true,
+                ),
             };
             prompt.push_result(&result)?;
             messages.push(result_message(result));
@@ -78,7 +82,11 @@ impl Turn {
             Some(cause) => return Err(Stop::from_cause(cause, Vec::new())),
             None => {}
         }
-        let outcome = if dynamic.is_empty() { StepOutcome::Continue } else { StepOutcome::RequireAction };
+        let outcome = if dynamic.is_empty() {
+            StepOutcome::Continue
+        } else {
+            StepOutcome::RequireAction
+        };
         let pending = dynamic.iter().map(Call::pending).collect();
         self.store_results(messages, outcome, pending).await?;
         Ok(outcome)
@@ -93,8 +101,10 @@ impl Turn {
     ) -> Option<Cause> {
         let mut cause = self.cause.clone();
         let this = &*self;
-        let mut running: FuturesUnordered<_> =
-            calls.iter().map(|call| async move { (call, this.run_call(prompt, call).await) }).collect();
+        let mut running: FuturesUnordered<_> = calls
+            .iter()
+            .map(|call| async move { (call, this.run_call(prompt, call).await) })
+            .collect();
         let stopped = loop {
             tokio::select! {
                 biased;
@@ -160,7 +170,10 @@ impl Turn {
                 Some(pause) if is_away => tokio::time::sleep(*pause).await,
                 Some(_) | None => {
                     tracing::warn!(tool = call.tool_name, code = ?status.code(), error = status.message(), "tool call failed");
-                    let text = format!("The tool could not be run ({}). Whether it took effect is unknown.", reason(&status));
+                    let text = format!(
+                        "The tool could not be run ({}). Whether it took effect is unknown.",
+                        reason(&status)
+                    );
                     return self.result(call, &text, true);
                 }
             }
@@ -177,7 +190,10 @@ impl Turn {
             kind: self.kind().into(),
             is_plan_turn: self.is_plan_turn(),
         };
-        let request = self.clients.outbound.open_stream(Some(&self.owner), OPEN_DEADLINE, message);
+        let request = self
+            .clients
+            .outbound
+            .open_stream(Some(&self.owner), OPEN_DEADLINE, message);
         let mut events = self.clients.tools.clone().call_tool(request).await?.into_inner();
         let mut is_first = true;
         while let Some(answer) = events.message().await? {
@@ -207,7 +223,10 @@ impl Turn {
     }
 
     async fn cancel_call(&self, call: &Call) {
-        let message = CancelToolCallRequest { chat_id: self.chat.id.clone(), tool_call_id: call.id.clone() };
+        let message = CancelToolCallRequest {
+            chat_id: self.chat.id.clone(),
+            tool_call_id: call.id.clone(),
+        };
         let request = self.clients.outbound.request(Some(&self.owner), CANCEL_GRACE, message);
         if let Err(status) = self.clients.tools.clone().cancel_tool_call(request).await {
             tracing::debug!(error = status.message(), "could not cancel a tool call");
@@ -215,7 +234,8 @@ impl Turn {
     }
 
     fn outcome(&self, call: &Call, outcome: ToolOutcome) -> Part {
-        self.metrics.tool_finished(&call.tool_name, outcome.is_error, outcome.result_json.len());
+        self.metrics
+            .tool_finished(&call.tool_name, outcome.is_error, outcome.result_json.len());
         self.result_json(call, outcome.result_json, outcome.is_error)
     }
 
@@ -234,11 +254,18 @@ impl Turn {
             mcp_server_config_id: String::new(),
             created_at: Some(self.timestamp()),
         };
-        Part { kind: Some(Kind::ToolResult(result)), provider_metadata_json: String::new() }
+        Part {
+            kind: Some(Kind::ToolResult(result)),
+            provider_metadata_json: String::new(),
+        }
     }
 
     fn kind(&self) -> ChatKind {
-        if self.chat.parent_chat_id.is_empty() { ChatKind::Root } else { ChatKind::Child }
+        if self.chat.parent_chat_id.is_empty() {
+            ChatKind::Root
+        } else {
+            ChatKind::Child
+        }
     }
 
     fn is_plan_turn(&self) -> bool {

@@ -228,7 +228,10 @@ impl Reader {
 
     fn take(&mut self) -> Taken {
         let mut state = self.buffer.lock();
-        let held = self.next.checked_sub(state.first).and_then(|offset| usize::try_from(offset).ok());
+        let held = self
+            .next
+            .checked_sub(state.first)
+            .and_then(|offset| usize::try_from(offset).ok());
         match held.and_then(|offset| state.events.get(offset)).map(Arc::clone) {
             Some(event) => {
                 let index = self.next;
@@ -330,7 +333,10 @@ mod tests {
         for _ in 0..3 {
             buffer.push(text("a")).unwrap();
         }
-        assert!(matches!(buffer.push(text("b")), Err(Full::Own { .. })), "nothing is read yet");
+        assert!(
+            matches!(buffer.push(text("b")), Err(Full::Own { .. })),
+            "nothing is read yet"
+        );
         reader.next().await.unwrap();
         buffer.push(text("b")).unwrap();
         assert!(buffer.read(None).is_none(), "the beginning is gone");
@@ -343,7 +349,10 @@ mod tests {
         buffer.push(text("a")).unwrap();
         assert!(buffer.push(text("b")).is_err());
         buffer.push(failed()).unwrap();
-        assert_eq!(rest_of(buffer.read(None).unwrap()).await, [(0, text("a")), (1, failed())]);
+        assert_eq!(
+            rest_of(buffer.read(None).unwrap()).await,
+            [(0, text("a")), (1, failed())]
+        );
     }
 
     #[test]

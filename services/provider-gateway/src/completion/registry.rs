@@ -171,8 +171,12 @@ mod tests {
     #[test]
     fn an_id_is_entered_once() {
         let registry = registry(2);
-        let Ok(Entry::New(first)) = registry.enter(id(1)) else { panic!("is new") };
-        let Ok(Entry::Known(again)) = registry.enter(id(1)) else { panic!("is known") };
+        let Ok(Entry::New(first)) = registry.enter(id(1)) else {
+            panic!("is new")
+        };
+        let Ok(Entry::Known(again)) = registry.enter(id(1)) else {
+            panic!("is known")
+        };
         assert!(Arc::ptr_eq(&first, &again));
     }
 

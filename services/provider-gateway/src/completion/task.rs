@@ -84,7 +84,12 @@ impl Runner {
     ) -> Self {
         let breaker_metrics = metrics.clone();
         let breakers = Breakers::new(config.breaker.clone(), Arc::clone(&clock), move |target, state| {
-            tracing::info!(provider = target.provider_name, model = target.model, ?state, "circuit breaker changed");
+            tracing::info!(
+                provider = target.provider_name,
+                model = target.model,
+                ?state,
+                "circuit breaker changed"
+            );
             breaker_metrics.breaker_changed(target, state);
         });
         Self(Arc::new(Parts {
@@ -139,7 +144,9 @@ impl Runner {
             started_at: self.0.clock.monotonic(),
         };
         // A first reader may still be on its way in; the grace period starts only when nobody has come.
-        self.0.tasks.spawn("completion", OnEnd::Expected, run.run().instrument(span));
+        self.0
+            .tasks
+            .spawn("completion", OnEnd::Expected, run.run().instrument(span));
         Ok(completion)
     }
 }
@@ -170,14 +177,18 @@ impl Drop for Running<'_> {
             let _ = completion.buffer.push(Event::Failed(failed));
         }
         parts.registry.finish(completion.id);
-        parts.metrics.set_load(parts.registry.running_count(), parts.registry.held_bytes());
+        parts
+            .metrics
+            .set_load(parts.registry.running_count(), parts.registry.held_bytes());
     }
 }
 
 impl Run {
     async fn run(self) {
         let parts = &self.parts;
-        parts.metrics.set_load(parts.registry.running_count(), parts.registry.held_bytes());
+        parts
+            .metrics
+            .set_load(parts.registry.running_count(), parts.registry.held_bytes());
         let mut rest = None;
         {
             let _running = Running(&self);
@@ -259,7 +270,9 @@ impl Run {
             };
             let refused = key.as_ref().zip(why_to_rest(&failure));
             if let Some((key, why)) = refused {
-                parts.pools.rest(provider.id, &provider.keys, key.id, why, failure.retry_after);
+                parts
+                    .pools
+                    .rest(provider.id, &provider.keys, key.id, why, failure.retry_after);
                 parts.metrics.key_rested(&provider.name, why.as_str());
             }
             match keys.next() {
@@ -315,7 +328,10 @@ impl Run {
         let opened = opening.unwrap_or_else(|_| Err(too_slow_to_start(self.startup())));
         match &opened {
             Err(failure) if is_unavailable(failure) => {
-                permit.record(Outcome::Unavailable, &redact(&summary(failure), &self.model.provider.keys));
+                permit.record(
+                    Outcome::Unavailable,
+                    &redact(&summary(failure), &self.model.provider.keys),
+                );
             }
             // A guard of ours says nothing about capacity.
             Err(Failure { status: None, .. }) => {}
@@ -327,7 +343,8 @@ impl Run {
                 provider_type: self.model.provider.kind.as_str().to_owned(),
                 model: self.model.model.clone(),
             };
-            self.push(Event::Started(started)).map_err(|full| (Ending::Full(full), false))?;
+            self.push(Event::Started(started))
+                .map_err(|full| (Ending::Full(full), false))?;
         }
         let mut has_spoken = false;
         let finish = self
@@ -342,10 +359,16 @@ impl Run {
     async fn follow(&self, deltas: &mut Deltas, first_by: Instant, has_spoken: &mut bool) -> Result<Finish, Ending> {
         let silence = self.parts.guards.silence;
         loop {
-            let by = if *has_spoken { Instant::now() + silence } else { first_by };
+            let by = if *has_spoken {
+                Instant::now() + silence
+            } else {
+                first_by
+            };
             let delta = match timeout_at(by, deltas.next()).await {
                 Ok(Some(delta)) => delta?,
-                Ok(None) => return Err(Failure::new(Cause::Truncated, "the answer ended without its last event").into()),
+                Ok(None) => {
+                    return Err(Failure::new(Cause::Truncated, "the answer ended without its last event").into());
+                }
                 Err(_) if *has_spoken => {
                     let text = format!("no part of the answer came for {} seconds", silence.as_secs());
                     return Err(Failure::known(ErrorKind::StreamSilenceTimeout, text).into());
@@ -432,7 +455,11 @@ impl Run {
                 is_cancelled: false,
             },
         };
-        let kind = if failed.is_cancelled { "cancelled" } else { failed.error.kind.as_str() };
+        let kind = if failed.is_cancelled {
+            "cancelled"
+        } else {
+            failed.error.kind.as_str()
+        };
         tracing::Span::current().record("error.type", kind);
         let after = self.ended(kind);
         tracing::info!(

@@ -94,7 +94,11 @@ fn deltas(reply: &Reply, request: &Request) -> VecDeque<Delta> {
     }
     deltas.extend(calls.iter().map(|(id, tool_use)| whole_call(id, tool_use)));
     deltas.push_back(Delta::Finish(Finish {
-        reason: if calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCalls },
+        reason: if calls.is_empty() {
+            FinishReason::Stop
+        } else {
+            FinishReason::ToolCalls
+        },
         usage: usage(reply, request),
         response_id: String::new(),
     }));
@@ -109,7 +113,9 @@ fn call_id(request: &Request, place: usize) -> Option<ToolCallId> {
 fn call_deltas(id: &ToolCallId, tool_use: &ToolUse) -> Vec<Delta> {
     let arguments = tool_use.arguments.to_string();
     let chars: Vec<char> = arguments.chars().collect();
-    let pieces = chars.chunks(ARGUMENT_CHARS).map(|piece| piece.iter().collect::<String>());
+    let pieces = chars
+        .chunks(ARGUMENT_CHARS)
+        .map(|piece| piece.iter().collect::<String>());
     std::iter::once(String::new())
         .chain(pieces)
         .map(|arguments| {
@@ -159,7 +165,11 @@ fn usage(reply: &Reply, request: &Request) -> Usage {
         .iter()
         .map(|message| count(&tandem_chat_core::part::text_of(&message.parts)))
         .sum();
-    let arguments: i64 = reply.calls.iter().map(|tool_use| count(&tool_use.arguments.to_string())).sum();
+    let arguments: i64 = reply
+        .calls
+        .iter()
+        .map(|tool_use| count(&tool_use.arguments.to_string()))
+        .sum();
     let output = count(&reply.text) + arguments;
     Usage {
         input_tokens: Some(input),

@@ -64,7 +64,9 @@ impl Admin {
     }
 
     async fn row(&self, user: &User, id_or_name: String) -> Result<storage::Provider, Error> {
-        let request = self.catalog.request(Some(user), storage::GetProviderRequest { id_or_name });
+        let request = self
+            .catalog
+            .request(Some(user), storage::GetProviderRequest { id_or_name });
         let response = self.catalog.settings().get_provider(request).await?;
         let row = response.into_inner().provider;
         row.ok_or_else(|| Error::Storage(tandem_chassis::status::Fault::internal("STORAGE_ANSWER", "no provider")))
@@ -118,7 +120,10 @@ impl ProviderAdminService for Admin {
         Ok(Response::new(ListProvidersResponse { providers }))
     }
 
-    async fn get_provider(&self, request: Request<GetProviderRequest>) -> Result<Response<GetProviderResponse>, Status> {
+    async fn get_provider(
+        &self,
+        request: Request<GetProviderRequest>,
+    ) -> Result<Response<GetProviderResponse>, Status> {
         let user = admin(&request)?;
         let row = self.row(&user, request.into_inner().id_or_name).await?;
         Ok(Response::new(GetProviderResponse {
@@ -133,7 +138,11 @@ impl ProviderAdminService for Admin {
         let user = admin(&request)?;
         let wanted = self.checker().create(request.into_inner())?;
         let id = ProviderId::new(Uuid::now_v7());
-        let keys = wanted.api_keys.iter().map(|key| self.seal(id, key)).collect::<Result<_, _>>()?;
+        let keys = wanted
+            .api_keys
+            .iter()
+            .map(|key| self.seal(id, key))
+            .collect::<Result<_, _>>()?;
         let provider = storage::Provider {
             id: id.to_string(),
             r#type: wanted.kind.as_str().to_owned(),
@@ -151,7 +160,12 @@ impl ProviderAdminService for Admin {
                 provider: Some(provider),
             },
         );
-        let response = self.catalog.settings().create_provider(request).await.map_err(Error::from)?;
+        let response = self
+            .catalog
+            .settings()
+            .create_provider(request)
+            .await
+            .map_err(Error::from)?;
         self.forget(id).await;
         let row = response.into_inner().provider;
         tracing::info!(provider_id = %id, r#type = wanted.kind.as_str(), "provider created");
@@ -182,7 +196,12 @@ impl ProviderAdminService for Admin {
                 sealed_settings: None,
             },
         );
-        let response = self.catalog.settings().update_provider(request).await.map_err(Error::from)?;
+        let response = self
+            .catalog
+            .settings()
+            .update_provider(request)
+            .await
+            .map_err(Error::from)?;
         self.forget(id).await;
         tracing::info!(provider_id = %id, "provider changed");
         Ok(Response::new(UpdateProviderResponse {
@@ -197,8 +216,14 @@ impl ProviderAdminService for Admin {
         let user = admin(&request)?;
         let row = self.row(&user, request.into_inner().id_or_name).await?;
         let id: ProviderId = super::convert::id(&row.id, "id")?;
-        let request = self.catalog.request(Some(&user), storage::DeleteProviderRequest { id: row.id });
-        self.catalog.settings().delete_provider(request).await.map_err(Error::from)?;
+        let request = self
+            .catalog
+            .request(Some(&user), storage::DeleteProviderRequest { id: row.id });
+        self.catalog
+            .settings()
+            .delete_provider(request)
+            .await
+            .map_err(Error::from)?;
         self.forget(id).await;
         tracing::info!(provider_id = %id, "provider deleted");
         Ok(Response::new(DeleteProviderResponse {}))
@@ -226,7 +251,14 @@ impl ProviderAdminService for Admin {
             match (given_key.as_ref().or(provider.keys.first()), provider.unreadable) {
                 (None, Some(source)) => unreadable(provider.name, source),
                 (key, _) => {
-                    probe::test(&self.outbound, self.clock.as_ref(), provider.kind, &provider.base_url, key).await
+                    probe::test(
+                        &self.outbound,
+                        self.clock.as_ref(),
+                        provider.kind,
+                        &provider.base_url,
+                        key,
+                    )
+                    .await
                 }
             }
         };
@@ -255,7 +287,10 @@ impl ProviderAdminService for Admin {
         Ok(Response::new(DetectLocalProvidersResponse { providers }))
     }
 
-    async fn list_catalog(&self, request: Request<ListCatalogRequest>) -> Result<Response<ListCatalogResponse>, Status> {
+    async fn list_catalog(
+        &self,
+        request: Request<ListCatalogRequest>,
+    ) -> Result<Response<ListCatalogResponse>, Status> {
         let caller = Caller::of(&request)?;
         let user = caller.user()?;
         // Providers as such are none of the user's business; what can be used is.
@@ -288,18 +323,18 @@ fn catalog_entry(
     models: &[tandem_proto::common::v1::ModelConfig],
 ) -> CatalogProvider {
     let has_key = providers.iter().any(|row| !row.keys.is_empty()) || !kind.needs_key();
-    let unavailable_reason = match kind.protocol() {
-        None => "fetch_failed",
-        Some(_) if !has_key => "missing_api_key",
-        Some(_) => "",
-    };
+    let unavailable_reason = if has_key { "" } else { "missing_api_key" };
     let mut entries: Vec<CatalogModel> = models
         .iter()
         .filter(|model| model.provider_type == kind.as_str() && model.is_enabled && !model.is_deleted)
         .map(|model| CatalogModel {
             id: format!("{}:{}", kind.as_str(), model.model),
             model: model.model.clone(),
-            display_name: if model.display_name.is_empty() { model.model.clone() } else { model.display_name.clone() },
+            display_name: if model.display_name.is_empty() {
+                model.model.clone()
+            } else {
+                model.display_name.clone()
+            },
         })
         .collect();
     entries.sort_by(|a, b| a.id.cmp(&b.id));

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use futures::{Stream, StreamExt};
 use tandem_chassis::identity::{Caller, ServiceName};
 use tandem_proto::provider::v1::{
-    AttachRequest, AttachResponse, CancelCompletionRequest, CancelCompletionResponse, CompleteRequest, CompleteResponse,
-    CompletionEvent, completion_service_server::CompletionService,
+    AttachRequest, AttachResponse, CancelCompletionRequest, CancelCompletionResponse, CompleteRequest,
+    CompleteResponse, CompletionEvent, completion_service_server::CompletionService,
 };
 use tonic::{Request, Response, Status};
 
@@ -62,8 +62,7 @@ impl CompletionService for Completions {
             Some(known) => known,
             None => {
                 let model = self.catalog.model(request.model_config_id).await?;
-                let kind = model.provider.kind;
-                let protocol = kind.protocol().ok_or(Error::ProtocolNotSupported { kind })?;
+                let protocol = model.provider.kind.protocol();
                 self.runner.start(request, model, protocol)?
             }
         };

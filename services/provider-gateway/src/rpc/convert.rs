@@ -41,7 +41,10 @@ pub(super) fn id<Id: std::str::FromStr>(text: &str, field: &str) -> Result<Id, F
 /// A violation that names the first field that is wrong.
 pub(super) fn request(request: wire::CompleteRequest) -> Result<Request, Fault> {
     if request.encoded_len() > MAX_MESSAGE_BYTES {
-        return Err(invalid("messages", format!("must be at most {MAX_MESSAGE_BYTES} bytes")));
+        return Err(invalid(
+            "messages",
+            format!("must be at most {MAX_MESSAGE_BYTES} bytes"),
+        ));
     }
     if request.messages.is_empty() {
         return Err(invalid("messages", "must not be empty"));
@@ -91,7 +94,10 @@ fn tools(tools: Vec<ToolDefinition>) -> Result<Vec<Tool>, Fault> {
         let field = |name: &str| format!("tools[{place}].{name}");
         let is_name_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         if tool.name.is_empty() || tool.name.len() > MAX_TOOL_NAME_BYTES || !tool.name.chars().all(is_name_char) {
-            return Err(invalid(field("name"), "must be 1 to 64 characters of a-z, A-Z, 0-9, _ and -"));
+            return Err(invalid(
+                field("name"),
+                "must be 1 to 64 characters of a-z, A-Z, 0-9, _ and -",
+            ));
         }
         if !names.insert(tool.name.clone()) {
             return Err(invalid(field("name"), "must be unique"));
@@ -194,7 +200,13 @@ mod tests {
     #[test]
     fn a_good_request_is_taken_as_it_is() {
         let request = request(asked()).unwrap();
-        assert_eq!(request.messages, [Message::new(tandem_chat_core::message::Role::User, vec![Part::text("hi")])]);
+        assert_eq!(
+            request.messages,
+            [Message::new(
+                tandem_chat_core::message::Role::User,
+                vec![Part::text("hi")]
+            )]
+        );
         assert_eq!((request.max_output_tokens, request.chat_id), (None, None));
     }
 
@@ -203,10 +215,22 @@ mod tests {
         assert_eq!(violation(|asked| asked.messages.clear()), "messages");
         assert_eq!(violation(|asked| asked.completion_id = "x".to_owned()), "completion_id");
         assert_eq!(violation(|asked| asked.messages[0].role = 99), "messages[0].role");
-        assert_eq!(violation(|asked| asked.messages[0].parts[0].kind = None), "messages[0].parts[0].kind");
-        assert_eq!(violation(|asked| asked.tools[0].name = "a b".to_owned()), "tools[0].name");
-        assert_eq!(violation(|asked| asked.tools.push(asked.tools[0].clone())), "tools[1].name");
-        assert_eq!(violation(|asked| asked.tools[0].input_schema_json = "[]".to_owned()), "tools[0].input_schema_json");
+        assert_eq!(
+            violation(|asked| asked.messages[0].parts[0].kind = None),
+            "messages[0].parts[0].kind"
+        );
+        assert_eq!(
+            violation(|asked| asked.tools[0].name = "a b".to_owned()),
+            "tools[0].name"
+        );
+        assert_eq!(
+            violation(|asked| asked.tools.push(asked.tools[0].clone())),
+            "tools[1].name"
+        );
+        assert_eq!(
+            violation(|asked| asked.tools[0].input_schema_json = "[]".to_owned()),
+            "tools[0].input_schema_json"
+        );
         assert_eq!(violation(|asked| asked.max_output_tokens = -1), "max_output_tokens");
     }
 }

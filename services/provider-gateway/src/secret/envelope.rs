@@ -129,7 +129,10 @@ impl<'a> Parts<'a> {
 }
 
 fn encrypt(key: &[u8; KEY_BYTES], nonce: &[u8; NONCE_BYTES], text: &[u8], bound_to: &[u8]) -> Result<Vec<u8>, Error> {
-    let payload = Payload { msg: text, aad: bound_to };
+    let payload = Payload {
+        msg: text,
+        aad: bound_to,
+    };
     Aes256Gcm::new(key.into())
         .encrypt(nonce.into(), payload)
         .map_err(|_| Error::Refused)
@@ -141,7 +144,10 @@ fn decrypt(
     sealed: &[u8],
     bound_to: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let payload = Payload { msg: sealed, aad: bound_to };
+    let payload = Payload {
+        msg: sealed,
+        aad: bound_to,
+    };
     Aes256Gcm::new(key.into())
         .decrypt(nonce.into(), payload)
         .map(Zeroizing::new)
@@ -179,7 +185,10 @@ mod tests {
     fn what_was_sealed_opens_in_its_own_row() {
         let keyring = keyring(1);
         let envelope = seal(&keyring, row(1, 2), "sk-canary").unwrap();
-        assert_eq!(open(&keyring, row(1, 2), &envelope).unwrap().expose_secret(), "sk-canary");
+        assert_eq!(
+            open(&keyring, row(1, 2), &envelope).unwrap().expose_secret(),
+            "sk-canary"
+        );
         assert!(!envelope.windows(6).any(|bytes| bytes == b"canary"));
     }
 
@@ -204,7 +213,10 @@ mod tests {
         let sealer = keyring(1);
         let envelope = seal(&sealer, row(1, 2), "sk-canary").unwrap();
         let version = sealer.current().unwrap().version();
-        assert_eq!(open(&keyring(2), row(1, 2), &envelope).unwrap_err(), Error::UnknownKek { version });
+        assert_eq!(
+            open(&keyring(2), row(1, 2), &envelope).unwrap_err(),
+            Error::UnknownKek { version }
+        );
         let none = Keyring::new(None, Vec::new());
         assert_eq!(open(&none, row(1, 2), &envelope).unwrap_err(), Error::NoKek);
         assert_eq!(seal(&none, row(1, 2), "k").unwrap_err(), Error::NoKek);
@@ -214,7 +226,10 @@ mod tests {
     fn an_earlier_key_encryption_key_still_opens() {
         let envelope = seal(&keyring(1), row(1, 2), "sk-canary").unwrap();
         let rotated = Keyring::new(Some(Kek::new([2; KEY_BYTES])), vec![Kek::new([1; KEY_BYTES])]);
-        assert_eq!(open(&rotated, row(1, 2), &envelope).unwrap().expose_secret(), "sk-canary");
+        assert_eq!(
+            open(&rotated, row(1, 2), &envelope).unwrap().expose_secret(),
+            "sk-canary"
+        );
     }
 
     #[test]

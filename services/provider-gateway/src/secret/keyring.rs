@@ -156,7 +156,10 @@ impl Keyring {
     }
 
     pub(super) fn find(&self, version: u32) -> Option<&Kek> {
-        self.current.iter().chain(&self.previous).find(|kek| kek.version == version)
+        self.current
+            .iter()
+            .chain(&self.previous)
+            .find(|kek| kek.version == version)
     }
 }
 
@@ -201,7 +204,10 @@ fn create(path: &Path) -> io::Result<()> {
     getrandom::fill(bytes.as_mut_slice()).map_err(|_| io::Error::other("no source of randomness"))?;
     let text = Zeroizing::new(format!("{}\n", STANDARD.encode(bytes.as_slice())));
     let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}", uuid::Uuid::new_v4()));
     let draft = PathBuf::from(name);
@@ -245,7 +251,11 @@ mod tests {
         let second = load_or_create(&path).unwrap();
         assert_eq!(first.version(), second.version());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no draft is left");
+        assert_eq!(
+            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+            1,
+            "no draft is left"
+        );
     }
 
     #[test]

@@ -21,7 +21,15 @@ const KEY_PREFIXES: [&str; 14] = [
 
 /// Names of query parameters, headers and JSON keys that hold credentials.
 const KEY_NAMES: [&str; 9] = [
-    "key", "api_key", "api-key", "apikey", "x-api-key", "access_token", "token", "password", "secret",
+    "key",
+    "api_key",
+    "api-key",
+    "apikey",
+    "x-api-key",
+    "access_token",
+    "token",
+    "password",
+    "secret",
 ];
 
 /// Words before a credential.
@@ -43,7 +51,11 @@ fn without(text: &str, key: &str) -> String {
     }
     let encoded: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
     let text = text.replace(key, REDACTED);
-    if encoded == key { text } else { text.replace(&encoded, REDACTED) }
+    if encoded == key {
+        text
+    } else {
+        text.replace(&encoded, REDACTED)
+    }
 }
 
 /// `https://user:secret@host` becomes `https://[redacted]@host`.
@@ -77,7 +89,9 @@ fn without_lookalikes(text: &str, keys: &[ApiKey]) -> String {
     let mut rest_start = 0;
     while let Some(offset) = text[rest_start..].find(is_key_char) {
         let start = rest_start + offset;
-        let end = text[start..].find(|c| !is_key_char(c)).map_or(text.len(), |length| start + length);
+        let end = text[start..]
+            .find(|c| !is_key_char(c))
+            .map_or(text.len(), |length| start + length);
         let (word, gap) = (&text[start..end], &text[gap_start..start]);
         clean.push_str(gap);
         let is_secret = has_key_prefix(word)
@@ -172,6 +186,9 @@ mod tests {
 
     #[test]
     fn short_placeholder_keys_vanish_as_words_only() {
-        assert_eq!(redact("ollama said: key ollama2", &[key("ollama")]), "[redacted] said: key ollama2");
+        assert_eq!(
+            redact("ollama said: key ollama2", &[key("ollama")]),
+            "[redacted] said: key ollama2"
+        );
     }
 }

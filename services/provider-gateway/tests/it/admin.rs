@@ -2,8 +2,8 @@
 
 use tandem_chassis::status::Fault;
 use tandem_proto::provider::v1::{
-    CreateProviderRequest, GetProviderRequest, KeyMutation, KeyMutationSet, ListCatalogRequest, ListProvidersRequest,
-    TestProviderRequest, UpdateProviderRequest,
+    CreateProviderRequest, DeleteProviderRequest, GetProviderRequest, KeyMutation, KeyMutationSet, ListCatalogRequest,
+    ListProvidersRequest, TestProviderRequest, UpdateProviderRequest,
 };
 use uuid::Uuid;
 
@@ -34,9 +34,17 @@ async fn keys_go_in_sealed_and_never_come_out() {
 #[tokio::test]
 async fn only_administrators_manage_providers() {
     let world = World::start().await;
-    let refused = world.admin.clone().list_providers(world.as_member(ListProvidersRequest {})).await;
+    let refused = world
+        .admin
+        .clone()
+        .list_providers(world.as_member(ListProvidersRequest {}))
+        .await;
     assert_eq!(refused.unwrap_err().code(), tonic::Code::PermissionDenied);
-    let catalog = world.admin.clone().list_catalog(world.as_member(ListCatalogRequest {})).await;
+    let catalog = world
+        .admin
+        .clone()
+        .list_catalog(world.as_member(ListCatalogRequest {}))
+        .await;
     assert!(catalog.unwrap().into_inner().providers.is_empty());
 }
 
@@ -50,9 +58,18 @@ async fn every_wrong_field_is_named() {
         api_keys: vec![" key".to_owned()],
         ..CreateProviderRequest::default()
     };
-    let refused = world.admin.clone().create_provider(world.as_admin(message)).await.unwrap_err();
+    let refused = world
+        .admin
+        .clone()
+        .create_provider(world.as_admin(message))
+        .await
+        .unwrap_err();
     let fault = Fault::from(refused);
-    let fields: Vec<&str> = fault.violations.iter().map(|violation| violation.field.as_str()).collect();
+    let fields: Vec<&str> = fault
+        .violations
+        .iter()
+        .map(|violation| violation.field.as_str())
+        .collect();
     assert!(fields.contains(&"name") && fields.contains(&"base_url"), "{fields:?}");
     assert!(fields.iter().any(|field| field.starts_with("api_keys")), "{fields:?}");
 }
@@ -60,7 +77,9 @@ async fn every_wrong_field_is_named() {
 #[tokio::test]
 async fn keys_stay_with_their_host() {
     let world = World::start().await;
-    let provider = world.provider("openai-compat", "http://127.0.0.1:9/v1", &[SECRET]).await;
+    let provider = world
+        .provider("openai-compat", "http://127.0.0.1:9/v1", &[SECRET])
+        .await;
     let update = |base_url: &str, api_keys| UpdateProviderRequest {
         id_or_name: provider.id.clone(),
         base_url: Some(base_url.to_owned()),
@@ -70,7 +89,15 @@ async fn keys_stay_with_their_host() {
     let change = |message| {
         let request = world.as_admin(message);
         let mut admin = world.admin.clone();
-        async move { admin.update_provider(request).await.unwrap().into_inner().provider.unwrap() }
+        async move {
+            admin
+                .update_provider(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .provider
+                .unwrap()
+        }
     };
     assert_eq!(change(update("http://127.0.0.1:9/v2", None)).await.keys.len(), 1);
     assert_eq!(change(update("http://127.0.0.1:10/v2", None)).await.keys.len(), 0);
@@ -79,7 +106,10 @@ async fn keys_stay_with_their_host() {
         api_key: "another-key-0123".to_owned(),
     };
     let keys = KeyMutationSet { keys: vec![new_key] };
-    assert_eq!(change(update("http://127.0.0.1:11/v2", Some(keys))).await.keys[0].masked, "…0123");
+    assert_eq!(
+        change(update("http://127.0.0.1:11/v2", Some(keys))).await.keys[0].masked,
+        "…0123"
+    );
 }
 
 #[tokio::test]
@@ -101,7 +131,12 @@ async fn a_change_of_keys_is_seen_by_the_next_completion() {
         api_keys: Some(keys),
         ..UpdateProviderRequest::default()
     };
-    world.admin.clone().update_provider(world.as_admin(message)).await.unwrap();
+    world
+        .admin
+        .clone()
+        .update_provider(world.as_admin(message))
+        .await
+        .unwrap();
     vendor.stream(HELLO);
     let events = world.complete(Uuid::new_v4(), &model, "hi").await.unwrap().all().await;
     assert_eq!(text_of(&events), "hello world");
@@ -121,7 +156,12 @@ async fn a_disabled_provider_or_a_missing_key_is_refused_by_name() {
         is_enabled: Some(false),
         ..UpdateProviderRequest::default()
     };
-    world.admin.clone().update_provider(world.as_admin(message)).await.unwrap();
+    world
+        .admin
+        .clone()
+        .update_provider(world.as_admin(message))
+        .await
+        .unwrap();
     let refused = world.complete(Uuid::new_v4(), &model, "hi").await.err().unwrap();
     assert_eq!(Fault::from(refused).reason, "PROVIDER_DISABLED");
 }
@@ -143,11 +183,79 @@ async fn a_test_says_what_is_wrong_in_words() {
     };
     let good = test("openai-compat", &base, "good-key").await;
     assert!(good.is_ok, "{good:?}");
-    assert_eq!(good.models, ["m-1", "m-2"]);
+    assert_eq!(good.models, ["m-2", "m-1"], "in the server's order");
     let bad = test("openai-compat", &base, "bad-key").await;
     assert!(!bad.is_ok && bad.message.to_lowercase().contains("key"), "{bad:?}");
     assert!(!bad.message.contains("bad-key"));
     let nobody = test("openai-compat", "http://127.0.0.1:1/v1", "").await;
     assert!(!nobody.is_ok && !nobody.message.is_empty(), "{nobody:?}");
     assert!(test("demo", "", "").await.is_ok);
+}
+
+#[tokio::test]
+async fn the_model_of_a_deleted_provider_counts_as_disabled() {
+    let world = World::start().await;
+    let provider = world.provider("demo", "", &[]).await;
+    let model = world.model(&provider, "");
+    let message = DeleteProviderRequest {
+        id_or_name: provider.name.clone(),
+    };
+    world
+        .admin
+        .clone()
+        .delete_provider(world.as_admin(message))
+        .await
+        .unwrap();
+    let refused = world.complete(Uuid::new_v4(), &model, "hi").await.err().unwrap();
+    assert_eq!(Fault::from(refused).reason, "PROVIDER_DISABLED");
+    let refused = world
+        .complete(Uuid::new_v4(), &Uuid::nil().to_string(), "hi")
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(refused.code(), tonic::Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_opened_is_a_clear_error_of_its_provider_alone() {
+    let world = World::start().await;
+    let (vendor, base) = Vendor::start().await;
+    let first = world.provider("openai", &base, &["first-key-0123"]).await;
+    let second = world.provider("openai", &base, &["second-key-0123"]).await;
+    let (model, other_model) = (world.model(&first, ""), world.model(&second, ""));
+    {
+        let mut providers = world.storage.providers.lock().unwrap();
+        let stolen = providers[&second.id].keys[0].sealed.clone();
+        providers.get_mut(&first.id).unwrap().keys[0].sealed = stolen;
+    }
+
+    let refused = world.complete(Uuid::new_v4(), &model, "hi").await.err().unwrap();
+
+    let fault = Fault::from(refused);
+    assert_eq!(fault.reason, "KEYS_UNREADABLE");
+    assert!(fault.message.contains(&first.name), "{fault}");
+    let message = TestProviderRequest {
+        provider_id: first.id.clone(),
+        ..TestProviderRequest::default()
+    };
+    let report = world
+        .admin
+        .clone()
+        .test_provider(world.as_admin(message))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(
+        !report.is_ok && report.message.contains("cannot be opened"),
+        "{report:?}"
+    );
+    vendor.stream(HELLO);
+    let events = world
+        .complete(Uuid::new_v4(), &other_model, "hi")
+        .await
+        .unwrap()
+        .all()
+        .await;
+    assert_eq!(text_of(&events), "hello world");
+    assert_eq!(vendor.asked().len(), 1, "nothing was asked with a foreign key");
 }

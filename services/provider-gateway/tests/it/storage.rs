@@ -24,8 +24,13 @@ pub struct Storage {
 impl Storage {
     fn find(&self, id_or_name: &str) -> Result<Provider, Status> {
         let providers = self.providers.lock().unwrap();
-        let mut found = providers.values().filter(|row| row.id == id_or_name || row.name == id_or_name);
-        found.next().cloned().ok_or_else(|| Status::not_found("no such provider"))
+        let mut found = providers
+            .values()
+            .filter(|row| row.id == id_or_name || row.name == id_or_name);
+        found
+            .next()
+            .cloned()
+            .ok_or_else(|| Status::not_found("no such provider"))
     }
 }
 

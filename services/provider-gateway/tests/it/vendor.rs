@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
+    serve::ListenerExt,
 };
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -49,6 +50,7 @@ impl Vendor {
             .with_state(vendor.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/v1", listener.local_addr().unwrap());
+        let listener = listener.tap_io(|socket| socket.set_nodelay(true).unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         (vendor, base)
     }
@@ -59,7 +61,10 @@ impl Vendor {
 
     /// Answers with one stream, all at once.
     pub fn stream(&self, text: &str) {
-        self.reply(Reply::Stream(vec![Bytes::copy_from_slice(text.as_bytes())], Duration::ZERO));
+        self.reply(Reply::Stream(
+            vec![Bytes::copy_from_slice(text.as_bytes())],
+            Duration::ZERO,
+        ));
     }
 
     pub fn asked(&self) -> Vec<Asked> {

@@ -42,6 +42,7 @@ pub struct World {
     gateway: Outbound,
     user: User,
     runtime: Runtime,
+    own: Runtime,
 }
 
 impl Drop for World {
@@ -82,7 +83,7 @@ impl World {
         let address = unique("provider-gateway");
         let listener = Listener::bind(&address).await.unwrap();
         let own = runtime.for_service(ServiceName::ProviderGateway);
-        tokio::spawn(tandem_provider_gateway::run(config, listener, own));
+        tokio::spawn(tandem_provider_gateway::run(config, listener, own.clone()));
 
         let channel = client::channel(&address, &ClientConfig::default()).unwrap();
         Self {
@@ -97,7 +98,13 @@ impl World {
                 organization_ids: Vec::new(),
             },
             runtime,
+            own,
         }
+    }
+
+    /// Stops the gateway hard.
+    pub fn stop_gateway(&self) {
+        self.own.shutdown.stop();
     }
 
     /// A request of the administrator at the gateway.
@@ -129,7 +136,12 @@ impl World {
             api_keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             ..CreateProviderRequest::default()
         };
-        let created = self.admin.clone().create_provider(self.as_admin(message)).await.unwrap();
+        let created = self
+            .admin
+            .clone()
+            .create_provider(self.as_admin(message))
+            .await
+            .unwrap();
         created.into_inner().provider.unwrap()
     }
 
@@ -173,7 +185,11 @@ impl World {
         let message = CancelCompletionRequest {
             completion_id: id.to_string(),
         };
-        let response = self.completions.clone().cancel_completion(self.as_orchestrator(message)).await;
+        let response = self
+            .completions
+            .clone()
+            .cancel_completion(self.as_orchestrator(message))
+            .await;
         response.unwrap().into_inner().was_running
     }
 }
@@ -212,6 +228,24 @@ impl Events {
             Self::Complete(stream) => stream.next().await.map(|event| event.unwrap().event.unwrap()),
             Self::Attach(stream) => stream.next().await.map(|event| event.unwrap().event.unwrap()),
         }
+    }
+
+    /// All events to the last, or until the server breaks off.
+    pub async fn all_until_broken(self) -> Vec<CompletionEvent> {
+        let mut events = Vec::new();
+        match self {
+            Self::Complete(mut stream) => {
+                while let Some(Ok(event)) = stream.next().await {
+                    events.extend(event.event);
+                }
+            }
+            Self::Attach(mut stream) => {
+                while let Some(Ok(event)) = stream.next().await {
+                    events.extend(event.event);
+                }
+            }
+        }
+        events
     }
 
     /// All events to the last.

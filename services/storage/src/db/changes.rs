@@ -151,12 +151,7 @@ pub(crate) async fn save(
 }
 
 /// Changes behind a version, in order.
-pub(crate) async fn list(
-    conn: &mut PgConnection,
-    chat: Uuid,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<Row>, sqlx::Error> {
+pub(crate) async fn list(conn: &mut PgConnection, chat: Uuid, after: i64, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
     sqlx::query_as!(
         Row,
         r#"SELECT version, status, previous_status, epoch, first_message_id, last_message_id,
@@ -187,12 +182,13 @@ pub(crate) struct FeedRow {
 
 /// The end of the feed as of now: nothing behind it has been committed that could be read before it.
 pub(crate) async fn feed_end(conn: &mut PgConnection) -> Result<FeedPosition, sqlx::Error> {
-    let xid = sqlx::query_scalar!(
-        r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xid!""#
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(FeedPosition { xid: xid - 1, seq: i64::MAX })
+    let xid = sqlx::query_scalar!(r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xid!""#)
+        .fetch_one(conn)
+        .await?;
+    Ok(FeedPosition {
+        xid: xid - 1,
+        seq: i64::MAX,
+    })
 }
 
 /// A user's changes behind a place, none of which an older transaction can still precede.
@@ -219,7 +215,10 @@ pub(crate) async fn feed(
     .await?;
     let rows = rows.into_iter().map(|row| FeedRow {
         chat_id: row.chat_id,
-        position: FeedPosition { xid: row.xid, seq: row.seq },
+        position: FeedPosition {
+            xid: row.xid,
+            seq: row.seq,
+        },
         watch_kinds: row.watch_kinds,
     });
     Ok(rows.collect())

@@ -81,17 +81,23 @@ macro_rules! select_chats {
 
 /// The chat if this user may see it.
 pub(crate) async fn find(conn: &mut PgConnection, id: Uuid, user: Uuid) -> Result<Option<Row>, sqlx::Error> {
-    select_chats!("WHERE c.id = $1 AND c.owner_id = $2", id, user).fetch_optional(conn).await
+    select_chats!("WHERE c.id = $1 AND c.owner_id = $2", id, user)
+        .fetch_optional(conn)
+        .await
 }
 
 /// The chat if this user may change it, locked until the transaction ends.
 pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid, user: Uuid) -> Result<Option<Row>, sqlx::Error> {
-    select_chats!("WHERE c.id = $1 AND c.owner_id = $2 FOR UPDATE OF c", id, user).fetch_optional(conn).await
+    select_chats!("WHERE c.id = $1 AND c.owner_id = $2 FOR UPDATE OF c", id, user)
+        .fetch_optional(conn)
+        .await
 }
 
 /// The chat for the worker that holds its lease, locked until the transaction ends.
 pub(crate) async fn lock_for_worker(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
-    select_chats!("WHERE c.id = $1 FOR UPDATE OF c", id).fetch_optional(conn).await
+    select_chats!("WHERE c.id = $1 FOR UPDATE OF c", id)
+        .fetch_optional(conn)
+        .await
 }
 
 /// The chat for the worker that holds its lease.
@@ -125,7 +131,9 @@ pub(crate) async fn children(conn: &mut PgConnection, roots: &[Uuid], user: Uuid
 
 /// Chats by id, as far as this user may see them.
 pub(crate) async fn by_ids(conn: &mut PgConnection, ids: &[Uuid], user: Uuid) -> Result<Vec<Row>, sqlx::Error> {
-    select_chats!("WHERE c.id = ANY($1) AND c.owner_id = $2", ids, user).fetch_all(conn).await
+    select_chats!("WHERE c.id = ANY($1) AND c.owner_id = $2", ids, user)
+        .fetch_all(conn)
+        .await
 }
 
 /// What a page of the list is to show.
@@ -196,17 +204,27 @@ impl Row {
         let kind: StatusKind = self.status.parse().map_err(|error| damaged(&error))?;
         let progress: Progress = self.progress.parse().map_err(|error| damaged(&error))?;
         let lease = || match (self.lease_owner, self.lease_expires_at) {
-            (Some(owner), Some(expires_at)) => {
-                Ok(Lease { epoch: Epoch(self.epoch), owner: ReplicaId::new(owner), expires_at })
-            }
+            (Some(owner), Some(expires_at)) => Ok(Lease {
+                epoch: Epoch(self.epoch),
+                owner: ReplicaId::new(owner),
+                expires_at,
+            }),
             _ => Err(damaged(&"a running chat without a lease")),
         };
         let status = match kind {
             StatusKind::Waiting => Status::Waiting,
             StatusKind::Pending => Status::Pending { progress },
-            StatusKind::Running => Status::Running { lease: lease()?, progress },
-            StatusKind::Interrupting => Status::Interrupting { lease: lease()?, progress },
-            StatusKind::RequiresAction => Status::RequiresAction { deadline: self.action_deadline.unwrap_or(self.now) },
+            StatusKind::Running => Status::Running {
+                lease: lease()?,
+                progress,
+            },
+            StatusKind::Interrupting => Status::Interrupting {
+                lease: lease()?,
+                progress,
+            },
+            StatusKind::RequiresAction => Status::RequiresAction {
+                deadline: self.action_deadline.unwrap_or(self.now),
+            },
             StatusKind::Error => Status::Error,
         };
         let state = State {
@@ -215,7 +233,9 @@ impl Row {
             is_archived: self.is_archived,
             lineage: match self.parent_chat_id {
                 None => Lineage::Root,
-                Some(_) => Lineage::Child { is_parent_archived: self.is_parent_archived },
+                Some(_) => Lineage::Child {
+                    is_parent_archived: self.is_parent_archived,
+                },
             },
             epoch: Epoch(self.epoch),
             version: Version(self.version),
@@ -250,17 +270,25 @@ pub(crate) async fn close_pin_gap(conn: &mut PgConnection, owner: Uuid, place: i
     if place == 0 {
         return Ok(());
     }
-    sqlx::query!("UPDATE chats SET pin_order = pin_order - 1 WHERE owner_id = $1 AND pin_order > $2", owner, place)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "UPDATE chats SET pin_order = pin_order - 1 WHERE owner_id = $1 AND pin_order > $2",
+        owner,
+        place
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
 /// Makes room at a place among the owner's pinned chats, and says how many there are.
 pub(crate) async fn open_pin_gap(conn: &mut PgConnection, owner: Uuid, place: i32) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE chats SET pin_order = pin_order + 1 WHERE owner_id = $1 AND pin_order >= $2", owner, place)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "UPDATE chats SET pin_order = pin_order + 1 WHERE owner_id = $1 AND pin_order >= $2",
+        owner,
+        place
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -277,5 +305,7 @@ pub(crate) async fn count_pinned(conn: &mut PgConnection, owner: Uuid) -> Result
 
 /// The chat, locked until the transaction ends, unless somebody else holds it.
 pub(crate) async fn lock_if_free(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
-    select_chats!("WHERE c.id = $1 FOR UPDATE OF c SKIP LOCKED", id).fetch_optional(conn).await
+    select_chats!("WHERE c.id = $1 FOR UPDATE OF c SKIP LOCKED", id)
+        .fetch_optional(conn)
+        .await
 }

@@ -51,7 +51,9 @@ pub(crate) async fn find(conn: &mut PgConnection, id: Uuid, user: Uuid) -> Resul
 
 /// A file a chat's turn needs: one that the chat's owner may read.
 pub(crate) async fn find_for_chat(conn: &mut PgConnection, id: Uuid, chat: Uuid) -> Result<Option<Row>, sqlx::Error> {
-    let owner = sqlx::query_scalar!("SELECT owner_id FROM chats WHERE id = $1", chat).fetch_optional(&mut *conn).await?;
+    let owner = sqlx::query_scalar!("SELECT owner_id FROM chats WHERE id = $1", chat)
+        .fetch_optional(&mut *conn)
+        .await?;
     match owner {
         Some(owner) => find(conn, id, owner).await,
         None => Ok(None),

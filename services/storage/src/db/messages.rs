@@ -93,9 +93,13 @@ pub(crate) async fn insert(conn: &mut PgConnection, chat: Uuid, messages: &[New]
 
 /// Withdraws a message and all later ones.
 pub(crate) async fn truncate_from(conn: &mut PgConnection, chat: Uuid, id: i64) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE chat_messages SET is_deleted = true WHERE chat_id = $1 AND id >= $2 AND NOT is_deleted", chat, id)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "UPDATE chat_messages SET is_deleted = true WHERE chat_id = $1 AND id >= $2 AND NOT is_deleted",
+        chat,
+        id
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -211,7 +215,8 @@ pub(crate) async fn mark_read(conn: &mut PgConnection, chat: Uuid, user: Uuid) -
 impl Row {
     /// The message's parts.
     pub(crate) fn parts(&self) -> Result<Vec<Part>, Error> {
-        stored::decode(self.content.clone(), self.content_version).map_err(|error| Error::damaged("chat_messages", error))
+        stored::decode(self.content.clone(), self.content_version)
+            .map_err(|error| Error::damaged("chat_messages", error))
     }
 
     pub(crate) fn role(&self) -> Result<Role, Error> {

@@ -16,17 +16,17 @@ struct Row {
 ///
 /// # Errors
 /// `MODEL_NOT_FOUND` and `MODEL_DISABLED` for the one asked for; `NO_DEFAULT_MODEL` when nothing is left to choose.
-pub(crate) async fn resolve(
-    conn: &mut PgConnection,
-    wanted: Option<Uuid>,
-    last: Option<Uuid>,
-) -> Result<Uuid, Error> {
+pub(crate) async fn resolve(conn: &mut PgConnection, wanted: Option<Uuid>, last: Option<Uuid>) -> Result<Uuid, Error> {
     let invalid = |reason: &'static str, text: &str| Fault::invalid(reason, text).violation("model_config_id", text);
     if let Some(wanted) = wanted {
         let row = find(conn, wanted).await?.filter(|row| row.is_live);
         let row = row.ok_or_else(|| invalid("MODEL_NOT_FOUND", "There is no such model."))?;
         if !row.is_usable {
-            return Err(invalid("MODEL_DISABLED", "This model or its provider is disabled. Choose another one.").into());
+            return Err(invalid(
+                "MODEL_DISABLED",
+                "This model or its provider is disabled. Choose another one.",
+            )
+            .into());
         }
         return Ok(row.id);
     }
@@ -34,13 +34,21 @@ pub(crate) async fn resolve(
         && let Some(row) = find(conn, last).await?.filter(|row| row.is_live)
     {
         if !row.is_usable {
-            return Err(invalid("MODEL_DISABLED", "The chat's model or its provider is disabled. Choose another one.").into());
+            return Err(invalid(
+                "MODEL_DISABLED",
+                "The chat's model or its provider is disabled. Choose another one.",
+            )
+            .into());
         }
         return Ok(row.id);
     }
     let default = default(conn).await?;
     default.ok_or_else(|| {
-        Fault::invalid("NO_DEFAULT_MODEL", "No model is configured. Add a provider and a model first.").into()
+        Fault::invalid(
+            "NO_DEFAULT_MODEL",
+            "No model is configured. Add a provider and a model first.",
+        )
+        .into()
     })
 }
 

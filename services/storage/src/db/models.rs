@@ -47,18 +47,24 @@ pub(crate) async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row
 
 /// The default model.
 pub(crate) async fn find_default(conn: &mut PgConnection) -> Result<Option<Row>, sqlx::Error> {
-    select_models!("WHERE m.is_default AND m.deleted_at IS NULL").fetch_optional(conn).await
+    select_models!("WHERE m.is_default AND m.deleted_at IS NULL")
+        .fetch_optional(conn)
+        .await
 }
 
 /// The model a chat's row points at, as the contract writes it.
 pub(crate) async fn get(conn: &mut PgConnection, id: Uuid) -> Result<ModelConfig, Error> {
-    let row = find(conn, id).await?.ok_or_else(|| Error::damaged("chats", "points at a model that is not there"))?;
+    let row = find(conn, id)
+        .await?
+        .ok_or_else(|| Error::damaged("chats", "points at a model that is not there"))?;
     Ok(row.to_wire())
 }
 
 /// Live models by provider, model, newest change.
 pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<Row>, sqlx::Error> {
-    select_models!("WHERE m.deleted_at IS NULL ORDER BY p.type, m.model, m.updated_at DESC, m.id DESC").fetch_all(conn).await
+    select_models!("WHERE m.deleted_at IS NULL ORDER BY p.type, m.model, m.updated_at DESC, m.id DESC")
+        .fetch_all(conn)
+        .await
 }
 
 /// Stores a model. Making it the default takes that from the present one.
@@ -111,20 +117,32 @@ pub(crate) async fn update(conn: &mut PgConnection, row: &Row) -> Result<(), sql
 
 /// Deletes a model softly.
 pub(crate) async fn delete(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE model_configs SET deleted_at = now(), is_default = false WHERE id = $1", id)
+    sqlx::query!(
+        "UPDATE model_configs SET deleted_at = now(), is_default = false WHERE id = $1",
+        id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Lets one transaction after the other choose the default model. Readers and chats do not wait.
+pub(crate) async fn lock(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("LOCK TABLE model_configs IN SHARE ROW EXCLUSIVE MODE")
         .execute(conn)
         .await?;
     Ok(())
 }
 
-/// Gives the default to the oldest usable model if nobody has it.
-pub(crate) async fn ensure_default(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+/// Gives the default to the oldest usable model if nobody has it; to `last` only when there is no other.
+pub(crate) async fn ensure_default(conn: &mut PgConnection, last: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE model_configs SET is_default = true WHERE id = (
             SELECT m.id FROM model_configs m JOIN providers p ON p.id = m.provider_id
             WHERE m.deleted_at IS NULL AND m.is_enabled AND p.is_enabled AND p.deleted_at IS NULL
-            ORDER BY m.created_at, m.id LIMIT 1)
-        AND NOT EXISTS (SELECT 1 FROM model_configs WHERE is_default AND deleted_at IS NULL)"
+            ORDER BY m.id = $1, m.created_at, m.id LIMIT 1)
+        AND NOT EXISTS (SELECT 1 FROM model_configs WHERE is_default AND deleted_at IS NULL)",
+        last
     )
     .execute(conn)
     .await?;
@@ -132,7 +150,9 @@ pub(crate) async fn ensure_default(conn: &mut PgConnection) -> Result<(), sqlx::
 }
 
 async fn clear_default(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE model_configs SET is_default = false WHERE is_default").execute(conn).await?;
+    sqlx::query!("UPDATE model_configs SET is_default = false WHERE is_default")
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

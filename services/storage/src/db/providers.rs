@@ -29,12 +29,21 @@ pub(crate) struct KeyRow {
     pub(crate) created_at: OffsetDateTime,
 }
 
-/// A live provider by id or name.
+/// Keeps others from changing the provider until the transaction ends.
+pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT id FROM providers WHERE id = $1 FOR UPDATE", id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(())
+}
+
+/// A live provider by id or name; the id wins.
 pub(crate) async fn find(conn: &mut PgConnection, id: Option<Uuid>, name: &str) -> Result<Option<Row>, sqlx::Error> {
     sqlx::query_as!(
         Row,
         "SELECT id, type, name, display_name, is_enabled, base_url, settings, sealed_settings, created_at, updated_at
-        FROM providers WHERE deleted_at IS NULL AND (id = $1 OR name = $2)",
+        FROM providers WHERE deleted_at IS NULL AND (id = $1 OR name = $2)
+        ORDER BY id = $1 DESC NULLS LAST LIMIT 1",
         id,
         name
     )
@@ -103,7 +112,13 @@ pub(crate) async fn update(conn: &mut PgConnection, row: &Row) -> Result<(), sql
 }
 
 /// Adds a key.
-pub(crate) async fn insert_key(conn: &mut PgConnection, provider: Uuid, id: Uuid, masked: &str, sealed: &[u8]) -> Result<(), sqlx::Error> {
+pub(crate) async fn insert_key(
+    conn: &mut PgConnection,
+    provider: Uuid,
+    id: Uuid,
+    masked: &str,
+    sealed: &[u8],
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO provider_keys (id, provider_id, masked, sealed) VALUES ($1, $2, $3, $4)",
         id,
@@ -118,28 +133,40 @@ pub(crate) async fn insert_key(conn: &mut PgConnection, provider: Uuid, id: Uuid
 
 /// Removes all keys but these.
 pub(crate) async fn keep_keys(conn: &mut PgConnection, provider: Uuid, ids: &[Uuid]) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM provider_keys WHERE provider_id = $1 AND NOT id = ANY($2)", provider, ids)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "DELETE FROM provider_keys WHERE provider_id = $1 AND NOT id = ANY($2)",
+        provider,
+        ids
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
 /// Deletes a provider softly, and its keys for good.
 pub(crate) async fn delete(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     keep_keys(conn, id, &[]).await?;
-    sqlx::query!("UPDATE providers SET deleted_at = now(), is_enabled = false WHERE id = $1", id).execute(conn).await?;
+    sqlx::query!(
+        "UPDATE providers SET deleted_at = now(), is_enabled = false WHERE id = $1",
+        id
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
 impl Row {
     /// The provider as the contract writes it; ciphertext only for those who can open it.
     pub(crate) fn to_wire(&self, keys: &[KeyRow], with_sealed: bool) -> Provider {
-        let keys = keys.iter().filter(|key| key.provider_id == self.id).map(|key| ProviderKey {
-            id: key.id.to_string(),
-            masked: key.masked.clone(),
-            sealed: if with_sealed { key.sealed.clone() } else { Vec::new() },
-            created_at: Some(time_to_wire(key.created_at)),
-        });
+        let keys = keys
+            .iter()
+            .filter(|key| key.provider_id == self.id)
+            .map(|key| ProviderKey {
+                id: key.id.to_string(),
+                masked: key.masked.clone(),
+                sealed: if with_sealed { key.sealed.clone() } else { Vec::new() },
+                created_at: Some(time_to_wire(key.created_at)),
+            });
         Provider {
             id: self.id.to_string(),
             r#type: self.r#type.clone(),

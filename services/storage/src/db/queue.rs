@@ -73,7 +73,9 @@ pub(crate) async fn take(conn: &mut PgConnection, chat: Uuid, id: Option<i64>) -
 
 /// Empties the queue.
 pub(crate) async fn clear(conn: &mut PgConnection, chat: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM chat_queued_messages WHERE chat_id = $1", chat).execute(conn).await?;
+    sqlx::query!("DELETE FROM chat_queued_messages WHERE chat_id = $1", chat)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

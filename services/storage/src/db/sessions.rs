@@ -4,8 +4,14 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Opens a session for thirty days.
+/// Opens a session for thirty days, and forgets the user's sessions that ended long ago.
 pub(crate) async fn insert(conn: &mut PgConnection, user: Uuid, hash: &[u8]) -> Result<OffsetDateTime, sqlx::Error> {
+    sqlx::query!(
+        "DELETE FROM sessions WHERE user_id = $1 AND expires_at < now() - interval '30 days'",
+        user
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query_scalar!(
         "INSERT INTO sessions (id, user_id, secret_hash, expires_at) VALUES ($1, $2, $3, now() + interval '30 days')
         RETURNING expires_at",
@@ -60,20 +66,25 @@ pub(crate) async fn authenticate(conn: &mut PgConnection, hash: &[u8]) -> Result
 
 /// Ends a session.
 pub(crate) async fn delete(conn: &mut PgConnection, id: Uuid, user: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, user).execute(conn).await?;
+    sqlx::query!("DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, user)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
 /// Ends all sessions of a user, as after a new password.
 pub(crate) async fn delete_all(conn: &mut PgConnection, user: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM sessions WHERE user_id = $1", user).execute(conn).await?;
+    sqlx::query!("DELETE FROM sessions WHERE user_id = $1", user)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
-/// Whether anybody can get in, or ever could: a password, a session, a token.
+/// Whether anybody can get in: by a password, or by a session or token that still counts.
 pub(crate) async fn is_anybody_in(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT 1 FROM sessions) OR EXISTS (SELECT 1 FROM api_tokens)
+        r#"SELECT EXISTS (SELECT 1 FROM sessions WHERE expires_at > now())
+            OR EXISTS (SELECT 1 FROM api_tokens WHERE expires_at > now())
             OR EXISTS (SELECT 1 FROM users WHERE password_hash IS NOT NULL) AS "is_anybody_in!""#
     )
     .fetch_one(conn)
@@ -94,6 +105,8 @@ pub(crate) async fn set_setup_code(conn: &mut PgConnection, hash: &[u8]) -> Resu
 
 /// Uses the setup code up; says whether it was the valid one.
 pub(crate) async fn redeem_setup_code(conn: &mut PgConnection, hash: &[u8]) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!("DELETE FROM setup_code WHERE code_hash = $1", hash).execute(conn).await?;
+    let done = sqlx::query!("DELETE FROM setup_code WHERE code_hash = $1", hash)
+        .execute(conn)
+        .await?;
     Ok(done.rows_affected() == 1)
 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 use tandem_chassis::status::Fault;
 
 const UNIQUE_VIOLATION: &str = "23505";
+/// NUL characters: PostgreSQL can store none.
+const UNTRANSLATABLE_CHARACTER: &str = "22P05";
+const CHARACTER_NOT_IN_REPERTOIRE: &str = "22021";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const QUERY_CANCELED: &str = "57014";
 const DEADLOCK_DETECTED: &str = "40P01";
@@ -16,7 +19,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// A database error as callers see it: what they can do, never what the database said.
 pub(crate) fn fault(error: &sqlx::Error) -> Fault {
     let busy = |reason: &'static str| {
-        Fault::unavailable(reason, "The database is busy. Try again.").retry_after(RETRY_AFTER).detail(error)
+        Fault::unavailable(reason, "The database is busy. Try again.")
+            .retry_after(RETRY_AFTER)
+            .detail(error)
     };
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => busy("DATABASE_BUSY"),
@@ -26,10 +31,15 @@ pub(crate) fn fault(error: &sqlx::Error) -> Fault {
                 .detail(error)
         }
         sqlx::Error::Database(database) => match database.code().as_deref() {
-            Some(LOCK_NOT_AVAILABLE | QUERY_CANCELED | DEADLOCK_DETECTED | SERIALIZATION_FAILURE) => busy("DATABASE_BUSY"),
+            Some(LOCK_NOT_AVAILABLE | QUERY_CANCELED | DEADLOCK_DETECTED | SERIALIZATION_FAILURE) => {
+                busy("DATABASE_BUSY")
+            }
             // Shutting down, starting up, too many connections.
             Some(code) if code.starts_with("57P") || code.starts_with("08") || code.starts_with("53") => {
                 busy("DATABASE_UNREACHABLE")
+            }
+            Some(UNTRANSLATABLE_CHARACTER | CHARACTER_NOT_IN_REPERTOIRE) => {
+                Fault::invalid("INVALID_TEXT", "Text must not contain NUL characters.").detail(error)
             }
             Some(UNIQUE_VIOLATION) => Fault::exists("ALREADY_EXISTS", "This exists already.").detail(error),
             Some(_) | None => Fault::internal("DATABASE", error),

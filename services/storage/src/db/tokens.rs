@@ -18,7 +18,7 @@ pub(crate) struct Row {
     pub(crate) expires_at: OffsetDateTime,
 }
 
-/// Stores a token; one with the same id is replaced if it is the same user's.
+/// Stores a token. Only the first start's, whose id is fixed, replaces the one there is.
 pub(crate) async fn insert(
     conn: &mut PgConnection,
     id: &str,
@@ -31,8 +31,9 @@ pub(crate) async fn insert(
         Row,
         r#"INSERT INTO api_tokens (id, user_id, name, secret_hash, lifetime_seconds, expires_at)
         VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $5::bigint::float8))
-        ON CONFLICT (id) DO UPDATE SET secret_hash = excluded.secret_hash, expires_at = excluded.expires_at, updated_at = now()
-            WHERE api_tokens.user_id = excluded.user_id
+        ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, secret_hash = excluded.secret_hash, 
+            expires_at = excluded.expires_at, updated_at = now()
+            WHERE api_tokens.id = 'bootstrap'
         RETURNING id, user_id, name, lifetime_seconds, created_at, updated_at, last_used_at, expires_at"#,
         id,
         user,
@@ -58,9 +59,13 @@ pub(crate) async fn list(conn: &mut PgConnection, user: Uuid) -> Result<Vec<Row>
 
 /// Revokes a user's token by id or name; says whether there was one.
 pub(crate) async fn delete(conn: &mut PgConnection, user: Uuid, token: &str) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!("DELETE FROM api_tokens WHERE user_id = $1 AND (id = $2 OR name = $2)", user, token)
-        .execute(conn)
-        .await?;
+    let done = sqlx::query!(
+        "DELETE FROM api_tokens WHERE user_id = $1 AND (id = $2 OR name = $2)",
+        user,
+        token
+    )
+    .execute(conn)
+    .await?;
     Ok(done.rows_affected() > 0)
 }
 
@@ -73,7 +78,10 @@ impl Row {
             created_at: Some(time_to_wire(self.created_at)),
             expires_at: Some(time_to_wire(self.expires_at)),
             last_used_at: self.last_used_at.map(time_to_wire),
-            lifetime: Some(prost_types::Duration { seconds: self.lifetime_seconds, nanos: 0 }),
+            lifetime: Some(prost_types::Duration {
+                seconds: self.lifetime_seconds,
+                nanos: 0,
+            }),
             updated_at: Some(time_to_wire(self.updated_at)),
         }
     }

@@ -113,7 +113,10 @@ impl Row {
             _ if is_new => ToolCallState::Starting,
             _ => ToolCallState::Started,
         };
-        let result = self.result.clone().map(|result| stored::unescape_value(result).to_string());
+        let result = self
+            .result
+            .clone()
+            .map(|result| stored::unescape_value(result).to_string());
         ToolCall {
             tool_call_id: self.tool_call_id.clone(),
             chat_id: self.chat_id.to_string(),

@@ -37,7 +37,25 @@ macro_rules! select_users {
 
 /// A live user by id.
 pub(crate) async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
-    select_users!("WHERE u.deleted_at IS NULL AND u.id = $1", id).fetch_optional(conn).await
+    select_users!("WHERE u.deleted_at IS NULL AND u.id = $1", id)
+        .fetch_optional(conn)
+        .await
+}
+
+/// A live user by id, locked until the transaction ends.
+pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
+    select_users!("WHERE u.deleted_at IS NULL AND u.id = $1 FOR UPDATE OF u", id)
+        .fetch_optional(conn)
+        .await
+}
+
+/// The administrator who was here first.
+pub(crate) async fn first_admin(conn: &mut PgConnection) -> Result<Option<Row>, sqlx::Error> {
+    select_users!(
+        "WHERE u.deleted_at IS NULL AND u.is_admin AND u.status = 'active' ORDER BY u.created_at, u.id LIMIT 1"
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 /// A live user by username or email, whatever the case.
@@ -52,7 +70,12 @@ pub(crate) async fn find_by_login(conn: &mut PgConnection, login: &str) -> Resul
 }
 
 /// Live users by name; `pattern` is an `ILIKE` pattern.
-pub(crate) async fn list(conn: &mut PgConnection, pattern: &str, limit: i64, offset: i64) -> Result<Vec<Row>, sqlx::Error> {
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    pattern: &str,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Row>, sqlx::Error> {
     select_users!(
         "WHERE u.deleted_at IS NULL AND (u.username ILIKE $1 OR u.email ILIKE $1) ORDER BY lower(u.username) LIMIT $2 OFFSET $3",
         pattern,
@@ -100,27 +123,45 @@ pub(crate) async fn insert(conn: &mut PgConnection, row: &Row) -> Result<(), sql
 /// Stores what changed in a user.
 pub(crate) async fn update(conn: &mut PgConnection, row: &Row) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE users SET username = $2, name = $3, status = $4, is_admin = $5, password_hash = $6, updated_at = now()
+        "UPDATE users SET username = $2, name = $3, status = $4, is_admin = $5, updated_at = now()
         WHERE id = $1",
         row.id,
         row.username,
         row.name,
         row.status,
-        row.is_admin,
-        row.password_hash
+        row.is_admin
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
+/// Replaces a live user's password; says whether there was such a user.
+pub(crate) async fn set_password(conn: &mut PgConnection, id: Uuid, hash: &str) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1 AND deleted_at IS NULL",
+        id,
+        hash
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Deletes a user softly, and everything that lets them in for good.
 pub(crate) async fn delete(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM sessions WHERE user_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM api_tokens WHERE user_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("UPDATE users SET deleted_at = now(), status = 'suspended', password_hash = NULL WHERE id = $1", id)
-        .execute(conn)
+    sqlx::query!("DELETE FROM sessions WHERE user_id = $1", id)
+        .execute(&mut *conn)
         .await?;
+    sqlx::query!("DELETE FROM api_tokens WHERE user_id = $1", id)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query!(
+        "UPDATE users SET deleted_at = now(), status = 'suspended', password_hash = NULL WHERE id = $1",
+        id
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -136,7 +177,12 @@ impl Row {
             email: self.email.clone(),
             name: self.name.clone(),
             is_admin: self.is_admin,
-            status: if self.is_active() { UserStatus::Active } else { UserStatus::Suspended }.into(),
+            status: if self.is_active() {
+                UserStatus::Active
+            } else {
+                UserStatus::Suspended
+            }
+            .into(),
             created_at: Some(time_to_wire(self.created_at)),
             last_seen_at: self.last_seen_at.map(time_to_wire),
             organization_ids: self.organization_ids.iter().map(ToString::to_string).collect(),

@@ -78,7 +78,9 @@ pub(crate) async fn insert(
 
 /// Binds a chat to a workspace. A binding is a cache that others repair, so it raises no version.
 pub(crate) async fn bind(conn: &mut PgConnection, chat: Uuid, workspace: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE chats SET workspace_id = $2 WHERE id = $1", chat, workspace).execute(conn).await?;
+    sqlx::query!("UPDATE chats SET workspace_id = $2 WHERE id = $1", chat, workspace)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
@@ -120,7 +122,9 @@ impl Row {
             WorkspaceStatus::Failed,
             WorkspaceStatus::Deleted,
         ];
-        let status = statuses.into_iter().find(|status| status_name(*status) == Some(&self.status));
+        let status = statuses
+            .into_iter()
+            .find(|status| status_name(*status) == Some(&self.status));
         Workspace {
             id: self.id.to_string(),
             owner_id: self.owner_id.to_string(),

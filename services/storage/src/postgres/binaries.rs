@@ -17,7 +17,11 @@ pub(super) struct Binaries {
 impl Binaries {
     /// The newest version installed, else what is on the path.
     pub(super) fn find() -> Result<Self, Error> {
-        let versions = ROOTS.iter().filter_map(|root| std::fs::read_dir(root).ok()).flatten().flatten();
+        let versions = ROOTS
+            .iter()
+            .filter_map(|root| std::fs::read_dir(root).ok())
+            .flatten()
+            .flatten();
         let mut candidates: Vec<(u32, PathBuf)> = versions
             .filter_map(|entry| {
                 let name = entry.file_name().into_string().ok()?;
@@ -31,7 +35,11 @@ impl Binaries {
             let path = std::env::var_os("PATH")?;
             std::env::split_paths(&path).find(|directory| directory.join("initdb").is_file())
         };
-        let directory = candidates.pop().map(|(_, directory)| directory).or_else(on_path).ok_or(Error::NotInstalled)?;
+        let directory = candidates
+            .pop()
+            .map(|(_, directory)| directory)
+            .or_else(on_path)
+            .ok_or(Error::NotInstalled)?;
         let version = version(&directory)?;
         Ok(Self { directory, version })
     }
@@ -48,7 +56,12 @@ fn version(directory: &Path) -> Result<String, Error> {
         .output()
         .map_err(Error::io("ask PostgreSQL for its version"))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let number = text.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    let number = text
+        .split_whitespace()
+        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
     let major = number.and_then(|number| number.split(['.', 'r', 'b', 'd']).next());
-    major.map(str::to_owned).ok_or_else(|| Error::Program { program: "postgres", output: text.into_owned() })
+    major.map(str::to_owned).ok_or_else(|| Error::Program {
+        program: "postgres",
+        output: text.into_owned(),
+    })
 }

@@ -34,12 +34,18 @@ impl Cluster {
         let data = directory.join("data");
         let sockets = socket_directory(&directory);
         for private in [&data, &sockets] {
+            owner.refuse_foreign(private)?;
             make_directory(private, 0o700)?;
             owner.own(private)?;
         }
         let log = directory.join("postgres.log");
         rotate(&log)?;
-        let cluster = Self { data, sockets, log, owner };
+        let cluster = Self {
+            data,
+            sockets,
+            log,
+            owner,
+        };
         cluster.init(binaries).await?;
         cluster.check_version(binaries)?;
         cluster.stop_survivor().await;
@@ -82,7 +88,14 @@ impl Cluster {
         }
         let mut command = tokio::process::Command::new(binaries.program("initdb"));
         command
-            .args(["--username", NAME, "--auth-local=peer", "--auth-host=reject", "--encoding=UTF8", "--locale=C"])
+            .args([
+                "--username",
+                NAME,
+                "--auth-local=peer",
+                "--auth-host=reject",
+                "--encoding=UTF8",
+                "--locale=C",
+            ])
             .args(["--data-checksums", "--pgdata"])
             .arg(&self.data)
             .env_clear()
@@ -92,11 +105,19 @@ impl Cluster {
         if !output.status.success() {
             let text = String::from_utf8_lossy(&output.stderr);
             let tail: String = text.chars().rev().take(500).collect::<String>().chars().rev().collect();
-            return Err(Error::Program { program: "initdb", output: tail });
+            return Err(Error::Program {
+                program: "initdb",
+                output: tail,
+            });
         }
         // Only our own user and the server's get in, as one role.
         self.write("pg_hba.conf", &format!("local all all peer map={NAME}\n"))?;
-        let map: String = self.owner.names.iter().map(|name| format!("{NAME} {name} {NAME}\n")).collect();
+        let map: String = self
+            .owner
+            .names
+            .iter()
+            .map(|name| format!("{NAME} {name} {NAME}\n"))
+            .collect();
         self.write("pg_ident.conf", &map)
     }
 
@@ -122,8 +143,14 @@ impl Cluster {
     /// A server whose process lives although ours died: it ends cleanly, so that a new one can begin.
     async fn stop_survivor(&self) {
         let Some(pid) = self.survivor() else { return };
-        tracing::warn!(pid = pid.as_raw_nonzero().get(), "stopping a database server left behind by an earlier process");
-        for (signal, limit) in [(rustix::process::Signal::INT, STOP_LIMIT), (rustix::process::Signal::QUIT, STOP_LIMIT)] {
+        tracing::warn!(
+            pid = pid.as_raw_nonzero().get(),
+            "stopping a database server left behind by an earlier process"
+        );
+        for (signal, limit) in [
+            (rustix::process::Signal::INT, STOP_LIMIT),
+            (rustix::process::Signal::QUIT, STOP_LIMIT),
+        ] {
             if rustix::process::kill_process(pid, signal).is_err() {
                 return;
             }
@@ -156,7 +183,12 @@ fn socket_directory(directory: &Path) -> PathBuf {
     }
     let mut hasher = DefaultHasher::new();
     directory.hash(&mut hasher);
-    PathBuf::from(format!("/tmp/tandem-{:x}", hasher.finish()))
+    let base = if rustix::process::getuid().is_root() {
+        "/run"
+    } else {
+        "/tmp"
+    };
+    PathBuf::from(format!("{base}/tandem-{:x}", hasher.finish()))
 }
 
 fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {

@@ -18,7 +18,11 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts `postgres` itself, so that its end is seen, with nothing but a Unix socket.
-    pub(super) async fn start(binaries: &Binaries, cluster: &Cluster, settings: &[(&str, &str)]) -> Result<Self, Error> {
+    pub(super) async fn start(
+        binaries: &Binaries,
+        cluster: &Cluster,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, Error> {
         let log = OpenOptions::new().create(true).append(true).open(&cluster.log);
         let log = log.map_err(Error::io("open the database's log"))?;
         let also = log.try_clone().map_err(Error::io("open the database's log"))?;
@@ -34,11 +38,18 @@ impl Server {
         for (name, value) in own.iter().chain(settings) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
-        command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(log).stderr(also);
+        command
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(also);
         cluster.owner.apply(&mut command);
         end_with_parent(&mut command);
         let child = command.spawn().map_err(Error::io("start PostgreSQL"))?;
-        Ok(Self { child: std::sync::Mutex::new(child) })
+        Ok(Self {
+            child: std::sync::Mutex::new(child),
+        })
     }
 
     /// Waits for the first connection.
@@ -50,7 +61,9 @@ impl Server {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Err(Error::NotUp { log: cluster.log.clone() })
+        Err(Error::NotUp {
+            log: cluster.log.clone(),
+        })
     }
 
     /// Ends the server: fast first, immediate when that takes too long.
@@ -94,10 +107,14 @@ impl Drop for Server {
 }
 
 /// Asks the kernel to stop the server cleanly when the thread that started it ends, also by SIGKILL.
-#[expect(unsafe_code, reason = "pre_exec runs between fork and exec, where only async-signal-safe calls are allowed")]
+#[expect(
+    unsafe_code,
+    reason = "pre_exec runs between fork and exec, where only async-signal-safe calls are allowed"
+)]
 fn end_with_parent(command: &mut Command) {
     let set = || {
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::INT)).map_err(std::io::Error::from)
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::INT))
+            .map_err(std::io::Error::from)
     };
     // SAFETY: the closure makes one prctl call, which allocates nothing and takes no lock.
     unsafe {

@@ -1,5 +1,10 @@
 //! Throwaway databases for tests: one server for each test process, one database for each test.
 
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
@@ -8,32 +13,87 @@ use uuid::Uuid;
 use super::Private;
 
 /// Speed instead of durability: nothing here outlives the test.
-const SETTINGS: [(&str, &str); 3] = [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")];
+const SETTINGS: [(&str, &str); 3] = [
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+];
 
-struct Shared {
-    options: PgConnectOptions,
-    // Kept for the process's life; both end with it.
-    _directory: tempfile::TempDir,
-    _server: Private,
-}
+/// A database with the migrations applied, which each test's own is a copy of.
+const TEMPLATE: &str = "migrated";
 
-static SHARED: OnceCell<Shared> = OnceCell::const_new();
+/// Waits for the process that holds its input to end, then clears the server away.
+const CLEANER: &str = r#"cat; kill -QUIT "$(head -n 1 "$0/data/postmaster.pid")"; sleep 0.2; rm -rf -- "$0""#;
 
-/// An empty database of a test's own. Whoever starts storage on it must allow unsafe settings.
+static SERVER: OnceLock<PgConnectOptions> = OnceLock::new();
+static MIGRATED: OnceCell<()> = OnceCell::const_new();
+
+/// A database of a test's own, with the schema and no rows. Whoever starts storage on it must allow unsafe settings.
 ///
 /// # Panics
 /// When PostgreSQL cannot be started: without it no test here can say anything.
 pub async fn database() -> PgConnectOptions {
-    let shared = SHARED
-        .get_or_init(|| async {
-            let directory = tempfile::tempdir().expect("temporary directory");
-            let server = Private::start_with(directory.path(), &SETTINGS).await.expect("start PostgreSQL");
-            Shared { options: server.connect_options(), _directory: directory, _server: server }
-        })
-        .await;
+    let server = SERVER.get_or_init(start);
+    MIGRATED.get_or_init(|| migrate(server)).await;
     let name = format!("test_{}", Uuid::new_v4().simple());
-    let mut conn = PgConnection::connect_with(&shared.options).await.expect("connect to PostgreSQL");
-    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    conn.execute(create).await.expect("make a database");
-    shared.options.clone().database(&name)
+    create(server, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+    server.clone().database(&name)
+}
+
+async fn migrate(server: &PgConnectOptions) {
+    create(server, &format!("CREATE DATABASE {TEMPLATE}")).await;
+    let mut conn = PgConnection::connect_with(&server.clone().database(TEMPLATE))
+        .await
+        .expect("connect to the template");
+    sqlx::migrate!("../../migrations")
+        .run(&mut conn)
+        .await
+        .expect("migrate the template");
+    conn.close().await.expect("leave the template");
+}
+
+async fn create(server: &PgConnectOptions, statement: &str) {
+    let mut conn = PgConnection::connect_with(server).await.expect("connect to PostgreSQL");
+    conn.execute(sqlx::AssertSqlSafe(statement.to_owned()))
+        .await
+        .expect("make a database");
+}
+
+/// Starts the server from a thread of its own that lasts as long as the process: tests' threads end with their tests, and the
+/// server would end with the thread that started it.
+fn start() -> PgConnectOptions {
+    let directory = tempfile::tempdir().expect("temporary directory").keep();
+    clean_up_later(directory.clone());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("runtime");
+        runtime.block_on(async move {
+            let server = Private::start_with(&directory, &SETTINGS)
+                .await
+                .expect("start PostgreSQL");
+            sender
+                .send(server.connect_options())
+                .expect("somebody waits for the server");
+            std::future::pending::<()>().await;
+        });
+    });
+    receiver.recv().expect("PostgreSQL has started")
+}
+
+/// Nothing of ours runs at the end of a test process, so another process does what is left to do.
+fn clean_up_later(directory: PathBuf) {
+    let cleaner = Command::new("sh")
+        .args(["-c", CLEANER])
+        .arg(directory)
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("start a cleaner");
+    // Its input stays open exactly as long as this process.
+    std::mem::forget(cleaner);
 }

@@ -18,19 +18,29 @@ pub(super) fn id(text: &str, field: &str) -> Result<Uuid, Error> {
 
 /// A uuid that may be left out.
 pub(super) fn optional_id(text: &str, field: &str) -> Result<Option<Uuid>, Error> {
-    if text.is_empty() { Ok(None) } else { id(text, field).map(Some) }
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        id(text, field).map(Some)
+    }
 }
 
 /// A request that breaks one rule.
 pub(super) fn one(field: &str, rule: &str) -> Error {
-    let violation = Violation { field: field.to_owned(), description: rule.to_owned() };
+    let violation = Violation {
+        field: field.to_owned(),
+        description: rule.to_owned(),
+    };
     violations(&format!("{field} {rule}"), vec![violation])
 }
 
 /// A request that breaks the domain's rules.
 pub(super) fn many(broken: Vec<tandem_chat_core::violation::Violation>) -> Error {
     let text = broken.first().map(ToString::to_string).unwrap_or_default();
-    let broken = broken.into_iter().map(|broken| Violation { field: broken.field, description: broken.rule });
+    let broken = broken.into_iter().map(|broken| Violation {
+        field: broken.field,
+        description: broken.rule,
+    });
     violations(&text, broken.collect())
 }
 
@@ -110,9 +120,7 @@ pub(super) fn queue(rows: &[queue::Row]) -> Result<Vec<wire::QueuedMessage>, Err
 
 /// A change without its messages and queue, which are looked up as they are now.
 pub(super) fn change(chat: Uuid, row: &changes::Row) -> ChatChange {
-    let status = |text: &str| -> i32 {
-        core::status_to_wire(text.parse().unwrap_or(StatusKind::Error)).into()
-    };
+    let status = |text: &str| -> i32 { core::status_to_wire(text.parse().unwrap_or(StatusKind::Error)).into() };
     ChatChange {
         chat_id: chat.to_string(),
         version: row.version,
@@ -127,7 +135,11 @@ pub(super) fn change(chat: Uuid, row: &changes::Row) -> ChatChange {
         error: row.error.as_ref().map(|error| core::chat_error_to_wire(&error.0)),
         history_reset_from_id: row.history_reset_from_id.unwrap_or(0),
         is_preview_reset: row.is_preview_reset,
-        action_required: row.action_required.iter().flat_map(|calls| calls.iter().map(Into::into)).collect(),
+        action_required: row
+            .action_required
+            .iter()
+            .flat_map(|calls| calls.iter().map(Into::into))
+            .collect(),
         watch_kinds: row.watch_kinds.clone(),
     }
 }
@@ -135,7 +147,9 @@ pub(super) fn change(chat: Uuid, row: &changes::Row) -> ChatChange {
 /// A message a worker produced.
 pub(super) fn new_message(message: &NewMessage) -> Result<messages::New, Error> {
     let role = core::role_from_wire(message.role).ok_or_else(|| one("messages.role", "must be set"))?;
-    let runtime = message.runtime.and_then(|runtime| std::time::Duration::try_from(runtime).ok());
+    let runtime = message
+        .runtime
+        .and_then(|runtime| std::time::Duration::try_from(runtime).ok());
     Ok(messages::New {
         role,
         visibility: core::visibility_from_wire(message.visibility),
@@ -157,13 +171,17 @@ pub(super) fn new_messages(messages: &[NewMessage]) -> Result<Vec<messages::New>
 pub(super) fn has_open_calls(messages: &[messages::New]) -> bool {
     let parts = || messages.iter().flat_map(|message| &message.parts);
     parts().any(|part| match part {
-        part::Part::ToolCall(call) if !call.provider_executed => !parts().any(|other| {
-            matches!(other, part::Part::ToolResult(result) if result.tool_call_id == call.tool_call_id)
-        }),
+        part::Part::ToolCall(call) if !call.provider_executed => !parts()
+            .any(|other| matches!(other, part::Part::ToolResult(result) if result.tool_call_id == call.tool_call_id)),
         _ => false,
     })
 }
 
 pub(super) fn sealed(epoch: i64, step: i32, attempt: i32, part_count: i64) -> Option<Sealed> {
-    Some(Sealed { epoch, step, attempt, part_count })
+    Some(Sealed {
+        epoch,
+        step,
+        attempt,
+        part_count,
+    })
 }

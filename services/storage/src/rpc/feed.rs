@@ -45,7 +45,10 @@ impl Feed {
         if request.after_cursor.is_empty() {
             let end = changes::feed_end(&mut tx).await?;
             tx.commit().await?;
-            return Ok(ListWatchEventsResponse { next_cursor: cursor(end), ..ListWatchEventsResponse::default() });
+            return Ok(ListWatchEventsResponse {
+                next_cursor: cursor(end),
+                ..ListWatchEventsResponse::default()
+            });
         }
         let after = parse(&request.after_cursor)?;
         let limit = i64::from(request.limit).clamp(0, MAX_EVENTS);
@@ -61,12 +64,27 @@ impl Feed {
                 // Coming back behind the first of two events of one change shows that change again, which is harmless: events
                 // carry the row as it is now.
                 let is_last = index + 1 == row.watch_kinds.len();
-                let position = if is_last { row.position } else { FeedPosition { seq: row.position.seq - 1, ..row.position } };
-                events.push(WatchEvent { kind: *kind, chat: Some(chat.clone()), cursor: cursor(position) });
+                let position = if is_last {
+                    row.position
+                } else {
+                    FeedPosition {
+                        seq: row.position.seq - 1,
+                        ..row.position
+                    }
+                };
+                events.push(WatchEvent {
+                    kind: *kind,
+                    chat: Some(chat.clone()),
+                    cursor: cursor(position),
+                });
             }
         }
         let next = rows.last().map_or(after, |row| row.position);
-        Ok(ListWatchEventsResponse { events, next_cursor: cursor(next), is_expired: false })
+        Ok(ListWatchEventsResponse {
+            events,
+            next_cursor: cursor(next),
+            is_expired: false,
+        })
     }
 }
 
@@ -75,10 +93,13 @@ fn cursor(position: FeedPosition) -> String {
 }
 
 fn parse(text: &str) -> Result<FeedPosition, Error> {
-    let parsed = text.strip_prefix('w').and_then(|text| text.split_once('.')).and_then(|(xid, seq)| {
-        let (xid, seq): (i64, i64) = (xid.parse().ok()?, seq.parse().ok()?);
-        (xid >= 0 && seq >= 0).then_some(FeedPosition { xid, seq })
-    });
+    let parsed = text
+        .strip_prefix('w')
+        .and_then(|text| text.split_once('.'))
+        .and_then(|(xid, seq)| {
+            let (xid, seq): (i64, i64) = (xid.parse().ok()?, seq.parse().ok()?);
+            (xid >= 0 && seq >= 0).then_some(FeedPosition { xid, seq })
+        });
     parsed.ok_or_else(|| {
         Fault::invalid("INVALID_CURSOR", "The cursor is not one this server handed out.")
             .violation("after_cursor", "must be the cursor of an event")

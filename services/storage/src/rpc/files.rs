@@ -26,13 +26,21 @@ impl Files {
         Self { pool }
     }
 
-    async fn create(&self, user: Uuid, organizations: &[Uuid], request: CreateFileRequest) -> Result<files::Row, Error> {
+    async fn create(
+        &self,
+        user: Uuid,
+        organizations: &[Uuid],
+        request: CreateFileRequest,
+    ) -> Result<files::Row, Error> {
         let organization = convert::id(&request.organization_id, "organization_id")?;
         if !organizations.contains(&organization) {
             return Err(Fault::forbidden("NOT_A_MEMBER", "You are not a member of this organization.").into());
         }
         if request.name.is_empty() || request.name.len() > MAX_NAME_BYTES {
             return Err(convert::one("name", "must have 1 to 255 bytes"));
+        }
+        if request.media_type.len() > MAX_NAME_BYTES {
+            return Err(convert::one("media_type", "must have at most 255 bytes"));
         }
         if request.data.len() > MAX_FILE_BYTES {
             return Err(convert::one("data", "must have at most 10 MiB"));
@@ -69,13 +77,20 @@ impl Files {
 impl FileService for Files {
     async fn create_file(&self, request: Request<CreateFileRequest>) -> Result<Response<CreateFileResponse>, Status> {
         let user = Caller::of(&request)?.user()?.clone();
-        let row = self.create(user.id, &user.organization_ids, request.into_inner()).await?;
-        Ok(Response::new(CreateFileResponse { file: Some(row.metadata()) }))
+        let row = self
+            .create(user.id, &user.organization_ids, request.into_inner())
+            .await?;
+        Ok(Response::new(CreateFileResponse {
+            file: Some(row.metadata()),
+        }))
     }
 
     async fn get_file(&self, request: Request<GetFileRequest>) -> Result<Response<GetFileResponse>, Status> {
         let caller = Caller::of(&request)?.clone();
         let row = self.get(&caller, &request.into_inner()).await?;
-        Ok(Response::new(GetFileResponse { file: Some(row.metadata()), data: row.data }))
+        Ok(Response::new(GetFileResponse {
+            file: Some(row.metadata()),
+            data: row.data,
+        }))
     }
 }

@@ -49,7 +49,9 @@ impl Settings {
             updated_at: OffsetDateTime::UNIX_EPOCH,
         };
         let mut tx = self.pool.begin().await?;
-        providers::insert(&mut tx, &row).await.map_err(|error| name_taken(error, &row.name))?;
+        providers::insert(&mut tx, &row)
+            .await
+            .map_err(|error| name_taken(error, &row.name))?;
         for key in &provider.keys {
             let id = convert::id(&key.id, "provider.keys.id")?;
             providers::insert_key(&mut tx, row.id, id, &key.masked, &key.sealed).await?;
@@ -61,7 +63,10 @@ impl Settings {
     async fn update(&self, request: UpdateProviderRequest) -> Result<Provider, Error> {
         let id = convert::id(&request.id, "id")?;
         let mut tx = self.pool.begin().await?;
-        let mut row = providers::find(&mut tx, Some(id), "").await?.ok_or_else(provider_not_found)?;
+        providers::lock(&mut tx, id).await?;
+        let mut row = providers::find(&mut tx, Some(id), "")
+            .await?
+            .ok_or_else(provider_not_found)?;
         if let Some(display_name) = request.display_name {
             row.display_name = display_name;
         }
@@ -93,6 +98,7 @@ impl Settings {
     async fn create_model(&self, config: tandem_proto::common::v1::ModelConfig) -> Result<models::Row, Error> {
         let id = Uuid::now_v7();
         let mut tx = self.pool.begin().await?;
+        models::lock(&mut tx).await?;
         let is_first = models::find_default(&mut tx).await?.is_none();
         let row = models::Row {
             id,
@@ -120,7 +126,11 @@ impl Settings {
     async fn update_model(&self, request: UpdateModelConfigRequest) -> Result<models::Row, Error> {
         let id = convert::id(&request.id, "id")?;
         let mut tx = self.pool.begin().await?;
-        let mut row = models::find(&mut tx, id).await?.filter(|row| !row.is_deleted).ok_or_else(model_not_found)?;
+        models::lock(&mut tx).await?;
+        let mut row = models::find(&mut tx, id)
+            .await?
+            .filter(|row| !row.is_deleted)
+            .ok_or_else(model_not_found)?;
         if let Some(provider) = &request.provider_id {
             row.provider_id = convert::id(provider, "ai_provider_id")?;
         }
@@ -144,7 +154,7 @@ impl Settings {
             check_numbers(&row)?;
         }
         models::update(&mut tx, &row).await?;
-        models::ensure_default(&mut tx).await?;
+        models::ensure_default(&mut tx, id).await?;
         let stored = models::find(&mut tx, id).await?.ok_or_else(model_not_found)?;
         tx.commit().await?;
         Ok(stored)
@@ -176,14 +186,24 @@ impl SettingsService for Settings {
         request: Request<CreateProviderRequest>,
     ) -> Result<Response<CreateProviderResponse>, Status> {
         sealer(&request)?;
-        let provider = request.into_inner().provider.ok_or_else(|| convert::one("provider", "must be set"))?;
-        Ok(Response::new(CreateProviderResponse { provider: Some(self.create(provider).await?) }))
+        let provider = request
+            .into_inner()
+            .provider
+            .ok_or_else(|| convert::one("provider", "must be set"))?;
+        Ok(Response::new(CreateProviderResponse {
+            provider: Some(self.create(provider).await?),
+        }))
     }
 
-    async fn get_provider(&self, request: Request<GetProviderRequest>) -> Result<Response<GetProviderResponse>, Status> {
+    async fn get_provider(
+        &self,
+        request: Request<GetProviderRequest>,
+    ) -> Result<Response<GetProviderResponse>, Status> {
         let with_sealed = is_provider_gateway(Caller::of(&request)?);
         let provider = self.provider(&request.into_inner().id_or_name, with_sealed).await?;
-        Ok(Response::new(GetProviderResponse { provider: Some(provider) }))
+        Ok(Response::new(GetProviderResponse {
+            provider: Some(provider),
+        }))
     }
 
     async fn list_providers(
@@ -206,7 +226,9 @@ impl SettingsService for Settings {
         request: Request<UpdateProviderRequest>,
     ) -> Result<Response<UpdateProviderResponse>, Status> {
         sealer(&request)?;
-        Ok(Response::new(UpdateProviderResponse { provider: Some(self.update(request.into_inner()).await?) }))
+        Ok(Response::new(UpdateProviderResponse {
+            provider: Some(self.update(request.into_inner()).await?),
+        }))
     }
 
     async fn delete_provider(
@@ -217,7 +239,9 @@ impl SettingsService for Settings {
         let id = convert::id(&request.into_inner().id, "id")?;
         let delete = async {
             let mut tx = self.pool.begin().await?;
-            providers::find(&mut tx, Some(id), "").await?.ok_or_else(provider_not_found)?;
+            providers::find(&mut tx, Some(id), "")
+                .await?
+                .ok_or_else(provider_not_found)?;
             providers::delete(&mut tx, id).await?;
             tx.commit().await?;
             Ok::<_, Error>(())
@@ -231,9 +255,14 @@ impl SettingsService for Settings {
         request: Request<CreateModelConfigRequest>,
     ) -> Result<Response<CreateModelConfigResponse>, Status> {
         Caller::of(&request)?.admin()?;
-        let config = request.into_inner().model_config.ok_or_else(|| convert::one("model_config", "must be set"))?;
+        let config = request
+            .into_inner()
+            .model_config
+            .ok_or_else(|| convert::one("model_config", "must be set"))?;
         let row = self.create_model(config).await?;
-        Ok(Response::new(CreateModelConfigResponse { model_config: Some(row.to_wire()) }))
+        Ok(Response::new(CreateModelConfigResponse {
+            model_config: Some(row.to_wire()),
+        }))
     }
 
     async fn get_model_config(
@@ -250,7 +279,9 @@ impl SettingsService for Settings {
             };
             row.ok_or_else(model_not_found)
         };
-        Ok(Response::new(GetModelConfigResponse { model_config: Some(get.await?.to_wire()) }))
+        Ok(Response::new(GetModelConfigResponse {
+            model_config: Some(get.await?.to_wire()),
+        }))
     }
 
     async fn list_model_configs(
@@ -261,7 +292,9 @@ impl SettingsService for Settings {
         let sees_all = caller.user.as_ref().is_none_or(|user| user.is_admin);
         let list = async { Ok::<_, Error>(models::list(&mut *self.pool.acquire().await?).await?) };
         let rows = list.await?;
-        let visible = rows.iter().filter(|row| sees_all || (row.is_enabled && row.is_provider_enabled));
+        let visible = rows
+            .iter()
+            .filter(|row| sees_all || (row.is_enabled && row.is_provider_enabled));
         let model_configs = visible.map(models::Row::to_wire).collect();
         Ok(Response::new(ListModelConfigsResponse { model_configs }))
     }
@@ -272,7 +305,9 @@ impl SettingsService for Settings {
     ) -> Result<Response<UpdateModelConfigResponse>, Status> {
         Caller::of(&request)?.admin()?;
         let row = self.update_model(request.into_inner()).await?;
-        Ok(Response::new(UpdateModelConfigResponse { model_config: Some(row.to_wire()) }))
+        Ok(Response::new(UpdateModelConfigResponse {
+            model_config: Some(row.to_wire()),
+        }))
     }
 
     async fn delete_model_config(
@@ -283,9 +318,13 @@ impl SettingsService for Settings {
         let id = convert::id(&request.into_inner().id, "id")?;
         let delete = async {
             let mut tx = self.pool.begin().await?;
-            models::find(&mut tx, id).await?.filter(|row| !row.is_deleted).ok_or_else(model_not_found)?;
+            models::lock(&mut tx).await?;
+            models::find(&mut tx, id)
+                .await?
+                .filter(|row| !row.is_deleted)
+                .ok_or_else(model_not_found)?;
             models::delete(&mut tx, id).await?;
-            models::ensure_default(&mut tx).await?;
+            models::ensure_default(&mut tx, id).await?;
             tx.commit().await?;
             Ok::<_, Error>(())
         };
@@ -331,7 +370,9 @@ fn is_provider_gateway(caller: &Caller) -> bool {
 
 async fn check_model(conn: &mut sqlx::PgConnection, row: &models::Row) -> Result<(), Error> {
     check_numbers(row)?;
-    let provider = providers::find(conn, Some(row.provider_id), "").await?.filter(|provider| provider.is_enabled);
+    let provider = providers::find(conn, Some(row.provider_id), "")
+        .await?
+        .filter(|provider| provider.is_enabled);
     if provider.is_none() {
         let text = "The provider does not exist or is disabled.";
         return Err(Fault::wrong_state("PROVIDER_UNAVAILABLE", text).into());
@@ -363,7 +404,9 @@ fn json(text: &str, field: &str) -> Result<Option<serde_json::Value>, Error> {
     if text.is_empty() {
         return Ok(None);
     }
-    serde_json::from_str(text).map(Some).map_err(|_| convert::one(field, "must be JSON"))
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|_| convert::one(field, "must be JSON"))
 }
 
 fn name_taken(error: sqlx::Error, name: &str) -> Error {

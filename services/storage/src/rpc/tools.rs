@@ -68,8 +68,18 @@ impl ToolCalls {
         let is_unknown = request.state() == ToolCallState::Unknown;
         let mut tx = self.pool.begin().await?;
         chats::find(&mut tx, chat, user).await?.ok_or_else(chat_not_found)?;
-        tool_calls::finish(&mut tx, chat, &request.tool_call_id, result, request.is_error, is_unknown).await?;
-        let call = tool_calls::find(&mut tx, chat, &request.tool_call_id).await?.ok_or_else(call_not_found)?;
+        tool_calls::finish(
+            &mut tx,
+            chat,
+            &request.tool_call_id,
+            result,
+            request.is_error,
+            is_unknown,
+        )
+        .await?;
+        let call = tool_calls::find(&mut tx, chat, &request.tool_call_id)
+            .await?
+            .ok_or_else(call_not_found)?;
         tx.commit().await?;
         Ok(call.to_wire(false))
     }
@@ -114,16 +124,23 @@ impl ToolCallService for ToolCalls {
         Ok(Response::new(FinishToolCallResponse { call: Some(call) }))
     }
 
-    async fn get_tool_call(&self, request: Request<GetToolCallRequest>) -> Result<Response<GetToolCallResponse>, Status> {
+    async fn get_tool_call(
+        &self,
+        request: Request<GetToolCallRequest>,
+    ) -> Result<Response<GetToolCallResponse>, Status> {
         let user = runner_for(&request)?;
         let message = request.into_inner();
         let get = async {
             let chat = convert::id(&message.chat_id, "chat_id")?;
             let mut conn = self.pool.acquire().await?;
             chats::find(&mut conn, chat, user).await?.ok_or_else(chat_not_found)?;
-            tool_calls::find(&mut conn, chat, &message.tool_call_id).await?.ok_or_else(call_not_found)
+            tool_calls::find(&mut conn, chat, &message.tool_call_id)
+                .await?
+                .ok_or_else(call_not_found)
         };
-        Ok(Response::new(GetToolCallResponse { call: Some(get.await?.to_wire(false)) }))
+        Ok(Response::new(GetToolCallResponse {
+            call: Some(get.await?.to_wire(false)),
+        }))
     }
 }
 
@@ -165,7 +182,10 @@ impl WorkspaceService for Workspaces {
         let user = runner_for(&request)?;
         let chat = convert::id(&request.into_inner().chat_id, "chat_id")?;
         let (workspace, is_created) = self.ensure(user, chat).await?;
-        Ok(Response::new(EnsureChatWorkspaceResponse { workspace: Some(workspace.to_wire()), is_created }))
+        Ok(Response::new(EnsureChatWorkspaceResponse {
+            workspace: Some(workspace.to_wire()),
+            is_created,
+        }))
     }
 
     async fn get_workspace(
@@ -182,7 +202,9 @@ impl WorkspaceService for Workspaces {
             let row = workspaces::find(&mut *self.pool.acquire().await?, id, user).await?;
             row.ok_or_else(workspace_not_found)
         };
-        Ok(Response::new(GetWorkspaceResponse { workspace: Some(get.await?.to_wire()) }))
+        Ok(Response::new(GetWorkspaceResponse {
+            workspace: Some(get.await?.to_wire()),
+        }))
     }
 
     async fn list_workspaces(
@@ -191,7 +213,11 @@ impl WorkspaceService for Workspaces {
     ) -> Result<Response<ListWorkspacesResponse>, Status> {
         let user = crate::authz::user(&request)?;
         let asked = request.into_inner().limit;
-        let limit = if asked == 0 { DEFAULT_WORKSPACES } else { asked.clamp(1, MAX_WORKSPACES) };
+        let limit = if asked == 0 {
+            DEFAULT_WORKSPACES
+        } else {
+            asked.clamp(1, MAX_WORKSPACES)
+        };
         let list = async {
             let mut conn = self.pool.acquire().await?;
             Ok::<_, Error>(workspaces::list(&mut conn, user, i64::from(limit)).await?)
@@ -208,12 +234,15 @@ impl WorkspaceService for Workspaces {
         let message = request.into_inner();
         let set = async {
             let id = convert::id(&message.workspace_id, "workspace_id")?;
-            let status = workspaces::status_name(message.status()).ok_or_else(|| convert::one("status", "must be set"))?;
+            let status =
+                workspaces::status_name(message.status()).ok_or_else(|| convert::one("status", "must be set"))?;
             let mut conn = self.pool.acquire().await?;
             let row = workspaces::set_status(&mut conn, id, status, &message.status_message).await?;
             row.ok_or_else(workspace_not_found)
         };
-        Ok(Response::new(SetWorkspaceStatusResponse { workspace: Some(set.await?.to_wire()) }))
+        Ok(Response::new(SetWorkspaceStatusResponse {
+            workspace: Some(set.await?.to_wire()),
+        }))
     }
 }
 

@@ -10,10 +10,10 @@ use tandem_proto::common::v1::{DynamicTool, WatchKind};
 use tandem_proto::storage::v1::turn_service_server::TurnService;
 use tandem_proto::storage::v1::{
     BeginStepRequest, BeginStepResponse, ClaimChatsRequest, ClaimChatsResponse, ClaimedChat, CommitStepRequest,
-    CommitStepResponse, FailTurnRequest, FailTurnResponse, FinishInterruptionRequest, FinishInterruptionResponse, Lease,
-    LoadTurnRequest, LoadTurnResponse, ReleaseChatRequest, ReleaseChatResponse, RenewLeasesRequest, RenewLeasesResponse,
-    RenewedLease, SetGeneratedTitleRequest, SetGeneratedTitleResponse, StepOutcome, StoreToolResultsRequest,
-    StoreToolResultsResponse,
+    CommitStepResponse, FailTurnRequest, FailTurnResponse, FinishInterruptionRequest, FinishInterruptionResponse,
+    Lease, LoadTurnRequest, LoadTurnResponse, ReleaseChatRequest, ReleaseChatResponse, RenewLeasesRequest,
+    RenewLeasesResponse, RenewedLease, SetGeneratedTitleRequest, SetGeneratedTitleResponse, StepOutcome,
+    StoreToolResultsRequest, StoreToolResultsResponse,
 };
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
@@ -70,11 +70,16 @@ impl Turns {
         address: &str,
     ) -> Result<Option<ClaimedChat>, Error> {
         let mut tx = self.pool.begin().await?;
-        let Some(row) = chats::lock_if_free(&mut tx, chat).await? else { return Ok(None) };
+        let Some(row) = chats::lock_if_free(&mut tx, chat).await? else {
+            return Ok(None);
+        };
         let is_takeover = row.lease_owner.is_some();
         let now = row.now;
         let mut open = Open::new(tx, row)?;
-        match open.apply(&[Command::Claim { owner, now, ttl }], Payload::default()).await {
+        match open
+            .apply(&[Command::Claim { owner, now, ttl }], Payload::default())
+            .await
+        {
             Ok(_) => {}
             // Somebody else was faster.
             Err(Error::Rejected(_)) => return Ok(None),
@@ -89,12 +94,7 @@ impl Turns {
         }))
     }
 
-    async fn worker(
-        &self,
-        chat_id: &str,
-        commands: &[Command],
-        payload: Payload,
-    ) -> Result<Done, Error> {
+    async fn worker(&self, chat_id: &str, commands: &[Command], payload: Payload) -> Result<Done, Error> {
         let chat = convert::id(chat_id, "chat_id")?;
         let mut open = Open::for_worker(&self.pool, chat).await?;
         open.apply(commands, payload).await?;
@@ -108,7 +108,9 @@ impl Turns {
     async fn load(&self, message: LoadTurnRequest) -> Result<LoadTurnResponse, Error> {
         let chat = convert::id(&message.chat_id, "chat_id")?;
         let mut tx = self.pool.begin().await?;
-        let row = chats::find_for_worker(&mut tx, chat).await?.ok_or_else(crate::error::chat_not_found)?;
+        let row = chats::find_for_worker(&mut tx, chat)
+            .await?
+            .ok_or_else(crate::error::chat_not_found)?;
         if row.epoch != message.epoch {
             return Err(crate::error::stale_epoch(message.epoch, row.epoch));
         }
@@ -141,13 +143,21 @@ pub(super) struct StoredTool {
 
 impl From<StoredTool> for DynamicTool {
     fn from(tool: StoredTool) -> Self {
-        Self { name: tool.name, description: tool.description, input_schema_json: tool.input_schema_json }
+        Self {
+            name: tool.name,
+            description: tool.description,
+            input_schema_json: tool.input_schema_json,
+        }
     }
 }
 
 impl From<DynamicTool> for StoredTool {
     fn from(tool: DynamicTool) -> Self {
-        Self { name: tool.name, description: tool.description, input_schema_json: tool.input_schema_json }
+        Self {
+            name: tool.name,
+            description: tool.description,
+            input_schema_json: tool.input_schema_json,
+        }
     }
 }
 
@@ -173,7 +183,10 @@ impl TurnService for Turns {
             if message.leases.len() > MAX_RENEW {
                 return Err(convert::one("leases", "must not hold more than 10,000"));
             }
-            let held = message.leases.iter().map(|lease| Ok((convert::id(&lease.chat_id, "leases.chat_id")?, lease.epoch)));
+            let held = message
+                .leases
+                .iter()
+                .map(|lease| Ok((convert::id(&lease.chat_id, "leases.chat_id")?, lease.epoch)));
             let held: Vec<(uuid::Uuid, i64)> = held.collect::<Result<_, Error>>()?;
             let mut conn = self.pool.acquire().await?;
             Ok(leases::renew(&mut conn, owner, &held, ttl).await?)
@@ -186,7 +199,9 @@ impl TurnService for Turns {
             }),
             is_interrupting: row.is_interrupting,
         });
-        Ok(Response::new(RenewLeasesResponse { leases: renewed.collect() }))
+        Ok(Response::new(RenewLeasesResponse {
+            leases: renewed.collect(),
+        }))
     }
 
     async fn release_chat(
@@ -199,10 +214,19 @@ impl TurnService for Turns {
         let release = async {
             let mut open = Open::for_worker(&self.pool, chat).await?;
             let now = open.row.now;
-            open.apply(&[Command::Release { epoch: Epoch(message.epoch), now }], Payload::default()).await?;
+            open.apply(
+                &[Command::Release {
+                    epoch: Epoch(message.epoch),
+                    now,
+                }],
+                Payload::default(),
+            )
+            .await?;
             open.commit(&self.hints).await
         };
-        Ok(Response::new(ReleaseChatResponse { version: release.await?.row.version }))
+        Ok(Response::new(ReleaseChatResponse {
+            version: release.await?.row.version,
+        }))
     }
 
     async fn load_turn(&self, request: Request<LoadTurnRequest>) -> Result<Response<LoadTurnResponse>, Status> {
@@ -214,7 +238,11 @@ impl TurnService for Turns {
         authz::orchestrator(&request)?;
         let message = request.into_inner();
         let intent = message.intent.ok_or_else(|| convert::one("intent", "must be set"))?;
-        let begun_at = intent.begun_at.as_ref().and_then(core::time_from_wire).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let begun_at = intent
+            .begun_at
+            .as_ref()
+            .and_then(core::time_from_wire)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let intent = Intent {
             completion_id: intent.completion_id,
             step: intent.step,
@@ -224,8 +252,18 @@ impl TurnService for Turns {
             begun_at,
             epoch: message.epoch,
         };
-        let payload = Payload { intent: Some(intent), ..Payload::default() };
-        self.worker(&message.chat_id, &[Command::BeginStep { epoch: Epoch(message.epoch) }], payload).await?;
+        let payload = Payload {
+            intent: Some(intent),
+            ..Payload::default()
+        };
+        self.worker(
+            &message.chat_id,
+            &[Command::BeginStep {
+                epoch: Epoch(message.epoch),
+            }],
+            payload,
+        )
+        .await?;
         Ok(Response::new(BeginStepResponse {}))
     }
 
@@ -283,7 +321,10 @@ impl TurnService for Turns {
         let answer = convert::new_messages(&message.messages)?;
         let mut commands = Vec::new();
         if !answer.is_empty() {
-            commands.push(Command::CommitStep { epoch, calls: calls(convert::has_open_calls(&answer)) });
+            commands.push(Command::CommitStep {
+                epoch,
+                calls: calls(convert::has_open_calls(&answer)),
+            });
         }
         commands.push(Command::Fail { epoch });
         let sealed = convert::sealed(message.epoch, message.step, message.attempt, message.part_count);
@@ -294,7 +335,9 @@ impl TurnService for Turns {
             ..Payload::default()
         };
         let done = self.worker(&message.chat_id, &commands, payload).await?;
-        Ok(Response::new(FailTurnResponse { chat: Some(convert::chat(&done.row)) }))
+        Ok(Response::new(FailTurnResponse {
+            chat: Some(convert::chat(&done.row)),
+        }))
     }
 
     async fn finish_interruption(
@@ -305,18 +348,27 @@ impl TurnService for Turns {
         let message = request.into_inner();
         let epoch = Epoch(message.epoch);
         let kept = convert::new_messages(&message.messages)?;
-        let (results, answer): (Vec<_>, Vec<_>) =
-            kept.into_iter().partition(|message| message.role == tandem_chat_core::message::Role::Tool);
+        let (results, answer): (Vec<_>, Vec<_>) = kept
+            .into_iter()
+            .partition(|message| message.role == tandem_chat_core::message::Role::Tool);
         let sealed = convert::sealed(message.epoch, message.step, message.attempt, message.part_count);
         let sealed = sealed.filter(|_| !answer.is_empty() || !results.is_empty());
         let mut commands = Vec::new();
         if !results.is_empty() {
             // Calls that got no result stay open for a moment: settling the interruption answers them.
-            commands.push(Command::StoreResults { epoch, calls: Calls::Open });
+            commands.push(Command::StoreResults {
+                epoch,
+                calls: Calls::Open,
+            });
         }
         let partial = (!answer.is_empty()).then(|| calls(convert::has_open_calls(&answer)));
         commands.push(Command::FinishInterruption { epoch, partial });
-        let payload = Payload { answer, results, sealed, ..Payload::default() };
+        let payload = Payload {
+            answer,
+            results,
+            sealed,
+            ..Payload::default()
+        };
         let done = self.worker(&message.chat_id, &commands, payload).await?;
         Ok(Response::new(FinishInterruptionResponse {
             chat: Some(convert::chat(&done.row)),
@@ -337,7 +389,8 @@ impl TurnService for Turns {
             let mut open = Open::for_worker(&self.pool, chat).await?;
             let is_applied = open.row.title == message.expected_title && open.row.title != wanted;
             if is_applied {
-                open.apply(&[Command::UpdateMetadata { is_pinning: false }], Payload::default()).await?;
+                open.apply(&[Command::UpdateMetadata { is_pinning: false }], Payload::default())
+                    .await?;
                 open.row.title = wanted;
                 open.watch(WatchKind::TitleChange);
             }
@@ -353,9 +406,10 @@ impl Turns {
     async fn following(&self, outcome: StepOutcome, epoch: Epoch) -> Result<Option<Command>, Error> {
         Ok(match outcome {
             StepOutcome::Finish => Some(Command::FinishTurn { epoch }),
-            StepOutcome::RequireAction => {
-                Some(Command::RequireAction { epoch, deadline: self.action_deadline().await? })
-            }
+            StepOutcome::RequireAction => Some(Command::RequireAction {
+                epoch,
+                deadline: self.action_deadline().await?,
+            }),
             StepOutcome::Continue | StepOutcome::RunTools => None,
             StepOutcome::Unspecified => return Err(convert::one("outcome", "must be set")),
         })
@@ -368,7 +422,8 @@ fn calls(are_open: bool) -> Calls {
 
 fn ttl(ttl: Option<prost_types::Duration>) -> Result<Duration, Error> {
     let ttl = ttl.and_then(|ttl| Duration::try_from(ttl).ok());
-    ttl.filter(|ttl| (MIN_TTL..=MAX_TTL).contains(ttl)).ok_or_else(|| convert::one("ttl", "must be 1 s to 10 min"))
+    ttl.filter(|ttl| (MIN_TTL..=MAX_TTL).contains(ttl))
+        .ok_or_else(|| convert::one("ttl", "must be 1 s to 10 min"))
 }
 
 fn lease(row: &chats::Row) -> Lease {
@@ -378,4 +433,3 @@ fn lease(row: &chats::Row) -> Lease {
         expires_at: row.lease_expires_at.map(core::time_to_wire),
     }
 }
-

@@ -17,6 +17,7 @@ use crate::error::Error;
 mod sign_in;
 
 const MAX_NAME_BYTES: usize = 64;
+const MAX_FULL_NAME_BYTES: usize = 256;
 const MAX_EMAIL_BYTES: usize = 254;
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 8..=256;
 const DEFAULT_LIFETIME_SECONDS: i64 = 30 * 24 * 60 * 60;
@@ -36,6 +37,7 @@ impl Users {
 
     async fn create(&self, request: CreateUserRequest) -> Result<User, Error> {
         check_name(&request.username, "username")?;
+        check_full_name(&request.name)?;
         if request.email.len() > MAX_EMAIL_BYTES {
             return Err(convert::one("email", "must have at most 254 bytes"));
         }
@@ -49,12 +51,19 @@ impl Users {
         for id in &request.organization_ids {
             let id = convert::id(id, "organization_ids")?;
             if !known.iter().any(|organization| organization.id == id) {
-                return Err(convert::one("organization_ids", "names an organization that does not exist"));
+                return Err(convert::one(
+                    "organization_ids",
+                    "names an organization that does not exist",
+                ));
             }
             wanted.push(id);
         }
         if wanted.is_empty() {
-            wanted = known.iter().filter(|organization| organization.is_default).map(|organization| organization.id).collect();
+            wanted = known
+                .iter()
+                .filter(|organization| organization.is_default)
+                .map(|organization| organization.id)
+                .collect();
         }
         let row = users::Row {
             id: Uuid::now_v7(),
@@ -75,19 +84,27 @@ impl Users {
         Ok(stored.to_wire())
     }
 
-    async fn update(&self, is_admin: bool, request: UpdateUserRequest) -> Result<User, Error> {
+    async fn update(&self, caller: Uuid, is_admin: bool, request: UpdateUserRequest) -> Result<User, Error> {
         let id = convert::id(&request.user_id, "user_id")?;
         let is_privileged = request.username.is_some() || request.status.is_some() || request.is_admin.is_some();
         if is_privileged && !is_admin {
             return Err(Fault::forbidden("ADMIN_ONLY", "Only administrators may change this.").into());
         }
         let mut tx = self.pool.begin().await?;
-        let mut row = users::find(&mut tx, id).await?.ok_or_else(user_not_found)?;
+        let mut row = users::lock(&mut tx, id).await?.ok_or_else(user_not_found)?;
+        let is_losing = request.is_admin == Some(false) || request.status == Some(UserStatus::Suspended.into());
+        if id == caller && is_losing {
+            return Err(convert::one(
+                "user_id",
+                "must not be yourself: another administrator has to do this",
+            ));
+        }
         if let Some(username) = &request.username {
             check_name(username, "username")?;
             row.username.clone_from(username);
         }
         if let Some(name) = &request.name {
+            check_full_name(name)?;
             row.name.clone_from(name);
         }
         if request.status.is_some() {
@@ -102,14 +119,18 @@ impl Users {
 
     async fn set_password(&self, caller: Uuid, is_admin: bool, request: SetPasswordRequest) -> Result<(), Error> {
         let id = convert::id(&request.user_id, "user_id")?;
-        let mut row = users::find(&mut *self.pool.acquire().await?, id).await?.ok_or_else(user_not_found)?;
+        let row = users::find(&mut *self.pool.acquire().await?, id)
+            .await?
+            .ok_or_else(user_not_found)?;
         let needs_old = row.password_hash.is_some() && (id == caller || !is_admin);
-        if needs_old && !credentials::verify_password(request.old_password, row.password_hash.clone()).await? {
+        if needs_old && !credentials::verify_password(request.old_password, row.password_hash).await? {
             return Err(convert::one("old_password", "is not the present password"));
         }
-        row.password_hash = Some(hash(&request.password).await?);
+        let hash = hash(&request.password).await?;
         let mut tx = self.pool.begin().await?;
-        users::update(&mut tx, &row).await?;
+        if !users::set_password(&mut tx, id, &hash).await? {
+            return Err(user_not_found());
+        }
         if id != caller {
             sessions::delete_all(&mut tx, id).await?;
         }
@@ -125,15 +146,23 @@ impl Users {
             return Err(convert::one("lifetime", "must be 1 s to 10 years"));
         }
         let id = credentials::token_id()?;
-        let name = if request.name.is_empty() { format!("token-{id}") } else { request.name };
+        let name = if request.name.is_empty() {
+            format!("token-{id}")
+        } else {
+            request.name
+        };
         if name.len() > MAX_NAME_BYTES {
             return Err(convert::one("token_name", "must have at most 64 bytes"));
         }
         let secret = format!("tdm_{id}_{}", credentials::secret()?);
         let mut conn = self.pool.acquire().await?;
+        users::find(&mut conn, user).await?.ok_or_else(user_not_found)?;
         let row = tokens::insert(&mut conn, &id, user, &name, &credentials::digest(&secret), lifetime).await;
         let row = row.map_err(|error| token_taken(error, &name))?;
-        Ok(CreateApiTokenResponse { token: Some(row.to_wire()), secret })
+        Ok(CreateApiTokenResponse {
+            token: Some(row.to_wire()),
+            secret,
+        })
     }
 }
 
@@ -144,7 +173,9 @@ impl UserService for Users {
         request: Request<GetSetupStateRequest>,
     ) -> Result<Response<GetSetupStateResponse>, Status> {
         gateway(&request)?;
-        Ok(Response::new(GetSetupStateResponse { needs_setup: self.needs_setup().await? }))
+        Ok(Response::new(GetSetupStateResponse {
+            needs_setup: self.needs_setup().await?,
+        }))
     }
 
     async fn bootstrap(&self, request: Request<BootstrapRequest>) -> Result<Response<BootstrapResponse>, Status> {
@@ -186,7 +217,10 @@ impl UserService for Users {
         Ok(Response::new(LogoutResponse {}))
     }
 
-    async fn set_password(&self, request: Request<SetPasswordRequest>) -> Result<Response<SetPasswordResponse>, Status> {
+    async fn set_password(
+        &self,
+        request: Request<SetPasswordRequest>,
+    ) -> Result<Response<SetPasswordResponse>, Status> {
         let (caller, is_admin) = self_or_admin(&request, &request.get_ref().user_id)?;
         self.set_password(caller, is_admin, request.into_inner()).await?;
         Ok(Response::new(SetPasswordResponse {}))
@@ -205,30 +239,42 @@ impl UserService for Users {
             let mut conn = self.pool.acquire().await?;
             let row = match Uuid::try_parse(wanted) {
                 Ok(id) => users::find(&mut conn, id).await?,
-                Err(_) => users::find_by_login(&mut conn, wanted).await?.filter(|row| row.username.eq_ignore_ascii_case(wanted)),
+                Err(_) => users::find_by_login(&mut conn, wanted)
+                    .await?
+                    .filter(|row| row.username.eq_ignore_ascii_case(wanted)),
             };
-            row.filter(|row| caller.is_admin || row.id == caller.id).ok_or_else(user_not_found)
+            row.filter(|row| caller.is_admin || row.id == caller.id)
+                .ok_or_else(user_not_found)
         };
-        Ok(Response::new(GetUserResponse { user: Some(get.await?.to_wire()) }))
+        Ok(Response::new(GetUserResponse {
+            user: Some(get.await?.to_wire()),
+        }))
     }
 
     async fn list_users(&self, request: Request<ListUsersRequest>) -> Result<Response<ListUsersResponse>, Status> {
         Caller::of(&request)?.admin()?;
         let message = request.into_inner();
         let list = async {
-            let pattern = format!("%{}%", message.search);
-            let limit = if message.limit == 0 { DEFAULT_USERS } else { message.limit.clamp(1, MAX_USERS) };
+            let pattern = format!("%{}%", escape_like(&message.search));
+            let limit = if message.limit == 0 {
+                DEFAULT_USERS
+            } else {
+                message.limit.clamp(1, MAX_USERS)
+            };
             let mut conn = self.pool.acquire().await?;
             let rows = users::list(&mut conn, &pattern, i64::from(limit), i64::from(message.offset.max(0))).await?;
             Ok::<_, Error>((rows, users::count(&mut conn, &pattern).await?))
         };
         let (rows, count) = list.await?;
-        Ok(Response::new(ListUsersResponse { users: rows.iter().map(users::Row::to_wire).collect(), count }))
+        Ok(Response::new(ListUsersResponse {
+            users: rows.iter().map(users::Row::to_wire).collect(),
+            count,
+        }))
     }
 
     async fn update_user(&self, request: Request<UpdateUserRequest>) -> Result<Response<UpdateUserResponse>, Status> {
-        let (_, is_admin) = self_or_admin(&request, &request.get_ref().user_id)?;
-        let user = self.update(is_admin, request.into_inner()).await?;
+        let (caller, is_admin) = self_or_admin(&request, &request.get_ref().user_id)?;
+        let user = self.update(caller, is_admin, request.into_inner()).await?;
         Ok(Response::new(UpdateUserResponse { user: Some(user) }))
     }
 
@@ -274,16 +320,23 @@ impl UserService for Users {
         let user = caller.user()?.id;
         let message = request.get_ref();
         let create = async {
-            check_name(&message.name, "name")?;
+            check_organization_name(&message.name)?;
+            check_full_name(&message.display_name)?;
             let mut tx = self.pool.begin().await?;
-            let display_name = if message.display_name.is_empty() { &message.name } else { &message.display_name };
+            let display_name = if message.display_name.is_empty() {
+                &message.name
+            } else {
+                &message.display_name
+            };
             let row = organizations::insert(&mut tx, Uuid::now_v7(), &message.name, display_name, false).await;
             let row = row.map_err(|error| organization_taken(error, &message.name))?;
             organizations::add_member(&mut tx, row.id, user).await?;
             tx.commit().await?;
             Ok::<_, Error>(row)
         };
-        Ok(Response::new(CreateOrganizationResponse { organization: Some(create.await?.to_wire()) }))
+        Ok(Response::new(CreateOrganizationResponse {
+            organization: Some(create.await?.to_wire()),
+        }))
     }
 
     async fn add_member(&self, request: Request<AddMemberRequest>) -> Result<Response<AddMemberResponse>, Status> {
@@ -336,7 +389,11 @@ impl UserService for Users {
         let delete = async {
             let user = convert::id(&message.user_id, "user_id")?;
             let was_there = tokens::delete(&mut *self.pool.acquire().await?, user, &message.token).await?;
-            if was_there { Ok(()) } else { Err(Fault::not_found("TOKEN_NOT_FOUND", "There is no such token.").into()) }
+            if was_there {
+                Ok(())
+            } else {
+                Err(Fault::not_found("TOKEN_NOT_FOUND", "There is no such token.").into())
+            }
         };
         delete.await.map_err(|error: Error| error)?;
         Ok(Response::new(DeleteApiTokenResponse {}))
@@ -365,11 +422,39 @@ async fn hash(password: &str) -> Result<String, Error> {
 }
 
 fn check_name(name: &str, field: &str) -> Result<(), Error> {
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    let is_plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !is_plain {
-        return Err(convert::one(field, "must have 1 to 64 characters of a-z, A-Z, 0-9, _, . and -"));
+        return Err(convert::one(
+            field,
+            "must have 1 to 64 characters of a-z, A-Z, 0-9, _, . and -",
+        ));
     }
     Ok(())
+}
+
+/// Organisations' names stand in addresses, so they are plainer than users'.
+fn check_organization_name(name: &str) -> Result<(), Error> {
+    let is_plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || !is_plain {
+        return Err(convert::one("name", "must have 1 to 64 characters of a-z, 0-9 and -"));
+    }
+    Ok(())
+}
+
+fn check_full_name(name: &str) -> Result<(), Error> {
+    if name.len() > MAX_FULL_NAME_BYTES {
+        return Err(convert::one("name", "must have at most 256 bytes"));
+    }
+    Ok(())
+}
+
+/// Text that an `ILIKE` pattern finds as it is.
+fn escape_like(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 
 fn user_not_found() -> Error {
@@ -378,17 +463,25 @@ fn user_not_found() -> Error {
 
 fn user_taken(error: sqlx::Error) -> Error {
     if sqlstate::violates(&error, "users_live_username") {
-        return Fault::exists("USERNAME_TAKEN", "This username is taken.").violation("username", "is taken").into();
+        return Fault::exists("USERNAME_TAKEN", "This username is taken.")
+            .violation("username", "is taken")
+            .into();
     }
     if sqlstate::violates(&error, "users_live_email") {
-        return Fault::exists("EMAIL_TAKEN", "This email address is taken.").violation("email", "is taken").into();
+        return Fault::exists("EMAIL_TAKEN", "This email address is taken.")
+            .violation("email", "is taken")
+            .into();
     }
     error.into()
 }
 
 fn organization_taken(error: sqlx::Error, name: &str) -> Error {
     if sqlstate::violates(&error, "organizations_name_key") {
-        return Fault::exists("ORGANIZATION_TAKEN", format!("An organization named {name:?} exists already.")).into();
+        return Fault::exists(
+            "ORGANIZATION_TAKEN",
+            format!("An organization named {name:?} exists already."),
+        )
+        .into();
     }
     error.into()
 }

@@ -165,7 +165,11 @@ impl Local {
     }
 
     fn setup(&self, workspace_id: &str, token: &SecretString, home: &Path) -> SecretString {
-        let writable: &[&str] = if self.sandbox.has_namespaces { &["/tmp"] } else { &[] };
+        let writable: &[&str] = if self.sandbox.has_namespaces {
+            &["/tmp", "/dev/shm"]
+        } else {
+            &[]
+        };
         let setup = serde_json::json!({
             "link": self.link.to_string(),
             "workspace_id": workspace_id,
@@ -189,7 +193,7 @@ async fn supervise(mut child: Child, input: std::sync::Weak<Mutex<Option<ChildSt
         let Some(mut printed) = printed else { return };
         let mut lines = BufReader::new((&mut printed).take(MAX_LOGGED)).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            tracing::debug!(workspace_id, line, "agent printed");
+            tracing::warn!(workspace_id, line, "agent printed");
         }
         // Read on, or a talkative agent would stand still.
         let _ = tokio::io::copy(&mut printed, &mut tokio::io::sink()).await;

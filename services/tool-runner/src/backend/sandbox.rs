@@ -105,6 +105,7 @@ impl Sandbox {
             }
         }
         add(&["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]);
+        add(&["--perms", "1777", "--tmpfs", "/dev/shm"]);
         let program = program.first().filter(|program| !is_system(program)).map(Path::new);
         for directory in parents([Some(room.home), room.link, program].into_iter().flatten()) {
             // What is made on the way to a binding would be closed to other users.
@@ -170,6 +171,11 @@ impl Sandbox {
                 )
             },
             mechanism("limits", true, "processes, open files and file sizes are limited"),
+            mechanism(
+                "memory",
+                false,
+                "memory and processor time are bounded by Tandem's own service limits alone",
+            ),
             mechanism("no-new-privileges", true, "programs cannot gain privileges"),
         ]
     }

@@ -14,8 +14,8 @@ use crate::call::Context;
 const MAX_DIFFS_BYTES: usize = 512 * 1024;
 
 pub(super) fn definition() -> (&'static str, Value) {
-    let description = "Edits files of the workspace by replacing text. Each search must match exactly once, white space and \
-        indentation included, unless replace_all is set. The edits of one file are applied in order, each to the outcome of the one \
+    let description = "Edits files of the workspace by replacing text. Each search must match exactly once, indentation \
+        included, unless replace_all is set. The edits of one file are applied in order, each to the outcome of the one \
         before. Either all edits of all files are applied or none is. Answers with a diff of each file.";
     let edit = json!({
         "type": "object",

@@ -9,7 +9,7 @@ use tandem_proto::workspace::v1::{ReadFile, ReadFileResult};
 
 use super::arguments::Arguments;
 use super::{Outcome, Stop};
-use crate::agents::Connection;
+use crate::agents::{Connection, Refusal};
 use crate::call::Context;
 
 /// Time for one file operation.
@@ -55,9 +55,18 @@ pub(super) async fn read(
     request: ReadFile,
 ) -> Result<ReadFileResult, Stop> {
     let chat_id = &context.input().chat_id;
-    let answer = connection
+    let again = request.clone();
+    let mut answer = connection
         .call(chat_id, Operation::ReadFile(request), FILE_TIME, None)
         .await;
+    if answer == Err(Refusal::Broken) {
+        // The agent may be back, or be started again; reading twice does no harm.
+        let ready = context.workspace().await?;
+        answer = ready
+            .connection
+            .call(chat_id, Operation::ReadFile(again), FILE_TIME, None)
+            .await;
+    }
     match answer.map_err(Stop::reading)? {
         Answer::ReadFile(result) => Ok(result),
         other => Err(Stop::unexpected(other)),

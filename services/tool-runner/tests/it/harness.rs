@@ -62,6 +62,10 @@ impl Harness {
     }
 
     pub async fn start_with(storage: Storage, directory: TempDir) -> Self {
+        Self::start_config(storage, directory, Config::default().idle_timeout).await
+    }
+
+    pub async fn start_config(storage: Storage, directory: TempDir, idle_timeout: Duration) -> Self {
         let process = Runtime::new(ServiceSecret::generate().unwrap());
         let name = |what: &str| Address::Memory(format!("{what}-{}", Uuid::new_v4()));
         let (storage_address, tool_address) = (name("storage"), name("tool-runner"));
@@ -84,6 +88,7 @@ impl Harness {
             },
             workspaces_dir: directory.path().join("workspaces"),
             agent_command: Some(vec![agent()]),
+            idle_timeout,
             ..Config::default()
         };
         let running = run(config, listener, runtime.clone());

@@ -5,4 +5,5 @@ mod execute;
 mod files;
 mod harness;
 mod journal;
+mod life;
 mod stub;

@@ -14,6 +14,7 @@ use super::{MAX_WRITE_BYTES, Root};
 use crate::error::Failure;
 
 mod lines;
+mod loose;
 mod replacement;
 
 /// Most files in one request, and most edits of one file.

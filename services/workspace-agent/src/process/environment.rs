@@ -7,7 +7,10 @@ use std::path::Path;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Nobody sits at a terminal: programs must not open editors, ask for passwords, page or colour.
-const FIXED: [(&str, &str); 12] = [
+const FIXED: [(&str, &str); 14] = [
+    // The user has a number and no name on the host.
+    ("USER", "tandem"),
+    ("LOGNAME", "tandem"),
     ("LANG", "C.UTF-8"),
     ("SHELL", "/bin/sh"),
     ("TANDEM_CHAT_AGENT", "true"),

@@ -151,3 +151,118 @@ fn cut_lines(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(chunks: &[&[u8]]) -> Output {
+        let mut output = Output::default();
+        chunks.iter().for_each(|chunk| output.write(chunk));
+        output
+    }
+
+    #[test]
+    fn little_output_is_shown_as_it_is() {
+        assert_eq!(output(&[]).text(), (String::new(), None));
+        assert_eq!(output(&[b"a", b"b\n"]).text(), ("ab\n".to_owned(), None));
+    }
+
+    #[test]
+    fn output_that_fits_into_head_and_tail_is_whole() {
+        let text = "0123456789abcde\n".repeat((HEAD_BYTES + TAIL_BYTES) / 16);
+        assert_eq!(output(&[text.as_bytes()]).text(), (text, None));
+    }
+
+    #[test]
+    fn a_character_across_the_boundary_stays_one() {
+        let text = format!("{}é\n", "x\n".repeat(HEAD_BYTES / 2 - 1) + "y");
+        assert_eq!(output(&[text.as_bytes()]).text().0, text);
+    }
+
+    #[test]
+    fn the_middle_is_counted_and_left_out_however_it_was_written() {
+        let bytes: Vec<u8> = (0..200_000_u32)
+            .flat_map(|number| format!("{number}\n").into_bytes())
+            .collect();
+        let whole = output(&[&bytes]).text();
+        for size in [1, 7, 4_096, HEAD_BYTES, HEAD_BYTES + 1, 100_000] {
+            let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
+            assert_eq!(output(&chunks).text(), whole, "{size}");
+        }
+        let (text, truncation) = whole;
+        let truncation = truncation.unwrap();
+        assert_eq!(truncation.original_bytes, i64::try_from(bytes.len()).unwrap());
+        assert_eq!(
+            truncation.retained_bytes + truncation.omitted_bytes,
+            truncation.original_bytes
+        );
+        assert!(text.starts_with("0\n1\n") && text.ends_with("\n199999\n"));
+        assert!(text.contains(&format!("... [omitted {} bytes] ...", truncation.omitted_bytes)));
+        assert!(text.len() < HEAD_BYTES + TAIL_BYTES + 100);
+    }
+
+    #[test]
+    fn long_lines_are_cut_within_the_bound() {
+        let text = output(&[&[b'x'; 5_000], b"\nend"]).text().0;
+        let (first, rest) = text.split_once('\n').unwrap();
+        assert_eq!(first.len(), MAX_LINE_BYTES);
+        assert!(first.ends_with(LINE_CUT) && rest == "end");
+    }
+
+    #[test]
+    fn what_is_no_text_is_shown_as_text() {
+        assert_eq!(output(&[b"a\0b\xff"]).text().0, "a\u{fffd}b\u{fffd}");
+        let flood = output(&["é".repeat(100_000).as_bytes()]);
+        assert!(!flood.text().0.contains('\u{fffd}'));
+    }
+
+    #[test]
+    fn a_reader_gets_every_byte_that_is_still_there() {
+        let bytes: Vec<u8> = (0..60_000_u32)
+            .map(|number| u8::try_from(number % 251).unwrap())
+            .collect();
+        let mut output = Output::default();
+        let (mut position, mut seen) = (0, Vec::new());
+        for chunk in bytes.chunks(5_000) {
+            output.write(chunk);
+            loop {
+                let (read, next) = output.since(position, 1_000);
+                if next == position {
+                    break;
+                }
+                assert_eq!(next, position + read.len() as u64);
+                position = next;
+                seen.extend(read);
+            }
+        }
+        assert_eq!(seen, bytes);
+    }
+
+    #[test]
+    fn a_reader_that_was_away_goes_on_with_what_is_left() {
+        let output = output(&[&[b'h'; HEAD_BYTES], &[b'm'; 100_000], &[b't'; TAIL_BYTES]]);
+        let (head, position) = output.since(0, usize::MAX / 2);
+        assert_eq!(head, [b'h'; HEAD_BYTES]);
+        assert_eq!(
+            output.since(position, usize::MAX / 2),
+            (vec![b't'; TAIL_BYTES], output.total())
+        );
+        assert_eq!(output.since(output.total(), 10), (Vec::new(), output.total()));
+    }
+
+    #[test]
+    fn the_beginning_of_a_character_is_recognised() {
+        for (bytes, expected) in [
+            (&b""[..], 0),
+            (b"a", 0),
+            ("é".as_bytes(), 0),
+            (b"\xc3", 1),
+            (b"\xe2\x82", 2),
+            (b"\xf0\x9f\x99", 3),
+            (b"\xff", 0),
+        ] {
+            assert_eq!(incomplete_tail(bytes), expected, "{bytes:?}");
+        }
+    }
+}

@@ -14,7 +14,10 @@ fn call(id: &str, provider_executed: bool, metadata: &str) -> Part {
         provider_executed,
         ..ToolCallPart::default()
     };
-    Part { kind: Some(Kind::ToolCall(call)), provider_metadata_json: metadata.to_owned() }
+    Part {
+        kind: Some(Kind::ToolCall(call)),
+        provider_metadata_json: metadata.to_owned(),
+    }
 }
 
 #[test]
@@ -28,15 +31,28 @@ fn neighbouring_deltas_become_one_part_and_every_delta_is_shown() {
 
     let parts = answer.into_message(&ModelConfig::default()).parts;
     assert_eq!(parts.len(), 3);
-    assert_eq!(parts[0].kind, Some(Kind::Text(TextPart { text: "Hello".to_owned() })));
-    let Some(Kind::Reasoning(reasoning)) = &parts[1].kind else { panic!("expected reasoning, got {parts:?}") };
-    assert!(reasoning.completed_at.is_some(), "reasoning is closed when the answer ends");
+    assert_eq!(
+        parts[0].kind,
+        Some(Kind::Text(TextPart {
+            text: "Hello".to_owned()
+        }))
+    );
+    let Some(Kind::Reasoning(reasoning)) = &parts[1].kind else {
+        panic!("expected reasoning, got {parts:?}")
+    };
+    assert!(
+        reasoning.completed_at.is_some(),
+        "reasoning is closed when the answer ends"
+    );
 }
 
 #[test]
 fn only_calls_of_ours_are_run_and_broken_arguments_travel_along() {
     let mut answer = Answer::default();
-    let delta = ToolCallDelta { tool_call_id: "a".to_owned(), ..ToolCallDelta::default() };
+    let delta = ToolCallDelta {
+        tool_call_id: "a".to_owned(),
+        ..ToolCallDelta::default()
+    };
     answer.apply(Event::ToolCallDelta(delta), now());
     answer.apply(Event::Part(call("a", false, "")), now());
     answer.apply(Event::Part(call("b", true, "")), now());
@@ -58,8 +74,17 @@ fn an_answer_cut_off_before_it_said_anything_leaves_nothing() {
 #[test]
 fn the_context_limit_of_the_model_fills_in_for_a_silent_vendor() {
     let mut answer = Answer::default();
-    let finished = CompletionFinished { usage: Some(Usage::default()), ..CompletionFinished::default() };
+    let finished = CompletionFinished {
+        usage: Some(Usage::default()),
+        ..CompletionFinished::default()
+    };
     answer.apply(Event::Finished(finished), now());
-    let model = ModelConfig { context_limit: 8_192, ..ModelConfig::default() };
-    assert_eq!(answer.into_message(&model).usage.and_then(|usage| usage.context_limit), Some(8_192));
+    let model = ModelConfig {
+        context_limit: 8_192,
+        ..ModelConfig::default()
+    };
+    assert_eq!(
+        answer.into_message(&model).usage.and_then(|usage| usage.context_limit),
+        Some(8_192)
+    );
 }

@@ -174,7 +174,10 @@ fn with_directory<'a>(
             arguments: json!({"command": "pwd"}),
         });
     };
-    let directory = asked.result.and_then(|result| result.result.get("output")?.as_str()).map(str::trim);
+    let directory = asked
+        .result
+        .and_then(|result| result.result.get("output")?.as_str())
+        .map(str::trim);
     let Some(directory) = directory.filter(|directory| directory.starts_with('/')) else {
         return Progress::Over(asked.result);
     };
@@ -239,13 +242,26 @@ fn execute(command: &str) -> ToolUse {
 
 /// The tool has had two shapes; its schema says which one is meant.
 fn edit_arguments(path: &str, search: &str, replace: &str, tools: &[Tool]) -> Value {
-    let schema = tools.iter().find(|tool| tool.name == "edit_files").map(|tool| &tool.input_schema);
+    let schema = tools
+        .iter()
+        .find(|tool| tool.name == "edit_files")
+        .map(|tool| &tool.input_schema);
     let schema_text = schema.map(Value::to_string).unwrap_or_default();
-    let (old, new) = if schema_text.contains("\"old_text\"") { ("old_text", "new_text") } else { ("search", "replace") };
+    let (old, new) = if schema_text.contains("\"old_text\"") {
+        ("old_text", "new_text")
+    } else {
+        ("search", "replace")
+    };
+    let mut edit = json!({old: search, new: replace});
+    // "Replace a with b" means every a.
+    if schema_text.contains("\"replace_all\"") {
+        edit["replace_all"] = true.into();
+    }
     let is_nested = schema.is_none_or(|schema| schema.pointer("/properties/files").is_some());
     if is_nested {
-        json!({"files": [{"path": path, "edits": [{old: search, new: replace}]}]})
+        json!({"files": [{"path": path, "edits": [edit]}]})
     } else {
-        json!({"edits": [{"path": path, old: search, new: replace}]})
+        edit["path"] = path.into();
+        json!({ "edits": [edit] })
     }
 }

@@ -16,7 +16,11 @@ pub(super) enum Action {
     /// Write a whole file.
     Write { path: String, content: String },
     /// Replace a piece of a file.
-    Edit { path: String, search: String, replace: String },
+    Edit {
+        path: String,
+        search: String,
+        replace: String,
+    },
     /// Show a file.
     Read { path: String },
     /// Tell something long.
@@ -40,8 +44,32 @@ pub(super) struct Wish {
 
 /// Words that begin a request; a sentence is cut in front of them.
 const VERBS: [&str; 26] = [
-    "run", "execute", "create", "write", "make", "save", "add", "edit", "replace", "change", "substitute", "read", "show",
-    "cat", "open", "print", "display", "view", "list", "count", "tell", "explain", "in", "append", "$", "start",
+    "run",
+    "execute",
+    "create",
+    "write",
+    "make",
+    "save",
+    "add",
+    "edit",
+    "replace",
+    "change",
+    "substitute",
+    "read",
+    "show",
+    "cat",
+    "open",
+    "print",
+    "display",
+    "view",
+    "list",
+    "count",
+    "tell",
+    "explain",
+    "in",
+    "append",
+    "$",
+    "start",
 ];
 
 /// Understands a message.
@@ -96,7 +124,10 @@ fn take_fences(text: &str) -> (String, Vec<String>) {
     plain.push_str(rest);
     // "with:" and its block are one sentence.
     let plain = plain.replace(&format!(":\n{FENCE_MARK}"), &format!(": {FENCE_MARK}"));
-    (plain.replace(&format!("\n{FENCE_MARK}"), &format!(" {FENCE_MARK}")), fences)
+    (
+        plain.replace(&format!("\n{FENCE_MARK}"), &format!(" {FENCE_MARK}")),
+        fences,
+    )
 }
 
 /// Cuts a text into single requests, never within quotes.
@@ -114,7 +145,8 @@ fn clauses(text: &str) -> Vec<String> {
             }
             None => {}
         }
-        let is_break = quote.is_none() && (c == '\n' || (c.is_whitespace() && begins_request(&text[place..], previous)));
+        let is_break =
+            quote.is_none() && (c == '\n' || (c.is_whitespace() && begins_request(&text[place..], previous)));
         if is_break {
             clauses.push(String::new());
         } else if let Some(clause) = clauses.last_mut() {
@@ -135,7 +167,8 @@ fn begins_request(rest: &str, previous: char) -> bool {
         "and" | "then" => {
             let second = words.next();
             let third = words.next();
-            is_verb(second.as_ref()) || (matches!(second.as_deref(), Some("then" | "please")) && is_verb(third.as_ref()))
+            is_verb(second.as_ref())
+                || (matches!(second.as_deref(), Some("then" | "please")) && is_verb(third.as_ref()))
         }
         // "in a.txt, replace x with y" is one request.
         "replace" | "change" | "substitute" => matches!(previous, '.' | ';' | '!'),
@@ -159,12 +192,17 @@ impl Clause<'_> {
             });
         }
         let lower = text.to_lowercase();
-        let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = lower
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
         let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
         let first = *words.first()?;
         if first == "count" && words.get(1) == Some(&"to") {
             let to = words.get(2).and_then(|number| number.parse().ok()).unwrap_or(MAX_COUNT);
-            return Some(Action::Count { to: to.clamp(1, MAX_COUNT) });
+            return Some(Action::Count {
+                to: to.clamp(1, MAX_COUNT),
+            });
         }
         let is_about_files = has(&["file", "script"]) || find_path(text).is_some();
         match first {
@@ -176,7 +214,9 @@ impl Clause<'_> {
             {
                 Some(list_files())
             }
-            "read" | "cat" | "open" | "show" | "print" | "display" | "view" => find_path(text).map(|path| Action::Read { path }),
+            "read" | "cat" | "open" | "show" | "print" | "display" | "view" => {
+                find_path(text).map(|path| Action::Read { path })
+            }
             "tell" | "write" | "give" if has(&["story", "essay", "novel", "long"]) => Some(Action::Story),
             "hello" | "hi" | "hey" | "help" | "hallo" => Some(Action::Help),
             _ if lower.contains("you can do") || lower.contains("can you do") || lower.contains("are you") => {
@@ -200,7 +240,10 @@ impl Clause<'_> {
         let command = match first.trim_end_matches(['.', '!', '?']) {
             "it" | "that" | "this" => run_file(self.written.as_deref()?),
             "the" | "a" | "an" | "my" | "all" | "some" | "" => {
-                let rest = rest.trim_start_matches("the ").trim_start_matches("command").trim_start_matches(':');
+                let rest = rest
+                    .trim_start_matches("the ")
+                    .trim_start_matches("command")
+                    .trim_start_matches(':');
                 if !text.to_lowercase().contains("command") {
                     return None;
                 }
@@ -215,7 +258,11 @@ impl Clause<'_> {
     fn write(&self, text: &str) -> Option<Action> {
         let path = find_path(text)?;
         let content = self.content(text, &path);
-        let content = if content.is_empty() || content.ends_with('\n') { content } else { content + "\n" };
+        let content = if content.is_empty() || content.ends_with('\n') {
+            content
+        } else {
+            content + "\n"
+        };
         Some(Action::Write { path, content })
     }
 
@@ -235,7 +282,16 @@ impl Clause<'_> {
         }
         let behind = text.split_once(path).map(|(_, behind)| behind).unwrap_or_default();
         let behind = behind.trim_start_matches(['`', '"', '\'']).trim_start();
-        for lead in ["with the content", "with the text", "with content", "with", "containing", "saying", "that says", ":"] {
+        for lead in [
+            "with the content",
+            "with the text",
+            "with content",
+            "with",
+            "containing",
+            "saying",
+            "that says",
+            ":",
+        ] {
             if let Some(content) = behind.strip_prefix(lead) {
                 return content.trim_start_matches(':').trim().to_owned();
             }
@@ -264,8 +320,14 @@ fn run_file(path: &str) -> String {
 
 /// A path as one word of a command.
 pub(super) fn quoted_for_shell(path: &str) -> String {
-    let is_plain = path.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'));
-    if is_plain { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+    let is_plain = path
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'));
+    if is_plain {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', "'\\''"))
+    }
 }
 
 /// "replace X with Y in FILE", "change X to Y in FILE", "edit FILE: replace X with Y", "in FILE, change X to Y".
@@ -328,12 +390,12 @@ fn find_path(text: &str) -> Option<String> {
     text.split(|c: char| c.is_whitespace() || matches!(c, '`' | '"' | '\'' | ',' | '(' | ')'))
         .map(|word| word.trim_end_matches([':', '.', '!', '?', ';']))
         .find(|word| {
-            let has_extension = word
-                .rsplit_once('.')
-                .is_some_and(|(name, extension)| {
-                    !name.is_empty() && extension.len() <= 8 && extension.starts_with(|c: char| c.is_ascii_alphabetic())
-                        && extension.chars().all(|c| c.is_ascii_alphanumeric())
-                });
+            let has_extension = word.rsplit_once('.').is_some_and(|(name, extension)| {
+                !name.is_empty()
+                    && extension.len() <= 8
+                    && extension.starts_with(|c: char| c.is_ascii_alphabetic())
+                    && extension.chars().all(|c| c.is_ascii_alphanumeric())
+            });
             let is_path = word.len() > 1 && word.contains('/') && !word.contains("//");
             has_extension || is_path || USUAL.contains(word)
         })
@@ -346,14 +408,30 @@ fn after_first_word(text: &str) -> &str {
 
 fn without_politeness(text: &str) -> &str {
     const POLITE: [&str; 16] = [
-        "please", "can you", "could you", "would you", "will you", "i want you to", "i would like you to", "now", "then",
-        "and", "also", "next", "first", "finally", "just", "ok",
+        "please",
+        "can you",
+        "could you",
+        "would you",
+        "will you",
+        "i want you to",
+        "i would like you to",
+        "now",
+        "then",
+        "and",
+        "also",
+        "next",
+        "first",
+        "finally",
+        "just",
+        "ok",
     ];
     let mut text = text.trim().trim_start_matches(['-', '*', ',']).trim_start();
     loop {
         let lower = text.to_ascii_lowercase();
         let found = POLITE.iter().find(|words| {
-            lower.strip_prefix(**words).is_some_and(|rest| rest.starts_with([' ', ',', ':']))
+            lower
+                .strip_prefix(**words)
+                .is_some_and(|rest| rest.starts_with([' ', ',', ':']))
         });
         match found {
             // The question "can you do" is about ability, not politeness.
@@ -447,7 +525,13 @@ mod tests {
 
     #[test]
     fn files_are_shown() {
-        for text in ["read notes.txt", "show me notes.txt", "cat `notes.txt`", "Open the file notes.txt, please.", "print notes.txt"] {
+        for text in [
+            "read notes.txt",
+            "show me notes.txt",
+            "cat `notes.txt`",
+            "Open the file notes.txt, please.",
+            "print notes.txt",
+        ] {
             assert_eq!(actions(text), [read("notes.txt")], "{text}");
         }
         assert_eq!(actions("read /etc/os-release"), [read("/etc/os-release")]);
@@ -456,7 +540,9 @@ mod tests {
     #[test]
     fn several_requests_are_taken_one_by_one() {
         assert_eq!(
-            actions("Create hello.py with \"print('hi')\" and run it. Then replace hi with ho in hello.py, then show hello.py"),
+            actions(
+                "Create hello.py with \"print('hi')\" and run it. Then replace hi with ho in hello.py, then show hello.py"
+            ),
             [
                 write("hello.py", "print('hi')\n"),
                 run("python3 hello.py"),
@@ -464,7 +550,10 @@ mod tests {
                 read("hello.py"),
             ]
         );
-        assert_eq!(actions("run `a`\nrun `b and run c`\n- read x.md"), [run("a"), run("b and run c"), read("x.md")]);
+        assert_eq!(
+            actions("run `a`\nrun `b and run c`\n- read x.md"),
+            [run("a"), run("b and run c"), read("x.md")]
+        );
         assert!(understand("run `a` and run `b` in parallel").is_parallel);
         assert_eq!(actions("run `a` and run `b` in parallel"), [run("a"), run("b")]);
     }

@@ -47,7 +47,9 @@ fn converse(asked: &str, tools: &[Tool], results: &[(Value, bool)]) -> Vec<Reply
         for tool_use in &reply.calls {
             let id = ToolCallId::new(format!("c{count}")).unwrap();
             count += 1;
-            let Delta::Part(call) = whole_call(&id, tool_use) else { panic!("is a call") };
+            let Delta::Part(call) = whole_call(&id, tool_use) else {
+                panic!("is a call")
+            };
             parts.push(call);
             let (result, is_error) = results.next().expect("a result for each call").clone();
             answers.push(Part::ToolResult(ToolResultPart {
@@ -69,11 +71,16 @@ fn converse(asked: &str, tools: &[Tool], results: &[(Value, bool)]) -> Vec<Reply
 
 fn calls(replies: &[Reply]) -> Vec<(&'static str, Value)> {
     let calls = replies.iter().flat_map(|reply| &reply.calls);
-    calls.map(|tool_use| (tool_use.tool, tool_use.arguments.clone())).collect()
+    calls
+        .map(|tool_use| (tool_use.tool, tool_use.arguments.clone()))
+        .collect()
 }
 
 fn ran(output: &str, exit_code: i64) -> (Value, bool) {
-    (json!({"success": exit_code == 0, "output": output, "exit_code": exit_code, "wall_duration_ms": 3}), false)
+    (
+        json!({"success": exit_code == 0, "output": output, "exit_code": exit_code, "wall_duration_ms": 3}),
+        false,
+    )
 }
 
 #[test]
@@ -84,7 +91,10 @@ fn a_file_is_written_run_edited_and_shown_with_the_real_results() {
         &[
             (json!({"ok": true}), false),
             ran("hello\n", 0),
-            (json!({"ok": true, "files": [{"path": "hello.py", "diff": "-hello\n+goodbye\n"}]}), false),
+            (
+                json!({"ok": true, "files": [{"path": "hello.py", "diff": "-hello\n+goodbye\n"}]}),
+                false,
+            ),
             (json!({"content": "1\tprint('goodbye')", "total_lines": 1}), false),
         ],
     );
@@ -93,7 +103,10 @@ fn a_file_is_written_run_edited_and_shown_with_the_real_results() {
         [
             ("write_file", json!({"path": "hello.py", "content": "print('hello')\n"})),
             ("execute", json!({"command": "python3 hello.py"})),
-            ("edit_files", json!({"files": [{"path": "hello.py", "edits": [{"search": "hello", "replace": "goodbye"}]}]})),
+            (
+                "edit_files",
+                json!({"files": [{"path": "hello.py", "edits": [{"search": "hello", "replace": "goodbye"}]}]})
+            ),
             ("read_file", json!({"path": "hello.py"})),
         ]
     );
@@ -102,15 +115,29 @@ fn a_file_is_written_run_edited_and_shown_with_the_real_results() {
 
 #[test]
 fn failures_are_told_as_they_are() {
-    let replies = converse("run `false` then read gone.txt", &tools(), &[ran("boom", 1), (json!("no such file: gone.txt"), true)]);
+    let replies = converse(
+        "run `false` then read gone.txt",
+        &tools(),
+        &[ran("boom", 1), (json!("no such file: gone.txt"), true)],
+    );
     let text = &replies.last().unwrap().text;
-    assert!(text.contains("**failed with exit code 1**") && text.contains("boom"), "{text}");
-    assert!(text.contains("did not work") && text.contains("no such file: gone.txt"), "{text}");
+    assert!(
+        text.contains("**failed with exit code 1**") && text.contains("boom"),
+        "{text}"
+    );
+    assert!(
+        text.contains("did not work") && text.contains("no such file: gone.txt"),
+        "{text}"
+    );
 }
 
 #[test]
 fn several_commands_go_out_at_once_when_asked_for() {
-    let replies = converse("run `date` and run `whoami` in parallel", &tools(), &[ran("today", 0), ran("me", 0)]);
+    let replies = converse(
+        "run `date` and run `whoami` in parallel",
+        &tools(),
+        &[ran("today", 0), ran("me", 0)],
+    );
     assert_eq!(replies.len(), 2);
     assert_eq!(replies[0].calls.len(), 2);
     assert!(replies[1].text.contains("today") && replies[1].text.contains("me"));
@@ -121,10 +148,17 @@ fn a_tool_that_wants_absolute_paths_gets_one() {
     let replies = converse(
         "create notes.txt with \"x\"",
         &tools(),
-        &[(json!("path must be absolute"), true), ran("/home/joe\n", 0), (json!({"ok": true}), false)],
+        &[
+            (json!("path must be absolute"), true),
+            ran("/home/joe\n", 0),
+            (json!({"ok": true}), false),
+        ],
     );
     assert_eq!(calls(&replies)[1], ("execute", json!({"command": "pwd"})));
-    assert_eq!(calls(&replies)[2], ("write_file", json!({"path": "/home/joe/notes.txt", "content": "x\n"})));
+    assert_eq!(
+        calls(&replies)[2],
+        ("write_file", json!({"path": "/home/joe/notes.txt", "content": "x\n"}))
+    );
     assert!(replies.last().unwrap().text.contains("is written"));
 }
 
@@ -132,16 +166,30 @@ fn a_tool_that_wants_absolute_paths_gets_one() {
 fn a_tool_that_is_not_there_is_not_called() {
     let replies = converse("run `ls`", &[], &[]);
     assert_eq!(replies.len(), 1);
-    assert!(replies[0].text.contains("does not offer me the tool `execute`"), "{}", replies[0].text);
-    let without = reply::to(&[Message::new(Role::User, vec![Part::text("run `ls`")])], &tools(), ToolChoice::None);
+    assert!(
+        replies[0].text.contains("does not offer me the tool `execute`"),
+        "{}",
+        replies[0].text
+    );
+    let without = reply::to(
+        &[Message::new(Role::User, vec![Part::text("run `ls`")])],
+        &tools(),
+        ToolChoice::None,
+    );
     assert!(without.calls.is_empty());
 }
 
 #[test]
 fn an_edit_follows_the_schema_it_is_given() {
-    let flat = tool("edit_files", json!({"properties": {"edits": {"items": {"properties": {"old_text": {}, "new_text": {}}}}}}));
+    let flat = tool(
+        "edit_files",
+        json!({"properties": {"edits": {"items": {"properties": {"old_text": {}, "new_text": {}, "replace_all": {}}}}}}),
+    );
     let replies = converse("replace a with b in x.txt", &[flat], &[(json!({"ok": true}), false)]);
-    assert_eq!(calls(&replies)[0].1, json!({"edits": [{"path": "x.txt", "old_text": "a", "new_text": "b"}]}));
+    assert_eq!(
+        calls(&replies)[0].1,
+        json!({"edits": [{"path": "x.txt", "old_text": "a", "new_text": "b", "replace_all": true}]})
+    );
 }
 
 #[test]
@@ -149,15 +197,26 @@ fn only_the_last_message_counts() {
     let mut messages = vec![Message::new(Role::User, vec![Part::text("run `ls`")])];
     messages.push(Message::new(Role::User, vec![Part::text("hello")]));
     let reply = reply::to(&messages, &tools(), ToolChoice::Auto);
-    assert!(reply.calls.is_empty() && reply.text.contains("demo model"), "{}", reply.text);
+    assert!(
+        reply.calls.is_empty() && reply.text.contains("demo model"),
+        "{}",
+        reply.text
+    );
 }
 
 #[test]
 fn it_never_pretends_to_be_a_model() {
     for asked in ["hello", "Why is the sky blue?", "", "explain what you can do"] {
         let reply = converse(asked, &tools(), &[]).remove(0);
-        assert!(reply.text.contains("demo model") && reply.text.contains("not a"), "{asked}: {}", reply.text);
-        assert!(reply.text.contains("| --- |") && reply.text.contains("```sh"), "a table and code");
+        assert!(
+            reply.text.contains("demo model") && reply.text.contains("not a"),
+            "{asked}: {}",
+            reply.text
+        );
+        assert!(
+            reply.text.contains("| --- |") && reply.text.contains("```sh"),
+            "a table and code"
+        );
     }
     assert!(converse("think about it", &tools(), &[]).remove(0).reasoning.is_some());
 }
@@ -198,7 +257,9 @@ async fn an_answer_streams_word_by_word_and_ends_with_usage() {
         .collect();
     assert_eq!(arguments, "{\"command\":\"echo hi\"}");
     assert_eq!(deltas[0], Delta::Text("I ".to_owned()));
-    let Some(Delta::Finish(finish)) = deltas.last() else { panic!("has an end") };
+    let Some(Delta::Finish(finish)) = deltas.last() else {
+        panic!("has an end")
+    };
     assert_eq!(finish.reason, FinishReason::ToolCalls);
     assert_eq!(finish.usage.input_tokens, Some(3));
 }

@@ -39,7 +39,11 @@ pub(super) fn unknown(asked: &str) -> String {
     if echo.chars().count() > MAX_ECHO_CHARS {
         echo = echo.chars().take(MAX_ECHO_CHARS).chain(['…']).collect();
     }
-    let heard = if echo.is_empty() { String::new() } else { format!("You wrote: “{echo}”\n\n") };
+    let heard = if echo.is_empty() {
+        String::new()
+    } else {
+        format!("You wrote: “{echo}”\n\n")
+    };
     format!(
         "{heard}I cannot answer that: I am **Tandem's built-in demo model**, a script that recognises a few requests, not a \
          language model.\n\n{}\n\nFor real answers, add a provider under *Settings → Providers*: an API key, or a model \
@@ -95,9 +99,16 @@ pub(super) fn outcome(action: &Action, result: Option<&ToolResultPart>) -> Strin
     if result.is_error {
         let text = match &result.result {
             Value::String(text) => text.clone(),
-            other => other.get("error").and_then(Value::as_str).map_or_else(|| other.to_string(), str::to_owned),
+            other => other
+                .get("error")
+                .and_then(Value::as_str)
+                .map_or_else(|| other.to_string(), str::to_owned),
         };
-        return format!("{} did not work. The tool says:\n\n{}", subject(action), block("", &text));
+        return format!(
+            "{} did not work. The tool says:\n\n{}",
+            subject(action),
+            block("", &text)
+        );
     }
     match action {
         Action::Run { command } => ran(command, &result.result),
@@ -120,7 +131,12 @@ fn subject(action: &Action) -> String {
 
 fn ran(command: &str, result: &Value) -> String {
     let number = |name: &str| result.get(name).and_then(Value::as_i64);
-    let words = |name: &str| result.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+    let words = |name: &str| {
+        result
+            .get(name)
+            .and_then(Value::as_str)
+            .filter(|text| !text.trim().is_empty())
+    };
     let command = code(command);
     let mut text = match (words("background_process_id"), words("error"), number("exit_code")) {
         (Some(process), None, _) => format!("{command} runs in the background as process `{process}`."),
@@ -154,7 +170,10 @@ fn shown(path: &str, result: &Value) -> String {
     let numbered = result.get("content").and_then(Value::as_str);
     // Each line begins with its number and a tab. Where another tool read the file, there is only output.
     let content = numbered.map(|content| {
-        let lines: Vec<&str> = content.lines().map(|line| line.split_once('\t').map_or(line, |(_, text)| text)).collect();
+        let lines: Vec<&str> = content
+            .lines()
+            .map(|line| line.split_once('\t').map_or(line, |(_, text)| text))
+            .collect();
         lines.join("\n")
     });
     let content = content.or_else(|| result.get("output").and_then(Value::as_str).map(str::to_owned));
@@ -170,7 +189,11 @@ fn shown(path: &str, result: &Value) -> String {
 /// Text as inline code; back ticks inside are taken out of its way.
 fn code(text: &str) -> String {
     let text = text.replace('\n', " ");
-    if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
+    if text.contains('`') {
+        format!("`` {text} ``")
+    } else {
+        format!("`{text}`")
+    }
 }
 
 /// Text as a block, cut to what is bearable to read.
@@ -180,7 +203,11 @@ fn block(language: &str, text: &str) -> String {
     if shown.chars().count() > MAX_QUOTED_CHARS {
         shown = shown.chars().take(MAX_QUOTED_CHARS).collect();
     }
-    let note = if shown.len() < text.len() { "\n\n(The rest is left out here; the tool's own result has more.)" } else { "" };
+    let note = if shown.len() < text.len() {
+        "\n\n(The rest is left out here; the tool's own result has more.)"
+    } else {
+        ""
+    };
     let fence = if shown.contains("```") { "````" } else { "```" };
     format!("{fence}{language}\n{shown}\n{fence}{note}")
 }
@@ -195,11 +222,14 @@ pub(super) fn story() -> String {
         "A gull sat on the railing and looked as if it had read the weather report.",
         "When the fog came, the horn answered it, low and patient and never in a hurry.",
     ];
-    let mut text = "# The lighthouse\n\nA long text from the demo model, so that there is something to stop.\n".to_owned();
+    let mut text =
+        "# The lighthouse\n\nA long text from the demo model, so that there is something to stop.\n".to_owned();
     for chapter in 1..=CHAPTERS {
         // The string is its own sink and cannot fail.
         _ = write!(text, "\n## Night {chapter}\n\n");
-        let sentences: Vec<&str> = (0..SENTENCES.len()).map(|place| SENTENCES[(place * 5 + chapter) % SENTENCES.len()]).collect();
+        let sentences: Vec<&str> = (0..SENTENCES.len())
+            .map(|place| SENTENCES[(place * 5 + chapter) % SENTENCES.len()])
+            .collect();
         text.push_str(&sentences.join(" "));
         text.push('\n');
     }

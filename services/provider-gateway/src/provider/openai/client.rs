@@ -13,14 +13,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, HeaderValue, header};
 use tandem_chassis::clock::Clock;
-use tandem_chat_core::{
-    classify::Cause,
-    error::ErrorKind,
-    id::ToolCallId,
-    message::Message,
-    part::Part,
-    retry,
-};
+use tandem_chat_core::{classify::Cause, error::ErrorKind, id::ToolCallId, message::Message, part::Part, retry};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -269,8 +262,14 @@ mod tests {
     #[test]
     fn a_base_address_is_kept_as_given() {
         for (base, expected) in [
-            ("https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions"),
-            ("https://api.openai.com/v1/", "https://api.openai.com/v1/chat/completions"),
+            (
+                "https://api.openai.com/v1",
+                "https://api.openai.com/v1/chat/completions",
+            ),
+            (
+                "https://api.openai.com/v1/",
+                "https://api.openai.com/v1/chat/completions",
+            ),
             ("http://localhost:8000", "http://localhost:8000/chat/completions"),
             ("http://h/a%20b/v1//", "http://h/a%20b/v1/chat/completions"),
         ] {

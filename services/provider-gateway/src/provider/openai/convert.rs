@@ -15,8 +15,8 @@ use tandem_chat_core::{
 use super::{
     options::{self, InvalidOption},
     wire::{
-        Content, ContentPart, FileData, Function, FunctionCall, ImageUrl, Message as WireMessage, Request, StreamOptions, Tool,
-        ToolCall,
+        Content, ContentPart, FileData, Function, FunctionCall, ImageUrl, Message as WireMessage, Request,
+        StreamOptions, Tool, ToolCall,
     },
 };
 use crate::{
@@ -138,7 +138,9 @@ impl Prompt {
         self.flush_media();
         let parts: Vec<ContentPart> = parts.iter().filter_map(|part| self.content_of(part)).collect();
         if !parts.is_empty() {
-            self.written.push(WireMessage::User { content: content(parts) });
+            self.written.push(WireMessage::User {
+                content: content(parts),
+            });
         }
     }
 
@@ -245,7 +247,9 @@ impl Prompt {
         let media_type = file.media_type.split(';').next().unwrap_or_default().trim();
         let name = if file.name.is_empty() { "file" } else { &file.name };
         if file.data.is_empty() {
-            return note(format!("[The file {name} ({media_type}) is empty or no longer available.]"));
+            return note(format!(
+                "[The file {name} ({media_type}) is empty or no longer available.]"
+            ));
         }
         let url = || format!("data:{media_type};base64,{}", STANDARD.encode(&file.data));
         if IMAGE_TYPES.contains(&media_type) {
@@ -284,11 +288,21 @@ fn file_reference(reference: &FileReferencePart) -> String {
         (start, end) if end <= start => format!(":{start}"),
         (start, end) => format!(":{start}-{end}"),
     };
-    inlined("file-reference", &format!("{}{lines}", reference.file_name), &reference.content)
+    inlined(
+        "file-reference",
+        &format!("{}{lines}", reference.file_name),
+        &reference.content,
+    )
 }
 
 fn tool_call(part: &Part) -> Option<ToolCall> {
-    let Part::ToolCall(call @ ToolCallPart { provider_executed: false, .. }) = part else {
+    let Part::ToolCall(
+        call @ ToolCallPart {
+            provider_executed: false,
+            ..
+        },
+    ) = part
+    else {
         return None;
     };
     Some(ToolCall {

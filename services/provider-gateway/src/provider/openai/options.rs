@@ -128,7 +128,11 @@ pub(super) fn fields(
             ("openaicompat", &OPENAI_COMPAT)
         }
     };
-    if let Some(own) = options.get("provider_options").and_then(|all| all.get(name)).and_then(Value::as_object) {
+    if let Some(own) = options
+        .get("provider_options")
+        .and_then(|all| all.get(name))
+        .and_then(Value::as_object)
+    {
         copy(own, &format!("provider_options.{name}."), known, &mut fields)?;
     }
     if let Some(Value::String(tier)) = fields.get_mut("service_tier") {
@@ -232,7 +236,8 @@ mod tests {
 
     #[test]
     fn the_callers_limit_wins_over_the_vendors_name_over_the_general_one() {
-        let value = options(json!({"max_output_tokens": 1, "provider_options": {"openai": {"max_completion_tokens": 2}}}));
+        let value =
+            options(json!({"max_output_tokens": 1, "provider_options": {"openai": {"max_completion_tokens": 2}}}));
         let limit = |asked| fields(Kind::OpenAi, &value, asked, false).unwrap()["max_completion_tokens"].clone();
         assert_eq!(limit(None), json!(2));
         assert_eq!(limit(Some(3)), json!(3));
@@ -249,6 +254,9 @@ mod tests {
     fn an_option_of_the_wrong_type_is_named() {
         let value = options(json!({"provider_options": {"openai": {"store": "yes"}}}));
         let error = fields(Kind::OpenAi, &value, None, true).unwrap_err();
-        assert_eq!(error.to_string(), "the model's option provider_options.openai.store must be true or false");
+        assert_eq!(
+            error.to_string(),
+            "the model's option provider_options.openai.store must be true or false"
+        );
     }
 }

@@ -150,7 +150,12 @@ mod tests {
 
     #[test]
     fn every_line_end_ends_a_line() {
-        for text in ["data: a\n\ndata:b\n\n", "data: a\r\n\r\ndata:b\r\n\r\n", "data: a\r\rdata:b\r\r", "data: a\n\r\ndata:b\r\n\n"] {
+        for text in [
+            "data: a\n\ndata:b\n\n",
+            "data: a\r\n\r\ndata:b\r\n\r\n",
+            "data: a\r\rdata:b\r\r",
+            "data: a\n\r\ndata:b\r\n\n",
+        ] {
             assert_eq!(cut(&[text.as_bytes()]), data(&["a", "b"]), "{text:?}");
         }
     }

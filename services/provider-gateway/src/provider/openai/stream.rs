@@ -116,7 +116,11 @@ impl Parser {
             Form::Page(page) => {
                 let room = MAX_PAGE_BYTES.saturating_sub(page.len());
                 page.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                if page.len() < MAX_PAGE_BYTES { Ok(()) } else { Err(not_an_api(page)) }
+                if page.len() < MAX_PAGE_BYTES {
+                    Ok(())
+                } else {
+                    Err(not_an_api(page))
+                }
             }
         }
     }
@@ -182,9 +186,7 @@ impl Answer {
             Ok(chunk) if event.name == "error" && chunk.error().is_none() => Err(reported(data, &Value::Null)),
             Ok(chunk) => self.chunk(&chunk, data, deltas),
             // Several documents in one event: lines that some servers forget to separate.
-            Err(_) if is_whole && data.contains('\n') => data
-                .lines()
-                .try_for_each(|line| self.line(line, deltas)),
+            Err(_) if is_whole && data.contains('\n') => data.lines().try_for_each(|line| self.line(line, deltas)),
             Err(_) if event.name == "error" => Err(reported(data, &Value::Null)),
             Err(error) if is_whole => Err(garbage(&error)),
             // What was cut off is not missed once the model has said that it stopped.
@@ -321,7 +323,8 @@ fn not_an_api(page: &[u8]) -> Failure {
         .and_then(|(_, rest)| rest.split_once("</title>"))
         .map(|(title, _)| format!(" (\"{}\")", title.trim()))
         .unwrap_or_default();
-    let text = format!("the address answered with a web page{title}, not with the Chat Completions API; check the base URL");
+    let text =
+        format!("the address answered with a web page{title}, not with the Chat Completions API; check the base URL");
     Failure::known(ErrorKind::Config, text)
 }
 

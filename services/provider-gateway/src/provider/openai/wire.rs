@@ -376,7 +376,9 @@ mod tests {
     use super::*;
 
     fn usage(value: Value) -> Option<Usage> {
-        serde_json::from_value::<Chunk>(json!({ "usage": value })).unwrap().usage()
+        serde_json::from_value::<Chunk>(json!({ "usage": value }))
+            .unwrap()
+            .usage()
     }
 
     #[test]
@@ -399,7 +401,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_not_reported() {
-        for value in [json!(null), json!({}), json!(7), json!({"prompt_tokens": -3, "completion_tokens": 1.5}), json!("x")] {
+        for value in [
+            json!(null),
+            json!({}),
+            json!(7),
+            json!({"prompt_tokens": -3, "completion_tokens": 1.5}),
+            json!("x"),
+        ] {
             assert_eq!(usage(value), None);
         }
     }

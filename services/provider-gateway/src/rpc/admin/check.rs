@@ -97,7 +97,9 @@ impl Checker {
         let kind = self.kind(&request.r#type);
         self.name(&request.name);
         self.display_name(&request.display_name);
-        let base_url = kind.map(|kind| self.base_url(kind, &request.base_url)).unwrap_or_default();
+        let base_url = kind
+            .map(|kind| self.base_url(kind, &request.base_url))
+            .unwrap_or_default();
         self.api_keys(kind, &request.api_keys);
         self.settings(&request.settings_json);
         let display_name = match request.display_name.trim() {
@@ -109,7 +111,11 @@ impl Checker {
             name: request.name,
             display_name,
             is_enabled: request.is_enabled,
-            base_url: base_url.map(|url| url.to_string()).unwrap_or_default(),
+            // The demo model is nowhere.
+            base_url: base_url
+                .filter(|_| kind != Kind::Demo)
+                .map(|url| url.to_string())
+                .unwrap_or_default(),
             api_keys: request.api_keys,
             settings_json: request.settings_json,
         });
@@ -134,7 +140,11 @@ impl Checker {
         let display_name = request.display_name.map(|text| {
             self.display_name(&text);
             let text = text.trim();
-            if text.is_empty() { row.name.clone() } else { text.to_owned() }
+            if text.is_empty() {
+                row.name.clone()
+            } else {
+                text.to_owned()
+            }
         });
         let base_url = request
             .base_url
@@ -204,18 +214,27 @@ impl Checker {
 
     fn name(&mut self, name: &str) {
         let is_word = |word: &str| {
-            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         };
         if name.len() > MAX_NAME_BYTES {
             self.violate("name", format!("must be at most {MAX_NAME_BYTES} bytes"));
         } else if !name.split('-').all(is_word) {
-            self.violate("name", "must be lower-case letters and digits, with single hyphens between them");
+            self.violate(
+                "name",
+                "must be lower-case letters and digits, with single hyphens between them",
+            );
         }
     }
 
     fn display_name(&mut self, text: &str) {
         if text.chars().count() > MAX_DISPLAY_NAME_CHARS {
-            self.violate("display_name", format!("must be at most {MAX_DISPLAY_NAME_CHARS} characters"));
+            self.violate(
+                "display_name",
+                format!("must be at most {MAX_DISPLAY_NAME_CHARS} characters"),
+            );
         } else if text.chars().any(char::is_control) {
             self.violate("display_name", "must not contain control characters");
         }
@@ -230,13 +249,18 @@ impl Checker {
             }
             (text, _) => text,
         };
-        let parsed = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let parsed = Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let Some(url) = parsed.filter(|_| text.len() <= MAX_BASE_URL_BYTES) else {
             self.violate("base_url", "must be an absolute http or https address");
             return None;
         };
         if !url.username().is_empty() || url.password().is_some() {
-            self.violate("base_url", "must not contain a user name or password; enter the key as API key");
+            self.violate(
+                "base_url",
+                "must not contain a user name or password; enter the key as API key",
+            );
         } else if url.query().is_some() || url.fragment().is_some() {
             self.violate("base_url", "must not contain a query or fragment");
         } else if let Err(refused) = self.policy.check_url(&url) {
@@ -284,7 +308,10 @@ impl Checker {
         let mut changes = Vec::with_capacity(set.keys.len().min(MAX_KEYS));
         for (place, key) in set.keys.iter().take(MAX_KEYS).enumerate() {
             match (key.id.as_str(), key.api_key.as_str()) {
-                ("", "") => self.violate(format!("api_keys[{place}]"), "must name a stored key by id or give a new one"),
+                ("", "") => self.violate(
+                    format!("api_keys[{place}]"),
+                    "must name a stored key by id or give a new one",
+                ),
                 ("", new) => {
                     self.key(&format!("api_keys[{place}].api_key"), new);
                     changes.push(KeyChange::Insert(new.to_owned()));

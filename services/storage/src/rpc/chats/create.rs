@@ -35,7 +35,11 @@ const WORKSPACE_NOTE: &str = "This chat has a workspace: a directory on a machin
 made at the first tool call that needs it, and stays. Paths are relative to it, or absolute within it.";
 
 impl Chats {
-    pub(super) async fn create_chat(&self, asker: &Asker, request: CreateChatRequest) -> Result<CreateChatResponse, Error> {
+    pub(super) async fn create_chat(
+        &self,
+        asker: &Asker,
+        request: CreateChatRequest,
+    ) -> Result<CreateChatResponse, Error> {
         let organization = convert::id(&request.organization_id, "organization_id")?;
         if !asker.organizations.contains(&organization) {
             return Err(Fault::forbidden("NOT_A_MEMBER", "You are not a member of this organization.").into());
@@ -54,8 +58,20 @@ impl Chats {
         let input = input::read(&mut tx, request.message.clone(), asker.user).await?;
         let workspace = workspace(&mut tx, &request.workspace_id, asker.user).await?;
         let model = input::model(&mut tx, input.model, None).await?;
-        let row = row(&request, asker.user, organization, model, workspace, title::fallback(&input.parts), labels, tools);
-        let change = Change { watch_kinds: vec![WatchKind::Created.into()], ..Change::default() };
+        let row = row(
+            &request,
+            asker.user,
+            organization,
+            model,
+            workspace,
+            title::fallback(&input.parts),
+            labels,
+            tools,
+        );
+        let change = Change {
+            watch_kinds: vec![WatchKind::Created.into()],
+            ..Change::default()
+        };
         changes::create(&mut tx, &row, &change).await?;
         let system = system_messages(&mut tx, &request.system_prompt).await?;
         let user_message = messages::New {
@@ -66,35 +82,58 @@ impl Chats {
         let first: Vec<_> = system.into_iter().chain([user_message]).collect();
         messages::insert(&mut tx, row.id, &first).await?;
         let warnings = input::link(&mut tx, row.id, &input.files).await?;
-        let stored = chats::find(&mut tx, row.id, asker.user).await?.ok_or_else(crate::error::chat_not_found)?;
+        let stored = chats::find(&mut tx, row.id, asker.user)
+            .await?
+            .ok_or_else(crate::error::chat_not_found)?;
         let mut chat = convert::chat(&stored);
         chat.files = super::queries::files(&mut tx, row.id).await?;
         tx.commit().await?;
         self.hints.send(Hint::of(&stored));
-        Ok(CreateChatResponse { chat: Some(chat), warnings })
+        Ok(CreateChatResponse {
+            chat: Some(chat),
+            warnings,
+        })
     }
 }
 
 async fn system_messages(conn: &mut PgConnection, chat_prompt: &str) -> Result<Vec<messages::New>, Error> {
     let deployment = settings::deployment_prompt(conn).await?;
     let mut texts = Vec::new();
-    let default = if deployment.is_default_included { DEFAULT_PROMPT } else { "" };
-    texts.push([default, deployment.custom.as_str()].iter().filter(|text| !text.is_empty()).copied().collect::<Vec<_>>().join("\n\n"));
+    let default = if deployment.is_default_included {
+        DEFAULT_PROMPT
+    } else {
+        ""
+    };
+    texts.push(
+        [default, deployment.custom.as_str()]
+            .iter()
+            .filter(|text| !text.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join("\n\n"),
+    );
     texts.push(chat_prompt.trim().to_owned());
     texts.push(WORKSPACE_NOTE.to_owned());
     let texts = texts.into_iter().filter(|text| !text.is_empty());
-    Ok(texts.map(|text| messages::New::plain(Role::System, Visibility::Model, vec![Part::text(text)])).collect())
+    Ok(texts
+        .map(|text| messages::New::plain(Role::System, Visibility::Model, vec![Part::text(text)]))
+        .collect())
 }
 
 async fn workspace(conn: &mut PgConnection, id: &str, user: Uuid) -> Result<Option<Uuid>, Error> {
-    let Some(id) = convert::optional_id(id, "workspace_id")? else { return Ok(None) };
+    let Some(id) = convert::optional_id(id, "workspace_id")? else {
+        return Ok(None);
+    };
     super::metadata::check_workspace(conn, id, user).await?;
     Ok(Some(id))
 }
 
 fn dynamic_tools(tools: Vec<DynamicTool>) -> Result<serde_json::Value, Error> {
     if tools.len() > MAX_DYNAMIC_TOOLS {
-        return Err(convert::one("unsafe_dynamic_tools", "must not hold more than 250 tools"));
+        return Err(convert::one(
+            "unsafe_dynamic_tools",
+            "must not hold more than 250 tools",
+        ));
     }
     let mut names = HashSet::new();
     for tool in &tools {
@@ -128,7 +167,12 @@ fn row(
         workspace_id: workspace,
         last_model_config_id: model,
         title,
-        client_type: if request.client_type() == ClientType::Ui { "ui" } else { "api" }.to_owned(),
+        client_type: if request.client_type() == ClientType::Ui {
+            "ui"
+        } else {
+            "api"
+        }
+        .to_owned(),
         plan_mode: (request.plan_mode() == PlanMode::Plan).then(|| "plan".to_owned()),
         labels: Json(labels),
         mcp_server_ids: Vec::new(),

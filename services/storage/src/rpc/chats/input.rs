@@ -58,7 +58,12 @@ async fn file(conn: &mut PgConnection, id: Uuid, user: Uuid, index: usize) -> Re
     .fetch_optional(conn)
     .await?;
     let row = row.ok_or_else(|| convert::one(&format!("content[{index}].file_id"), "names no file you may read"))?;
-    Ok(FilePart { media_type: row.media_type, name: row.name, file_id: Some(id.into()), data: Vec::new() })
+    Ok(FilePart {
+        media_type: row.media_type,
+        name: row.name,
+        file_id: Some(id.into()),
+        data: Vec::new(),
+    })
 }
 
 /// Lists files with the chat; says what could not be listed.
@@ -74,7 +79,9 @@ pub(super) async fn link(conn: &mut PgConnection, chat: Uuid, files: &[Uuid]) ->
     .fetch_one(&mut *conn)
     .await?;
     if linked + i64::try_from(files.len()).unwrap_or(i64::MAX) > MAX_LINKED_FILES {
-        return Ok(vec![format!("The chat lists {MAX_LINKED_FILES} files already; the new ones are not listed.")]);
+        return Ok(vec![format!(
+            "The chat lists {MAX_LINKED_FILES} files already; the new ones are not listed."
+        )]);
     }
     sqlx::query!(
         "INSERT INTO chat_file_links (chat_id, file_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING",
@@ -88,10 +95,16 @@ pub(super) async fn link(conn: &mut PgConnection, chat: Uuid, files: &[Uuid]) ->
 
 fn raw(kind: Option<Kind>) -> RawInputPart {
     match kind {
-        Some(Kind::Text(text)) => RawInputPart { kind: "text".to_owned(), text, ..RawInputPart::default() },
-        Some(Kind::FileId(id)) => {
-            RawInputPart { kind: "file".to_owned(), file_id: Some(id), ..RawInputPart::default() }
-        }
+        Some(Kind::Text(text)) => RawInputPart {
+            kind: "text".to_owned(),
+            text,
+            ..RawInputPart::default()
+        },
+        Some(Kind::FileId(id)) => RawInputPart {
+            kind: "file".to_owned(),
+            file_id: Some(id),
+            ..RawInputPart::default()
+        },
         Some(Kind::FileReference(reference)) => RawInputPart {
             kind: "file-reference".to_owned(),
             file_name: reference.file_name,

@@ -17,13 +17,21 @@ use crate::error::Error;
 use crate::rpc::convert;
 
 impl Chats {
-    pub(super) async fn update_chat(&self, asker: &Asker, request: UpdateChatRequest) -> Result<UpdateChatResponse, Error> {
+    pub(super) async fn update_chat(
+        &self,
+        asker: &Asker,
+        request: UpdateChatRequest,
+    ) -> Result<UpdateChatResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
         let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
         if let Some(archived) = request.archived
             && archived == open.row.is_archived
         {
-            let rule = if archived { "is true already" } else { "is false already" };
+            let rule = if archived {
+                "is true already"
+            } else {
+                "is false already"
+            };
             return Err(convert::one("archived", rule));
         }
         let mut commands = Vec::new();
@@ -38,14 +46,20 @@ impl Chats {
         }
         open.apply(&commands, Payload::default()).await?;
         if let Some(archived) = request.archived {
-            open.watch(if archived { WatchKind::Deleted } else { WatchKind::Created });
+            open.watch(if archived {
+                WatchKind::Deleted
+            } else {
+                WatchKind::Created
+            });
         }
         let is_root = open.row.parent_chat_id.is_none();
         let done = open.commit(&self.hints).await?;
         if let Some(archived) = request.archived.filter(|_| is_root) {
             self.archive_family(asker, chat, archived).await?;
         }
-        Ok(UpdateChatResponse { chat: Some(convert::chat(&done.row)) })
+        Ok(UpdateChatResponse {
+            chat: Some(convert::chat(&done.row)),
+        })
     }
 
     /// The members follow their root, each with a change of its own.
@@ -58,7 +72,11 @@ impl Chats {
             let mut open = Open::for_user(&self.pool, member.id, asker.user).await?;
             let command = if archived { Command::Archive } else { Command::Unarchive };
             open.apply(&[command], Payload::default()).await?;
-            open.watch(if archived { WatchKind::Deleted } else { WatchKind::Created });
+            open.watch(if archived {
+                WatchKind::Deleted
+            } else {
+                WatchKind::Created
+            });
             open.commit(&self.hints).await?;
         }
         Ok(())
@@ -133,5 +151,9 @@ pub(super) async fn check_workspace(conn: &mut PgConnection, id: Uuid, user: Uui
     )
     .fetch_one(conn)
     .await?;
-    if is_there { Ok(()) } else { Err(convert::one("workspace_id", "names no workspace of yours")) }
+    if is_there {
+        Ok(())
+    } else {
+        Err(convert::one("workspace_id", "names no workspace of yours"))
+    }
 }

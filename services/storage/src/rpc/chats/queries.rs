@@ -36,20 +36,32 @@ impl Chats {
         chat.files = files(&mut tx, id).await?;
         if row.parent_chat_id.is_none() {
             let children = chats::children(&mut tx, &[id], asker.user).await?;
-            chat.children = children.iter().filter(|child| child.is_archived == row.is_archived).map(convert::chat).collect();
+            chat.children = children
+                .iter()
+                .filter(|child| child.is_archived == row.is_archived)
+                .map(convert::chat)
+                .collect();
         }
         tx.commit().await?;
         Ok(GetChatResponse { chat: Some(chat) })
     }
 
-    pub(super) async fn list_chats(&self, asker: &Asker, request: ListChatsRequest) -> Result<ListChatsResponse, Error> {
+    pub(super) async fn list_chats(
+        &self,
+        asker: &Asker,
+        request: ListChatsRequest,
+    ) -> Result<ListChatsResponse, Error> {
         let filter = request.filter.unwrap_or_default();
         let is_archived = filter.archived.unwrap_or(false);
         let page = chats::Page {
             user: asker.user,
             is_archived,
             has_unread: filter.has_unread,
-            title: if filter.title.is_empty() { String::new() } else { format!("%{}%", filter.title) },
+            title: if filter.title.is_empty() {
+                String::new()
+            } else {
+                format!("%{}%", filter.title)
+            },
             labels: serde_json::json!(filter.labels),
             after: convert::optional_id(&request.after_id, "after_id")?,
             limit: i64::from(limit(request.limit, DEFAULT_CHATS, MAX_CHATS)?),
@@ -62,11 +74,15 @@ impl Chats {
         tx.commit().await?;
         let with_children = |row: &chats::Row| {
             let mut chat = convert::chat(row);
-            let own = children.iter().filter(|child| child.parent_chat_id == Some(row.id) && child.is_archived == is_archived);
+            let own = children
+                .iter()
+                .filter(|child| child.parent_chat_id == Some(row.id) && child.is_archived == is_archived);
             chat.children = own.map(convert::chat).collect();
             chat
         };
-        Ok(ListChatsResponse { chats: rows.iter().map(with_children).collect::<Vec<Chat>>() })
+        Ok(ListChatsResponse {
+            chats: rows.iter().map(with_children).collect::<Vec<Chat>>(),
+        })
     }
 
     pub(super) async fn list_chats_by_workspace(
@@ -81,11 +97,18 @@ impl Chats {
         let ids: Vec<Uuid> = ids.collect::<Result<_, _>>()?;
         let mut conn = self.pool.acquire().await?;
         let pairs = chats::latest_by_workspace(&mut conn, &ids, asker.user).await?;
-        let chat_ids = pairs.into_iter().map(|(workspace, chat)| (workspace.to_string(), chat.to_string())).collect();
+        let chat_ids = pairs
+            .into_iter()
+            .map(|(workspace, chat)| (workspace.to_string(), chat.to_string()))
+            .collect();
         Ok(ListChatsByWorkspaceResponse { chat_ids })
     }
 
-    pub(super) async fn mark_chat_read(&self, asker: &Asker, request: MarkChatReadRequest) -> Result<MarkChatReadResponse, Error> {
+    pub(super) async fn mark_chat_read(
+        &self,
+        asker: &Asker,
+        request: MarkChatReadRequest,
+    ) -> Result<MarkChatReadResponse, Error> {
         let id = convert::id(&request.chat_id, "chat_id")?;
         let mut conn = self.pool.acquire().await?;
         // Reading is nobody else's news: no version, no event.
@@ -96,11 +119,18 @@ impl Chats {
         }
     }
 
-    pub(super) async fn list_messages(&self, asker: &Asker, request: ListMessagesRequest) -> Result<ListMessagesResponse, Error> {
+    pub(super) async fn list_messages(
+        &self,
+        asker: &Asker,
+        request: ListMessagesRequest,
+    ) -> Result<ListMessagesResponse, Error> {
         let id = convert::id(&request.chat_id, "chat_id")?;
         let (before, after) = (request.before_id, request.after_id);
         if before < 0 || after < 0 {
-            return Err(convert::one(if before < 0 { "before_id" } else { "after_id" }, "must not be negative"));
+            return Err(convert::one(
+                if before < 0 { "before_id" } else { "after_id" },
+                "must not be negative",
+            ));
         }
         if before > 0 && after > 0 && after >= before {
             return Err(convert::one("after_id", "must be below before_id"));
@@ -111,7 +141,11 @@ impl Chats {
         let mut tx = self.pool.begin().await?;
         chats::find(&mut tx, id, asker.user).await?.ok_or_else(chat_not_found)?;
         let mut rows = messages::page(&mut tx, id, after, end, i64::from(limit) + 1, is_ascending).await?;
-        let queue = if before == 0 && after == 0 { queue::list(&mut tx, id).await? } else { Vec::new() };
+        let queue = if before == 0 && after == 0 {
+            queue::list(&mut tx, id).await?
+        } else {
+            Vec::new()
+        };
         tx.commit().await?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > limit;
@@ -123,7 +157,11 @@ impl Chats {
         })
     }
 
-    pub(super) async fn list_prompts(&self, asker: &Asker, request: ListPromptsRequest) -> Result<ListPromptsResponse, Error> {
+    pub(super) async fn list_prompts(
+        &self,
+        asker: &Asker,
+        request: ListPromptsRequest,
+    ) -> Result<ListPromptsResponse, Error> {
         let id = convert::id(&request.chat_id, "chat_id")?;
         let limit = limit(request.limit, DEFAULT_PROMPTS, MAX_PROMPTS)?;
         let mut tx = self.pool.begin().await?;
@@ -134,7 +172,10 @@ impl Chats {
         for row in rows {
             let text: String = row.parts()?.iter().filter_map(text).collect();
             if !text.trim().is_empty() {
-                prompts.push(Prompt { message_id: row.id, text });
+                prompts.push(Prompt {
+                    message_id: row.id,
+                    text,
+                });
             }
         }
         Ok(ListPromptsResponse { prompts })
@@ -147,7 +188,9 @@ impl Chats {
     ) -> Result<GetChatSnapshotResponse, Error> {
         let id = convert::id(&request.chat_id, "chat_id")?;
         let mut tx = self.pool.begin().await?;
-        sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
+        sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            .execute(&mut *tx)
+            .await?;
         let row = chats::find(&mut tx, id, asker.user).await?.ok_or_else(chat_not_found)?;
         let after = request.after_message_id.max(0);
         let messages = messages::page(&mut tx, id, after, i64::MAX, MAX_SNAPSHOT, true).await?;
@@ -169,14 +212,19 @@ impl Chats {
         let id = convert::id(&request.chat_id, "chat_id")?;
         let limit = limit(request.limit, MAX_CHANGES, MAX_CHANGES)?;
         let mut tx = self.pool.begin().await?;
-        sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
+        sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            .execute(&mut *tx)
+            .await?;
         let chat = chats::find(&mut tx, id, asker.user).await?.ok_or_else(chat_not_found)?;
         let mut rows = changes::list(&mut tx, id, request.after_version, i64::from(limit) + 1).await?;
         let expected = request.after_version + 1;
         let is_ahead = request.after_version > chat.version;
         let is_pruned = request.after_version < chat.version && rows.first().is_none_or(|row| row.version != expected);
         if is_ahead || is_pruned {
-            return Ok(ListChatChangesResponse { is_expired: true, ..ListChatChangesResponse::default() });
+            return Ok(ListChatChangesResponse {
+                is_expired: true,
+                ..ListChatChangesResponse::default()
+            });
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > limit;
@@ -188,8 +236,16 @@ impl Chats {
             (Some(first), Some(last)) => messages::page(&mut tx, id, first - 1, last + 1, MAX_SNAPSHOT, true).await?,
             _ => Vec::new(),
         };
-        let queue_version = rows.iter().rev().find(|row| row.is_queue_changed).map(|row| row.version);
-        let queue = if queue_version.is_some() { queue::list(&mut tx, id).await? } else { Vec::new() };
+        let queue_version = rows
+            .iter()
+            .rev()
+            .find(|row| row.is_queue_changed)
+            .map(|row| row.version);
+        let queue = if queue_version.is_some() {
+            queue::list(&mut tx, id).await?
+        } else {
+            Vec::new()
+        };
         tx.commit().await?;
 
         let mut answers = Vec::with_capacity(rows.len());
@@ -204,7 +260,11 @@ impl Chats {
             }
             answers.push(change);
         }
-        Ok(ListChatChangesResponse { changes: answers, has_more, is_expired: false })
+        Ok(ListChatChangesResponse {
+            changes: answers,
+            has_more,
+            is_expired: false,
+        })
     }
 }
 

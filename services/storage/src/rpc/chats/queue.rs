@@ -22,9 +22,12 @@ impl Chats {
         let chat = convert::id(&request.chat_id, "chat_id")?;
         let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
         let queued = find(&mut open, request.queued_message_id).await?;
-        open.apply(&[Command::DeleteQueued { queued }], Payload::default()).await?;
+        open.apply(&[Command::DeleteQueued { queued }], Payload::default())
+            .await?;
         let done = open.commit(&self.hints).await?;
-        Ok(DeleteQueuedMessageResponse { chat: Some(convert::chat(&done.row)) })
+        Ok(DeleteQueuedMessageResponse {
+            chat: Some(convert::chat(&done.row)),
+        })
     }
 
     pub(super) async fn promote_queued_message(
@@ -35,7 +38,8 @@ impl Chats {
         let chat = convert::id(&request.chat_id, "chat_id")?;
         let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
         let queued = find(&mut open, request.queued_message_id).await?;
-        open.apply(&[Command::PromoteQueued { queued }], Payload::default()).await?;
+        open.apply(&[Command::PromoteQueued { queued }], Payload::default())
+            .await?;
         let done = open.commit(&self.hints).await?;
         Ok(PromoteQueuedMessageResponse {
             message: done.promoted.as_ref().map(convert::message).transpose()?,
@@ -51,11 +55,18 @@ impl Chats {
         let chat = convert::id(&request.chat_id, "chat_id")?;
         let place = usize::try_from(request.position).map_err(|_| convert::one("position", "must not be negative"))?;
         let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
-        let current: Vec<_> = queue::list(open.conn(), chat).await?.iter().map(|row| QueuedId(row.id)).collect();
+        let current: Vec<_> = queue::list(open.conn(), chat)
+            .await?
+            .iter()
+            .map(|row| QueuedId(row.id))
+            .collect();
         let queued = QueuedId(request.queued_message_id);
-        open.apply(&[Command::ReorderQueued { current, queued, place }], Payload::default()).await?;
+        open.apply(&[Command::ReorderQueued { current, queued, place }], Payload::default())
+            .await?;
         let done = open.commit(&self.hints).await?;
-        Ok(ReorderQueuedMessageResponse { chat: Some(convert::chat(&done.row)) })
+        Ok(ReorderQueuedMessageResponse {
+            chat: Some(convert::chat(&done.row)),
+        })
     }
 }
 

@@ -22,7 +22,11 @@ use crate::rpc::convert;
 const MAX_OUTPUT_BYTES: usize = 256 * 1024;
 
 impl Chats {
-    pub(super) async fn send_message(&self, asker: &Asker, request: SendMessageRequest) -> Result<SendMessageResponse, Error> {
+    pub(super) async fn send_message(
+        &self,
+        asker: &Asker,
+        request: SendMessageRequest,
+    ) -> Result<SendMessageResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
         let behavior = match request.busy_behavior() {
             BusyBehavior::Unspecified | BusyBehavior::Queue => chat::BusyBehavior::Queue,
@@ -38,8 +42,15 @@ impl Chats {
         if request.plan_mode.is_some() {
             open.row.plan_mode = (request.plan_mode() == PlanMode::Plan).then(|| "plan".to_owned());
         }
-        let message = UserMessage { parts: proven.parts, model, created_by: asker.user };
-        let payload = Payload { message: Some(message), ..Payload::default() };
+        let message = UserMessage {
+            parts: proven.parts,
+            model,
+            created_by: asker.user,
+        };
+        let payload = Payload {
+            message: Some(message),
+            ..Payload::default()
+        };
         open.apply(&[Command::Send { behavior }], payload).await?;
         let warnings = input::link(open.conn(), chat, &proven.files).await?;
         let done = open.commit(&self.hints).await?;
@@ -48,13 +59,22 @@ impl Chats {
         let is_queued = done.queued.is_some() && inserted.is_none();
         Ok(SendMessageResponse {
             message: inserted.map(convert::message).transpose()?,
-            queued_message: done.queued.as_ref().filter(|_| is_queued).map(convert::queued).transpose()?,
+            queued_message: done
+                .queued
+                .as_ref()
+                .filter(|_| is_queued)
+                .map(convert::queued)
+                .transpose()?,
             chat: Some(convert::chat(&done.row)),
             warnings,
         })
     }
 
-    pub(super) async fn edit_message(&self, asker: &Asker, request: EditMessageRequest) -> Result<EditMessageResponse, Error> {
+    pub(super) async fn edit_message(
+        &self,
+        asker: &Asker,
+        request: EditMessageRequest,
+    ) -> Result<EditMessageResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
         let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
         let edited = messages::find(open.conn(), chat, request.message_id).await?;
@@ -66,9 +86,22 @@ impl Chats {
         }
         let proven = input::read(open.conn(), request.message.clone(), asker.user).await?;
         let model = input::model(open.conn(), proven.model, edited.model_config_id).await?;
-        let message = UserMessage { parts: proven.parts, model, created_by: asker.user };
-        let payload = Payload { message: Some(message), ..Payload::default() };
-        open.apply(&[Command::Edit { message: MessageId(request.message_id) }], payload).await?;
+        let message = UserMessage {
+            parts: proven.parts,
+            model,
+            created_by: asker.user,
+        };
+        let payload = Payload {
+            message: Some(message),
+            ..Payload::default()
+        };
+        open.apply(
+            &[Command::Edit {
+                message: MessageId(request.message_id),
+            }],
+            payload,
+        )
+        .await?;
         let warnings = input::link(open.conn(), chat, &proven.files).await?;
         let done = open.commit(&self.hints).await?;
         let message = done.inserted.iter().rev().find(|row| row.role == Role::User.as_str());
@@ -79,12 +112,18 @@ impl Chats {
         })
     }
 
-    pub(super) async fn interrupt_chat(&self, asker: &Asker, request: InterruptChatRequest) -> Result<InterruptChatResponse, Error> {
+    pub(super) async fn interrupt_chat(
+        &self,
+        asker: &Asker,
+        request: InterruptChatRequest,
+    ) -> Result<InterruptChatResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
         let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
         open.apply(&[Command::Interrupt], Payload::default()).await?;
         let done = open.commit(&self.hints).await?;
-        Ok(InterruptChatResponse { chat: Some(convert::chat(&done.row)) })
+        Ok(InterruptChatResponse {
+            chat: Some(convert::chat(&done.row)),
+        })
     }
 
     pub(super) async fn submit_tool_results(
@@ -97,9 +136,18 @@ impl Chats {
         // The status decides first: a second submission finds nothing open, whatever it brings.
         tandem_chat_core::chat::decide(&open.state, &Command::SubmitToolResults)?;
         let pending = open.row.pending_tool_calls.0.clone();
-        let ids = |texts: Vec<&str>| texts.into_iter().filter_map(|text| ToolCallId::new(text).ok()).collect::<Vec<_>>();
+        let ids = |texts: Vec<&str>| {
+            texts
+                .into_iter()
+                .filter_map(|text| ToolCallId::new(text).ok())
+                .collect::<Vec<_>>()
+        };
         let wanted = ids(pending.iter().map(|call| call.tool_call_id.as_str()).collect());
-        let given = ids(request.results.iter().map(|result| result.tool_call_id.as_str()).collect());
+        let given = ids(request
+            .results
+            .iter()
+            .map(|result| result.tool_call_id.as_str())
+            .collect());
         tool_results::check(&wanted, &given).map_err(convert::many)?;
         let now = open.row.now;
         let mut results = Vec::with_capacity(pending.len());
@@ -116,7 +164,8 @@ impl Chats {
             }
             let result = serde_json::from_str(&given.output_json).map_err(|_| convert::one(&field, "must be JSON"))?;
             let part = ToolResultPart {
-                tool_call_id: ToolCallId::new(&call.tool_call_id).map_err(|_| convert::one("results", "must name calls"))?,
+                tool_call_id: ToolCallId::new(&call.tool_call_id)
+                    .map_err(|_| convert::one("results", "must name calls"))?,
                 tool_name: call.tool_name.clone(),
                 result,
                 is_error: given.is_error,
@@ -126,11 +175,20 @@ impl Chats {
                 created_at: Some(now),
                 provider_metadata: serde_json::Map::new(),
             };
-            results.push(messages::New::plain(Role::Tool, Visibility::Both, vec![Part::ToolResult(part)]));
+            results.push(messages::New::plain(
+                Role::Tool,
+                Visibility::Both,
+                vec![Part::ToolResult(part)],
+            ));
         }
-        let payload = Payload { results, ..Payload::default() };
+        let payload = Payload {
+            results,
+            ..Payload::default()
+        };
         open.apply(&[Command::SubmitToolResults], payload).await?;
         let done = open.commit(&self.hints).await?;
-        Ok(SubmitToolResultsResponse { chat: Some(convert::chat(&done.row)) })
+        Ok(SubmitToolResultsResponse {
+            chat: Some(convert::chat(&done.row)),
+        })
     }
 }

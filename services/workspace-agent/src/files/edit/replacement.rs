@@ -1,4 +1,4 @@
-//! One replacement in one text: the exact text first, then whole lines that differ in white space alone.
+//! One replacement in one text: the exact text first, then whole lines that differ in what is invisible.
 //!
 //! A wrong edit costs more than a refused one: whatever is ambiguous is refused with the count of what matched.
 
@@ -43,7 +43,7 @@ pub(super) fn apply(content: &str, search: &str, replace: &str, replaces_all: bo
     if changes_endings {
         return Err(Problem::NotFound);
     }
-    Err(Problem::NotFound)
+    super::loose::apply(content, search, replace, replaces_all)
 }
 
 /// `text` with the endings of all lines but the last set to `ending`.
@@ -63,3 +63,6 @@ fn with_endings(text: &str, ending: Ending) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

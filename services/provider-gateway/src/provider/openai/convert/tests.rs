@@ -83,10 +83,23 @@ fn request_with_two_tools_and_their_results() {
                 call("call_2", "execute", json!({"command": "nope"})),
             ],
         ),
-        Message::new(Role::Tool, vec![Part::ToolResult(result("call_1", "read_file", json!({"content": "1\tx"})))]),
+        Message::new(
+            Role::Tool,
+            vec![Part::ToolResult(result(
+                "call_1",
+                "read_file",
+                json!({"content": "1\tx"}),
+            ))],
+        ),
         Message::new(Role::Tool, vec![Part::ToolResult(failed)]),
-        Message::new(Role::Assistant, vec![call("call_3", "read_file", json!("not an object"))]),
-        Message::new(Role::Tool, vec![Part::ToolResult(result("call_3", "read_file", json!("")))]),
+        Message::new(
+            Role::Assistant,
+            vec![call("call_3", "read_file", json!("not an object"))],
+        ),
+        Message::new(
+            Role::Tool,
+            vec![Part::ToolResult(result("call_3", "read_file", json!("")))],
+        ),
     ];
     insta::assert_json_snapshot!(ask(Kind::OpenAi, messages, vec![tool("read_file"), tool("execute")]));
 }
@@ -120,7 +133,10 @@ fn request_with_images_and_files() {
 
 #[test]
 fn a_compatible_server_gets_plain_text_and_max_tokens() {
-    let messages = vec![Message::new(Role::User, vec![Part::text("Hi"), file("application/pdf", "c.pdf", b"%PDF-1.7")])];
+    let messages = vec![Message::new(
+        Role::User,
+        vec![Part::text("Hi"), file("application/pdf", "c.pdf", b"%PDF-1.7")],
+    )];
     insta::assert_json_snapshot!(ask(Kind::OpenAiCompat, messages, Vec::new()), @r#"
     {
       "max_tokens": 512,
@@ -145,19 +161,34 @@ fn pictures_from_tools_follow_behind_the_last_result() {
     let media = |id: &str| {
         Part::ToolResult(ToolResultPart {
             is_media: true,
-            ..result(id, "screenshot", json!({"data": "AAAA", "mime_type": "image/png", "text": "taken"}))
+            ..result(
+                id,
+                "screenshot",
+                json!({"data": "AAAA", "mime_type": "image/png", "text": "taken"}),
+            )
         })
     };
     let messages = vec![
-        Message::new(Role::Assistant, vec![call("a", "screenshot", json!({})), call("b", "screenshot", json!({}))]),
+        Message::new(
+            Role::Assistant,
+            vec![call("a", "screenshot", json!({})), call("b", "screenshot", json!({}))],
+        ),
         Message::new(Role::Tool, vec![media("a")]),
         Message::new(Role::Tool, vec![media("b")]),
         Message::new(Role::User, vec![Part::text("And?")]),
     ];
     let sent = ask(Kind::OpenAiCompat, messages, Vec::new());
-    let roles: Vec<&str> = sent["messages"].as_array().unwrap().iter().map(|message| message["role"].as_str().unwrap()).collect();
+    let roles: Vec<&str> = sent["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["role"].as_str().unwrap())
+        .collect();
     assert_eq!(roles, ["assistant", "tool", "tool", "user", "user"]);
-    assert_eq!(sent["messages"][1]["content"], "taken\n\n(the image follows in the next message)");
+    assert_eq!(
+        sent["messages"][1]["content"],
+        "taken\n\n(the image follows in the next message)"
+    );
     assert_eq!(sent["messages"][3]["content"].as_array().unwrap().len(), 4);
 }
 

@@ -168,8 +168,16 @@ fn a_stream_cut_at_any_byte_is_finished_or_worth_another_try() {
                 finished += 1;
             }
             Some(failure) => {
-                assert_eq!(kind_of(&failure), (ErrorKind::Timeout, true), "cut at {place}: {failure:?}");
-                assert!(!deltas.iter().any(|delta| matches!(delta, Delta::Finish(_) | Delta::Part(_))));
+                assert_eq!(
+                    kind_of(&failure),
+                    (ErrorKind::Timeout, true),
+                    "cut at {place}: {failure:?}"
+                );
+                assert!(
+                    !deltas
+                        .iter()
+                        .any(|delta| matches!(delta, Delta::Finish(_) | Delta::Part(_)))
+                );
             }
         }
     }
@@ -185,7 +193,9 @@ fn a_stream_without_its_end_mark_or_usage_is_complete_once_the_model_has_finishe
 #[test]
 fn usage_may_come_with_the_last_chunk_and_an_end_mark_without_a_reason_will_do() {
     let stream = delta(json!({"content": "hi"}))
-        + &event(&json!({"choices": [{"delta": {}, "finish_reason": ""}], "usage": {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}}))
+        + &event(
+            &json!({"choices": [{"delta": {}, "finish_reason": ""}], "usage": {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}}),
+        )
         + "data: [DONE]";
     assert_eq!(ok(&stream), [text("hi"), finish(FinishReason::Stop, recorded_usage())]);
 }
@@ -209,14 +219,18 @@ fn an_answer_that_was_not_streamed_is_an_answer() {
         finish(FinishReason::ToolCalls, recorded_usage()),
     ];
     assert_eq!(ok(&body.to_string()), expected);
-    assert_eq!(ok(&format!("\u{feff}\n {}", serde_json::to_string_pretty(&body).unwrap())), expected);
+    assert_eq!(
+        ok(&format!("\u{feff}\n {}", serde_json::to_string_pretty(&body).unwrap())),
+        expected
+    );
     let half = &body.to_string()[..60];
     assert_eq!(kind_of(&fails(half)), (ErrorKind::Timeout, true));
 }
 
 #[test]
 fn content_may_come_in_pieces() {
-    let stream = delta(json!({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]})) + &stop("stop");
+    let stream =
+        delta(json!({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]})) + &stop("stop");
     assert_eq!(ok(&stream)[0], text("ab"));
     let refusal = delta(json!({"content": null, "refusal": "no"})) + &stop("stop");
     assert_eq!(ok(&refusal)[0], text("no"));
@@ -247,8 +261,14 @@ fn calls_that_share_an_index_are_told_apart_by_their_ids() {
         {"index": 0, "id": "call_b", "function": {"name": "b", "arguments": "{\"x\":"}},
     ]})) + &delta(json!({"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]}))
         + &stop("tool_calls");
-    let parts: Vec<Delta> = ok(&stream).into_iter().filter(|delta| matches!(delta, Delta::Part(_))).collect();
-    assert_eq!(parts, [call("call_a", "a", json!({})), call("call_b", "b", json!({"x": 1}))]);
+    let parts: Vec<Delta> = ok(&stream)
+        .into_iter()
+        .filter(|delta| matches!(delta, Delta::Part(_)))
+        .collect();
+    assert_eq!(
+        parts,
+        [call("call_a", "a", json!({})), call("call_b", "b", json!({"x": 1}))]
+    );
 }
 
 #[test]
@@ -256,9 +276,12 @@ fn an_id_the_prompt_has_already_is_not_used_again() {
     let used = HashSet::from([ToolCallId::new("call_0").unwrap()]);
     let mut parser = Parser::new(COMPLETION, used);
     let mut deltas = Vec::new();
-    let stream = delta(json!({"tool_calls": [{"index": 0, "id": "call_0", "function": {"name": "a", "arguments": "{}"}}]}));
+    let stream =
+        delta(json!({"tool_calls": [{"index": 0, "id": "call_0", "function": {"name": "a", "arguments": "{}"}}]}));
     parser.push(stream.as_bytes(), &mut deltas).unwrap();
-    let Delta::ToolCall(call) = &deltas[0] else { panic!("{deltas:?}") };
+    let Delta::ToolCall(call) = &deltas[0] else {
+        panic!("{deltas:?}")
+    };
     assert_ne!(call.tool_call_id.as_str(), "call_0");
 }
 
@@ -266,7 +289,9 @@ fn an_id_the_prompt_has_already_is_not_used_again() {
 fn odd_indexes_and_late_names_are_followed() {
     let stream = delta(json!({"tool_calls": [{"index": -7, "id": "call_a", "function": {"arguments": "{\"x\":"}}]}))
         + &delta(json!({"tool_calls": [{"index": "-7", "function": {"name": "a"}}]}))
-        + &delta(json!({"tool_calls": [{"index": 9_000_000_000_i64, "id": "call_z", "function": {"name": "z", "arguments": ""}}]}))
+        + &delta(
+            json!({"tool_calls": [{"index": 9_000_000_000_i64, "id": "call_z", "function": {"name": "z", "arguments": ""}}]}),
+        )
         + &delta(json!({"tool_calls": [{"index": -7, "function": {"arguments": "1}"}}]}))
         + &stop("tool_calls");
     let deltas = ok(&stream);
@@ -278,11 +303,14 @@ fn odd_indexes_and_late_names_are_followed() {
 #[test]
 fn arguments_that_are_no_object_travel_beside_an_empty_one() {
     for broken in ["{\"a\":", "[1]", "\"text\"", "null", "{} trailing"] {
-        let stream = delta(json!({"tool_calls": [{"index": 0, "id": "call_a", "function": {"name": "t", "arguments": broken}}]}))
-            + &stop("tool_calls");
+        let stream = delta(
+            json!({"tool_calls": [{"index": 0, "id": "call_a", "function": {"name": "t", "arguments": broken}}]}),
+        ) + &stop("tool_calls");
         let deltas = ok(&stream);
         assert_eq!(deltas[0], call_delta("call_a", "t", broken));
-        let Delta::Part(Part::ToolCall(call)) = &deltas[1] else { panic!("{deltas:?}") };
+        let Delta::Part(Part::ToolCall(call)) = &deltas[1] else {
+            panic!("{deltas:?}")
+        };
         assert_eq!(call.args, json!({}));
         assert_eq!(call.provider_metadata["invalid_arguments"], broken);
     }
@@ -290,10 +318,19 @@ fn arguments_that_are_no_object_travel_beside_an_empty_one() {
 
 #[test]
 fn endless_arguments_and_endless_calls_are_bounded() {
-    let piece = delta(json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "t", "arguments": "x".repeat(400_000)}}]}));
+    let piece = delta(
+        json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "t", "arguments": "x".repeat(400_000)}}]}),
+    );
     let deltas = ok(&(piece.repeat(4) + &stop("tool_calls")));
-    let Some(Delta::Part(Part::ToolCall(call))) = deltas.get(deltas.len() - 2) else { panic!("no call") };
-    assert!(call.provider_metadata["invalid_arguments"].as_str().unwrap().contains("longer than"));
+    let Some(Delta::Part(Part::ToolCall(call))) = deltas.get(deltas.len() - 2) else {
+        panic!("no call")
+    };
+    assert!(
+        call.provider_metadata["invalid_arguments"]
+            .as_str()
+            .unwrap()
+            .contains("longer than")
+    );
 
     let many: String = (0..200)
         .map(|index| delta(json!({"tool_calls": [{"index": index, "function": {"name": "t", "arguments": "{}"}}]})))
@@ -304,12 +341,30 @@ fn endless_arguments_and_endless_calls_are_bounded() {
 #[test]
 fn an_error_inside_a_stream_is_classified_like_its_status() {
     for (error, expected) in [
-        (json!({"message": "Overloaded", "type": "overloaded_error"}), (ErrorKind::Overloaded, true)),
-        (json!({"message": "slow down", "code": 429}), (ErrorKind::RateLimit, true)),
-        (json!({"message": "slow down", "code": "429"}), (ErrorKind::RateLimit, true)),
-        (json!({"message": "Rate limit reached", "code": "rate_limit_exceeded"}), (ErrorKind::RateLimit, true)),
-        (json!({"message": "You exceeded your current quota", "code": "insufficient_quota"}), (ErrorKind::UsageLimit, false)),
-        (json!({"message": "The server had an error", "type": "server_error", "code": 500}), (ErrorKind::Generic, true)),
+        (
+            json!({"message": "Overloaded", "type": "overloaded_error"}),
+            (ErrorKind::Overloaded, true),
+        ),
+        (
+            json!({"message": "slow down", "code": 429}),
+            (ErrorKind::RateLimit, true),
+        ),
+        (
+            json!({"message": "slow down", "code": "429"}),
+            (ErrorKind::RateLimit, true),
+        ),
+        (
+            json!({"message": "Rate limit reached", "code": "rate_limit_exceeded"}),
+            (ErrorKind::RateLimit, true),
+        ),
+        (
+            json!({"message": "You exceeded your current quota", "code": "insufficient_quota"}),
+            (ErrorKind::UsageLimit, false),
+        ),
+        (
+            json!({"message": "The server had an error", "type": "server_error", "code": 500}),
+            (ErrorKind::Generic, true),
+        ),
         (json!("model not found"), (ErrorKind::Config, false)),
     ] {
         for before in ["", &delta(json!({"content": "par"}))] {
@@ -332,9 +387,20 @@ fn an_error_inside_a_stream_is_classified_like_its_status() {
 fn what_is_no_answer_says_so() {
     let page = fails("<!doctype html><html><title> Sign in </title></html>");
     assert_eq!(kind_of(&page), (ErrorKind::Config, false));
-    assert!(page.text.contains("Sign in") && page.text.contains("base URL"), "{}", page.text);
+    assert!(
+        page.text.contains("Sign in") && page.text.contains("base URL"),
+        "{}",
+        page.text
+    );
 
-    for empty in ["", " \r\n", ": ping\n\n: ping\n\n", "data: [DONE]\n\n", "data:\n\n", "event: x\n\n"] {
+    for empty in [
+        "",
+        " \r\n",
+        ": ping\n\n: ping\n\n",
+        "data: [DONE]\n\n",
+        "data:\n\n",
+        "event: x\n\n",
+    ] {
         assert_eq!(kind_of(&fails(empty)), (ErrorKind::Timeout, true), "{empty:?}");
     }
     for garbage in [
@@ -355,9 +421,14 @@ fn what_is_no_answer_says_so() {
 fn negative_usage_and_other_choices_are_passed_over() {
     let stream = event(&json!({"id": "chatcmpl-1", "choices": [{"index": 1, "delta": {"content": "other"}}]}))
         + &delta(json!({"content": "hi"}))
-        + &event(&json!({"choices": [{"delta": null, "finish_reason": "length"}], "usage": {"prompt_tokens": -1, "completion_tokens": -2}}))
+        + &event(
+            &json!({"choices": [{"delta": null, "finish_reason": "length"}], "usage": {"prompt_tokens": -1, "completion_tokens": -2}}),
+        )
         + &event(&json!({"choices": null, "usage": null}));
-    assert_eq!(ok(&stream), [text("hi"), finish(FinishReason::Length, Usage::default())]);
+    assert_eq!(
+        ok(&stream),
+        [text("hi"), finish(FinishReason::Length, Usage::default())]
+    );
 }
 
 #[test]
@@ -376,7 +447,9 @@ fn the_older_form_of_a_call_is_a_call() {
         + &delta(json!({"function_call": {"arguments": ":1}"}}))
         + &stop("function_call");
     let deltas = ok(&stream);
-    let Some(Delta::Part(Part::ToolCall(call))) = deltas.get(2) else { panic!("{deltas:?}") };
+    let Some(Delta::Part(Part::ToolCall(call))) = deltas.get(2) else {
+        panic!("{deltas:?}")
+    };
     assert_eq!(call.args, json!({"a": 1}));
 }
 

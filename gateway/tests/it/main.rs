@@ -1,0 +1,8 @@
+//! The gateway over real HTTP, with scripted services behind it.
+
+mod auth;
+mod chats;
+mod live;
+mod stubs;
+mod surface;
+mod world;

@@ -1,0 +1,8 @@
+//! Storage through its own door, on a real PostgreSQL.
+
+mod files;
+mod harness;
+mod postgres;
+mod settings;
+mod tools;
+mod users;

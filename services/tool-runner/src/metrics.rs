@@ -1,0 +1,150 @@
+//! What an operator can see of tool calls and workspaces.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use tandem_chassis::metrics::{Registry, STAGE_SECONDS};
+use tandem_chat_core::tool_policy::BuiltinTool;
+use tandem_proto::tool::v1::ToolOutcome;
+
+/// What stands for the names of tools that do not exist: models invent them without end.
+const OTHER: &str = "other";
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ToolLabels {
+    tool_name: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CallLabels {
+    tool_name: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StartLabels {
+    outcome: &'static str,
+}
+
+/// The counters of one tool-runner. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    running: Gauge,
+    calls: Family<CallLabels, Counter>,
+    seconds: Family<ToolLabels, Histogram>,
+    agents: Gauge,
+    starts: Family<StartLabels, Counter>,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        Self {
+            running: registry.register("tool_calls_running", "Tool calls running now", Gauge::default()),
+            calls: registry.register("tool_calls", "Tool calls that ended, by outcome", Family::default()),
+            seconds: registry.register(
+                "tool_call_duration_seconds",
+                "From the intent of a tool call to its result",
+                Family::new_with_constructor(|| Histogram::new(STAGE_SECONDS)),
+            ),
+            agents: registry.register(
+                "workspace_agents_connected",
+                "Agents of workspaces connected now",
+                Gauge::default(),
+            ),
+            starts: registry.register(
+                "workspace_agent_starts",
+                "Agents started, by whether they came up",
+                Family::default(),
+            ),
+        }
+    }
+
+    /// Counts a running call for as long as the guard lives.
+    pub(crate) fn call_running(&self) -> Counted {
+        Counted::new(&self.running)
+    }
+
+    /// Counts a connected agent for as long as the guard lives.
+    pub(crate) fn agent_connected(&self) -> Counted {
+        Counted::new(&self.agents)
+    }
+
+    /// A call ended; `None` when it ended without an outcome.
+    pub(crate) fn call_ended(&self, tool_name: &str, outcome: Option<&ToolOutcome>, after: Duration) {
+        let tool_name = label(tool_name);
+        let outcome = match outcome {
+            None => "lost",
+            Some(outcome) if outcome.is_replayed => "replayed",
+            Some(outcome) if outcome.is_unknown => "unknown",
+            Some(outcome) if outcome.is_error => "error",
+            Some(_) => "done",
+        };
+        self.calls.get_or_create(&CallLabels { tool_name, outcome }).inc();
+        let labels = ToolLabels { tool_name };
+        self.seconds.get_or_create(&labels).observe(after.as_secs_f64());
+    }
+
+    pub(crate) fn agent_started(&self, is_up: bool) {
+        let outcome = if is_up { "up" } else { "failed" };
+        self.starts.get_or_create(&StartLabels { outcome }).inc();
+    }
+}
+
+fn label(tool_name: &str) -> &'static str {
+    tool_name
+        .parse::<BuiltinTool>()
+        .map_or(OTHER, BuiltinTool::as_str)
+}
+
+/// One in a gauge.
+pub(crate) struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invented_names_share_one_label() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry);
+        for name in ["execute", "fly", "swim"] {
+            metrics.call_ended(name, Some(&ToolOutcome::default()), Duration::from_millis(20));
+        }
+        metrics.call_ended("execute", None, Duration::ZERO);
+        let text = registry.render();
+        for line in [
+            r#"tandem_tool_calls_total{tool_name="other",outcome="done"} 2"#,
+            r#"tandem_tool_calls_total{tool_name="execute",outcome="done"} 1"#,
+            r#"tandem_tool_calls_total{tool_name="execute",outcome="lost"} 1"#,
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    #[test]
+    fn gauges_fall_when_their_guard_goes() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry);
+        let running = metrics.call_running();
+        assert!(registry.render().contains("tandem_tool_calls_running 1"));
+        drop(running);
+        assert!(registry.render().contains("tandem_tool_calls_running 0"));
+    }
+}

@@ -1,0 +1,195 @@
+//! Commands that flood, hide, stay behind or look for a way out.
+
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, getpid, getsid};
+use serde_json::json;
+use tandem_proto::storage::v1::ToolCallState;
+
+use crate::harness::Harness;
+
+/// Most memory an agent may need however much is printed, in KiB.
+const MAX_AGENT_KIB: u64 = 64 * 1024;
+
+/// Processes that work below `home`, agents included.
+fn processes_in(home: &Path) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok());
+    ids.filter(|id| {
+        let directory = std::fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
+        *id != getpid().as_raw_nonzero().get() && directory.starts_with(home)
+    })
+    .collect()
+}
+
+fn command_line(id: i32) -> String {
+    let bytes = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', " ")
+}
+
+/// Most memory the process ever held, in KiB.
+fn peak_kib(id: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Waits until `done`, which must come soon.
+async fn soon(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..200 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what} did not happen in time");
+}
+
+/// Whether the file that a process keeps rewriting has stopped changing.
+async fn is_still(beat: &Path) -> bool {
+    let before = std::fs::read(beat).unwrap();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    std::fs::read(beat).unwrap() == before
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_flood_leaves_the_agent_small_and_other_calls_quick() {
+    let harness = Harness::start().await;
+    harness.ok("chat", "execute", json!({"command": "true"})).await;
+    let flood = harness.call("chat", "flood", "execute", json!({"command": "timeout 3 yes", "timeout": "20s"}));
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let begun = std::time::Instant::now();
+        harness.ok("chat", "write_file", json!({"path": "beside", "content": "x"})).await;
+        begun.elapsed()
+    };
+    let (flood, beside) = tokio::join!(flood, others);
+    let flood = flood.unwrap();
+    let value = flood.value();
+    assert!(value["truncated"]["original_bytes"].as_i64().unwrap() > 1_000_000, "{value}");
+    assert!(value["output"].as_str().unwrap().len() < 33 * 1024);
+    assert!(flood.outcome.result_json.len() < 80 * 1024);
+    assert!(beside < Duration::from_secs(5), "{beside:?}");
+    let agents: Vec<i32> = processes_in(&harness.home("chat"))
+        .into_iter()
+        .filter(|id| command_line(*id).contains("workspace-agent"))
+        .collect();
+    assert!(!agents.is_empty());
+    for id in agents {
+        assert!(peak_kib(id) < MAX_AGENT_KIB, "{} KiB: {}", peak_kib(id), command_line(id));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_that_is_no_text_arrives_as_text() {
+    let harness = Harness::start().await;
+    let command = r"printf 'a\000b\377c\033[31mred\033[0m \342\202'";
+    let value = harness.ok("chat", "execute", json!({"command": command})).await;
+    let output = value["output"].as_str().unwrap();
+    assert!(output.starts_with("a\u{fffd}b\u{fffd}c") && output.contains("red"), "{output:?}");
+    assert!(!output.contains('\0'));
+    harness
+        .ok("chat", "execute", json!({"command": r"printf 'x\000y' > nul"}))
+        .await;
+    let read = harness.ok("chat", "read_file", json!({"path": "nul"})).await;
+    assert_eq!(read["lines_read"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_a_process_kills_its_whole_tree() {
+    let harness = Harness::start().await;
+    let tree = "sh -c 'sh -c \"sleep 1000 & sleep 1000\" & sleep 1000' & sleep 1000";
+    let value = harness
+        .ok("chat", "execute", json!({"command": tree, "run_in_background": true}))
+        .await;
+    let home = harness.home("chat");
+    let sleepers = || processes_in(&home).into_iter().filter(|id| command_line(*id).starts_with("sleep 1000")).count();
+    soon("the tree", || sleepers() == 4).await;
+    let id = value["background_process_id"].clone();
+    harness.ok("chat", "process_signal", json!({"process_id": id, "signal": "kill"})).await;
+    soon("the end of the tree", || sleepers() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hides_from_its_group_ends_with_the_agent() {
+    let harness = Harness::start().await;
+    let hidden = "setsid sh -c 'setsid sh -c \"while :; do date +%N > beat; sleep 0.05; done\" &' > /dev/null 2>&1 &";
+    harness.ok("chat", "execute", json!({"command": hidden})).await;
+    let home = harness.home("chat");
+    let beat = home.join("beat");
+    soon("the first beat", || beat.exists()).await;
+    assert!(!is_still(&beat).await);
+    let (_storage, _directory) = harness.stop().await;
+    soon("the end of everything", || processes_in(&home).is_empty()).await;
+    assert!(is_still(&beat).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_socket_and_the_hosts_processes_are_out_of_reach() {
+    let harness = Harness::start().await;
+    let directory = harness.directory.path().join("postgres");
+    std::fs::create_dir(&directory).unwrap();
+    let socket = directory.join(".s.PGSQL.5432");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let home = harness.directory.path().join("workspaces");
+    for (what, command) in [
+        (
+            "database socket",
+            format!("python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"{}\")'", socket.display()),
+        ),
+        ("data directory", format!("ls {}", harness.directory.path().display())),
+        ("other workspaces", format!("ls {}", home.display())),
+        ("the test's process", format!("kill -0 {}", std::process::id())),
+        ("the first process's files", "cat /proc/1/root/etc/shadow".to_owned()),
+        ("the first process's memory", "cat /proc/1/environ".to_owned()),
+        ("a mount", "mount -t tmpfs none /mnt".to_owned()),
+        ("a kernel setting", "echo x > /proc/sys/kernel/core_pattern".to_owned()),
+        ("a terminal", "echo x > /dev/tty".to_owned()),
+        ("passwords", "cat /etc/shadow".to_owned()),
+        ("being root", "su -c true root < /dev/null".to_owned()),
+    ] {
+        let value = harness.ok("chat", "execute", json!({"command": command})).await;
+        assert_eq!(value["success"], false, "{what}: {value}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_in_a_workspace_shares_the_session_of_tandem() {
+    let harness = Harness::start().await;
+    harness
+        .ok("chat", "execute", json!({"command": "sleep 1000", "run_in_background": true}))
+        .await;
+    let ours = getsid(None).unwrap();
+    let inside: Vec<PathBuf> = processes_in(&harness.home("chat"))
+        .into_iter()
+        .filter(|id| !command_line(*id).starts_with("bwrap"))
+        .filter(|id| getsid(Pid::from_raw(*id)).is_ok_and(|session| session == ours))
+        .map(|id| PathBuf::from(command_line(id)))
+        .collect();
+    assert!(inside.is_empty(), "{inside:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_owner_is_gone_joins_its_process_again() {
+    let harness = Harness::start().await;
+    let command = json!({"command": "echo begun >> count; sleep 2; echo done", "timeout": "200ms"});
+    let first = harness.call("chat", "1", "execute", command.clone()).await.unwrap();
+    assert_eq!(first.value()["success"], false);
+    // As a crash between the effect and its record would leave it.
+    {
+        let mut calls = harness.storage.calls.lock().unwrap();
+        let call = calls.get_mut(&("chat".to_owned(), "1".to_owned())).unwrap();
+        call.state = ToolCallState::Started.into();
+        call.result_json.clear();
+    }
+    let again = harness.call("chat", "1", "execute", command).await.unwrap();
+    assert!(!again.outcome.is_unknown && !again.outcome.is_replayed, "{again:?}");
+    let id = again.value()["background_process_id"].clone();
+    assert_eq!(first.value()["background_process_id"], id);
+    let ended = harness.ok("chat", "process_output", json!({"process_id": id})).await;
+    assert_eq!((&ended["success"], &ended["output"]), (&json!(true), &json!("done\n")));
+    let count = std::fs::read_to_string(harness.home("chat").join("count")).unwrap();
+    assert_eq!(count, "begun\n");
+}
