@@ -8,13 +8,9 @@ use tandem_chassis::{
     status::{Code, Fault},
 };
 use tandem_proto::storage::v1::BootstrapRequest;
-use tokio::time::Instant;
 use url::Url;
 
 use crate::{clients::Answer, service::App};
-
-/// Time storage has to come up.
-const STORAGE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -23,10 +19,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 const CODE_BYTES: usize = 16;
 
 /// Creates the administrator where there is none. Returns the link that opens the first session while nobody has signed
-/// in yet.
+/// in yet. Waits for storage as long as that takes.
 ///
 /// # Errors
-/// Storage does not answer in time, or refuses.
+/// Storage refuses, or there is no randomness.
 pub async fn prepare(app: &App, public_url: &Url) -> Result<Option<String>, RunError> {
     let code = code()?;
     let request = BootstrapRequest {
@@ -37,12 +33,11 @@ pub async fn prepare(app: &App, public_url: &Url) -> Result<Option<String>, RunE
             .map_or_else(String::new, |token| token.expose().to_owned()),
         setup_code_hash: Sha256::digest(code.as_bytes()).to_vec(),
     };
-    let deadline = Instant::now() + STORAGE_DEADLINE;
     let answer = loop {
         let message = app.clients.ask_as_service(request.clone());
         match app.clients.users.clone().bootstrap(message).await.answer() {
             Ok(answer) => break answer,
-            Err(fault) if is_passing(&fault) && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            Err(fault) if is_passing(&fault) => tokio::time::sleep(PAUSE).await,
             Err(fault) => return Err(RunError::start("prepare the first sign-in", fault)),
         }
     };

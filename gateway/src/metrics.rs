@@ -49,17 +49,29 @@ impl Metrics {
     pub fn new(registry: &Registry) -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(LATENCY_SECONDS);
         Self {
-            requests: registry.register("http_requests", "HTTP requests answered", Family::default()),
+            requests: registry.register("gateway_http_requests", "HTTP requests answered", Family::default()),
             seconds: registry.register(
-                "http_request_seconds",
+                "gateway_http_request_seconds",
                 "Time until an HTTP request was answered",
                 Family::new_with_constructor(histogram),
             ),
-            connections: registry.register("http_connections_open", "Open HTTP connections", Gauge::default()),
-            readers: registry.register("readers", "Open WebSockets and event streams", Family::default()),
-            frames: registry.register("reader_batches", "Batches of events sent to readers", Family::default()),
+            connections: registry.register(
+                "gateway_http_connections_open",
+                "Open HTTP connections",
+                Gauge::default(),
+            ),
+            readers: registry.register(
+                "gateway_readers",
+                "Open WebSockets and event streams",
+                Family::default(),
+            ),
+            frames: registry.register(
+                "gateway_reader_frames",
+                "Frames of events sent to readers",
+                Family::default(),
+            ),
             rate_limited: registry.register(
-                "http_rate_limited",
+                "gateway_http_rate_limited",
                 "Requests refused because a caller made too many",
                 Counter::default(),
             ),

@@ -1,6 +1,6 @@
 //! The one place that builds and connects the parts.
 
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, pin::pin, sync::Arc};
 
 use tandem_chassis::{
     RunError, Runtime,
@@ -21,7 +21,8 @@ use crate::{
     config::Config,
     first_start, http,
     metrics::Metrics,
-    peers, rest,
+    peers::Peers,
+    rest,
 };
 
 /// What every handler shares. Cheap to clone.
@@ -84,11 +85,11 @@ impl App {
 
 /// Runs a gateway on `listener` until the runtime drains: no new requests then, sockets close, open requests finish.
 ///
-/// At the first start, while nobody can sign in yet, a link that opens the first session is sent to `setup_link`; it is
-/// logged nowhere.
+/// It answers at once; `/readyz` says so only once the first start is done and the services behind it are there. While
+/// nobody can sign in yet, a link that opens the first session is sent to `setup_link`; it is logged nowhere.
 ///
 /// # Errors
-/// [`RunError`] when it cannot start: certificates, or a storage that does not answer.
+/// [`RunError`] when it cannot start: certificates, or a storage that refuses the first start.
 pub async fn run(
     config: Config,
     listener: Listener,
@@ -97,39 +98,45 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let public_url = public_url(&config, listener.address());
     let app = App::new(config, &public_url, &runtime)?;
-    let draining = runtime.shutdown.draining();
-    let link = tokio::select! {
-        () = draining => return Ok(()),
-        link = first_start::prepare(&app, &public_url) => link?,
-    };
-    if let (Some(link), Some(receiver)) = (link, setup_link)
-        && receiver.send(link).is_err()
-    {
-        tracing::warn!("nobody waits for the link of the first sign-in; restart to get another");
-    }
+    let setup = runtime.health.check("setup");
+    setup.fail("not done yet");
+    let peers = Peers::new(app.clone());
     runtime.tasks.spawn("ask after peers", OnEnd::Expected, {
-        let (app, draining) = (app.clone(), runtime.shutdown.draining());
+        let draining = runtime.shutdown.draining();
         async move {
             tokio::select! {
                 () = draining => {}
-                () = peers::watch(app) => {}
+                () = peers.watch() => {}
             }
         }
     });
     runtime.health.set_serving(true);
     tracing::info!(address = %listener.address(), "gateway serves");
     let (limits, shutdown) = (&app.config.limits, &runtime.shutdown);
-    http::serve(
+    let router = rest::router(app.clone());
+    let mut serving = pin!(http::serve(
         listener,
-        rest::router(app.clone()),
+        router,
         limits,
         &app.metrics,
         &app.sockets,
-        shutdown,
-    )
-    .await;
-    runtime.health.set_serving(false);
+        shutdown
+    ));
+    tokio::select! {
+        () = &mut serving => return Ok(()),
+        link = first_start::prepare(&app, &public_url) => announce(link?, setup_link),
+    }
+    setup.pass();
+    serving.await;
     Ok(())
+}
+
+fn announce(link: Option<String>, setup_link: Option<oneshot::Sender<String>>) {
+    if let (Some(link), Some(receiver)) = (link, setup_link)
+        && receiver.send(link).is_err()
+    {
+        tracing::warn!("nobody waits for the link of the first sign-in; restart to get another");
+    }
 }
 
 /// The configured address, else the listener's own as a browser on this machine writes it.

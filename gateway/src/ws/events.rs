@@ -53,7 +53,7 @@ pub fn respond<S: Source>(
 ) -> Response {
     let mut waiting = VecDeque::from([Event::default().retry(RETRY)]);
     if has_heartbeat {
-        waiting.push_back(Event::default().data(feed.source().heartbeat(server_time(&app)).trim_end()));
+        waiting.push_back(Event::default().data(feed.source().heartbeat_data(server_time(&app))));
     }
     let state = State {
         reader: Reader::new(&app, S::VIEW),
@@ -95,8 +95,8 @@ impl<S: Source, G> State<S, G> {
                     self.reader.sent_frame();
                 }
                 _ = self.beats.tick(), if self.has_heartbeat => {
-                    let beat = self.feed.source().heartbeat(server_time(&self.app));
-                    self.waiting.push_back(Event::default().data(beat.trim_end()));
+                    let beat = self.feed.source().heartbeat_data(server_time(&self.app));
+                    self.waiting.push_back(Event::default().data(beat));
                 }
                 _ = self.rechecks.tick() => {
                     if is_refused(self.app.accounts.check(self.who.token()).await.err()) {

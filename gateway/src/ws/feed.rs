@@ -38,8 +38,11 @@ pub trait Source: Send + Sync + 'static {
     /// `batch` as server-sent events: id and data.
     fn events(&self, batch: Self::Batch) -> Vec<(Option<String>, String)>;
 
-    /// A sign of life that carries the server's clock.
-    fn heartbeat(&self, server_time: String) -> String;
+    /// A sign of life that carries the server's clock, as a frame of a socket.
+    fn heartbeat_frame(&self, server_time: String) -> String;
+
+    /// The same as the data of a server-sent event.
+    fn heartbeat_data(&self, server_time: String) -> String;
 }
 
 /// An open view.

@@ -145,7 +145,7 @@ pub fn is_refused(fault: Option<Fault>) -> bool {
 }
 
 async fn beat<S: Source>(socket: &mut WebSocket, app: &App, feed: &Feed<S>) -> bool {
-    let frame = feed.source().heartbeat(server_time(app));
+    let frame = feed.source().heartbeat_frame(server_time(app));
     send(socket, Message::Text(frame.into())).await
 }
 

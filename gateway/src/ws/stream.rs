@@ -106,34 +106,50 @@ impl Source for Chat {
         self.told(batch).into_iter().map(event).collect()
     }
 
-    fn heartbeat(&self, server_time: String) -> String {
+    fn heartbeat_frame(&self, server_time: String) -> String {
         let beat = ChatStreamEvent::heartbeat(self.chat_id.clone(), server_time);
         frame::arrays([beat]).pop().unwrap_or_default()
     }
+
+    fn heartbeat_data(&self, server_time: String) -> String {
+        frame::data(&ChatStreamEvent::heartbeat(self.chat_id.clone(), server_time))
+    }
 }
 
-/// Marks the chat as read when the reader leaves.
-struct Leaving {
+/// Marks the chat as read when the reader comes and when they leave.
+struct Presence {
     app: App,
     user: User,
     chat_id: String,
 }
 
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        let (app, user, chat_id) = (self.app.clone(), self.user.clone(), self.chat_id.clone());
+impl Presence {
+    fn new(app: App, user: User, chat_id: String) -> Self {
+        let presence = Self { app, user, chat_id };
+        presence.mark_read();
+        presence
+    }
+
+    /// In the background and at best effort: no reader waits for it, and a lost mark is made up for by the next.
+    fn mark_read(&self) {
+        let (app, user) = (self.app.clone(), self.user.clone());
+        let chat_id = self.chat_id.clone();
+        let marking = async move {
+            let request = app.clients.ask(&user, MarkChatReadRequest { chat_id });
+            if let Err(status) = app.clients.chats.clone().mark_chat_read(request).await {
+                tracing::debug!(error = status.message(), "could not mark a chat as read");
+            }
+        };
+        // There is no runtime any more when the whole process is on its way out.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let tracker = self.app.sockets.clone();
-            runtime.spawn(tracker.track_future(async move { mark_read(&app, &user, chat_id).await }));
+            runtime.spawn(self.app.sockets.track_future(marking));
         }
     }
 }
 
-/// Best effort: a mark is no reason to refuse a stream.
-async fn mark_read(app: &App, user: &User, chat_id: String) {
-    let request = app.clients.ask(user, MarkChatReadRequest { chat_id });
-    if let Err(status) = app.clients.chats.clone().mark_chat_read(request).await {
-        tracing::debug!(error = status.message(), "could not mark a chat as read");
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.mark_read();
     }
 }
 
@@ -168,11 +184,6 @@ pub async fn stream_chat(
         must_tell_empty_queue: AtomicBool::new(has_heartbeat && cursor.is_empty()),
     };
     let feed = Feed::open(source, cursor).await?;
-    mark_read(&app, who.user(), chat_id.clone()).await;
-    let leaving = Leaving {
-        app: app.clone(),
-        user: who.user().clone(),
-        chat_id,
-    };
-    Ok(door.open(app, who, feed, has_heartbeat, leaving))
+    let presence = Presence::new(app.clone(), who.user().clone(), chat_id);
+    Ok(door.open(app, who, feed, has_heartbeat, presence))
 }

@@ -62,8 +62,12 @@ impl Source for Watch {
             .collect()
     }
 
-    fn heartbeat(&self, server_time: String) -> String {
+    fn heartbeat_frame(&self, server_time: String) -> String {
         frame::single(&ChatWatchEvent::heartbeat(server_time))
+    }
+
+    fn heartbeat_data(&self, server_time: String) -> String {
+        frame::data(&ChatWatchEvent::heartbeat(server_time))
     }
 }
 

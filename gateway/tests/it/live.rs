@@ -281,6 +281,29 @@ async fn the_same_stream_comes_as_server_sent_events() {
 }
 
 #[tokio::test]
+async fn server_sent_heartbeats_are_single_events() {
+    let world = World::start().await;
+    Orchestrator::of(&world);
+    let request = world
+        .request(Method::GET, &format!("/api/v1/chats/{CHAT}/stream?heartbeat=1"))
+        .bearer_auth(ADAS_TOKEN)
+        .header("accept", "text/event-stream");
+    let mut body = request.send().await.unwrap().bytes_stream();
+    let mut text = String::new();
+    while !text.contains("heartbeat") {
+        let bytes = timeout(LIMIT, body.next())
+            .await
+            .expect("in time")
+            .expect("open")
+            .unwrap();
+        text.push_str(std::str::from_utf8(&bytes).unwrap());
+    }
+    let data = text.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
+    let event: Value = serde_json::from_str(data).unwrap();
+    assert_eq!(event["type"], "heartbeat");
+}
+
+#[tokio::test]
 async fn watched_changes_come_one_in_a_frame() {
     let world = World::start().await;
     let opened: Arc<Mutex<Vec<(WatchChatsRequest, _)>>> = Arc::default();

@@ -88,6 +88,19 @@ async fn probes_say_alive_and_ready() {
 }
 
 #[tokio::test]
+async fn a_gateway_without_services_is_alive_and_not_ready() {
+    let world = World::alone().await;
+    let alive = answer(world.request(Method::GET, "/healthz")).await;
+    assert_eq!(alive.status, 200);
+    let ready = answer(world.request(Method::GET, "/readyz")).await;
+    assert_eq!(ready.status, 503);
+    let failing = &ready.json["components"]["gateway"]["failing"];
+    for name in ["setup", "storage", "orchestrator", "provider-gateway", "tool-runner"] {
+        assert!(failing[name].is_string(), "{name} is not missing in {failing}");
+    }
+}
+
+#[tokio::test]
 async fn metrics_are_for_this_machine_only() {
     let world = World::start().await;
     let got = answer(world.request(Method::GET, "/metrics")).await;

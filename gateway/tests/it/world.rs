@@ -66,11 +66,24 @@ impl World {
 
     /// With another configuration.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let (mut world, link) = Self::launch(true, change).await;
+        world.setup_link = tokio::time::timeout(LIMIT, link).await.unwrap().ok();
+        world
+    }
+
+    /// With nobody behind it.
+    pub async fn alone() -> Self {
+        Self::launch(false, |_| ()).await.0
+    }
+
+    async fn launch(has_services: bool, change: impl FnOnce(&mut Config)) -> (Self, oneshot::Receiver<String>) {
         let process = Runtime::new(ServiceSecret::generate().unwrap());
         let runtime = process.for_service(ServiceName::Gateway);
         let stubs = Stubs::new(process.verifier());
         let peers = Address::Memory(Uuid::new_v4().to_string());
-        stubs.serve(Listener::bind(&peers).await.unwrap());
+        if has_services {
+            stubs.serve(Listener::bind(&peers).await.unwrap());
+        }
         script_accounts(&stubs);
         let mut config = Config {
             peers: Peers {
@@ -93,19 +106,19 @@ impl World {
                     .unwrap()
             }
         });
-        let setup_link = tokio::time::timeout(LIMIT, link).await.unwrap().ok();
-        Self {
+        let world = Self {
             stubs,
             runtime,
             base,
-            setup_link,
+            setup_link: None,
             client: reqwest::Client::builder()
                 .no_proxy()
                 .timeout(LIMIT)
                 .redirect(reqwest::redirect::Policy::none())
                 .build()
                 .unwrap(),
-        }
+        };
+        (world, link)
     }
 
     /// A request of nobody.

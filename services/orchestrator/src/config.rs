@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tandem_chassis::transport::Address;
 
 /// Settings of one orchestrator.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where the services this one calls are reached.
@@ -58,17 +58,6 @@ pub struct Turns {
     pub max_attempts: u32,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            peers: Peers::default(),
-            advertised_address: None,
-            lease: Lease::default(),
-            turns: Turns::default(),
-        }
-    }
-}
-
 impl Default for Peers {
     fn default() -> Self {
         let memory = |name: &str| Address::Memory(name.to_owned());
@@ -97,5 +86,17 @@ impl Default for Turns {
             max_steps: 1_200,
             max_attempts: 25,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_lists_every_key_at_its_default() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
+        let example: Config = tandem_chassis::config::load_from(Some(&file), "UNUSED_", []).unwrap();
+        assert_eq!(format!("{example:?}"), format!("{:?}", Config::default()));
     }
 }

@@ -80,7 +80,9 @@ pub(super) fn interrupt(state: &State) -> Result<Decision, Reason> {
     require_live(state)?;
     match state.status {
         Status::Waiting | Status::Interrupting { .. } => Ok(Decision::unchanged(state)),
-        Status::Error => Ok(Decision::to(state, after_turn(state)).then(Effect::ClearError).take_head_if_due(state)),
+        Status::Error => Ok(Decision::to(state, after_turn(state))
+            .then(Effect::ClearError)
+            .take_head_if_due(state)),
         Status::Pending { progress } => Ok(Decision::to(state, after_turn(state))
             .abandon(progress, AnswerReason::Interrupted)
             .take_head_if_due(state)),
