@@ -216,7 +216,7 @@ impl Room {
             return Ok(Changes::Expired);
         }
         let changes: Vec<_> = answer.changes.into_iter().map(Arc::new).collect();
-        self.remember(version, &changes, answer.has_more);
+        self.remember(version, heard, &changes, answer.has_more);
         Ok(Changes::Next(changes))
     }
 
@@ -238,13 +238,12 @@ impl Room {
         )
     }
 
-    fn remember(&self, after: i64, changes: &[Arc<ChatChange>], has_more: bool) {
+    fn remember(&self, after: i64, heard: i64, changes: &[Arc<ChatChange>], has_more: bool) {
         let mut state = self.lock();
-        match changes.last() {
-            // A false alarm raised the version above what exists; take it back so that readers rest.
-            None => state.version = after,
-            Some(last) if !has_more => state.version = last.version,
-            Some(_) => {}
+        // A false alarm raised the version above what exists; it is taken back so that readers rest. What was heard while storage
+        // answered stands: it may be news that the answer does not know.
+        if state.version == heard && !has_more {
+            state.version = changes.last().map_or(after, |last| last.version);
         }
         for change in changes {
             let expected = state.changes.back().map(|last| last.version + 1);
@@ -268,4 +267,61 @@ impl Room {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(version: i64) -> Arc<ChatChange> {
+        Arc::new(ChatChange { version, ..ChatChange::default() })
+    }
+
+    #[test]
+    fn a_false_alarm_is_taken_back() {
+        let room = Room::new("chat");
+        room.observe(5);
+        room.alarm();
+        let heard = room.version();
+        room.remember(5, heard, &[], false);
+        assert_eq!(room.version(), 5);
+    }
+
+    #[test]
+    fn news_heard_while_storage_answered_is_kept() {
+        let room = Room::new("chat");
+        room.alarm();
+        let heard = room.version();
+        room.observe(6);
+        room.remember(5, heard, &[], false);
+        assert_eq!(room.version(), 6, "the answer did not know of version 6; a reader must still look for it");
+    }
+
+    #[test]
+    fn readers_close_behind_are_served_from_the_room() {
+        let room = Room::new("chat");
+        room.remember(0, 0, &[change(1), change(2), change(3)], false);
+        let versions = |after| room.cached_after(after).map(|changes| changes.iter().map(|c| c.version).collect::<Vec<_>>());
+        assert_eq!(versions(1), Some(vec![2, 3]));
+        assert_eq!(versions(3), None, "the room cannot know whether there is more");
+    }
+
+    #[test]
+    fn a_gap_in_what_is_remembered_is_never_served() {
+        let room = Room::new("chat");
+        room.remember(0, 0, &[change(1), change(2)], false);
+        room.remember(4, 0, &[change(5)], false);
+        assert!(room.cached_after(0).is_none());
+    }
+
+    #[test]
+    fn a_room_lives_as_long_as_somebody_is_in_it() {
+        let hub = Hub::new();
+        let room = hub.enter("chat");
+        hub.hint("chat", "owner", 7);
+        assert_eq!(room.version(), 7);
+        assert!(Arc::ptr_eq(&room, &hub.enter("chat")));
+        drop(room);
+        assert_eq!(hub.enter("chat").version(), 0, "an empty room is forgotten");
+    }
 }
