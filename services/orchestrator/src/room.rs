@@ -274,7 +274,10 @@ mod tests {
     use super::*;
 
     fn change(version: i64) -> Arc<ChatChange> {
-        Arc::new(ChatChange { version, ..ChatChange::default() })
+        Arc::new(ChatChange {
+            version,
+            ..ChatChange::default()
+        })
     }
 
     #[test]
@@ -294,14 +297,21 @@ mod tests {
         let heard = room.version();
         room.observe(6);
         room.remember(5, heard, &[], false);
-        assert_eq!(room.version(), 6, "the answer did not know of version 6; a reader must still look for it");
+        assert_eq!(
+            room.version(),
+            6,
+            "the answer did not know of version 6; a reader must still look for it"
+        );
     }
 
     #[test]
     fn readers_close_behind_are_served_from_the_room() {
         let room = Room::new("chat");
         room.remember(0, 0, &[change(1), change(2), change(3)], false);
-        let versions = |after| room.cached_after(after).map(|changes| changes.iter().map(|c| c.version).collect::<Vec<_>>());
+        let versions = |after| {
+            room.cached_after(after)
+                .map(|changes| changes.iter().map(|c| c.version).collect::<Vec<_>>())
+        };
         assert_eq!(versions(1), Some(vec![2, 3]));
         assert_eq!(versions(3), None, "the room cannot know whether there is more");
     }

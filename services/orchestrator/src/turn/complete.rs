@@ -56,7 +56,7 @@ impl Turn {
             let mut answer = Answer::default();
             match self.attach(&intent, model, &mut answer).await {
                 Some(Ok(())) => return Ok(answer),
-                Some(Err(Failure::Stopped(cause))) => return Err(self.cut_off(cause, answer, model).await),
+                Some(Err(Failure::Stopped(cause))) => return Err(self.cut_off(cause, answer, model)),
                 // The earlier call is gone or failed: what it streamed is withdrawn and the step runs again.
                 Some(Err(Failure::Completion(_))) | None => {
                     attempt += 1;
@@ -71,7 +71,7 @@ impl Turn {
             let mut answer = Answer::default();
             match self.attempt(step, attempt, prompt, model, &mut answer).await? {
                 Ok(()) => return self.checked(answer),
-                Err(Failure::Stopped(cause)) => return Err(self.cut_off(cause, answer, model).await),
+                Err(Failure::Stopped(cause)) => return Err(self.cut_off(cause, answer, model)),
                 Err(Failure::Completion(failed)) => {
                     let error = failed.error.clone().unwrap_or_default();
                     failures += 1;
@@ -308,7 +308,7 @@ impl Turn {
         Ok(answer)
     }
 
-    async fn cut_off(&self, cause: Cause, answer: Answer, model: &ModelConfig) -> Stop {
+    fn cut_off(&self, cause: Cause, answer: Answer, model: &ModelConfig) -> Stop {
         let kept = match cause {
             Cause::Interrupted => answer.into_partial(model, self.timestamp()).into_iter().collect(),
             Cause::Lost | Cause::Draining => Vec::new(),
