@@ -3,7 +3,8 @@
 //! Owns the text form and its order. Whether a place still exists is for the log and the database to say.
 //!
 //! `v<version>` is a durable place: everything up to that change was seen. `v<version>.<epoch>.<step>.<attempt>.<index>` is a live
-//! place behind it: the parts of that attempt were seen up to and including `index`.
+//! place behind it: the parts of that attempt were seen up to and including `index`. `+<seen>` behind the version says that of the next
+//! change, which makes several events, the first `seen` were seen too.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,6 +16,8 @@ use crate::id::{Epoch, Version};
 pub struct Cursor {
     /// The last committed change the reader has seen; 0 for a reader that has seen nothing.
     pub version: Version,
+    /// Events of the next change it has seen already; 0 between two changes.
+    pub seen: u32,
     /// The last live part it has seen since; `None` if none.
     pub live: Option<Place>,
 }
@@ -34,28 +37,42 @@ pub struct Place {
 
 impl Cursor {
     /// The longest text a cursor can have.
-    pub const MAX_BYTES: usize = 83;
+    pub const MAX_BYTES: usize = 94;
 
     /// Before everything.
     pub const START: Self = Self::durable(Version(0));
 
     /// The place right after a committed change.
     pub const fn durable(version: Version) -> Self {
-        Self { version, live: None }
+        Self {
+            version,
+            seen: 0,
+            live: None,
+        }
     }
 
     /// The place right after a live part.
     pub const fn live(version: Version, place: Place) -> Self {
         Self {
             version,
+            seen: 0,
             live: Some(place),
         }
+    }
+
+    /// The same place, with the first `seen` events of the next change seen too.
+    #[must_use]
+    pub const fn within_next(self, seen: u32) -> Self {
+        Self { seen, ..self }
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "v{}", self.version)?;
+        if self.seen > 0 {
+            write!(f, "+{}", self.seen)?;
+        }
         match self.live {
             Some(Place {
                 epoch,
@@ -77,7 +94,13 @@ impl FromStr for Cursor {
         }
         let mut fields = text.strip_prefix('v').ok_or(InvalidCursor)?.split('.');
         let mut next = || fields.next();
-        let version = Version(non_negative(next().ok_or(InvalidCursor)?)?);
+        let durable = next().ok_or(InvalidCursor)?;
+        let (version, seen) = match durable.split_once('+') {
+            Some((_, "0")) => return Err(InvalidCursor),
+            Some((version, seen)) => (version, number(seen)?),
+            None => (durable, 0),
+        };
+        let version = Version(non_negative(version)?);
         let live = match next() {
             None => None,
             Some(epoch) => Some(Place {
@@ -88,7 +111,7 @@ impl FromStr for Cursor {
             }),
         };
         match next() {
-            None => Ok(Self { version, live }),
+            None => Ok(Self { version, seen, live }),
             Some(_) => Err(InvalidCursor),
         }
     }
@@ -128,8 +151,9 @@ mod tests {
     }
 
     fn cursors() -> impl Strategy<Value = Cursor> {
-        (0..=i64::MAX, proptest::option::of(places())).prop_map(|(version, live)| Cursor {
+        (0..=i64::MAX, any::<u32>(), proptest::option::of(places())).prop_map(|(version, seen, live)| Cursor {
             version: Version(version),
+            seen,
             live,
         })
     }
@@ -166,7 +190,10 @@ mod tests {
             index: u64::MAX,
         };
         assert_eq!(
-            Cursor::live(Version(i64::MAX), place).to_string().len(),
+            Cursor::live(Version(i64::MAX), place)
+                .within_next(u32::MAX)
+                .to_string()
+                .len(),
             Cursor::MAX_BYTES
         );
     }

@@ -48,6 +48,8 @@ pub(crate) struct Reader {
     epoch: Option<i64>,
     /// The live entries handed out in this turn.
     position: Option<Position>,
+    /// Events of the next change that were handed out before the reader came back.
+    skip: u32,
     /// Events not handed out yet, at most one snapshot or one page of changes.
     ready: std::collections::VecDeque<StreamEvent>,
 }
@@ -74,6 +76,7 @@ impl Reader {
             version: 0,
             epoch: None,
             position: None,
+            skip: 0,
             ready: std::collections::VecDeque::new(),
         };
         match start {
@@ -187,6 +190,7 @@ impl Reader {
             return self.start_over().await;
         }
         self.version = cursor.version.0;
+        self.skip = cursor.seen;
         self.room.observe(chat.version);
         if let Some(place) = cursor.live {
             self.epoch = Some(place.epoch.0);
@@ -227,42 +231,21 @@ impl Reader {
     }
 
     fn apply(&mut self, change: &ChatChange, has_queue: bool) {
-        let before = self.cursor();
         if let Some(sealed) = &change.sealed {
             self.catch_up(sealed);
+        }
+        let before = self.cursor();
+        let skip = std::mem::take(&mut self.skip);
+        // Each event has a number in its change, also those left out now, so that a reader can come back between two of them.
+        for (number, event) in (1..).zip(events_of(change, has_queue)) {
+            if let Some(event) = event.filter(|_| number > skip) {
+                self.emit(before.within_next(number), event);
+            }
         }
         let has_new_turn = change
             .messages
             .iter()
             .any(|message| message.role == i32::from(Role::User));
-        if change.is_preview_reset {
-            self.emit(before, Wire::PreviewReset(PreviewReset {}));
-        }
-        if change.history_reset_from_id > 0 {
-            let from_message_id = change.history_reset_from_id;
-            self.emit(before, Wire::HistoryReset(HistoryReset { from_message_id }));
-        }
-        for message in &change.messages {
-            self.emit(before, Wire::Message(message.clone()));
-        }
-        if has_queue {
-            self.emit(
-                before,
-                Wire::QueueUpdate(QueueEvent {
-                    messages: change.queue.clone(),
-                }),
-            );
-        }
-        if let Some(error) = &change.error {
-            self.emit(before, Wire::Error(error.clone()));
-        }
-        if change.status != change.previous_status {
-            self.emit(before, Wire::Status(StatusEvent { status: change.status }));
-        }
-        if !change.action_required.is_empty() {
-            let tool_calls = change.action_required.clone();
-            self.emit(before, Wire::ActionRequired(ActionRequiredEvent { tool_calls }));
-        }
         self.version = change.version;
         self.epoch = is_live(change.status).then_some(change.epoch);
         if has_new_turn {
@@ -346,6 +329,33 @@ impl Reader {
             (Some(_) | None, _) => Cursor::durable(version),
         }
     }
+}
+
+/// What a change means to readers, in order: withdrawals, messages, queue, error, status, calls to be answered.
+fn events_of(change: &ChatChange, has_queue: bool) -> Vec<Option<Wire>> {
+    let from_message_id = change.history_reset_from_id;
+    let tool_calls = change.action_required.clone();
+    let mut events = vec![
+        change.is_preview_reset.then_some(Wire::PreviewReset(PreviewReset {})),
+        (from_message_id > 0).then_some(Wire::HistoryReset(HistoryReset { from_message_id })),
+    ];
+    events.extend(
+        change
+            .messages
+            .iter()
+            .map(|message| Some(Wire::Message(message.clone()))),
+    );
+    events.extend([
+        has_queue.then(|| {
+            Wire::QueueUpdate(QueueEvent {
+                messages: change.queue.clone(),
+            })
+        }),
+        change.error.clone().map(Wire::Error),
+        (change.status != change.previous_status).then_some(Wire::Status(StatusEvent { status: change.status })),
+        (!tool_calls.is_empty()).then_some(Wire::ActionRequired(ActionRequiredEvent { tool_calls })),
+    ]);
+    events
 }
 
 fn position_of(sealed: &StepPosition) -> Position {

@@ -205,6 +205,7 @@ impl Room {
         if let Some(changes) = self.cached_after(version) {
             return Ok(Changes::Next(changes));
         }
+        let heard = self.version();
         let message = ListChatChangesRequest {
             chat_id: self.chat_id.clone(),
             after_version: version,
