@@ -11,7 +11,7 @@ WEB := gateway/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) $(wildcard $(WEB)/*.json $(WEB)/*.ts $(WEB)/index.html)
 CARGO := cargo --locked
 
-.PHONY: help run test check gen db doctor clean packages test-packages web rust-test web-test e2e e2e-separate
+.PHONY: help run test check gen db doctor clean packages test-packages web binaries rust-test web-test e2e e2e-separate
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,13 +30,17 @@ check: test-packages web ## Formatting, lints, licences, generated files, contra
 	services/storage/prepare.sh --check
 	cd $(WEB) && npm run --silent lint && npm run --silent typecheck
 
-rust-test: test-packages web
+# System tests drive the binary, which no test target builds by itself.
+binaries: web
+	$(CARGO) build --workspace --bins
+
+rust-test: test-packages binaries
 	$(CARGO) nextest run --workspace
 
-e2e: test-packages web ## The whole system, all services in one process
+e2e: test-packages binaries ## The whole system, all services in one process
 	$(CARGO) nextest run --workspace -E 'package(tandem-e2e)'
 
-e2e-separate: test-packages web ## The same system tests with every service a process of its own
+e2e-separate: test-packages binaries ## The same system tests with every service a process of its own
 	TANDEM_E2E_MODE=separate $(CARGO) nextest run --workspace -E 'package(tandem-e2e) & binary(it)'
 
 web-test: $(WEB)/node_modules/.package-lock.json
