@@ -3,7 +3,7 @@
 //! Owns the text form and its order. Whether a place still exists is for the log and the database to say.
 //!
 //! `v<version>` is a durable place: everything up to that change was seen. `v<version>.<epoch>.<step>.<attempt>.<index>` is a live
-//! place behind it: the parts of that attempt were seen up to and including `index`. `+<seen>` behind the version says that of the next
+//! place behind it: the parts of that attempt were seen up to and including `index`. `-<seen>` behind the version says that of the next
 //! change, which makes several events, the first `seen` were seen too.
 
 use std::fmt;
@@ -71,7 +71,7 @@ impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "v{}", self.version)?;
         if self.seen > 0 {
-            write!(f, "+{}", self.seen)?;
+            write!(f, "-{}", self.seen)?;
         }
         match self.live {
             Some(Place {
@@ -95,7 +95,7 @@ impl FromStr for Cursor {
         let mut fields = text.strip_prefix('v').ok_or(InvalidCursor)?.split('.');
         let mut next = || fields.next();
         let durable = next().ok_or(InvalidCursor)?;
-        let (version, seen) = match durable.split_once('+') {
+        let (version, seen) = match durable.split_once('-') {
             Some((_, "0")) => return Err(InvalidCursor),
             Some((version, seen)) => (version, number(seen)?),
             None => (durable, 0),
