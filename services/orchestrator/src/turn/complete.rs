@@ -331,12 +331,13 @@ impl Turn {
     }
 }
 
-/// Whether the connection broke, as opposed to an answer of the gateway.
+/// Whether the connection broke, as opposed to an answer of the gateway. A peer killed in the middle of a stream shows as an internal
+/// error of the transport, which lacks the details that every answer of ours carries.
 fn is_broken(status: &Status) -> bool {
     matches!(
         status.code(),
         Code::Unavailable | Code::Cancelled | Code::Unknown | Code::Aborted
-    )
+    ) || (status.code() == Code::Internal && status.details().is_empty())
 }
 
 fn event_of(event: Option<CompletionEvent>) -> Result<CompletionEvent, Status> {
