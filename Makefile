@@ -11,6 +11,11 @@ WEB := gateway/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) $(wildcard $(WEB)/*.json $(WEB)/*.ts $(WEB)/index.html)
 CARGO := cargo --locked
 
+# Cargo does not notice that a second clone lies elsewhere: without this, paths baked into test binaries would be the first clone's.
+CHECKOUT_STAMP := $(CARGO_TARGET_DIR)/checkout
+$(shell mkdir -p $(CARGO_TARGET_DIR); [ "$$(cat $(CHECKOUT_STAMP) 2>/dev/null)" = "$(CURDIR)" ] || \
+  { git ls-files -z '*.rs' | xargs -0 touch; echo "$(CURDIR)" > $(CHECKOUT_STAMP); })
+
 .PHONY: help run test check gen db doctor clean packages test-packages web binaries rust-test web-test e2e e2e-separate
 
 help: ## Show this list

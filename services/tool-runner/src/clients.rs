@@ -17,11 +17,23 @@ use crate::config::Peers;
 const STORAGE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Pauses before repeating a call that storage could not answer just now. What is repeated here is recorded once under its id.
-const RETRY_PAUSES: [Duration; 4] = [
+pub(crate) const PAUSES: [Duration; 4] = [
     Duration::from_millis(50),
     Duration::from_millis(200),
     Duration::from_millis(800),
     Duration::from_millis(2_000),
+];
+
+/// The same for what must not be lost: it has happened already, and storage may be restarting.
+pub(crate) const PATIENT_PAUSES: [Duration; 8] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(800),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+    Duration::from_secs(20),
 ];
 
 /// Clients of storage. Cheap to clone.
@@ -50,25 +62,30 @@ impl Clients {
     pub(crate) fn request<T>(&self, user: &User, message: T) -> Request<T> {
         self.outbound.request(Some(user), STORAGE_DEADLINE, message)
     }
+
+    /// A request to storage in our own name.
+    pub(crate) fn own_request<T>(&self, message: T) -> Request<T> {
+        self.outbound.request(None, STORAGE_DEADLINE, message)
+    }
 }
 
 /// Makes a call, and again after a pause while storage is not to be reached.
 ///
 /// # Errors
 /// The last answer.
-pub(crate) async fn persist<T, F>(mut call: impl FnMut() -> F) -> Result<T, Status>
+pub(crate) async fn persist<T, F>(pauses: &[Duration], mut call: impl FnMut() -> F) -> Result<T, Status>
 where
     F: Future<Output = Result<T, Status>>,
 {
-    for pause in RETRY_PAUSES {
+    for pause in pauses {
         match call().await {
-            Err(status) if status.code() == Code::Unavailable => {
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {
                 tracing::debug!(
                     error = status.message(),
                     ?pause,
                     "storage not to be reached, trying again"
                 );
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(*pause).await;
             }
             other => return other,
         }

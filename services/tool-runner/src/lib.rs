@@ -7,6 +7,7 @@ mod call;
 mod clients;
 mod config;
 mod error;
+mod metrics;
 mod rpc;
 mod service;
 mod tool;

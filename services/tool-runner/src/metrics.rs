@@ -95,9 +95,7 @@ impl Metrics {
 }
 
 fn label(tool_name: &str) -> &'static str {
-    tool_name
-        .parse::<BuiltinTool>()
-        .map_or(OTHER, BuiltinTool::as_str)
+    tool_name.parse::<BuiltinTool>().map_or(OTHER, BuiltinTool::as_str)
 }
 
 /// One in a gauge.

@@ -15,11 +15,12 @@ use tandem_proto::workspace::v1::agent_link_service_server::AgentLinkServiceServ
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::{Agents, LinkRpc};
-use crate::backend::Local;
+use crate::backend::{Local, passage};
 use crate::call::{Registry, Shared};
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::rpc::{ToolRpc, WorkspaceRpc};
 use crate::workspace::Workspaces;
 
@@ -31,14 +32,21 @@ const MAX_LINKS: usize = 4_096;
 /// # Errors
 /// [`Error`] when it cannot start or a server fails.
 pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result<(), Error> {
+    let metrics = Metrics::new(&runtime.registry);
     let clients = Clients::new(&config.peers, runtime.outbound(ServiceName::ToolRunner))?;
     let agents = Agents::default();
     let link = listen_for_agents(&config.link_address()).await?;
     let local = Local::new(&config, link.address().clone(), runtime.tasks.clone()).await?;
-    let workspaces = Workspaces::new(clients.clone(), agents.clone(), local, config.idle_timeout);
+    let workspaces = Workspaces::new(
+        clients.clone(),
+        agents.clone(),
+        local,
+        config.idle_timeout,
+        metrics.clone(),
+    );
 
     let closing = CancellationToken::new();
-    let links = LinkRpc::new(agents, runtime.tasks.clone(), closing.clone());
+    let links = LinkRpc::new(agents, runtime.tasks.clone(), closing.clone(), metrics.clone());
     let link_server = Server::new(ServiceName::ToolRunner, &runtime)
         .add_service(with_message_limits!(AgentLinkServiceServer::new(links)))
         .exempt("/tandem.workspace.v1.AgentLinkService/")
@@ -65,6 +73,7 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
         workspaces: workspaces.clone(),
         tasks: runtime.tasks.clone(),
         clock: Arc::clone(&runtime.clock),
+        metrics,
     };
     let calls = Registry::new(Arc::new(shared));
     runtime.health.set_serving(true);
@@ -99,12 +108,11 @@ async fn listen_for_agents(address: &Address) -> Result<Listener, Error> {
         }
         return Listener::bind(address).await.map_err(failed);
     };
-    let set_mode = |path: &std::path::Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(failed)?;
-        set_mode(directory, 0o711).map_err(failed)?;
+        passage::make(directory).map_err(failed)?;
+        passage::open(directory).map_err(failed)?;
     }
     let listener = Listener::bind(address).await.map_err(failed)?;
-    set_mode(path, 0o666).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
     Ok(listener)
 }

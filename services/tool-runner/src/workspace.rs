@@ -1,6 +1,7 @@
 //! A chat's workspace with a connected agent, started when it is first needed and stopped when it is not needed any more.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,11 +10,15 @@ use tandem_chassis::identity::User;
 use tandem_chassis::status::Fault;
 use tandem_proto::storage::v1::{EnsureChatWorkspaceRequest, SetWorkspaceStatusRequest, Workspace, WorkspaceStatus};
 use tandem_proto::tool::v1::ConfinementMechanism;
+use tandem_proto::workspace::v1::ListProcesses;
+use tandem_proto::workspace::v1::operation::Operation;
+use tandem_proto::workspace::v1::reply::Result as Answer;
 use tonic::Code;
 
 use crate::agents::{Agents, Connection};
 use crate::backend::{Local, Running};
-use crate::clients::{Clients, persist};
+use crate::clients::{Clients, PAUSES, persist};
+use crate::metrics::Metrics;
 
 /// Time for an agent to start and dial in.
 const START_TIME: Duration = Duration::from_secs(10);
@@ -23,6 +28,9 @@ const RECONNECT_TIME: Duration = Duration::from_secs(5);
 
 /// How often idle agents are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Time for an agent to say what runs.
+const LOOK_TIME: Duration = Duration::from_secs(5);
 
 /// Time for all agents to end when the service does.
 const STOP_TIME: Duration = Duration::from_secs(3);
@@ -45,6 +53,8 @@ pub(crate) enum Error {
     Deleted,
     #[error("the workspace could not be started: {0}")]
     Start(String),
+    #[error("Tandem is stopping; the call did not start")]
+    Stopping,
     #[error("interrupted before it started")]
     Interrupted,
 }
@@ -65,6 +75,8 @@ struct Shared {
     agents: Agents,
     local: Local,
     idle_timeout: Duration,
+    metrics: Metrics,
+    has_stopped: AtomicBool,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
 }
 
@@ -75,12 +87,20 @@ struct Slot {
 }
 
 impl Workspaces {
-    pub(crate) fn new(clients: Clients, agents: Agents, local: Local, idle_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        clients: Clients,
+        agents: Agents,
+        local: Local,
+        idle_timeout: Duration,
+        metrics: Metrics,
+    ) -> Self {
         Self(Arc::new(Shared {
             clients,
             agents,
             local,
             idle_timeout,
+            metrics,
+            has_stopped: AtomicBool::new(false),
             slots: Mutex::default(),
         }))
     }
@@ -91,7 +111,7 @@ impl Workspaces {
     /// Any [`Error`]; nothing was done in the workspace then.
     pub(crate) async fn ready(&self, user: &User, chat_id: &str) -> Result<Ready, Error> {
         let clients = &self.0.clients;
-        let answer = persist(|| {
+        let answer = persist(&PAUSES, || {
             let request = clients.request(
                 user,
                 EnsureChatWorkspaceRequest {
@@ -114,7 +134,7 @@ impl Workspaces {
         slot.touch();
         let connection = match self.0.agents.connected(&workspace.id) {
             Some(connection) => connection,
-            None => self.connect(user, &workspace, &slot).await?,
+            None => self.connect(&workspace, &slot).await?,
         };
         Ok(Ready {
             workspace_id: workspace.id,
@@ -127,33 +147,13 @@ impl Workspaces {
         self.0.agents.connected(workspace_id).is_some()
     }
 
-    /// What confines workspaces here. Landlock is known once an agent told of it.
+    /// What confines workspaces here.
     pub(crate) fn mechanisms(&self) -> Vec<ConfinementMechanism> {
-        let mut mechanisms = self.0.local.mechanisms();
-        let connected = self.lock().keys().find_map(|id| self.0.agents.connected(id));
-        let (is_enforced, detail) =
-            match connected.map(|agent| agent.confinement().iter().any(|name| name == "landlock")) {
-                Some(true) => (
-                    true,
-                    "only the workspace can be written, and only the system can be read besides",
-                ),
-                Some(false) => (
-                    false,
-                    "the kernel has no Landlock; Linux 5.13 or later with Landlock enabled has it",
-                ),
-                None => (false, "known when the first workspace has started"),
-            };
-        let detail = detail.to_owned();
-        mechanisms.push(ConfinementMechanism {
-            name: "landlock".to_owned(),
-            is_enforced,
-            detail,
-        });
-        mechanisms
+        self.0.local.mechanisms()
     }
 
     /// Waits for the agent that runs, or starts one.
-    async fn connect(&self, user: &User, workspace: &Workspace, slot: &Slot) -> Result<Connection, Error> {
+    async fn connect(&self, workspace: &Workspace, slot: &Slot) -> Result<Connection, Error> {
         let id = &workspace.id;
         let mut running = slot.running.lock().await;
         if let Some(connection) = self.0.agents.connected(id) {
@@ -174,16 +174,21 @@ impl Workspaces {
         if workspace.template_name != LOCAL_TEMPLATE && !workspace.template_name.is_empty() {
             return Err(Error::Template(workspace.template_name.clone()));
         }
-        match self.start(id).await {
+        if self.0.has_stopped.load(Ordering::SeqCst) {
+            return Err(Error::Stopping);
+        }
+        let started = self.start(id).await;
+        self.0.metrics.agent_started(started.is_ok());
+        match started {
             Ok((started, connection)) => {
                 *running = Some(started);
-                self.record(user, id, WorkspaceStatus::Running, String::new()).await;
+                self.record(id, WorkspaceStatus::Running, String::new()).await;
                 Ok(connection)
             }
             Err(error) => {
                 *running = None;
                 self.0.agents.forget(id);
-                self.record(user, id, WorkspaceStatus::Failed, error.to_string()).await;
+                self.record(id, WorkspaceStatus::Failed, error.to_string()).await;
                 Err(error)
             }
         }
@@ -215,14 +220,14 @@ impl Workspaces {
     }
 
     /// Tells storage; a status that is not recorded is corrected by the next one.
-    async fn record(&self, user: &User, workspace_id: &str, status: WorkspaceStatus, status_message: String) {
+    async fn record(&self, workspace_id: &str, status: WorkspaceStatus, status_message: String) {
         let workspace_id = workspace_id.to_owned();
         let message = SetWorkspaceStatusRequest {
             workspace_id,
             status: status.into(),
             status_message,
         };
-        let request = self.0.clients.request(user, message);
+        let request = self.0.clients.own_request(message);
         if let Err(status) = self.0.clients.workspaces.clone().set_workspace_status(request).await {
             tracing::warn!(code = ?status.code(), error = status.message(), "workspace status cannot be recorded");
         }
@@ -250,6 +255,10 @@ impl Workspaces {
                 if slot.idle_for() < self.0.idle_timeout {
                     continue;
                 }
+                if self.has_processes(&id).await {
+                    slot.touch();
+                    continue;
+                }
                 let Ok(mut running) = slot.running.try_lock() else {
                     continue;
                 };
@@ -258,18 +267,34 @@ impl Workspaces {
                     running.stop();
                     running.ended().await;
                     self.0.agents.forget(&id);
+                    self.record(&id, WorkspaceStatus::Stopped, String::new()).await;
                 }
             }
         }
     }
 
+    /// Whether anything runs in the workspace, whichever chat started it. An agent that does not say counts as idle.
+    async fn has_processes(&self, workspace_id: &str) -> bool {
+        let Some(connection) = self.0.agents.connected(workspace_id) else {
+            return false;
+        };
+        // No chat: all of them.
+        let operation = Operation::ListProcesses(ListProcesses {});
+        match connection.call("", operation, LOOK_TIME, None).await {
+            Ok(Answer::ListProcesses(found)) => found.processes.iter().any(|process| process.is_running),
+            Ok(_) | Err(_) => false,
+        }
+    }
+
     /// Stops all agents.
     pub(crate) async fn stop(&self) {
+        self.0.has_stopped.store(true, Ordering::SeqCst);
         let slots: Vec<(String, Arc<Slot>)> = self.lock().drain().collect();
         let stopping = slots.iter().map(async |(id, slot)| {
             if let Some(running) = slot.running.lock().await.take() {
                 running.stop();
                 running.ended().await;
+                self.record(id, WorkspaceStatus::Stopped, String::new()).await;
             }
             self.0.agents.forget(id);
         });

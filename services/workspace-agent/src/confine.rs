@@ -3,6 +3,7 @@
 //! Everything it starts inherits this. A host that lacks a mechanism costs that mechanism alone, and the agent says so in its hello.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use landlock::{
@@ -53,6 +54,11 @@ pub(crate) fn apply(setup: &Setup) -> Result<Vec<String>, Error> {
             source: errno.into(),
         }
     };
+    // A command that shares the session of whoever started the agent could type into their terminal. A session leader of its own,
+    // as which a sandbox may have started us, is refused here and needs nothing.
+    let _ = rustix::process::setsid();
+    // What leaves its group and its parent becomes ours, so that it can be ended with the rest.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(step("adopt what is left behind"))?;
     // Processes of the same user must not read the link's token out of the agent's memory.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(step("hide its memory"))?;
     rustix::thread::set_no_new_privs(true).map_err(step("refuse new privileges"))?;
@@ -76,8 +82,12 @@ pub(crate) fn apply(setup: &Setup) -> Result<Vec<String>, Error> {
 }
 
 fn limit(limits: &Limits) -> rustix::io::Result<()> {
+    // The kernel counts all threads of the user. Where the workspace has no user of its own, those of others must not use it up.
+    let max_processes = limits.max_processes.saturating_add(threads_of_user());
     let bounds = [
-        (Resource::Nproc, limits.max_processes),
+        (Resource::Nproc, max_processes),
+        // Not the address space: much of it is only reserved by some languages.
+        (Resource::Data, limits.max_data_bytes),
         (Resource::Core, 0),
         (Resource::Fsize, limits.max_file_bytes),
         (Resource::Nofile, limits.max_open_files),
@@ -94,6 +104,24 @@ fn limit(limits: &Limits) -> rustix::io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// Threads of our user that this system shows us, ours included.
+fn threads_of_user() -> u64 {
+    let user = rustix::process::getuid().as_raw();
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return 0;
+    };
+    let ours = processes.flatten().filter(|entry| {
+        let is_process = entry
+            .file_name()
+            .to_string_lossy()
+            .bytes()
+            .all(|byte| byte.is_ascii_digit());
+        is_process && entry.metadata().is_ok_and(|found| found.uid() == user)
+    });
+    ours.map(|process| std::fs::read_dir(process.path().join("task")).map_or(1, |threads| threads.count() as u64))
+        .sum()
 }
 
 fn restrict_files(setup: &Setup) -> Result<RulesetStatus, RulesetError> {

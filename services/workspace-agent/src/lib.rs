@@ -51,10 +51,12 @@ fn run_confined(setup: Setup) -> Result<(), Error> {
         let outcome = tokio::select! {
             outcome = link => outcome,
             () = input_closed() => Ok(()),
+            () = processes.collect_leftovers() => Ok(()),
         };
         processes.kill_all();
         outcome
     });
+    process::end_leftovers();
     runtime.shutdown_background();
     outcome
 }

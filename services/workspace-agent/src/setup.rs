@@ -38,6 +38,8 @@ pub struct Setup {
 pub struct Limits {
     /// Processes and threads of the workspace's user.
     pub max_processes: u64,
+    /// Data of one process, in bytes.
+    pub max_data_bytes: u64,
     /// Largest file that can be written, in bytes.
     pub max_file_bytes: u64,
     /// Open files of one process.
@@ -48,6 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_processes: 1_024,
+            max_data_bytes: 4 * 1024 * 1024 * 1024,
             max_file_bytes: 2 * 1024 * 1024 * 1024,
             max_open_files: 4_096,
         }

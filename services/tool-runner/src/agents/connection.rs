@@ -47,7 +47,6 @@ struct Shared {
     next_id: AtomicU64,
     closed: CancellationToken,
     home: String,
-    confinement: Vec<String>,
 }
 
 struct Pending {
@@ -63,18 +62,12 @@ impl Connection {
             next_id: AtomicU64::new(1),
             closed: CancellationToken::new(),
             home: hello.home.clone(),
-            confinement: hello.confinement.clone(),
         }))
     }
 
     /// Absolute path of the working directory.
     pub(crate) fn home(&self) -> &str {
         &self.0.home
-    }
-
-    /// What the agent found to confine it.
-    pub(crate) fn confinement(&self) -> &[String] {
-        &self.0.confinement
     }
 
     /// Whether anything is asked of the agent now.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Agents, Connection};
+use crate::metrics::Metrics;
 
 /// Messages waiting to be sent to one agent.
 const QUEUE: usize = 256;
@@ -30,12 +31,18 @@ pub(crate) struct LinkRpc {
     agents: Agents,
     tasks: Tasks,
     closing: CancellationToken,
+    metrics: Metrics,
 }
 
 impl LinkRpc {
     /// `closing` ends all links.
-    pub(crate) fn new(agents: Agents, tasks: Tasks, closing: CancellationToken) -> Self {
-        Self { agents, tasks, closing }
+    pub(crate) fn new(agents: Agents, tasks: Tasks, closing: CancellationToken, metrics: Metrics) -> Self {
+        Self {
+            agents,
+            tasks,
+            closing,
+            metrics,
+        }
     }
 }
 
@@ -62,6 +69,7 @@ impl AgentLinkService for LinkRpc {
         let workspace_id = hello.workspace_id;
         tracing::info!(workspace_id, version = hello.agent_version, confinement = ?hello.confinement, "agent connected");
         let (agents, closing) = (self.agents.clone(), self.closing.clone());
+        let counted = self.metrics.agent_connected();
         self.tasks.spawn("agent link", OnEnd::Expected, async move {
             tokio::select! {
                 () = closing.cancelled() => {}
@@ -70,6 +78,7 @@ impl AgentLinkService for LinkRpc {
             }
             agents.left(&workspace_id, &connection);
             connection.close();
+            drop(counted);
             tracing::info!(workspace_id, "agent disconnected");
         });
         Ok(Response::new(ReceiverStream::new(receiver)))

@@ -15,8 +15,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin};
 use tokio::sync::watch;
 
-use super::sandbox::{Room, Sandbox, resolve, user_of};
+use super::passage;
+use super::sandbox::{Room, Sandbox, resolve};
 use super::spawner::Spawner;
+use super::users::{Users, end_processes};
 use crate::config::{Config, Limits};
 use crate::error::Error;
 
@@ -33,6 +35,7 @@ pub(crate) struct Local {
     program: Vec<String>,
     limits: Limits,
     sandbox: Sandbox,
+    users: Option<Users>,
     spawner: Spawner,
     tasks: Tasks,
 }
@@ -73,7 +76,7 @@ impl Local {
             path: directory.clone(),
             source,
         };
-        std::fs::create_dir_all(directory).map_err(failed)?;
+        passage::make(directory).map_err(failed)?;
         let directory = directory.canonicalize().map_err(failed)?;
         let mut program = match &config.agent_command {
             Some(program) => program.clone(),
@@ -86,7 +89,8 @@ impl Local {
             .first_mut()
             .ok_or_else(|| Error::Agent(io::ErrorKind::NotFound.into()))?;
         *first = resolve(first).map_err(Error::Agent)?.to_string_lossy().into_owned();
-        let sandbox = Sandbox::probe().await;
+        let users = Users::new(&directory);
+        let sandbox = Sandbox::probe(users.as_ref().map(Users::first)).await;
         for mechanism in sandbox.mechanisms().iter().filter(|mechanism| !mechanism.is_enforced) {
             tracing::warn!(
                 mechanism = mechanism.name,
@@ -97,7 +101,15 @@ impl Local {
         if sandbox.has_users && !sandbox.has_namespaces {
             // Without a file system of its own an agent's user must be able to pass through to its home.
             for path in [Some(directory.as_path()), directory.parent()].into_iter().flatten() {
-                set_mode(path, 0o711).map_err(failed)?;
+                passage::open(path).map_err(failed)?;
+            }
+            for (what, path) in [
+                ("workspaces", directory.join("any")),
+                ("agent", PathBuf::from(first_of(&program))),
+            ] {
+                if !passage::is_open(&path) {
+                    tracing::warn!(what, path = %path.display(), "a directory above is closed to workspaces' users");
+                }
             }
         }
         let spawner = Spawner::new().map_err(Error::Thread)?;
@@ -107,6 +119,7 @@ impl Local {
             program,
             limits: config.limits.clone(),
             sandbox,
+            users,
             spawner,
             tasks,
         })
@@ -122,12 +135,13 @@ impl Local {
     /// As the system says.
     pub(crate) async fn start(&self, workspace_id: &str, token: &SecretString) -> io::Result<Running> {
         let home = self.directory.join(workspace_id);
-        let user = user_of(workspace_id);
+        let user = self
+            .users
+            .as_ref()
+            .map(|users| users.settle(workspace_id))
+            .transpose()?;
         std::fs::create_dir_all(&home)?;
-        if self.sandbox.has_users {
-            std::os::unix::fs::chown(&home, Some(user), Some(user))?;
-        }
-        set_mode(&home, 0o700)?;
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700))?;
         let link = match &self.link {
             Address::Unix(path) => path.parent(),
             _ => None,
@@ -135,7 +149,7 @@ impl Local {
         let room = Room {
             home: &home,
             link,
-            user,
+            user: user.unwrap_or_default(),
         };
         let mut command = self.sandbox.command(&self.program, &room);
         command
@@ -144,8 +158,11 @@ impl Local {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .process_group(0)
             .kill_on_drop(true);
+        if self.sandbox.has_namespaces {
+            // Keys of our terminal are not for the sandbox. An agent without one begins a session, which a group's leader cannot.
+            command.process_group(0);
+        }
         let mut child = self.spawner.spawn(command).await?;
         let Some(mut input) = child.stdin.take() else {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -157,8 +174,14 @@ impl Local {
         let (ended, has_ended) = watch::channel(false);
         let weak = Arc::downgrade(&input);
         let workspace_id = workspace_id.to_owned();
+        // Namespaces end with all that is in them.
+        let user = user.filter(|_| !self.sandbox.has_namespaces);
         self.tasks.spawn("agent process", OnEnd::Expected, async move {
             supervise(child, weak, &workspace_id).await;
+            if let Some(user) = user {
+                // A panic is logged by the runtime.
+                let _ = tokio::task::spawn_blocking(move || end_processes(user)).await;
+            }
             ended.send_replace(true);
         });
         Ok(Running { has_ended, input })
@@ -178,6 +201,7 @@ impl Local {
             "writable": writable,
             "limits": {
                 "max_processes": self.limits.max_processes,
+                "max_data_bytes": self.limits.max_data_bytes,
                 "max_file_bytes": self.limits.max_file_bytes,
                 "max_open_files": self.limits.max_open_files,
             },
@@ -230,6 +254,6 @@ async fn supervise(mut child: Child, input: std::sync::Weak<Mutex<Option<ChildSt
     }
 }
 
-fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+fn first_of(program: &[String]) -> &str {
+    program.first().map_or("", String::as_str)
 }

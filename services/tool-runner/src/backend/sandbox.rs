@@ -4,13 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
+use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 use tandem_proto::tool::v1::ConfinementMechanism;
 use tokio::process::Command;
-
-/// First of the user ids that belong to workspaces, and how many there are.
-const FIRST_USER: u32 = 700_000;
-const USERS: u32 = 60_000;
 
 /// Time for the trial run of the sandbox.
 const PROBE_TIME: Duration = Duration::from_secs(5);
@@ -28,6 +24,9 @@ const SYSTEM: [&str; 9] = [
     "/run/systemd/resolve",
 ];
 
+/// Directories within those that hold our own settings, shown empty.
+const SECRET: [&str; 1] = ["/etc/tandem"];
+
 /// What this host can do.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sandbox {
@@ -35,6 +34,8 @@ pub(super) struct Sandbox {
     pub(super) has_users: bool,
     /// `bwrap` works, and `setpriv` too where users are given.
     pub(super) has_namespaces: bool,
+    /// The kernel enforces Landlock's rules, which agents ask for.
+    pub(super) has_landlock: bool,
 }
 
 /// Where an agent lives.
@@ -47,17 +48,17 @@ pub(super) struct Room<'a> {
 }
 
 impl Sandbox {
-    /// Tries what works here.
-    pub(super) async fn probe() -> Self {
-        let has_users = rustix::process::geteuid().is_root();
+    /// Tries what works here. `user` is one that workspaces can be given, if there are such.
+    pub(super) async fn probe(user: Option<u32>) -> Self {
         let trial = Self {
-            has_users,
+            has_users: user.is_some(),
             has_namespaces: true,
+            has_landlock: has_landlock(),
         };
         let room = Room {
             home: Path::new("/usr"),
             link: None,
-            user: FIRST_USER,
+            user: user.unwrap_or_default(),
         };
         let mut command = trial.command(&["/bin/true".to_owned()], &room);
         let run = command.kill_on_drop(true).stdin(std::process::Stdio::null()).output();
@@ -66,8 +67,8 @@ impl Sandbox {
             Ok(Err(_)) | Err(_) => false,
         };
         Self {
-            has_users,
             has_namespaces,
+            ..trial
         }
     }
 
@@ -94,6 +95,8 @@ impl Sandbox {
             "--unshare-ipc",
             "--unshare-uts",
             "--die-with-parent",
+            // A command that shares our session could type into our terminal.
+            "--new-session",
         ]
         .map(str::to_owned)
         .into();
@@ -103,6 +106,9 @@ impl Sandbox {
                 Ok(target) => add(&["--symlink", &target.to_string_lossy(), directory]),
                 Err(_) => add(&["--ro-bind-try", directory, directory]),
             }
+        }
+        for directory in SECRET.iter().filter(|directory| Path::new(directory).is_dir()) {
+            add(&["--perms", "0755", "--tmpfs", directory]);
         }
         add(&["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]);
         add(&["--perms", "1777", "--tmpfs", "/dev/shm"]);
@@ -154,7 +160,7 @@ impl Sandbox {
                 mechanism(
                     "user",
                     false,
-                    "workspaces run as the user Tandem runs as; run Tandem as root to separate them",
+                    "workspaces run as the user Tandem runs as; run Tandem as root, with user ids to give, to separate them",
                 )
             },
             if self.has_namespaces {
@@ -167,14 +173,36 @@ impl Sandbox {
                 mechanism(
                     "namespaces",
                     false,
-                    "install bubblewrap (bwrap) and util-linux (setpriv), and allow user namespaces",
+                    if self.has_users {
+                        "install bubblewrap (bwrap) and util-linux (setpriv), and allow namespaces"
+                    } else {
+                        "install bubblewrap (bwrap) and allow user namespaces: without them commands reach the sockets of this user, \
+                         Tandem's own database among them"
+                    },
                 )
             },
-            mechanism("limits", true, "processes, open files and file sizes are limited"),
+            if self.has_landlock {
+                mechanism(
+                    "landlock",
+                    true,
+                    "only the workspace can be written, and only the system can be read besides",
+                )
+            } else {
+                mechanism(
+                    "landlock",
+                    false,
+                    "the kernel has no Landlock; Linux 5.13 or later with Landlock enabled has it",
+                )
+            },
             mechanism(
-                "memory",
+                "limits",
+                true,
+                "processes, their data, open files and file sizes are limited",
+            ),
+            mechanism(
+                "cgroup",
                 false,
-                "memory and processor time are bounded by Tandem's own service limits alone",
+                "memory and processor time of a workspace as a whole are bounded by Tandem's own service limits alone",
             ),
             mechanism("no-new-privileges", true, "programs cannot gain privileges"),
         ]
@@ -190,11 +218,12 @@ fn parents<'a>(paths: impl Iterator<Item = &'a Path>) -> BTreeSet<&'a Path> {
         .collect()
 }
 
-/// The user of a workspace. Two workspaces can share one, which then shares nothing but limits while namespaces are enforced.
-pub(super) fn user_of(workspace_id: &str) -> u32 {
-    let digest = Sha256::digest(workspace_id.as_bytes());
-    let number = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-    FIRST_USER + number % USERS
+/// Whether the kernel makes a ruleset when it is asked for the oldest one.
+fn has_landlock() -> bool {
+    let ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1));
+    ruleset.and_then(Ruleset::create).is_ok()
 }
 
 fn is_system(path: impl AsRef<Path>) -> bool {
@@ -218,13 +247,6 @@ pub(super) fn resolve(program: &str) -> std::io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_workspace_always_has_the_same_unprivileged_user() {
-        let user = user_of("0b5c7e0e-5a5e-4d0a-9d8a-0b0c5b1c5d5e");
-        assert_eq!(user, user_of("0b5c7e0e-5a5e-4d0a-9d8a-0b0c5b1c5d5e"));
-        assert!((FIRST_USER..FIRST_USER + USERS).contains(&user));
-    }
 
     #[test]
     fn programs_of_the_system_need_no_binding_of_their_own() {

@@ -7,14 +7,14 @@ use tandem_proto::storage::v1::{
 use tonic::Status;
 
 use super::task::Input;
-use crate::clients::{Clients, persist};
+use crate::clients::{Clients, PATIENT_PAUSES, PAUSES, persist};
 
 /// Records the intent, or learns what is known of the call.
 ///
 /// # Errors
 /// Storage's own: the epoch is stale, the input differs, the chat is not the user's.
 pub(super) async fn begin(clients: &Clients, input: &Input) -> Result<ToolCall, Status> {
-    let answer = persist(|| {
+    let answer = persist(&PAUSES, || {
         let message = BeginToolCallRequest {
             chat_id: input.chat_id.clone(),
             epoch: input.epoch,
@@ -57,7 +57,7 @@ pub(super) async fn finish(
     } else {
         ToolCallState::Finished
     };
-    let answer = persist(|| {
+    let answer = persist(&PATIENT_PAUSES, || {
         let message = FinishToolCallRequest {
             chat_id: input.chat_id.clone(),
             tool_call_id: input.tool_call_id.clone(),

@@ -85,7 +85,11 @@ impl Registry {
             call: Arc::clone(&call),
         };
         self.shared.tasks.spawn("tool call", OnEnd::Expected, async move {
+            let metrics = &entry.registry.shared.metrics;
+            let (running, begun) = (metrics.call_running(), std::time::Instant::now());
             let outcome = run(&entry.registry.shared, &entry.call).await;
+            metrics.call_ended(&entry.call.input.tool_name, outcome.as_ref().ok(), begun.elapsed());
+            drop(running);
             entry.call.end(outcome.map_err(Fault::from));
         });
         Ok(call)

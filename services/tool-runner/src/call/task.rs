@@ -1,7 +1,9 @@
 //! One call from its intent to its recorded result.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use sha2::{Digest, Sha256};
 use tandem_chassis::clock::Clock;
 use tandem_chassis::identity::User;
@@ -16,11 +18,15 @@ use uuid::{Builder, Uuid};
 use super::journal;
 use super::registry::Call;
 use crate::clients::Clients;
+use crate::metrics::Metrics;
 use crate::tool::{self, Outcome};
 use crate::workspace::{self, Ready, Workspaces};
 
 /// Longest result, in bytes of JSON.
 const MAX_RESULT_BYTES: usize = 1024 * 1024;
+
+/// What is said of a call that broke Tandem itself.
+const PANICKED: &str = "The tool failed inside Tandem. It may have taken effect; check before repeating it.";
 
 /// What all calls share.
 pub(crate) struct Shared {
@@ -28,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) workspaces: Workspaces,
     pub(crate) tasks: Tasks,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
 }
 
 /// What was asked.
@@ -104,7 +111,9 @@ pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<ToolOutcome
         is_resumed,
     };
     let started = std::time::Instant::now();
-    let outcome = tool::run(&context).await;
+    // A fault of ours must not leave the call without a result.
+    let outcome = AssertUnwindSafe(tool::run(&context)).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(PANICKED.to_owned()));
     let (result_json, is_error, is_unknown) = flatten(outcome);
     tracing::info!(
         chat_id = input.chat_id,
@@ -118,7 +127,7 @@ pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<ToolOutcome
     );
     let finished = journal::finish(&shared.clients, input, &result_json, is_error, is_unknown).await?;
     // Another owner may have recorded its result first; everybody must see the same one.
-    let is_other = !finished.result_json.is_empty() && finished.result_json != result_json;
+    let is_other = !finished.result_json.is_empty() && !is_same_json(&finished.result_json, &result_json);
     if is_other && matches!(finished.state(), ToolCallState::Finished | ToolCallState::Unknown) {
         return Ok(replayed(finished));
     }
@@ -128,6 +137,12 @@ pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<ToolOutcome
         is_replayed: false,
         is_unknown,
     })
+}
+
+/// Whether both say the same, however they are written: storage may write what it was given in another way.
+fn is_same_json(one: &str, other: &str) -> bool {
+    let value = |text| serde_json::from_str::<serde_json::Value>(text).ok();
+    one == other || (value(one).is_some() && value(one) == value(other))
 }
 
 fn replayed(call: ToolCall) -> ToolOutcome {
@@ -179,6 +194,13 @@ mod tests {
     fn a_call_always_has_the_same_process_and_calls_have_different_ones() {
         assert_eq!(process_id("chat", "call"), process_id("chat", "call"));
         assert_ne!(process_id("chat", "call"), process_id("chatc", "all"));
+    }
+
+    #[test]
+    fn results_are_compared_by_what_they_say() {
+        assert!(is_same_json(r#"{"a":1,"b":[]}"#, r#"{"b": [], "a": 1}"#));
+        assert!(!is_same_json(r#"{"a":1}"#, r#"{"a":2}"#));
+        assert!(!is_same_json("", "no json"));
     }
 
     #[test]

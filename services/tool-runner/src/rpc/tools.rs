@@ -17,7 +17,7 @@ use crate::call::{Input, Registry};
 use crate::tool;
 
 /// Longest id of a tool call, in bytes.
-const MAX_ID_BYTES: usize = 512;
+const MAX_ID_BYTES: usize = 256;
 
 pub(crate) struct ToolRpc {
     calls: Registry,

@@ -3,7 +3,6 @@
 use std::os::unix::fs::MetadataExt;
 
 use serde_json::json;
-use tandem_proto::tool::v1::GetConfinementRequest;
 
 use crate::harness::Harness;
 
@@ -54,19 +53,7 @@ async fn the_agent_hides_its_memory_and_root_gives_each_workspace_a_user() {
     assert_eq!(output.lines().next().unwrap(), owner.uid().to_string());
     assert_eq!(owner.mode() & 0o777, 0o700);
 
-    let request = harness.outbound.request(
-        Some(&harness.user),
-        std::time::Duration::from_secs(5),
-        GetConfinementRequest {},
-    );
-    let mechanisms = harness
-        .admin
-        .clone()
-        .get_confinement(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .mechanisms;
+    let mechanisms = harness.mechanisms().await;
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     let user = mechanisms.iter().find(|mechanism| mechanism.name == "user").unwrap();
     assert_eq!(user.is_enforced, is_root);

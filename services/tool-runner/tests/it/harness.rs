@@ -15,7 +15,9 @@ use tandem_proto::storage::v1::workspace_service_server::WorkspaceServiceServer;
 use tandem_proto::tool::v1::call_tool_response::Event;
 use tandem_proto::tool::v1::tool_service_client::ToolServiceClient;
 use tandem_proto::tool::v1::workspace_admin_service_client::WorkspaceAdminServiceClient;
-use tandem_proto::tool::v1::{CallToolRequest, CancelToolCallRequest, ChatKind, ToolOutcome};
+use tandem_proto::tool::v1::{
+    CallToolRequest, CancelToolCallRequest, ChatKind, ConfinementMechanism, GetConfinementRequest, ToolOutcome,
+};
 use tandem_tool_runner::{Config, Peers, run};
 use tempfile::TempDir;
 use tonic::Status;
@@ -62,10 +64,11 @@ impl Harness {
     }
 
     pub async fn start_with(storage: Storage, directory: TempDir) -> Self {
-        Self::start_config(storage, directory, Config::default().idle_timeout).await
+        Self::start_config(storage, directory, Config::default()).await
     }
 
-    pub async fn start_config(storage: Storage, directory: TempDir, idle_timeout: Duration) -> Self {
+    /// With settings of the test's own; directories and addresses are the harness's.
+    pub async fn start_config(storage: Storage, directory: TempDir, config: Config) -> Self {
         let process = Runtime::new(ServiceSecret::generate().unwrap());
         let name = |what: &str| Address::Memory(format!("{what}-{}", Uuid::new_v4()));
         let (storage_address, tool_address) = (name("storage"), name("tool-runner"));
@@ -88,8 +91,7 @@ impl Harness {
             },
             workspaces_dir: directory.path().join("workspaces"),
             agent_command: Some(vec![agent()]),
-            idle_timeout,
-            ..Config::default()
+            ..config
         };
         let running = run(config, listener, runtime.clone());
         process
@@ -167,6 +169,13 @@ impl Harness {
             .unwrap();
         assert!(answer.outcome.is_error, "{answer:?}");
         answer.value().as_str().unwrap().to_owned()
+    }
+
+    /// What confines workspaces here.
+    pub async fn mechanisms(&self) -> Vec<ConfinementMechanism> {
+        let request = self.outbound.request(Some(&self.user), TIME, GetConfinementRequest {});
+        let answer = self.admin.clone().get_confinement(request).await.unwrap();
+        answer.into_inner().mechanisms
     }
 
     pub async fn cancel(&self, chat_id: &str, call_id: &str) -> bool {

@@ -7,21 +7,27 @@ use std::time::Duration;
 use rustix::process::{Pid, getpid, getsid};
 use serde_json::json;
 use tandem_proto::storage::v1::ToolCallState;
+use tandem_tool_runner::Config;
 
 use crate::harness::Harness;
+use crate::stub::Storage;
 
 /// Most memory an agent may need however much is printed, in KiB.
 const MAX_AGENT_KIB: u64 = 64 * 1024;
 
-/// Processes that work below `home`, agents included.
-fn processes_in(home: &Path) -> Vec<i32> {
+fn processes() -> impl Iterator<Item = i32> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let ids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok());
-    ids.filter(|id| {
-        let directory = std::fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
-        *id != getpid().as_raw_nonzero().get() && directory.starts_with(home)
-    })
-    .collect()
+    entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok())
+}
+
+/// Processes that work below `home`; agents only if we may look at them, as root may.
+fn processes_in(home: &Path) -> Vec<i32> {
+    processes()
+        .filter(|id| {
+            let directory = std::fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
+            *id != getpid().as_raw_nonzero().get() && directory.starts_with(home)
+        })
+        .collect()
 }
 
 fn command_line(id: i32) -> String {
@@ -33,7 +39,8 @@ fn command_line(id: i32) -> String {
 fn peak_kib(id: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Waits until `done`, which must come soon.
@@ -58,27 +65,42 @@ async fn is_still(beat: &Path) -> bool {
 async fn an_endless_flood_leaves_the_agent_small_and_other_calls_quick() {
     let harness = Harness::start().await;
     harness.ok("chat", "execute", json!({"command": "true"})).await;
-    let flood = harness.call("chat", "flood", "execute", json!({"command": "timeout 3 yes", "timeout": "20s"}));
+    let flood = harness.call(
+        "chat",
+        "flood",
+        "execute",
+        json!({"command": "timeout 3 yes", "timeout": "20s"}),
+    );
     let others = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let begun = std::time::Instant::now();
-        harness.ok("chat", "write_file", json!({"path": "beside", "content": "x"})).await;
+        harness
+            .ok("chat", "write_file", json!({"path": "beside", "content": "x"}))
+            .await;
         begun.elapsed()
     };
     let (flood, beside) = tokio::join!(flood, others);
     let flood = flood.unwrap();
     let value = flood.value();
-    assert!(value["truncated"]["original_bytes"].as_i64().unwrap() > 1_000_000, "{value}");
+    assert!(
+        value["truncated"]["original_bytes"].as_i64().unwrap() > 1_000_000,
+        "{value}"
+    );
     assert!(value["output"].as_str().unwrap().len() < 33 * 1024);
     assert!(flood.outcome.result_json.len() < 80 * 1024);
     assert!(beside < Duration::from_secs(5), "{beside:?}");
-    let agents: Vec<i32> = processes_in(&harness.home("chat"))
-        .into_iter()
+    // Whichever test's they are: all must stay small.
+    let agents: Vec<i32> = processes()
         .filter(|id| command_line(*id).contains("workspace-agent"))
         .collect();
     assert!(!agents.is_empty());
     for id in agents {
-        assert!(peak_kib(id) < MAX_AGENT_KIB, "{} KiB: {}", peak_kib(id), command_line(id));
+        assert!(
+            peak_kib(id) < MAX_AGENT_KIB,
+            "{} KiB: {}",
+            peak_kib(id),
+            command_line(id)
+        );
     }
 }
 
@@ -88,7 +110,10 @@ async fn output_that_is_no_text_arrives_as_text() {
     let command = r"printf 'a\000b\377c\033[31mred\033[0m \342\202'";
     let value = harness.ok("chat", "execute", json!({"command": command})).await;
     let output = value["output"].as_str().unwrap();
-    assert!(output.starts_with("a\u{fffd}b\u{fffd}c") && output.contains("red"), "{output:?}");
+    assert!(
+        output.starts_with("a\u{fffd}b\u{fffd}c") && output.contains("red"),
+        "{output:?}"
+    );
     assert!(!output.contains('\0'));
     harness
         .ok("chat", "execute", json!({"command": r"printf 'x\000y' > nul"}))
@@ -105,10 +130,17 @@ async fn killing_a_process_kills_its_whole_tree() {
         .ok("chat", "execute", json!({"command": tree, "run_in_background": true}))
         .await;
     let home = harness.home("chat");
-    let sleepers = || processes_in(&home).into_iter().filter(|id| command_line(*id).starts_with("sleep 1000")).count();
+    let sleepers = || {
+        processes_in(&home)
+            .into_iter()
+            .filter(|id| command_line(*id).starts_with("sleep 1000"))
+            .count()
+    };
     soon("the tree", || sleepers() == 4).await;
     let id = value["background_process_id"].clone();
-    harness.ok("chat", "process_signal", json!({"process_id": id, "signal": "kill"})).await;
+    harness
+        .ok("chat", "process_signal", json!({"process_id": id, "signal": "kill"}))
+        .await;
     soon("the end of the tree", || sleepers() == 0).await;
 }
 
@@ -133,23 +165,40 @@ async fn the_database_socket_and_the_hosts_processes_are_out_of_reach() {
     std::fs::create_dir(&directory).unwrap();
     let socket = directory.join(".s.PGSQL.5432");
     let _listener = UnixListener::bind(&socket).unwrap();
-    let home = harness.directory.path().join("workspaces");
+    harness.ok("other", "execute", json!({"command": "true"})).await;
+    let other = harness.home("other");
+    let mechanisms = harness.mechanisms().await;
+    let is_apart = mechanisms
+        .iter()
+        .any(|mechanism| mechanism.is_enforced && ["user", "namespaces"].contains(&&*mechanism.name));
     for (what, command) in [
         (
             "database socket",
-            format!("python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"{}\")'", socket.display()),
+            format!(
+                "python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"{}\")'",
+                socket.display()
+            ),
         ),
-        ("data directory", format!("ls {}", harness.directory.path().display())),
-        ("other workspaces", format!("ls {}", home.display())),
+        ("data directory", format!("ls {}", directory.display())),
+        ("other workspaces", format!("ls {}", other.display())),
+        ("other workspaces' files", format!("echo x > {}/x", other.display())),
         ("the test's process", format!("kill -0 {}", std::process::id())),
         ("the first process's files", "cat /proc/1/root/etc/shadow".to_owned()),
         ("the first process's memory", "cat /proc/1/environ".to_owned()),
+        (
+            "the test's environment",
+            format!("cat /proc/{}/environ", std::process::id()),
+        ),
         ("a mount", "mount -t tmpfs none /mnt".to_owned()),
         ("a kernel setting", "echo x > /proc/sys/kernel/core_pattern".to_owned()),
         ("a terminal", "echo x > /dev/tty".to_owned()),
         ("passwords", "cat /etc/shadow".to_owned()),
         ("being root", "su -c true root < /dev/null".to_owned()),
     ] {
+        if what == "database socket" && !is_apart {
+            // Landlock knows no sockets; the confinement says so.
+            continue;
+        }
         let value = harness.ok("chat", "execute", json!({"command": command})).await;
         assert_eq!(value["success"], false, "{what}: {value}");
     }
@@ -159,7 +208,11 @@ async fn the_database_socket_and_the_hosts_processes_are_out_of_reach() {
 async fn nothing_in_a_workspace_shares_the_session_of_tandem() {
     let harness = Harness::start().await;
     harness
-        .ok("chat", "execute", json!({"command": "sleep 1000", "run_in_background": true}))
+        .ok(
+            "chat",
+            "execute",
+            json!({"command": "sleep 1000", "run_in_background": true}),
+        )
         .await;
     let ours = getsid(None).unwrap();
     let inside: Vec<PathBuf> = processes_in(&harness.home("chat"))
@@ -192,4 +245,50 @@ async fn a_call_whose_owner_is_gone_joins_its_process_again() {
     assert_eq!((&ended["success"], &ended["output"]), (&json!(true), &json!("done\n")));
     let count = std::fs::read_to_string(harness.home("chat").join("count")).unwrap();
     assert_eq!(count, "begun\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn common_tools_work() {
+    let harness = Harness::start().await;
+    for (program, command) in [
+        (
+            "/usr/bin/git",
+            "git init -q r && cd r && git -c user.name=x -c user.email=x@x commit -q --allow-empty -m x && git log --oneline",
+        ),
+        (
+            "/usr/bin/python3",
+            "python3 -c 'import tempfile, threading; print(tempfile.gettempdir())'",
+        ),
+        ("/usr/bin/node", "node -e 'console.log(require(\"os\").homedir())'"),
+        ("/usr/bin/perl", "perl -e 'print 1'"),
+        ("/usr/bin/make", "printf 'all:\n\techo made\n' > Makefile && make"),
+        (
+            "/usr/bin/cc",
+            "printf 'int main(void){return 0;}' > a.c && cc a.c -o a && ./a && echo built",
+        ),
+    ] {
+        if Path::new(program).exists() {
+            let value = harness
+                .ok("chat", "execute", json!({"command": command, "timeout": "60s"}))
+                .await;
+            assert_eq!(value["success"], true, "{program}: {value}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_bomb_is_bounded_and_can_be_ended() {
+    let mut config = Config::default();
+    config.limits.max_processes = 200;
+    let harness = Harness::start_config(Storage::default(), tempfile::tempdir().unwrap(), config).await;
+    let bomb = "bomb() { bomb | bomb & }; bomb; sleep 30";
+    let value = harness
+        .ok("chat", "execute", json!({"command": bomb, "timeout": "2s"}))
+        .await;
+    assert_eq!(value["success"], false);
+    let home = harness.home("chat");
+    let count = processes_in(&home).len();
+    assert!(count < 1_000, "{count}");
+    let (_storage, _directory) = harness.stop().await;
+    soon("the end of the bomb", || processes_in(&home).is_empty()).await;
 }

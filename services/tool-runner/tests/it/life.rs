@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tandem_proto::storage::v1::WorkspaceStatus;
 use tandem_proto::tool::v1::ListWorkspacesRequest;
+use tandem_tool_runner::Config;
 
 use crate::harness::Harness;
 use crate::stub::Storage;
@@ -11,18 +13,31 @@ use crate::stub::Storage;
 /// Kills the agent of a chat's workspace and everything around it, as a crash would.
 fn kill(harness: &Harness, chat_id: &str) {
     let home = harness.home(chat_id).to_string_lossy().into_owned();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(id) = entry.file_name().to_string_lossy().parse::<i32>() else {
-            continue;
-        };
-        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let directory = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
-        let is_ours = id != std::process::id().cast_signed();
-        if is_ours && (String::from_utf8_lossy(&command).contains(&home) || directory.starts_with(&home)) {
-            let id = rustix::process::Pid::from_raw(id).unwrap();
-            let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse::<i32>().ok());
+    for id in ids.filter(|id| *id != std::process::id().cast_signed()) {
+        let directory = std::fs::read_link(format!("/proc/{id}/cwd")).unwrap_or_default();
+        let is_inside = directory.starts_with(&home);
+        // Only root may look at the agent's directory, but everybody sees who started what.
+        let parent = parent(id).filter(|parent| is_inside && command_line(*parent).contains("workspace-agent"));
+        if is_inside || command_line(id).contains(&home) {
+            for id in [Some(id), parent].into_iter().flatten() {
+                let id = rustix::process::Pid::from_raw(id).unwrap();
+                let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+            }
         }
     }
+}
+
+fn command_line(id: i32) -> String {
+    let bytes = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn parent(id: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
 }
 
 async fn is_connected(harness: &Harness) -> bool {
@@ -84,20 +99,41 @@ async fn a_command_whose_agent_died_has_an_unknown_outcome() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_agent_is_stopped_and_started_again_when_needed() {
-    let idle = Duration::from_millis(400);
-    let harness = Harness::start_config(Storage::default(), tempfile::tempdir().unwrap(), idle).await;
+    let config = Config {
+        idle_timeout: Duration::from_millis(400),
+        ..Config::default()
+    };
+    let harness = Harness::start_config(Storage::default(), tempfile::tempdir().unwrap(), config).await;
     // Longer than the limit, and yet not idle.
     let value = harness
         .ok("chat", "execute", json!({"command": "sleep 1; echo done"}))
         .await;
     assert_eq!(value["output"], "done\n");
+    // Nobody asks anything, and yet something runs.
+    harness
+        .ok(
+            "chat",
+            "execute",
+            json!({"command": "sleep 3", "run_in_background": true}),
+        )
+        .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(is_connected(&harness).await);
     let stopped = async {
         while is_connected(&harness).await {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), stopped).await.unwrap();
+    let status = || harness.storage.workspaces.lock().unwrap()["chat"].status();
+    let recorded = async {
+        while status() != WorkspaceStatus::Stopped {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), recorded).await.unwrap();
     harness.ok("chat", "execute", json!({"command": "true"})).await;
+    assert_eq!(status(), WorkspaceStatus::Running);
 }
 
 #[tokio::test(flavor = "multi_thread")]

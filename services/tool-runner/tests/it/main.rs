@@ -4,6 +4,7 @@ mod confinement;
 mod execute;
 mod files;
 mod harness;
+mod hostile;
 mod journal;
 mod life;
 mod stub;

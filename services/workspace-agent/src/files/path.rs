@@ -116,21 +116,52 @@ impl Root {
         for name in parents {
             directory = rustix::fs::openat(&directory, *name, step, Mode::empty())?;
         }
-        rustix::fs::openat(&directory, *last, flags | OFlags::NOFOLLOW, Mode::empty())
+        match rustix::fs::openat(&directory, *last, flags | OFlags::NOFOLLOW, Mode::empty()) {
+            // A link, which might lead anywhere.
+            Err(Errno::LOOP) => Err(Errno::XDEV),
+            other => other,
+        }
     }
 
     /// Opens a regular file for reading. Pipes and devices are refused without waiting for them.
     pub(crate) fn open_file(&self, path: &str) -> Result<(std::fs::File, u64), Failure> {
-        let relative = self.relative(path)?;
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = self
-            .open_beneath(&relative, flags)
-            .map_err(|errno| Failure::system(path, errno))?;
+        let file = self.open_following(path, flags)?;
         let stat = rustix::fs::fstat(&file).map_err(|errno| Failure::system(path, errno))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok((file.into(), u64::try_from(stat.st_size).unwrap_or(0))),
             FileType::Directory => Err(Failure::system(path, Errno::ISDIR)),
             _ => Err(Failure::system(path, Errno::NXIO)),
+        }
+    }
+
+    /// Opens what `path` names. The kernel refuses absolute links even if they stay inside; one at the end is followed here.
+    fn open_following(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Failure> {
+        let mut relative = self.relative(path)?;
+        for _ in 0..MAX_LINKS {
+            match self.open_beneath(&relative, flags) {
+                Err(Errno::XDEV) => relative = self.link_target(path, &relative)?,
+                other => return other.map_err(|errno| Failure::system(path, errno)),
+            }
+        }
+        Err(Failure::system(path, Errno::LOOP))
+    }
+
+    /// Where the link at the end of `relative` leads, from the home directory.
+    fn link_target(&self, path: &str, relative: &Path) -> Result<PathBuf, Failure> {
+        let Some(Component::Normal(name)) = relative.components().next_back() else {
+            return Err(Failure::outside(path));
+        };
+        let name = name.to_str().ok_or_else(|| Failure::invalid("the path is not UTF-8"))?;
+        let parent = relative.parent().map_or_else(PathBuf::new, Path::to_owned);
+        let directory = self
+            .directory(&parent, false)
+            .map_err(|errno| Failure::system(path, errno))?;
+        let stat = rustix::fs::statat(&directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
+        match stat.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+            Ok(FileType::Symlink) => self.follow(path, directory.as_fd(), name, &parent),
+            Ok(_) => Err(Failure::outside(path)),
+            Err(errno) => Err(Failure::system(path, errno)),
         }
     }
 

@@ -20,6 +20,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 
 use super::environment::{TEMPORARY, environment};
+use super::leftovers;
 use super::output::Output;
 use super::snapshot::{self, Exit};
 use crate::error::Failure;
@@ -84,7 +85,7 @@ impl Manager {
         // Held over the spawn, which is short, so that one id never starts two.
         let mut known = self.lock();
         if let Some(process) = known.get(&process_id) {
-            if process.chat_id != chat_id || process.request.command != request.command {
+            if process.chat_id != chat_id || process.request != request {
                 return Err(Failure::new(
                     OperationErrorKind::Conflict,
                     "the process id belongs to another command",
@@ -111,6 +112,8 @@ impl Manager {
         let _ = std::fs::create_dir_all(home.join(TEMPORARY));
         let io = |error: std::io::Error| Failure::io("the command could not be started", &error);
         let (reader, writer) = std::io::pipe().map_err(io)?;
+        // Before it runs, so that it never seems to have run for less than it did.
+        let started_at = self.clock.now();
         let mut child = Command::new("/bin/sh")
             .arg("-c")
             .arg(&request.command)
@@ -132,7 +135,7 @@ impl Manager {
             request,
             chat_id: chat_id.to_owned(),
             directory,
-            started_at: self.clock.now(),
+            started_at,
             output: Mutex::default(),
             exit: watch::Sender::new(None),
             group,
@@ -182,14 +185,14 @@ impl Manager {
         })
     }
 
-    /// The chat's processes, running ones first, then the newest. Forgets what ended long ago.
+    /// The chat's processes, or those of all chats if it is empty: running ones first, then the newest. Forgets what ended long ago.
     pub(crate) fn list(&self, chat_id: &str) -> ListProcessesResult {
         let forgotten = self.clock.now() - REMEMBERED;
         let mut known = self.lock();
         known.retain(|_, process| process.exit.borrow().as_ref().is_none_or(|exit| exit.at > forgotten));
         let mut processes: Vec<Arc<Process>> = known
             .values()
-            .filter(|process| process.chat_id == chat_id)
+            .filter(|process| chat_id.is_empty() || process.chat_id == chat_id)
             .cloned()
             .collect();
         drop(known);
@@ -226,11 +229,23 @@ impl Manager {
         }
     }
 
-    /// Ends everything that was started, also what an ended shell left behind.
+    /// Ends everything that runs. What ended shells left behind is `leftovers`': their groups' numbers may be others' by now.
     pub(crate) fn kill_all(&self) {
-        for process in self.lock().values() {
-            // Nothing is left to signal in most groups.
+        for process in self.lock().values().filter(|process| process.is_running()) {
+            // It may have ended meanwhile.
             let _ = kill_process_group(process.group, Signal::KILL);
+        }
+    }
+
+    /// Collects ended processes that were left behind, from time to time, until the future is dropped.
+    pub(crate) async fn collect_leftovers(&self) {
+        let mut ticks = tokio::time::interval(leftovers::COLLECT_INTERVAL);
+        loop {
+            ticks.tick().await;
+            // Held meanwhile, so that no process starts that is not known yet.
+            let known = self.lock();
+            let running = known.values().filter(|process| process.is_running());
+            leftovers::collect(&running.map(|process| process.group.as_raw_nonzero().get()).collect());
         }
     }
 
