@@ -18,6 +18,7 @@ pub mod byok;
 pub mod chats;
 pub mod files;
 pub mod health;
+pub mod memory;
 pub mod messages;
 pub mod models;
 pub mod openapi;
@@ -103,12 +104,17 @@ fn table() -> OpenApiRouter<App> {
             settings::put_plan_mode_instructions
         ))
         .routes(routes!(settings::get_user_prompt, settings::put_user_prompt))
+        .routes(routes!(memory::thresholds))
+        .routes(routes!(memory::put_threshold, memory::delete_threshold))
         .routes(routes!(files::upload))
         .routes(routes!(files::download))
         .routes(routes!(chats::list, chats::create))
         .routes(routes!(chats::by_workspace))
         .routes(routes!(chats::get, chats::update))
         .routes(routes!(chats::interrupt))
+        .routes(routes!(memory::retry))
+        .routes(routes!(memory::compact))
+        .routes(routes!(memory::clear))
         .routes(routes!(messages::submit_tool_results))
         .routes(routes!(messages::list, messages::send))
         .routes(routes!(messages::edit))

@@ -432,6 +432,102 @@ pub mod chat_command_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Tries a failed turn again as it stands.
+        pub async fn retry_chat(
+            &mut self,
+            request: impl tonic::IntoRequest<
+                super::super::super::storage::v1::RetryChatRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::storage::v1::RetryChatResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.orchestrator.v1.ChatCommandService/RetryChat",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.orchestrator.v1.ChatCommandService",
+                        "RetryChat",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Begins a turn that replaces, for the model, the history by its summary.
+        pub async fn compact_chat(
+            &mut self,
+            request: impl tonic::IntoRequest<
+                super::super::super::storage::v1::CompactChatRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::storage::v1::CompactChatResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.orchestrator.v1.ChatCommandService/CompactChat",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.orchestrator.v1.ChatCommandService",
+                        "CompactChat",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes the model forget the history.
+        pub async fn clear_chat_context(
+            &mut self,
+            request: impl tonic::IntoRequest<
+                super::super::super::storage::v1::ClearChatContextRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::storage::v1::ClearChatContextResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.orchestrator.v1.ChatCommandService/ClearChatContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.orchestrator.v1.ChatCommandService",
+                        "ClearChatContext",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Answers dynamic tool calls.
         pub async fn submit_tool_results(
             &mut self,
@@ -555,6 +651,32 @@ pub mod chat_command_service_server {
             >,
         ) -> std::result::Result<
             tonic::Response<super::super::super::storage::v1::InterruptChatResponse>,
+            tonic::Status,
+        >;
+        /// Tries a failed turn again as it stands.
+        async fn retry_chat(
+            &self,
+            request: tonic::Request<super::super::super::storage::v1::RetryChatRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::storage::v1::RetryChatResponse>,
+            tonic::Status,
+        >;
+        /// Begins a turn that replaces, for the model, the history by its summary.
+        async fn compact_chat(
+            &self,
+            request: tonic::Request<super::super::super::storage::v1::CompactChatRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::storage::v1::CompactChatResponse>,
+            tonic::Status,
+        >;
+        /// Makes the model forget the history.
+        async fn clear_chat_context(
+            &self,
+            request: tonic::Request<
+                super::super::super::storage::v1::ClearChatContextRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::storage::v1::ClearChatContextResponse>,
             tonic::Status,
         >;
         /// Answers dynamic tool calls.
@@ -1032,6 +1154,155 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = InterruptChatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.orchestrator.v1.ChatCommandService/RetryChat" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetryChatSvc<T: ChatCommandService>(pub Arc<T>);
+                    impl<
+                        T: ChatCommandService,
+                    > tonic::server::UnaryService<
+                        super::super::super::storage::v1::RetryChatRequest,
+                    > for RetryChatSvc<T> {
+                        type Response = super::super::super::storage::v1::RetryChatResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::super::super::storage::v1::RetryChatRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatCommandService>::retry_chat(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetryChatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.orchestrator.v1.ChatCommandService/CompactChat" => {
+                    #[allow(non_camel_case_types)]
+                    struct CompactChatSvc<T: ChatCommandService>(pub Arc<T>);
+                    impl<
+                        T: ChatCommandService,
+                    > tonic::server::UnaryService<
+                        super::super::super::storage::v1::CompactChatRequest,
+                    > for CompactChatSvc<T> {
+                        type Response = super::super::super::storage::v1::CompactChatResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::super::super::storage::v1::CompactChatRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatCommandService>::compact_chat(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CompactChatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.orchestrator.v1.ChatCommandService/ClearChatContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct ClearChatContextSvc<T: ChatCommandService>(pub Arc<T>);
+                    impl<
+                        T: ChatCommandService,
+                    > tonic::server::UnaryService<
+                        super::super::super::storage::v1::ClearChatContextRequest,
+                    > for ClearChatContextSvc<T> {
+                        type Response = super::super::super::storage::v1::ClearChatContextResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::super::super::storage::v1::ClearChatContextRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatCommandService>::clear_chat_context(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ClearChatContextSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

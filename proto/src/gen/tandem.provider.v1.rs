@@ -1229,6 +1229,9 @@ pub struct CompletionFailed {
     pub retry_after: ::core::option::Option<::prost_types::Duration>,
     #[prost(bool, tag = "3")]
     pub is_cancelled: bool,
+    /// The prompt is longer than the model can take; a shorter one may succeed.
+    #[prost(bool, tag = "4")]
+    pub is_context_exceeded: bool,
 }
 /// Whether the model may call tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

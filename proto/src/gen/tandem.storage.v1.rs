@@ -242,6 +242,36 @@ pub struct InterruptChatResponse {
     #[prost(message, optional, tag = "1")]
     pub chat: ::core::option::Option<super::super::common::v1::Chat>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryChatRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetryChatResponse {
+    #[prost(message, optional, tag = "1")]
+    pub chat: ::core::option::Option<super::super::common::v1::Chat>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompactChatRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CompactChatResponse {
+    #[prost(message, optional, tag = "1")]
+    pub chat: ::core::option::Option<super::super::common::v1::Chat>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearChatContextRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClearChatContextResponse {
+    #[prost(message, optional, tag = "1")]
+    pub chat: ::core::option::Option<super::super::common::v1::Chat>,
+}
 /// The client's answer to one dynamic tool call.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolResultInput {
@@ -844,6 +874,83 @@ pub mod chat_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Tries a failed turn again as it stands.
+        pub async fn retry_chat(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryChatRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryChatResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ChatService/RetryChat",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.storage.v1.ChatService", "RetryChat"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Begins a turn that replaces, for the model, the history by its summary. People still see everything.
+        pub async fn compact_chat(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CompactChatRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CompactChatResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ChatService/CompactChat",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.storage.v1.ChatService", "CompactChat"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes the model forget the history. People still see everything.
+        pub async fn clear_chat_context(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClearChatContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClearChatContextResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ChatService/ClearChatContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.ChatService", "ClearChatContext"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Answers the dynamic tool calls of a chat in requires_action.
         pub async fn submit_tool_results(
             &mut self,
@@ -1102,6 +1209,30 @@ pub mod chat_service_server {
             request: tonic::Request<super::InterruptChatRequest>,
         ) -> std::result::Result<
             tonic::Response<super::InterruptChatResponse>,
+            tonic::Status,
+        >;
+        /// Tries a failed turn again as it stands.
+        async fn retry_chat(
+            &self,
+            request: tonic::Request<super::RetryChatRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryChatResponse>,
+            tonic::Status,
+        >;
+        /// Begins a turn that replaces, for the model, the history by its summary. People still see everything.
+        async fn compact_chat(
+            &self,
+            request: tonic::Request<super::CompactChatRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CompactChatResponse>,
+            tonic::Status,
+        >;
+        /// Makes the model forget the history. People still see everything.
+        async fn clear_chat_context(
+            &self,
+            request: tonic::Request<super::ClearChatContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClearChatContextResponse>,
             tonic::Status,
         >;
         /// Answers the dynamic tool calls of a chat in requires_action.
@@ -1715,6 +1846,142 @@ pub mod chat_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = InterruptChatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ChatService/RetryChat" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetryChatSvc<T: ChatService>(pub Arc<T>);
+                    impl<
+                        T: ChatService,
+                    > tonic::server::UnaryService<super::RetryChatRequest>
+                    for RetryChatSvc<T> {
+                        type Response = super::RetryChatResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetryChatRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatService>::retry_chat(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetryChatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ChatService/CompactChat" => {
+                    #[allow(non_camel_case_types)]
+                    struct CompactChatSvc<T: ChatService>(pub Arc<T>);
+                    impl<
+                        T: ChatService,
+                    > tonic::server::UnaryService<super::CompactChatRequest>
+                    for CompactChatSvc<T> {
+                        type Response = super::CompactChatResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CompactChatRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatService>::compact_chat(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CompactChatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ChatService/ClearChatContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct ClearChatContextSvc<T: ChatService>(pub Arc<T>);
+                    impl<
+                        T: ChatService,
+                    > tonic::server::UnaryService<super::ClearChatContextRequest>
+                    for ClearChatContextSvc<T> {
+                        type Response = super::ClearChatContextResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ClearChatContextRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatService>::clear_chat_context(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ClearChatContextSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -3072,6 +3339,28 @@ pub struct GetSettingResponse {
     pub value_json: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSettingsRequest {
+    #[prost(enumeration = "SettingScope", tag = "1")]
+    pub scope: i32,
+    /// 1 to 64 bytes.
+    #[prost(string, tag = "2")]
+    pub key_prefix: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSettingsResponse {
+    /// At most 1,000, by key.
+    #[prost(message, repeated, tag = "1")]
+    pub settings: ::prost::alloc::vec::Vec<Setting>,
+}
+/// A stored setting.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Setting {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub value_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetSettingRequest {
     #[prost(enumeration = "SettingScope", tag = "1")]
     pub scope: i32,
@@ -3526,6 +3815,33 @@ pub mod settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Settings whose keys begin alike.
+        pub async fn list_settings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSettingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSettingsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.SettingsService/ListSettings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.SettingsService", "ListSettings"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Stores a setting; deployment settings need an administrator.
         pub async fn set_setting(
             &mut self,
@@ -3654,6 +3970,14 @@ pub mod settings_service_server {
             request: tonic::Request<super::GetSettingRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetSettingResponse>,
+            tonic::Status,
+        >;
+        /// Settings whose keys begin alike.
+        async fn list_settings(
+            &self,
+            request: tonic::Request<super::ListSettingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSettingsResponse>,
             tonic::Status,
         >;
         /// Stores a setting; deployment settings need an administrator.
@@ -4231,6 +4555,51 @@ pub mod settings_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetSettingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.SettingsService/ListSettings" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSettingsSvc<T: SettingsService>(pub Arc<T>);
+                    impl<
+                        T: SettingsService,
+                    > tonic::server::UnaryService<super::ListSettingsRequest>
+                    for ListSettingsSvc<T> {
+                        type Response = super::ListSettingsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSettingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SettingsService>::list_settings(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSettingsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -5765,11 +6134,17 @@ pub struct ReleaseChatRequest {
     pub chat_id: ::prost::alloc::string::String,
     #[prost(int64, tag = "2")]
     pub epoch: i64,
+    /// The turn ended by a fault of ours. The third time in a row without progress sets the chat aside as failed.
+    #[prost(bool, tag = "3")]
+    pub has_crashed: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReleaseChatResponse {
     #[prost(int64, tag = "1")]
     pub version: i64,
+    /// The chat was set aside as failed instead.
+    #[prost(bool, tag = "2")]
+    pub is_quarantined: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LoadTurnRequest {
@@ -5801,6 +6176,12 @@ pub struct LoadTurnResponse {
     /// The operator's instructions; may be empty.
     #[prost(string, tag = "8")]
     pub deployment_prompt: ::prost::alloc::string::String,
+    /// Percent of the window at which history is compacted: the owner's own for this model, or else the model's. 100 = never.
+    #[prost(int32, tag = "9")]
+    pub compaction_threshold: i32,
+    /// A person asked for a compaction: this turn does nothing else.
+    #[prost(bool, tag = "10")]
+    pub is_compaction_requested: bool,
 }
 /// A completion that was about to start, or had started.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5821,6 +6202,8 @@ pub struct StepIntent {
     /// The epoch that began it.
     #[prost(int64, tag = "7")]
     pub epoch: i64,
+    #[prost(enumeration = "StepPurpose", tag = "8")]
+    pub purpose: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BeginStepRequest {
@@ -5853,6 +6236,9 @@ pub struct NewMessage {
     pub cost_micros: ::core::option::Option<i64>,
     #[prost(message, optional, tag = "8")]
     pub runtime: ::core::option::Option<::prost_types::Duration>,
+    /// Part of a compaction. A compressed user message for the model only is the line behind which its memory begins.
+    #[prost(bool, tag = "9")]
+    pub is_compressed: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CommitStepRequest {
@@ -5984,6 +6370,39 @@ pub struct SetGeneratedTitleRequest {
 pub struct SetGeneratedTitleResponse {
     #[prost(bool, tag = "1")]
     pub is_applied: bool,
+}
+/// What a completion is for. The next owner may continue an answer or a summary, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StepPurpose {
+    /// The answer of a step.
+    Unspecified = 0,
+    /// The summary that will stand for the history.
+    Summary = 1,
+    /// The summary of a part of the history, of use to its own owner only.
+    PartialSummary = 2,
+}
+impl StepPurpose {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STEP_PURPOSE_UNSPECIFIED",
+            Self::Summary => "STEP_PURPOSE_SUMMARY",
+            Self::PartialSummary => "STEP_PURPOSE_PARTIAL_SUMMARY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STEP_PURPOSE_UNSPECIFIED" => Some(Self::Unspecified),
+            "STEP_PURPOSE_SUMMARY" => Some(Self::Summary),
+            "STEP_PURPOSE_PARTIAL_SUMMARY" => Some(Self::PartialSummary),
+            _ => None,
+        }
+    }
 }
 /// What follows a committed answer or its results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

@@ -62,6 +62,8 @@ pub struct Classified {
     pub retry_after: Duration,
     /// The vendor has forgotten the response this request built on: the next attempt must send the whole history.
     pub is_chain_broken: bool,
+    /// The prompt is longer than the model can take; a shorter one may succeed.
+    pub is_context_exceeded: bool,
     /// Nothing failed: the call was stopped.
     pub is_cancelled: bool,
 }
@@ -72,7 +74,11 @@ pub fn classify(failure: &Failure<'_>) -> Classified {
     let status = failure.status.or_else(|| signal::status_in(&text));
     let provider = failure.provider.unwrap_or_else(|| signal::provider_in(&text));
     let verdict = judge(failure.cause, status, &text);
-    build(failure, verdict, status, provider)
+    let is_context_exceeded = verdict.kind == ErrorKind::Config && signal::is_context_exceeded(&text);
+    Classified {
+        is_context_exceeded,
+        ..build(failure, verdict, status, provider)
+    }
 }
 
 /// What a rule decides.
@@ -243,6 +249,7 @@ fn build(failure: &Failure<'_>, verdict: Verdict, status: Option<u16>, provider:
         retry_message: message::fact(&facts),
         retry_after: failure.retry_after,
         is_chain_broken: verdict.note == Note::ChainBroken,
+        is_context_exceeded: false,
         is_cancelled: verdict.note == Note::Cancelled,
     }
 }

@@ -12,6 +12,9 @@ use crate::id::{AgentId, FileId, McpServerId, ToolCallId};
 /// Vendor data that must travel back with a part (signatures, item ids). Opaque outside provider-gateway.
 pub type ProviderMetadata = Map<String, Value>;
 
+/// The tool whose made-up call and result show people where the model's memory was replaced by a summary, or cleared.
+pub const SUMMARY_TOOL: &str = "chat_summarized";
+
 /// One typed piece of a message.
 ///
 /// Stored as one JSON object whose `type` names the kind; unknown fields are ignored on reading, absent ones take their default.

@@ -40,6 +40,13 @@ struct RetryLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CompactionLabels {
+    provider: String,
+    model: String,
+    result: &'static str,
+}
+
 /// The counters of one orchestrator. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -50,6 +57,7 @@ pub(crate) struct Metrics {
     retries: Family<RetryLabels, Counter>,
     result_bytes: Family<ToolLabels, Histogram>,
     tool_errors: Family<ToolLabels, Counter>,
+    compactions: Family<CompactionLabels, Counter>,
 }
 
 impl Metrics {
@@ -72,6 +80,11 @@ impl Metrics {
                 "tool_result_size_bytes",
                 "Size of tool results",
                 Family::new_with_constructor(|| Histogram::new(RESULT_BYTES)),
+            ),
+            compactions: registry.register(
+                "compaction",
+                "Histories replaced by a summary, or left as they were because it failed",
+                Family::default(),
             ),
             tool_errors: registry.register("tool_errors", "Tool calls whose result is an error", Family::default()),
         }
@@ -103,6 +116,15 @@ impl Metrics {
                 kind: kind.as_str_name(),
             })
             .inc();
+    }
+
+    pub(crate) fn compacted(&self, model: &ModelConfig, is_success: bool) {
+        let labels = CompactionLabels {
+            provider: model.provider_type.clone(),
+            model: model.model.clone(),
+            result: if is_success { "success" } else { "error" },
+        };
+        self.compactions.get_or_create(&labels).inc();
     }
 
     pub(crate) fn tool_finished(&self, tool_name: &str, is_error: bool, result_bytes: usize) {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tandem_chassis::clock::Clock;
 use tandem_chassis::identity::User;
 use tandem_chat_core::message::{Message, Role};
-use tandem_proto::common::v1::{Chat, ChatError, Part, PendingToolCall};
-use tandem_proto::storage::v1::{NewMessage, StepOutcome};
+use tandem_proto::common::v1::{Chat, ChatError, ModelConfig, Part, PendingToolCall};
+use tandem_proto::storage::v1::{NewMessage, StepOutcome, StepPurpose};
 use tokio::sync::{Notify, watch};
 use tracing::Instrument;
 
@@ -21,11 +21,13 @@ use crate::metrics::Metrics;
 use crate::room::Room;
 
 mod answer;
+mod compact;
 mod complete;
 mod context;
 mod settle;
 mod tools;
 
+use compact::{Compaction, Memory, Why};
 pub(crate) use context::Prompt;
 
 /// Why a turn has to stop before its end.
@@ -66,6 +68,8 @@ pub(crate) enum Stop {
     Lost,
     /// [`Cause::Draining`].
     Draining,
+    /// The prompt is longer than the model can take. The number of the attempt that may follow.
+    TooLong(ChatError, u32),
     /// The turn failed, with what is worth keeping.
     Failed(ChatError, Vec<NewMessage>),
 }
@@ -115,8 +119,11 @@ impl Turn {
         let model = loaded.model_config.clone().unwrap_or_default();
         let tools = self.list_tools().await?;
         let mut prompt = Prompt::new(&loaded, tools)?;
-        let mut intent = loaded.intent;
         let mut step = u32::try_from(loaded.step).unwrap_or(0);
+        let (mut intent, summary) = match loaded.intent {
+            Some(intent) if intent.purpose() == StepPurpose::Unspecified => (Some(intent), None),
+            other => (None, other),
+        };
 
         let open = prompt.open_calls();
         if !open.is_empty() {
@@ -133,21 +140,65 @@ impl Turn {
             intent = None;
             step += 1;
         }
-        while step < self.limits.max_steps {
-            let answer = self.complete(step, &prompt, &model, intent.take()).await?;
-            let calls = answer.local_calls();
-            let outcome = if calls.is_empty() {
-                StepOutcome::Finish
+
+        let mut memory = Memory::new(loaded.compaction_threshold, model.context_limit);
+        if loaded.is_compaction_requested || summary.is_some() {
+            let is_last = loaded.is_compaction_requested || (step > 0 && prompt.is_answered());
+            let why = if loaded.is_compaction_requested {
+                Why::Asked
             } else {
-                StepOutcome::RunTools
+                Why::Threshold
             };
-            let message = answer.into_message(&model);
-            let parts = message.parts.clone();
-            self.commit_step(message, outcome).await?;
-            if calls.is_empty() {
+            let task = Compaction {
+                step,
+                why,
+                is_last,
+                resume: summary,
+            };
+            prompt = self.compact(task, prompt, &model, &mut memory).await?;
+            if is_last {
                 return Ok(());
             }
-            prompt.push_answer(parts)?;
+            step += 1;
+        }
+        if step > 0 && prompt.is_answered() {
+            // Taken over between the last answer and the compaction that was to follow it.
+            return self.finish(step, prompt, &model, &mut memory).await;
+        }
+        while step < self.limits.max_steps {
+            if intent.is_none() && memory.is_full(&prompt) {
+                let task = Compaction::within(step, Why::Threshold);
+                prompt = self.compact(task, prompt, &model, &mut memory).await?;
+                step += 1;
+            }
+            let answer = match self.complete(step, &prompt, &model, intent.take()).await {
+                Err(Stop::TooLong(error, _)) if memory.is_exhausted() => return Err(Stop::Failed(error, Vec::new())),
+                Err(Stop::TooLong(_, attempt)) => {
+                    self.log.withdraw(attempt, None);
+                    let task = Compaction::within(step, Why::TooLong);
+                    prompt = self.compact(task, prompt, &model, &mut memory).await?;
+                    step += 1;
+                    continue;
+                }
+                answer => answer?,
+            };
+            let calls = answer.local_calls();
+            let message = answer.into_message(&model);
+            prompt.push_answer(&message)?;
+            if calls.is_empty() {
+                let outcome = if memory.is_full(&prompt) {
+                    StepOutcome::Continue
+                } else {
+                    StepOutcome::Finish
+                };
+                self.commit_step(vec![message], outcome).await?;
+                return match outcome {
+                    StepOutcome::Finish => Ok(()),
+                    _ => self.finish(step + 1, prompt, &model, &mut memory).await,
+                };
+            }
+            self.commit_step(vec![message], StepOutcome::RunTools).await?;
+            memory.has_answered();
             if self.run_tools(&mut prompt, calls).await? == StepOutcome::RequireAction {
                 return Ok(());
             }
@@ -158,6 +209,25 @@ impl Turn {
             "The turn was ended after {limit} model calls. Send a message to go on."
         ));
         Err(Stop::Failed(error, Vec::new()))
+    }
+
+    /// Ends a turn whose last answer is stored, after making room for the next one.
+    async fn finish(
+        &mut self,
+        step: u32,
+        prompt: Prompt,
+        model: &ModelConfig,
+        memory: &mut Memory,
+    ) -> Result<(), Stop> {
+        if memory.is_full(&prompt) {
+            let task = Compaction {
+                is_last: true,
+                ..Compaction::within(step, Why::Threshold)
+            };
+            self.compact(task, prompt, model, memory).await?;
+            return Ok(());
+        }
+        self.commit_step(Vec::new(), StepOutcome::Finish).await
     }
 
     /// Completes when somebody wants the turn to stop.

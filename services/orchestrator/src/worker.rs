@@ -1,22 +1,24 @@
 //! This replica's turns: claiming chats, keeping their leases, passing stops on, handing everything back when it drains.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tandem_chassis::Runtime;
 use tandem_chassis::clock::Clock;
 use tandem_chassis::identity::User;
 use tandem_chassis::lifecycle::{OnEnd, Shutdown, Tasks};
 use tandem_proto::common::v1::ChatStatus;
-use tandem_proto::storage::v1::{ClaimChatsRequest, ClaimedChat, Lease, RenewLeasesRequest};
+use tandem_proto::storage::v1::{ClaimChatsRequest, ClaimedChat, Lease, ReleaseChatRequest, RenewLeasesRequest};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::clients::{Clients, STORAGE_DEADLINE};
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::room::Hub;
+use crate::room::{Hub, Room};
 use crate::turn::{Cause, Turn};
 
 /// Chats claimed by one statement.
@@ -221,9 +223,12 @@ impl Worker {
             self.signal(&done.chat_id, done.epoch, Cause::Draining);
         }
         self.0.tasks.spawn("turn", OnEnd::Expected, async move {
-            // Leaves the list even if the turn panics; the lease then expires and the chat is claimed again.
+            // Leaves the list however the turn ends; a lease that was not given back expires and the chat is claimed again.
             let _done = done;
-            turn.run().await;
+            let crash = Crash::of(&turn);
+            if AssertUnwindSafe(turn.run()).catch_unwind().await.is_err() {
+                crash.report().await;
+            }
         });
     }
 
@@ -301,6 +306,52 @@ impl Worker {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is needed to hand a chat back whose turn has panicked.
+struct Crash {
+    clients: Clients,
+    room: Arc<Room>,
+    wake: Arc<Notify>,
+    chat_id: String,
+    epoch: i64,
+}
+
+impl Crash {
+    fn of(turn: &Turn) -> Self {
+        Self {
+            clients: turn.clients.clone(),
+            room: Arc::clone(&turn.room),
+            wake: Arc::clone(&turn.wake),
+            chat_id: turn.chat.id.clone(),
+            epoch: turn.epoch,
+        }
+    }
+
+    /// The runtime has logged the panic itself. The chat goes back at once: storage counts, and sets it aside if it keeps happening.
+    async fn report(self) {
+        let message = ReleaseChatRequest {
+            chat_id: self.chat_id.clone(),
+            epoch: self.epoch,
+            has_crashed: true,
+        };
+        let request = self.clients.outbound.request(None, STORAGE_DEADLINE, message);
+        match self.clients.turns.clone().release_chat(request).await {
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                tracing::error!(
+                    chat_id = self.chat_id,
+                    is_quarantined = answer.is_quarantined,
+                    "turn crashed"
+                );
+                self.room.explain(answer.version);
+                self.wake.notify_one();
+            }
+            Err(status) => {
+                tracing::error!(chat_id = self.chat_id, code = ?status.code(), "turn crashed, and could not be handed back");
+            }
+        }
     }
 }
 

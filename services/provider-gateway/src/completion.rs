@@ -184,4 +184,6 @@ pub struct Failed {
     pub retry_after: std::time::Duration,
     /// Somebody asked for it to stop, or nobody read it any more.
     pub is_cancelled: bool,
+    /// The prompt is longer than the model can take.
+    pub is_context_exceeded: bool,
 }

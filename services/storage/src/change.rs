@@ -6,8 +6,9 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tandem_chat_core::chat::{AnswerReason, Command, Effect, State, StatusKind, decide_all};
 use tandem_chat_core::error::ChatError;
+use tandem_chat_core::id::ToolCallId;
 use tandem_chat_core::message::{Role, Visibility};
-use tandem_chat_core::part::{Part, ToolCallPart, ToolResultPart};
+use tandem_chat_core::part::{Part, ProviderMetadata, SUMMARY_TOOL, ToolCallPart, ToolResultPart};
 use tandem_proto::common::v1::WatchKind;
 use uuid::Uuid;
 
@@ -172,6 +173,7 @@ impl Open {
         if matches!(self.row.status.as_str(), "waiting" | "error") {
             self.row.turn_step = 0;
             self.row.intent = None;
+            self.row.is_compaction_requested = false;
         }
         // A turn that stops without a message that replaces what was shown has withdrawn it, unless the next owner can go on.
         let is_over = self.before.lease_owner.is_some() && self.row.lease_owner.is_none();
@@ -224,10 +226,17 @@ impl Open {
                 self.change.sealed = payload.sealed.or(self.change.sealed);
                 self.row.intent = None;
                 self.row.turn_step += 1;
+                self.got_somewhere();
+            }
+            Effect::RequestCompaction => self.row.is_compaction_requested = true,
+            Effect::InsertBoundary => {
+                let boundary = cleared(self.row.now)?;
+                self.insert(&boundary).await?;
             }
             Effect::StoreToolResults => {
                 let results = std::mem::take(&mut payload.results);
                 self.insert(&results).await?;
+                self.got_somewhere();
                 self.change.sealed = payload.sealed.or(self.change.sealed);
             }
             Effect::AnswerOpenCalls(reason) => self.answer_open_calls(*reason).await?,
@@ -241,7 +250,10 @@ impl Open {
                 self.change.error = Some(error.clone());
                 self.row.last_error = Some(Json(error));
             }
-            Effect::ClearError => self.row.last_error = None,
+            Effect::ClearError => {
+                self.row.last_error = None;
+                self.got_somewhere();
+            }
             Effect::ClearPin => {
                 chats::close_pin_gap(&mut self.tx, self.row.owner_id, self.row.pin_order).await?;
                 self.row.pin_order = 0;
@@ -253,6 +265,12 @@ impl Open {
             self.row.pending_tool_calls = Json(std::mem::take(&mut payload.pending));
         }
         Ok(())
+    }
+
+    /// What went wrong before this does not count any more.
+    fn got_somewhere(&mut self) {
+        self.row.crash_count = 0;
+        self.row.takeover_count = 0;
     }
 
     fn queue_changed(&mut self) {
@@ -279,6 +297,7 @@ impl Open {
         };
         self.row.last_model_config_id = message.model;
         self.row.turn_step = 0;
+        self.got_somewhere();
         let mut rows = self.insert(&[new]).await?;
         rows.pop().ok_or_else(|| missing("the stored message"))
     }
@@ -336,6 +355,36 @@ pub(crate) fn open_calls(tail: &[messages::Row]) -> Result<Vec<ToolCallPart>, Er
         }
     }
     Ok(open)
+}
+
+/// The line behind which the model's memory begins when its user cleared it, and the same for people to see.
+fn cleared(now: time::OffsetDateTime) -> Result<[messages::New; 3], Error> {
+    const TO_MODEL: &str = "[The user cleared the conversation before this point. Nothing of it is known any more.]";
+    const TO_USER: &str = "The model has forgotten everything before this point.";
+    let call = ToolCallPart {
+        tool_call_id: ToolCallId::new(format!("{SUMMARY_TOOL}_{}", Uuid::now_v7()))
+            .map_err(|_| missing("a call id"))?,
+        tool_name: SUMMARY_TOOL.to_owned(),
+        args: serde_json::json!({ "source": "cleared" }),
+        provider_executed: false,
+        mcp_server_config_id: None,
+        created_at: Some(now),
+        provider_metadata: ProviderMetadata::new(),
+    };
+    let result = ToolResultPart {
+        result: serde_json::json!({ "source": "cleared", "summary": TO_USER }),
+        is_error: false,
+        ..ToolResultPart::synthetic_error(&call, "", Some(now))
+    };
+    let compressed = |role, visibility, part| messages::New {
+        is_compressed: true,
+        ..messages::New::plain(role, visibility, vec![part])
+    };
+    Ok([
+        compressed(Role::User, Visibility::Model, Part::text(TO_MODEL)),
+        compressed(Role::Assistant, Visibility::User, Part::ToolCall(call)),
+        compressed(Role::Tool, Visibility::User, Part::ToolResult(result)),
+    ])
 }
 
 fn missing(what: &'static str) -> Error {

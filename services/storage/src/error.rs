@@ -73,6 +73,14 @@ fn rejected(rejection: &Rejection) -> Fault {
             .with("held", held)
             .with("current", current),
         Reason::UnknownQueued => Fault::not_found("QUEUED_MESSAGE_NOT_FOUND", "There is no such message in the queue."),
+        Reason::Busy => Fault::conflict(
+            "CHAT_BUSY",
+            "The chat is at work. Wait for the end of its turn, or stop it.",
+        ),
+        Reason::NotFailed => Fault::conflict(
+            "NOT_FAILED",
+            "The last turn has not failed, so there is nothing to try again.",
+        ),
         _ => Fault::wrong_state("WRONG_STATE", message),
     }
 }

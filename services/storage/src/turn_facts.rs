@@ -17,6 +17,9 @@ pub(crate) struct Intent {
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) begun_at: OffsetDateTime,
     pub(crate) epoch: i64,
+    /// The number of a `StepPurpose`; 0 for the answer of a step.
+    #[serde(default)]
+    pub(crate) purpose: i32,
 }
 
 /// Where the live parts of the last durable message end.
@@ -78,6 +81,7 @@ impl Intent {
             provider_gateway_address: self.provider_gateway_address.clone(),
             begun_at: Some(tandem_chat_core::wire::time_to_wire(self.begun_at)),
             epoch: self.epoch,
+            purpose: self.purpose,
         }
     }
 }

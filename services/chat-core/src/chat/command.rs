@@ -46,6 +46,12 @@ pub enum Command {
     },
     /// The turn is to stop, keeping what was said so far.
     Interrupt,
+    /// A failed turn is to be tried again as it stands.
+    Retry,
+    /// History is to be replaced, for the model, by its summary.
+    Compact,
+    /// The model is to forget the history; people still see it.
+    ClearContext,
     /// The client hands in the results of its dynamic tools; storage has checked that they match the open calls exactly.
     SubmitToolResults,
     /// The chat is set aside. For a family, one command per member that is not archived yet.
@@ -170,6 +176,9 @@ impl Command {
             | Self::PromoteQueued { .. }
             | Self::ReorderQueued { .. }
             | Self::Interrupt
+            | Self::Retry
+            | Self::Compact
+            | Self::ClearContext
             | Self::SubmitToolResults
             | Self::Archive
             | Self::Unarchive
@@ -188,6 +197,9 @@ impl Command {
             Self::PromoteQueued { .. } => CommandKind::PromoteQueued,
             Self::ReorderQueued { .. } => CommandKind::ReorderQueued,
             Self::Interrupt => CommandKind::Interrupt,
+            Self::Retry => CommandKind::Retry,
+            Self::Compact => CommandKind::Compact,
+            Self::ClearContext => CommandKind::ClearContext,
             Self::SubmitToolResults => CommandKind::SubmitToolResults,
             Self::Archive => CommandKind::Archive,
             Self::Unarchive => CommandKind::Unarchive,
@@ -217,6 +229,9 @@ pub enum CommandKind {
     PromoteQueued,
     ReorderQueued,
     Interrupt,
+    Retry,
+    Compact,
+    ClearContext,
     SubmitToolResults,
     Archive,
     Unarchive,
@@ -243,6 +258,9 @@ impl fmt::Display for CommandKind {
             Self::PromoteQueued => "promote_queued",
             Self::ReorderQueued => "reorder_queued",
             Self::Interrupt => "interrupt",
+            Self::Retry => "retry",
+            Self::Compact => "compact",
+            Self::ClearContext => "clear_context",
             Self::SubmitToolResults => "submit_tool_results",
             Self::Archive => "archive",
             Self::Unarchive => "unarchive",

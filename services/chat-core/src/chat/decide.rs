@@ -3,6 +3,7 @@
 //! Owns the fence and the dispatch; each group of commands is decided in its own file, every status written out. It performs
 //! nothing: no clock, no IO, no randomness.
 
+mod context;
 mod family;
 mod lease;
 mod people;
@@ -67,6 +68,9 @@ fn dispatch(state: &State, command: &Command) -> Result<Decision, Reason> {
         Command::Send { behavior } => people::send(state, *behavior),
         Command::Edit { message } => people::edit(state, *message),
         Command::Interrupt => people::interrupt(state),
+        Command::Retry => context::retry(state),
+        Command::Compact => context::compact(state),
+        Command::ClearContext => context::clear(state),
         Command::SubmitToolResults => people::submit_tool_results(state),
         Command::DeleteQueued { queued } => queue::delete(state, *queued),
         Command::PromoteQueued { queued } => queue::promote(state, *queued),

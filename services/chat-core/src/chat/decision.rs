@@ -69,6 +69,8 @@ impl Decision {
             | Effect::DropIntent
             | Effect::SetError
             | Effect::ClearError
+            | Effect::RequestCompaction
+            | Effect::InsertBoundary
             | Effect::ApplyMetadata
             | Effect::ClearPin
             | Effect::OpenLog { .. }
@@ -122,6 +124,10 @@ pub enum Effect {
     SetError,
     /// Forget the last error.
     ClearError,
+    /// Note that the turn to come is to compact the history and do nothing else.
+    RequestCompaction,
+    /// Write the line behind which the model's memory begins.
+    InsertBoundary,
     /// Write the command's description of the chat.
     ApplyMetadata,
     /// Unpin the chat and close the gap in its owner's order.
@@ -162,6 +168,8 @@ impl Effect {
             | Self::DropIntent
             | Self::SetError
             | Self::ClearError
+            | Self::RequestCompaction
+            | Self::InsertBoundary
             | Self::ApplyMetadata
             | Self::ClearPin
             | Self::OpenLog { .. } => false,

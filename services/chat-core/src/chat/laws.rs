@@ -36,6 +36,9 @@ pub(super) enum Ask {
         to: usize,
     },
     Interrupt,
+    Retry,
+    Compact,
+    Clear,
     Submit,
     Archive,
     Unarchive,
@@ -87,6 +90,9 @@ impl Ask {
                 place: to,
             },
             Self::Interrupt => Command::Interrupt,
+            Self::Retry => Command::Retry,
+            Self::Compact => Command::Compact,
+            Self::Clear => Command::ClearContext,
             Self::Submit => Command::SubmitToolResults,
             Self::Archive => Command::Archive,
             Self::Unarchive => Command::Unarchive,
@@ -154,6 +160,9 @@ fn asks() -> impl Strategy<Value = Ask> {
         2 => (0..6_usize).prop_map(Ask::Promote),
         1 => (0..6_usize, 0..6_usize).prop_map(|(from, to)| Ask::Move { from, to }),
         2 => Just(Ask::Interrupt),
+        2 => Just(Ask::Retry),
+        1 => Just(Ask::Compact),
+        1 => Just(Ask::Clear),
         2 => Just(Ask::Submit),
         1 => Just(Ask::Archive),
         3 => Just(Ask::Unarchive),
@@ -228,7 +237,7 @@ proptest! {
     fn messages_are_answered_in_the_order_they_were_sent(steps in proptest::collection::vec(asks(), 200)) {
         let in_order = steps.into_iter().filter(|step| match step {
             Ask::Edit(_) | Ask::Delete(_) | Ask::Promote(_) | Ask::Move { .. } => false,
-            Ask::Send(_) | Ask::Interrupt | Ask::Submit | Ask::Archive | Ask::Unarchive | Ask::Rename | Ask::Pin
+            Ask::Send(_) | Ask::Interrupt | Ask::Retry | Ask::Compact | Ask::Clear | Ask::Submit | Ask::Archive | Ask::Unarchive | Ask::Rename | Ask::Pin
             | Ask::Claim | Ask::Work { .. } | Ask::Expire | Ask::Pass(_) => true,
         });
         let model = walk(in_order)?;

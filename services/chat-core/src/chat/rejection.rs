@@ -43,6 +43,12 @@ pub enum Reason {
     /// The chat does not wait for tool results; somebody was faster or nobody asked.
     #[error("the chat does not wait for tool results")]
     NoActionRequired,
+    /// Only a failed turn can be tried again.
+    #[error("the last turn has not failed")]
+    NotFailed,
+    /// A turn is under way; what it remembers cannot be changed from outside.
+    #[error("a turn is under way; wait for its end or stop it")]
+    Busy,
     /// There is no turn to claim.
     #[error("no turn is due")]
     NotDue,

@@ -81,6 +81,9 @@ fn sections() -> Vec<Section> {
         section("ReorderQueued, to its own place", reorder(1, 0)),
         section("ReorderQueued, unknown id", reorder(3, 0)),
         section("Interrupt", Command::Interrupt),
+        section("Retry", Command::Retry),
+        section("Compact", Command::Compact),
+        section("ClearContext", Command::ClearContext),
         section("SubmitToolResults", Command::SubmitToolResults),
         section("Archive", Command::Archive),
         section("Unarchive", Command::Unarchive),
@@ -393,6 +396,6 @@ mod tests {
     #[test]
     fn every_command_has_a_section() {
         let shown: BTreeSet<_> = sections().iter().map(|section| section.command.kind()).collect();
-        assert_eq!(shown.len(), 21);
+        assert_eq!(shown.len(), 24);
     }
 }

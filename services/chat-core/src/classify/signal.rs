@@ -66,13 +66,9 @@ pub(super) fn provider_in(text: &str) -> &'static str {
         .map_or("", |(provider, _)| provider)
 }
 
-/// A vendor refuses the model or the shape of the request.
-pub(super) fn is_config(status: Option<u16>, text: &str) -> bool {
-    const WORDS: [&str; 14] = [
-        "invalid model",
-        "model not found",
-        "model_not_found",
-        "unsupported model",
+/// The prompt is longer than the model's window.
+pub(super) fn is_context_exceeded(text: &str) -> bool {
+    const WORDS: [&str; 7] = [
         "context length exceeded",
         "context_length_exceeded",
         "context_exceeded",
@@ -80,12 +76,23 @@ pub(super) fn is_config(status: Option<u16>, text: &str) -> bool {
         "exceeds the available context size",
         "maximum context length",
         "prompt is too long",
+    ];
+    has_any(text, &WORDS)
+}
+
+/// A vendor refuses the model or the shape of the request.
+pub(super) fn is_config(status: Option<u16>, text: &str) -> bool {
+    const WORDS: [&str; 7] = [
+        "invalid model",
+        "model not found",
+        "model_not_found",
+        "unsupported model",
         "malformed config",
         "model is not supported",
         "unknown model",
     ];
     // Local servers answer 404 with the missing model's name between "model" and "not found".
-    has_any(text, &WORDS) || (status == Some(404) && text.contains("model"))
+    is_context_exceeded(text) || has_any(text, &WORDS) || (status == Some(404) && text.contains("model"))
 }
 
 /// A budget is spent. With a 429, looser words also occur in ordinary rate limits and do not count.

@@ -9,6 +9,7 @@ mod cursor;
 mod interrupt;
 mod isolation;
 mod life;
+mod memory;
 mod queue;
 mod tools;
 mod turn;

@@ -7,10 +7,12 @@ use tandem_chassis::identity::{Caller, User};
 use tandem_proto::common::v1::{Chat, ChatStatus};
 use tandem_proto::orchestrator::v1::chat_command_service_server::ChatCommandService;
 use tandem_proto::storage::v1::{
-    CreateChatRequest, CreateChatResponse, DeleteQueuedMessageRequest, DeleteQueuedMessageResponse, EditMessageRequest,
+    ClearChatContextRequest, ClearChatContextResponse, CompactChatRequest, CompactChatResponse, CreateChatRequest,
+    CreateChatResponse, DeleteQueuedMessageRequest, DeleteQueuedMessageResponse, EditMessageRequest,
     EditMessageResponse, GetChatRequest, InterruptChatRequest, InterruptChatResponse, PromoteQueuedMessageRequest,
-    PromoteQueuedMessageResponse, ReorderQueuedMessageRequest, ReorderQueuedMessageResponse, SendMessageRequest,
-    SendMessageResponse, SubmitToolResultsRequest, SubmitToolResultsResponse, UpdateChatRequest, UpdateChatResponse,
+    PromoteQueuedMessageResponse, ReorderQueuedMessageRequest, ReorderQueuedMessageResponse, RetryChatRequest,
+    RetryChatResponse, SendMessageRequest, SendMessageResponse, SubmitToolResultsRequest, SubmitToolResultsResponse,
+    UpdateChatRequest, UpdateChatResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -146,6 +148,27 @@ impl ChatCommandService for Commands {
             None => None,
         };
         Ok(Response::new(InterruptChatResponse { chat }))
+    }
+
+    async fn retry_chat(&self, request: Request<RetryChatRequest>) -> Result<Response<RetryChatResponse>, Status> {
+        let (_, answer) = pass_on!(self, retry_chat, request);
+        Ok(Response::new(answer))
+    }
+
+    async fn compact_chat(
+        &self,
+        request: Request<CompactChatRequest>,
+    ) -> Result<Response<CompactChatResponse>, Status> {
+        let (_, answer) = pass_on!(self, compact_chat, request);
+        Ok(Response::new(answer))
+    }
+
+    async fn clear_chat_context(
+        &self,
+        request: Request<ClearChatContextRequest>,
+    ) -> Result<Response<ClearChatContextResponse>, Status> {
+        let (_, answer) = pass_on!(self, clear_chat_context, request);
+        Ok(Response::new(answer))
     }
 
     async fn submit_tool_results(

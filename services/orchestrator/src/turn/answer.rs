@@ -104,7 +104,17 @@ impl Answer {
             model_config_id: model.id.clone(),
             cost_micros: self.cost_micros,
             runtime: prost_types::Duration::try_from(self.runtime).ok(),
+            is_compressed: false,
         }
+    }
+
+    /// The words of the answer, trimmed.
+    pub(crate) fn text(&self) -> String {
+        let texts = self.parts.iter().filter_map(|part| match &part.kind {
+            Some(Kind::Text(text)) => Some(text.text.as_str()),
+            _ => None,
+        });
+        texts.collect::<Vec<_>>().concat().trim().to_owned()
     }
 
     /// What is kept of an answer that was cut off: finished parts, with open reasoning closed at the time of the cut.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tandem_chat_core::error::{ChatError as CoreError, ErrorKind};
 use tandem_chat_core::{retry, wire};
-use tandem_proto::common::v1::{ChatError, ModelConfig, RetryEvent};
+use tandem_proto::common::v1::{ChatError, ModelConfig, RetryEvent, ToolDefinition};
 use tandem_proto::provider::v1::completion_event::Event;
 use tandem_proto::provider::v1::{
     AttachRequest, CancelCompletionRequest, CompleteRequest, CompletionEvent, CompletionFailed, FinishReason,
-    ToolChoice,
+    PromptMessage, ToolChoice,
 };
-use tandem_proto::storage::v1::{BeginStepRequest, StepIntent};
+use tandem_proto::storage::v1::{BeginStepRequest, StepIntent, StepPurpose};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -33,11 +33,39 @@ const REATTACH_PAUSES: [Duration; 4] = [
 type Events = std::pin::Pin<Box<dyn Stream<Item = Result<CompletionEvent, Status>> + Send>>;
 
 /// How one attempt ended without an answer.
-enum Failure {
+pub(super) enum Failure {
     /// The vendor, the gateway or the way to it failed.
     Completion(CompletionFailed),
     /// Somebody wants the turn to stop.
     Stopped(Cause),
+}
+
+/// One question to the model.
+pub(super) struct Ask<'a> {
+    /// A new uuid.
+    pub(super) completion_id: String,
+    pub(super) purpose: StepPurpose,
+    pub(super) messages: Vec<PromptMessage>,
+    pub(super) tools: &'a [ToolDefinition],
+    pub(super) tool_choice: ToolChoice,
+}
+
+/// Who sees an answer while it comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Everybody who reads the chat.
+    Readers,
+    /// Only the turn itself.
+    Nobody,
+}
+
+impl Audience {
+    fn of(purpose: StepPurpose) -> Self {
+        match purpose {
+            StepPurpose::Unspecified => Self::Readers,
+            StepPurpose::Summary | StepPurpose::PartialSummary => Self::Nobody,
+        }
+    }
 }
 
 impl Turn {
@@ -54,7 +82,7 @@ impl Turn {
             attempt = u32::try_from(intent.attempt).unwrap_or(0);
             self.log.begin(step, attempt);
             let mut answer = Answer::default();
-            match self.attach(&intent, model, &mut answer).await {
+            match self.attach(&intent, model, Audience::Readers, &mut answer).await {
                 Some(Ok(())) => return Ok(answer),
                 Some(Err(Failure::Stopped(cause))) => return Err(self.cut_off(cause, answer, model)),
                 // The earlier call is gone or failed: what it streamed is withdrawn and the step runs again.
@@ -69,11 +97,21 @@ impl Turn {
         loop {
             self.log.begin(step, attempt);
             let mut answer = Answer::default();
-            match self.attempt(step, attempt, prompt, model, &mut answer).await? {
+            let ask = Ask {
+                completion_id: Uuid::now_v7().to_string(),
+                purpose: StepPurpose::Unspecified,
+                messages: prompt.render(&self.clients, &self.chat.id).await,
+                tools: prompt.tools(),
+                tool_choice: ToolChoice::Auto,
+            };
+            match self.attempt(step, attempt, ask, model, &mut answer).await? {
                 Ok(()) => return self.checked(answer),
                 Err(Failure::Stopped(cause)) => return Err(self.cut_off(cause, answer, model)),
                 Err(Failure::Completion(failed)) => {
                     let error = failed.error.clone().unwrap_or_default();
+                    if failed.is_context_exceeded && answer.is_empty() {
+                        return Err(Stop::TooLong(error, attempt + 1));
+                    }
                     failures += 1;
                     if !error.is_retryable || failures >= self.limits.max_attempts {
                         let kept = answer.into_partial(model, self.timestamp()).into_iter().collect();
@@ -87,44 +125,25 @@ impl Turn {
     }
 
     /// One attempt: intent first, then the call.
-    async fn attempt(
+    pub(super) async fn attempt(
         &mut self,
         step: u32,
         attempt: u32,
-        prompt: &Prompt,
+        ask: Ask<'_>,
         model: &ModelConfig,
         answer: &mut Answer,
     ) -> Result<Result<(), Failure>, Stop> {
-        let messages = prompt.render(&self.clients, &self.chat.id).await;
-        let completion_id = Uuid::now_v7().to_string();
-        let intent = StepIntent {
-            completion_id: completion_id.clone(),
-            step: i32::try_from(step).unwrap_or(i32::MAX),
-            attempt: i32::try_from(attempt).unwrap_or(i32::MAX),
-            model_config_id: model.id.clone(),
-            provider_gateway_address: String::new(),
-            begun_at: Some(self.timestamp()),
-            epoch: self.epoch,
-        };
-        persist(|| {
-            let message = BeginStepRequest {
-                chat_id: self.chat.id.clone(),
-                epoch: self.epoch,
-                intent: Some(intent.clone()),
-            };
-            let request = self.clients.outbound.request(None, STORAGE_DEADLINE, message);
-            let mut turns = self.clients.turns.clone();
-            async move { turns.begin_step(request).await }
-        })
-        .await
-        .map_err(Stop::from_storage("record a step"))?;
-
+        let Ask {
+            completion_id, purpose, ..
+        } = ask;
+        self.record_intent(step, attempt, &completion_id, purpose, model)
+            .await?;
         let message = CompleteRequest {
             completion_id: completion_id.clone(),
             model_config_id: model.id.clone(),
-            messages,
-            tools: prompt.tools().to_vec(),
-            tool_choice: ToolChoice::Auto.into(),
+            messages: ask.messages,
+            tools: ask.tools.to_vec(),
+            tool_choice: ask.tool_choice.into(),
             max_output_tokens: 0,
             chat_id: self.chat.id.clone(),
             root_chat_id: self.chat.root_chat_id.clone(),
@@ -148,7 +167,9 @@ impl Turn {
         let outcome = match opened {
             Ok(response) => {
                 let events = response.into_inner().map(|item| item.and_then(|r| event_of(r.event)));
-                self.follow(&completion_id, Box::pin(events), model, answer).await
+                let audience = Audience::of(purpose);
+                self.follow(&completion_id, Box::pin(events), model, audience, answer)
+                    .await
             }
             Err(status) => Err(Failure::Completion(failed_call(&status))),
         };
@@ -156,11 +177,46 @@ impl Turn {
         Ok(outcome)
     }
 
+    /// Records what is about to be asked (law 7).
+    pub(super) async fn record_intent(
+        &self,
+        step: u32,
+        attempt: u32,
+        completion_id: &str,
+        purpose: StepPurpose,
+        model: &ModelConfig,
+    ) -> Result<(), Stop> {
+        let intent = StepIntent {
+            completion_id: completion_id.to_owned(),
+            step: i32::try_from(step).unwrap_or(i32::MAX),
+            attempt: i32::try_from(attempt).unwrap_or(i32::MAX),
+            model_config_id: model.id.clone(),
+            provider_gateway_address: String::new(),
+            begun_at: Some(self.timestamp()),
+            epoch: self.epoch,
+            purpose: purpose.into(),
+        };
+        persist(|| {
+            let message = BeginStepRequest {
+                chat_id: self.chat.id.clone(),
+                epoch: self.epoch,
+                intent: Some(intent.clone()),
+            };
+            let request = self.clients.outbound.request(None, STORAGE_DEADLINE, message);
+            let mut turns = self.clients.turns.clone();
+            async move { turns.begin_step(request).await }
+        })
+        .await
+        .map(|_| ())
+        .map_err(Stop::from_storage("record a step"))
+    }
+
     /// Continues a completion that an earlier owner began; `None` when nobody holds it any more.
-    async fn attach(
+    pub(super) async fn attach(
         &mut self,
         intent: &StepIntent,
         model: &ModelConfig,
+        audience: Audience,
         answer: &mut Answer,
     ) -> Option<Result<(), Failure>> {
         let events = self.open_attached(&intent.completion_id, -1).await.ok()?;
@@ -168,7 +224,10 @@ impl Turn {
             completion_id = intent.completion_id,
             "continuing a completion of an earlier owner"
         );
-        Some(self.follow(&intent.completion_id, events, model, answer).await)
+        Some(
+            self.follow(&intent.completion_id, events, model, audience, answer)
+                .await,
+        )
     }
 
     async fn open_attached(&self, completion_id: &str, after_index: i64) -> Result<Events, Status> {
@@ -192,6 +251,7 @@ impl Turn {
         completion_id: &str,
         mut events: Events,
         model: &ModelConfig,
+        audience: Audience,
         answer: &mut Answer,
     ) -> Result<(), Failure> {
         let mut last_index = -1;
@@ -221,7 +281,10 @@ impl Turn {
                 Some(Event::Failed(failed)) => return Err(Failure::Completion(failed)),
                 Some(event) => {
                     let is_last = matches!(event, Event::Finished(_));
-                    if let Some(part) = answer.apply(event, self.timestamp()) {
+                    if let Some(part) = answer
+                        .apply(event, self.timestamp())
+                        .filter(|_| audience == Audience::Readers)
+                    {
                         if std::mem::take(&mut is_first) {
                             self.metrics.first_token(model, self.clock.monotonic() - opened);
                         }
@@ -317,7 +380,7 @@ impl Turn {
     }
 
     /// Best effort: an abandoned completion ends by itself after its grace period.
-    async fn cancel_completion(&self, completion_id: &str) {
+    pub(super) async fn cancel_completion(&self, completion_id: &str) {
         let message = CancelCompletionRequest {
             completion_id: completion_id.to_owned(),
         };
@@ -367,6 +430,7 @@ fn failed_call(status: &Status) -> CompletionFailed {
         error: Some(wire::chat_error_to_wire(&error)),
         retry_after: None,
         is_cancelled: false,
+        is_context_exceeded: false,
     }
 }
 
@@ -395,5 +459,6 @@ fn too_much_output() -> CompletionFailed {
         error: Some(wire::chat_error_to_wire(&error)),
         retry_after: None,
         is_cancelled: false,
+        is_context_exceeded: false,
     }
 }

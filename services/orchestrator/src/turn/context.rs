@@ -7,9 +7,9 @@ use tandem_chat_core::message::{Message, Role};
 use tandem_chat_core::part::Part as CorePart;
 use tandem_chat_core::{history, wire};
 use tandem_proto::common::v1::part::Kind;
-use tandem_proto::common::v1::{DynamicTool, FilePart, Part, TextPart, ToolDefinition};
+use tandem_proto::common::v1::{DynamicTool, FilePart, Part, TextPart, ToolDefinition, Usage};
 use tandem_proto::provider::v1::PromptMessage;
-use tandem_proto::storage::v1::{GetFileRequest, LoadTurnResponse};
+use tandem_proto::storage::v1::{GetFileRequest, LoadTurnResponse, NewMessage};
 
 use super::answer::local_calls;
 use super::{Call, Stop, generic_error, message_from_wire};
@@ -25,12 +25,17 @@ pub(crate) struct Prompt {
     history: Vec<Message>,
     tools: Vec<ToolDefinition>,
     dynamic: HashSet<String>,
+    /// Tokens of the window that the next call will fill: measured by the last answer, estimated behind it.
+    context_tokens: i64,
 }
 
 impl Prompt {
     /// # Errors
     /// History that cannot be read at all fails the turn with a message for its owner.
     pub(super) fn new(loaded: &LoadTurnResponse, mut tools: Vec<ToolDefinition>) -> Result<Self, Stop> {
+        let context_tokens = loaded.messages.iter().fold(0, |tokens, message| {
+            measured_tokens(message.usage.as_ref()).unwrap_or_else(|| tokens + estimated_tokens(&message.parts))
+        });
         let history = loaded
             .messages
             .iter()
@@ -54,11 +59,39 @@ impl Prompt {
             history,
             tools,
             dynamic,
+            context_tokens,
         })
     }
 
     pub(super) fn tools(&self) -> &[ToolDefinition] {
         &self.tools
+    }
+
+    /// The tools that tool-runner runs.
+    pub(super) fn into_local_tools(mut self) -> Vec<ToolDefinition> {
+        self.tools.retain(|tool| !self.dynamic.contains(&tool.name));
+        self.tools
+    }
+
+    /// Tokens of the window that the next call will fill, as far as is known.
+    pub(super) fn context_tokens(&self) -> i64 {
+        self.context_tokens
+    }
+
+    /// What has been said, oldest first.
+    pub(super) fn history(&self) -> &[Message] {
+        &self.history
+    }
+
+    /// Whether the last word is an answer that asks for nothing more.
+    pub(super) fn is_answered(&self) -> bool {
+        self.history.last().is_some_and(|last| last.role == Role::Assistant) && self.open_calls().is_empty()
+    }
+
+    /// Where the messages begin that wait for an answer and have none.
+    pub(super) fn unanswered(&self) -> usize {
+        let is_waiting = |message: &&Message| message.role == Role::User;
+        self.history.len() - self.history.iter().rev().take_while(is_waiting).count()
     }
 
     /// Whether the client runs this tool.
@@ -94,12 +127,15 @@ impl Prompt {
     }
 
     /// The model has answered with this.
-    pub(super) fn push_answer(&mut self, parts: Vec<Part>) -> Result<(), Stop> {
-        self.push(Role::Assistant, &parts)
+    pub(super) fn push_answer(&mut self, answer: &NewMessage) -> Result<(), Stop> {
+        self.context_tokens = measured_tokens(answer.usage.as_ref())
+            .unwrap_or_else(|| self.context_tokens + estimated_tokens(&answer.parts));
+        self.push(Role::Assistant, &answer.parts)
     }
 
     /// A call has this result.
     pub(super) fn push_result(&mut self, result: &Part) -> Result<(), Stop> {
+        self.context_tokens += estimated_tokens(std::slice::from_ref(result));
         self.push(Role::Tool, std::slice::from_ref(result))
     }
 
@@ -111,7 +147,16 @@ impl Prompt {
 
     /// The messages to send: every call answered, every file inline, nothing a vendor would refuse.
     pub(super) async fn render(&self, clients: &Clients, chat_id: &str) -> Vec<PromptMessage> {
-        let mut history = self.history.clone();
+        self.render_with(self.history.clone(), clients, chat_id).await
+    }
+
+    /// The same with another history.
+    pub(super) async fn render_with(
+        &self,
+        mut history: Vec<Message>,
+        clients: &Clients,
+        chat_id: &str,
+    ) -> Vec<PromptMessage> {
         if !self.user_prompt.trim().is_empty() {
             let place = history
                 .iter()
@@ -133,6 +178,24 @@ impl Prompt {
         }
         messages
     }
+}
+
+/// Tokens of the window an answer has measured: its prompt and itself.
+fn measured_tokens(usage: Option<&Usage>) -> Option<i64> {
+    let usage = usage?;
+    let prompt = [usage.input_tokens, usage.cache_read_tokens, usage.cache_creation_tokens];
+    let prompt: i64 = prompt.into_iter().flatten().sum();
+    let tokens = match prompt {
+        0 => usage.total_tokens.unwrap_or(0),
+        prompt => prompt + usage.output_tokens.unwrap_or(0),
+    };
+    (tokens > 0).then_some(tokens)
+}
+
+/// Four bytes to a token: near enough for English and code, and too many rather than too few for most of the rest.
+fn estimated_tokens(parts: &[Part]) -> i64 {
+    let bytes: usize = parts.iter().map(prost::Message::encoded_len).sum();
+    i64::try_from(bytes / 4).unwrap_or(i64::MAX)
 }
 
 /// Puts a file's bytes in the place of its id. A file that is gone leaves a note, so that the chat stays usable.

@@ -32,12 +32,13 @@ impl Turn {
         .map_err(Stop::from_storage("load the turn"))
     }
 
-    pub(super) async fn commit_step(&self, message: NewMessage, outcome: StepOutcome) -> Result<(), Stop> {
+    /// Without messages only what follows is carried out.
+    pub(super) async fn commit_step(&self, messages: Vec<NewMessage>, outcome: StepOutcome) -> Result<(), Stop> {
         let position = self.log.position();
         let message = CommitStepRequest {
             chat_id: self.chat.id.clone(),
             epoch: self.epoch,
-            messages: vec![message],
+            messages,
             outcome: outcome.into(),
             step: number(position.step),
             attempt: number(position.attempt),
@@ -92,6 +93,7 @@ impl Turn {
             }
             Stop::Interrupted(messages) => self.finish_interruption(messages).await,
             Stop::Draining => self.release().await,
+            Stop::TooLong(error, _) => self.fail(error, Vec::new()).await,
             Stop::Failed(error, messages) => self.fail(error, messages).await,
         };
         if let Err(status) = settled {
@@ -145,6 +147,7 @@ impl Turn {
         let message = ReleaseChatRequest {
             chat_id: self.chat.id.clone(),
             epoch: self.epoch,
+            has_crashed: false,
         };
         let request = self.clients.outbound.request(None, STORAGE_DEADLINE, message);
         let answer = self.clients.turns.clone().release_chat(request).await?;

@@ -293,6 +293,7 @@ mod tests {
             error: ChatError::generic("x"),
             retry_after: Duration::ZERO,
             is_cancelled: true,
+            is_context_exceeded: false,
         })
     }
 

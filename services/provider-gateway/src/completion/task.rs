@@ -171,6 +171,7 @@ impl Drop for Running<'_> {
             let failed = Failed {
                 error: ChatError::generic("The model call ended unexpectedly."),
                 retry_after: Duration::ZERO,
+                is_context_exceeded: false,
                 is_cancelled: false,
             };
             // The last event always finds room.
@@ -443,6 +444,7 @@ impl Run {
                     ..ChatError::generic("The request was stopped.")
                 },
                 retry_after: Duration::ZERO,
+                is_context_exceeded: false,
                 is_cancelled: true,
             },
             Ending::Full(full) => Failed {
@@ -452,6 +454,7 @@ impl Run {
                     ..ChatError::generic("The answer was longer than Tandem can hold and was stopped.")
                 },
                 retry_after: Duration::ZERO,
+                is_context_exceeded: false,
                 is_cancelled: false,
             },
         };
@@ -488,6 +491,7 @@ impl Run {
             is_cancelled: _,
             retry_message: _,
             is_chain_broken: _,
+            is_context_exceeded,
         } = classify::classify(&classify::Failure {
             status: failure.status,
             text: &text,
@@ -499,6 +503,7 @@ impl Run {
         Failed {
             error,
             retry_after,
+            is_context_exceeded,
             // Only we can cancel; a vendor that says so has failed.
             is_cancelled: false,
         }

@@ -146,6 +146,7 @@ pub(super) fn event(index: u64, event: &Event, replica_address: &str) -> wire::C
                 .ok()
                 .filter(|_| !failed.retry_after.is_zero()),
             is_cancelled: failed.is_cancelled,
+            is_context_exceeded: failed.is_context_exceeded,
         }),
     };
     wire::CompletionEvent {

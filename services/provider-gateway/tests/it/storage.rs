@@ -110,6 +110,10 @@ impl SettingsService for Storage {
         Err(unused())
     }
 
+    async fn list_settings(&self, _: Request<ListSettingsRequest>) -> Answer<ListSettingsResponse> {
+        Err(unused())
+    }
+
     async fn set_setting(&self, _: Request<SetSettingRequest>) -> Answer<SetSettingResponse> {
         Err(unused())
     }

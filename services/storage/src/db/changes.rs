@@ -100,6 +100,7 @@ pub(crate) async fn save(
                 pin_order = $9, status = $10, progress = $11, is_archived = $12, epoch = $13, version = $14,
                 lease_owner = $15, lease_expires_at = $16, lease_address = $17, action_deadline = $18, last_error = $19,
                 pending_tool_calls = $20, intent = $21, turn_step = $22, sealed = $23,
+                is_compaction_requested = $35, crash_count = $36, takeover_count = $37,
                 updated_at = CASE WHEN $24 THEN now() ELSE updated_at END
             WHERE id = $1 AND version = $2
             RETURNING id, owner_id)
@@ -140,7 +141,10 @@ pub(crate) async fn save(
         change.history_reset_from_id,
         change.is_preview_reset,
         change.action_required.as_ref().map(|calls| serde_json::json!(calls)),
-        &change.watch_kinds
+        &change.watch_kinds,
+        to.is_compaction_requested,
+        to.crash_count,
+        to.takeover_count
     )
     .execute(conn)
     .await?;

@@ -43,6 +43,11 @@ pub(crate) struct Row {
     pub(crate) intent: Option<Json<Intent>>,
     pub(crate) turn_step: i32,
     pub(crate) sealed: Option<Json<Sealed>>,
+    /// The turn to come, or under way, is to compact the history and do nothing else.
+    pub(crate) is_compaction_requested: bool,
+    /// Since the turn last got anywhere: ends by a crash of its own, and owners that vanished.
+    pub(crate) crash_count: i16,
+    pub(crate) takeover_count: i16,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) updated_at: OffsetDateTime,
     pub(crate) owner_username: String,
@@ -66,7 +71,7 @@ macro_rules! select_chats {
                 c.pin_order, c.last_turn_summary, c.status, c.progress, c.is_archived, c.epoch, c.version, c.lease_owner,
                 c.lease_expires_at, c.lease_address, c.action_deadline, c.last_error AS "last_error: Json<ChatError>",
                 c.pending_tool_calls AS "pending_tool_calls: Json<Vec<PendingCall>>", c.intent AS "intent: Json<Intent>",
-                c.turn_step, c.sealed AS "sealed: Json<Sealed>", c.created_at, c.updated_at,
+                c.turn_step, c.sealed AS "sealed: Json<Sealed>", c.is_compaction_requested, c.crash_count, c.takeover_count, c.created_at, c.updated_at,
                 u.username AS owner_username, u.name AS owner_name,
                 (SELECT count(*) FROM chat_queued_messages q WHERE q.chat_id = c.id) AS "queued_count!",
                 coalesce((SELECT p.is_archived FROM chats p WHERE p.id = c.parent_chat_id), false) AS "is_parent_archived!",

@@ -39,6 +39,8 @@ pub(crate) struct New {
     pub(crate) cost_micros: Option<i64>,
     pub(crate) runtime_ms: Option<i64>,
     pub(crate) provider_response_id: String,
+    /// Part of a compaction.
+    pub(crate) is_compressed: bool,
 }
 
 impl New {
@@ -54,6 +56,7 @@ impl New {
             cost_micros: None,
             runtime_ms: None,
             provider_response_id: String::new(),
+            is_compressed: false,
         }
     }
 }
@@ -68,8 +71,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, chat: Uuid, messages: &[New]
         let row = sqlx::query_as!(
             Row,
             r#"INSERT INTO chat_messages (chat_id, created_by, model_config_id, role, visibility, content, content_version,
-                usage, cost_micros, runtime_ms, provider_response_id)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                usage, cost_micros, runtime_ms, provider_response_id, is_compressed)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             RETURNING id, chat_id, created_by, model_config_id, role, visibility, content, content_version,
                 usage AS "usage: Json<Usage>", provider_response_id, is_compressed, created_at"#,
             chat,
@@ -82,7 +85,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, chat: Uuid, messages: &[New]
             usage as Option<Json<Usage>>,
             message.cost_micros,
             message.runtime_ms,
-            response_id
+            response_id,
+            message.is_compressed
         )
         .fetch_one(&mut *conn)
         .await?;

@@ -4,7 +4,8 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::error::Error;
+/// What a user's own compaction threshold for a model is kept under, before the model's id.
+const COMPACTION_THRESHOLD: &str = "compaction_threshold:";
 
 /// A setting of the deployment.
 pub(crate) async fn deployment(conn: &mut PgConnection, key: &str) -> Result<Option<Value>, sqlx::Error> {
@@ -24,38 +25,72 @@ pub(crate) async fn user(conn: &mut PgConnection, user: Uuid, key: &str) -> Resu
     .await
 }
 
-/// A user's setting that is text; empty when unset or something else.
-pub(crate) async fn user_text(conn: &mut PgConnection, id: Uuid, key: &str) -> Result<String, sqlx::Error> {
-    let value = user(conn, id, key).await?;
-    Ok(value
-        .and_then(|value| value.as_str().map(str::to_owned))
-        .unwrap_or_default())
+/// What of a user's settings a turn needs.
+#[derive(Default)]
+pub(crate) struct OfTurn {
+    pub(crate) user_prompt: String,
+    /// The user's own, in percent of the model's window.
+    pub(crate) compaction_threshold: Option<i32>,
+}
+
+/// What a turn with this model needs of its owner's settings, in one statement.
+pub(crate) async fn of_turn(conn: &mut PgConnection, id: Uuid, model: Uuid) -> Result<OfTurn, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT key, value FROM user_settings WHERE user_id = $1 AND key IN ('custom_prompt', $2)",
+        id,
+        format!("{COMPACTION_THRESHOLD}{model}")
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut own = OfTurn::default();
+    for row in rows {
+        if row.key == "custom_prompt" {
+            row.value.as_str().unwrap_or_default().clone_into(&mut own.user_prompt);
+        } else {
+            let percent = row.value.as_i64().and_then(|percent| i32::try_from(percent).ok());
+            own.compaction_threshold = percent.filter(|percent| (0..=100).contains(percent));
+        }
+    }
+    Ok(own)
+}
+
+/// Settings of a user or, without one, of the deployment, whose keys begin with `prefix`, by key.
+pub(crate) async fn list(
+    conn: &mut PgConnection,
+    user: Option<Uuid>,
+    prefix: &str,
+    limit: i64,
+) -> Result<Vec<(String, Value)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT key AS "key!", value AS "value!" FROM (
+            SELECT key, value FROM user_settings WHERE user_id = $1
+            UNION ALL SELECT key, value FROM deployment_settings WHERE $1::uuid IS NULL) s
+        WHERE starts_with(key, $2) ORDER BY key LIMIT $3"#,
+        user,
+        prefix,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.key, row.value)).collect())
 }
 
 /// What the operator wants every model to be told.
-#[derive(serde::Deserialize)]
-#[serde(default)]
 pub(crate) struct DeploymentPrompt {
     pub(crate) custom: String,
-    #[serde(rename = "include_default")]
     pub(crate) is_default_included: bool,
 }
 
-impl Default for DeploymentPrompt {
-    fn default() -> Self {
-        Self {
-            custom: String::new(),
-            is_default_included: true,
-        }
-    }
-}
-
 /// The operator's prompt; the built-in one alone when nothing readable is stored.
-pub(crate) async fn deployment_prompt(conn: &mut PgConnection) -> Result<DeploymentPrompt, Error> {
-    let stored = deployment(conn, "system_prompt").await?;
-    Ok(stored
-        .and_then(|stored| serde_json::from_value(stored).ok())
-        .unwrap_or_default())
+pub(crate) async fn deployment_prompt(conn: &mut PgConnection) -> Result<DeploymentPrompt, sqlx::Error> {
+    let custom = deployment(conn, "system_prompt").await?;
+    let is_default_included = deployment(conn, "include_default_system_prompt").await?;
+    Ok(DeploymentPrompt {
+        custom: custom
+            .and_then(|text| text.as_str().map(str::to_owned))
+            .unwrap_or_default(),
+        is_default_included: is_default_included.and_then(|is| is.as_bool()).unwrap_or(true),
+    })
 }
 
 /// Stores a setting of the deployment; `None` removes it.

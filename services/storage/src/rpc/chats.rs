@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use crate::authz;
 use crate::hints::Hints;
 
+mod context;
 mod create;
 mod input;
 mod metadata;
@@ -63,6 +64,9 @@ serve! {
     promote_queued_message(PromoteQueuedMessageRequest) -> PromoteQueuedMessageResponse;
     reorder_queued_message(ReorderQueuedMessageRequest) -> ReorderQueuedMessageResponse;
     interrupt_chat(InterruptChatRequest) -> InterruptChatResponse;
+    retry_chat(RetryChatRequest) -> RetryChatResponse;
+    compact_chat(CompactChatRequest) -> CompactChatResponse;
+    clear_chat_context(ClearChatContextRequest) -> ClearChatContextResponse;
     submit_tool_results(SubmitToolResultsRequest) -> SubmitToolResultsResponse;
     mark_chat_read(MarkChatReadRequest) -> MarkChatReadResponse;
     list_messages(ListMessagesRequest) -> ListMessagesResponse;

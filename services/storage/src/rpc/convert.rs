@@ -160,6 +160,7 @@ pub(super) fn new_message(message: &NewMessage) -> Result<messages::New, Error> 
         cost_micros: message.cost_micros,
         runtime_ms: runtime.and_then(|runtime| i64::try_from(runtime.as_millis()).ok()),
         provider_response_id: message.provider_response_id.clone(),
+        is_compressed: message.is_compressed,
     })
 }
 

@@ -15,6 +15,10 @@ use crate::error::Error;
 
 const MAX_SETTING_BYTES: usize = 256 * 1024;
 const MAX_KEY_BYTES: usize = 64;
+
+/// Settings listed at once.
+const MAX_LISTED: i64 = 1_000;
+
 const MAX_MODEL_BYTES: usize = 256;
 
 /// Serves [`SettingsService`].
@@ -346,6 +350,31 @@ impl SettingsService for Settings {
         };
         let value_json = get.await?.map(|value| value.to_string()).unwrap_or_default();
         Ok(Response::new(GetSettingResponse { value_json }))
+    }
+
+    async fn list_settings(
+        &self,
+        request: Request<ListSettingsRequest>,
+    ) -> Result<Response<ListSettingsResponse>, Status> {
+        let user = Caller::of(&request)?.user()?.id;
+        let message = request.into_inner();
+        let list = async {
+            check_key(&message.key_prefix)?;
+            let owner = match message.scope() {
+                SettingScope::User => Some(user),
+                SettingScope::Deployment => None,
+                SettingScope::Unspecified => return Err(convert::one("scope", "must be set")),
+            };
+            let mut conn = self.pool.acquire().await?;
+            Ok(settings::list(&mut conn, owner, &message.key_prefix, MAX_LISTED).await?)
+        };
+        let settings = list.await?.into_iter().map(|(key, value)| Setting {
+            key,
+            value_json: value.to_string(),
+        });
+        Ok(Response::new(ListSettingsResponse {
+            settings: settings.collect(),
+        }))
     }
 
     async fn set_setting(&self, request: Request<SetSettingRequest>) -> Result<Response<SetSettingResponse>, Status> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tandem_chat_core::chat::{Calls, Command};
+use tandem_chat_core::error::ChatError;
 use tandem_chat_core::id::{Epoch, ReplicaId};
 use tandem_chat_core::{title, wire as core};
 use tandem_proto::common::v1::{DynamicTool, WatchKind};
@@ -21,10 +22,17 @@ use tonic::{Request, Response, Status};
 use super::convert;
 use crate::authz;
 use crate::change::{Done, Open, Payload};
-use crate::db::{chats, leases, messages, models};
+use crate::db::{chats, leases, messages, models, settings};
 use crate::error::Error;
 use crate::hints::Hints;
 use crate::turn_facts::Intent;
+
+/// Crashes of a turn's own code without progress between them, after which the chat is set aside.
+const MAX_CRASHES: i16 = 3;
+
+/// Owners that vanished without progress between them, after which the chat is set aside. More than crashes, since most owners that
+/// vanish were killed for reasons that have nothing to do with the chat.
+const MAX_TAKEOVERS: i16 = 20;
 
 /// How long a client's tools may take.
 const ACTION_LIMIT: time::Duration = time::Duration::minutes(5);
@@ -75,15 +83,29 @@ impl Turns {
         };
         let is_takeover = row.lease_owner.is_some();
         let now = row.now;
+        let mut commands = vec![Command::Claim { owner, now, ttl }];
         let mut open = Open::new(tx, row)?;
-        match open
-            .apply(&[Command::Claim { owner, now, ttl }], Payload::default())
-            .await
-        {
+        open.row.takeover_count += i16::from(is_takeover);
+        let is_hopeless = open.row.takeover_count > MAX_TAKEOVERS;
+        if is_hopeless {
+            commands.push(Command::Fail {
+                epoch: open.state.epoch.next(),
+            });
+        }
+        let payload = Payload {
+            error: Some(quarantined("Whoever worked on this chat vanished, time and again.")),
+            ..Payload::default()
+        };
+        match open.apply(&commands, payload).await {
             Ok(_) => {}
             // Somebody else was faster.
             Err(Error::Rejected(_)) => return Ok(None),
             Err(error) => return Err(error),
+        }
+        if is_hopeless {
+            tracing::error!(chat_id = %chat, "chat set aside: its owners keep vanishing");
+            open.commit(&self.hints).await?;
+            return Ok(None);
         }
         open.row.lease_address = Some(address.to_owned()).filter(|address| !address.is_empty());
         let done = open.commit(&self.hints).await?;
@@ -116,18 +138,20 @@ impl Turns {
         }
         let history = messages::for_prompt(&mut tx, chat).await?;
         let model = models::get(&mut tx, row.last_model_config_id).await?;
-        let user_prompt = crate::db::settings::user_text(&mut tx, row.owner_id, "user_prompt").await?;
+        let own = settings::of_turn(&mut tx, row.owner_id, row.last_model_config_id).await?;
         tx.commit().await?;
         let dynamic_tools: Vec<StoredTool> =
             serde_json::from_value(row.dynamic_tools.clone()).map_err(|error| Error::damaged("chats", error))?;
         Ok(LoadTurnResponse {
             messages: convert::messages(&history)?,
-            model_config: Some(model),
             dynamic_tools: dynamic_tools.into_iter().map(Into::into).collect(),
             intent: row.intent.as_ref().map(|intent| intent.to_wire()),
             step: row.turn_step,
-            user_prompt,
+            compaction_threshold: own.compaction_threshold.unwrap_or(model.compression_threshold),
+            user_prompt: own.user_prompt,
             deployment_prompt: String::new(),
+            is_compaction_requested: row.is_compaction_requested,
+            model_config: Some(model),
             chat: Some(convert::chat(&row)),
         })
     }
@@ -213,19 +237,29 @@ impl TurnService for Turns {
         let chat = convert::id(&message.chat_id, "chat_id")?;
         let release = async {
             let mut open = Open::for_worker(&self.pool, chat).await?;
-            let now = open.row.now;
-            open.apply(
-                &[Command::Release {
-                    epoch: Epoch(message.epoch),
-                    now,
-                }],
-                Payload::default(),
-            )
-            .await?;
-            open.commit(&self.hints).await
+            let (epoch, now) = (Epoch(message.epoch), open.row.now);
+            let crashes = open.row.crash_count + i16::from(message.has_crashed);
+            let is_quarantined = message.has_crashed && crashes >= MAX_CRASHES;
+            let command = if is_quarantined {
+                tracing::error!(chat_id = %chat, crashes, "chat set aside: its turn keeps crashing");
+                Command::Fail { epoch }
+            } else {
+                Command::Release { epoch, now }
+            };
+            let payload = Payload {
+                error: Some(quarantined(
+                    "Tandem itself failed while working on this chat, three times in a row.",
+                )),
+                ..Payload::default()
+            };
+            open.apply(&[command], payload).await?;
+            open.row.crash_count = if is_quarantined { 0 } else { crashes };
+            Ok::<_, Error>((open.commit(&self.hints).await?, is_quarantined))
         };
+        let (done, is_quarantined) = release.await?;
         Ok(Response::new(ReleaseChatResponse {
-            version: release.await?.row.version,
+            version: done.row.version,
+            is_quarantined,
         }))
     }
 
@@ -251,6 +285,7 @@ impl TurnService for Turns {
             provider_gateway_address: intent.provider_gateway_address,
             begun_at,
             epoch: message.epoch,
+            purpose: intent.purpose,
         };
         let payload = Payload {
             intent: Some(intent),
@@ -273,7 +308,10 @@ impl TurnService for Turns {
         let epoch = Epoch(message.epoch);
         let answer = convert::new_messages(&message.messages)?;
         let calls = calls(convert::has_open_calls(&answer));
-        let mut commands = vec![Command::CommitStep { epoch, calls }];
+        let mut commands = Vec::new();
+        if !answer.is_empty() {
+            commands.push(Command::CommitStep { epoch, calls });
+        }
         commands.extend(self.following(message.outcome(), epoch).await?);
         let payload = Payload {
             answer,
@@ -414,6 +452,11 @@ impl Turns {
             StepOutcome::Unspecified => return Err(convert::one("outcome", "must be set")),
         })
     }
+}
+
+/// The error of a chat that is left alone until a person tries it again.
+fn quarantined(why: &str) -> ChatError {
+    ChatError::generic(format!("{why} It is left alone until you try again."))
 }
 
 fn calls(are_open: bool) -> Calls {

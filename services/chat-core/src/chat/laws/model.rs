@@ -158,7 +158,9 @@ impl Model {
                 assert!(self.has_error, "cleared an error that was not there");
                 self.has_error = false;
             }
-            Effect::ApplyMetadata
+            Effect::InsertBoundary => assert!(self.open_calls().is_empty(), "a boundary between a call and its result"),
+            Effect::RequestCompaction
+            | Effect::ApplyMetadata
             | Effect::ClearPin
             | Effect::OpenLog { .. }
             | Effect::CancelTurn { .. }
@@ -359,6 +361,9 @@ pub(super) fn commands() -> impl Strategy<Value = Command> {
             place,
         }),
         Just(Command::Interrupt),
+        Just(Command::Retry),
+        Just(Command::Compact),
+        Just(Command::ClearContext),
         Just(Command::SubmitToolResults),
         Just(Command::Archive),
         Just(Command::Unarchive),
