@@ -6,3 +6,6 @@ ALTER TABLE chats
     -- Since the turn last got anywhere: ends by a crash of its own, and owners that vanished.
     ADD COLUMN crash_count smallint NOT NULL DEFAULT 0,
     ADD COLUMN takeover_count smallint NOT NULL DEFAULT 0;
+
+-- What the look for clients that do not return goes through.
+CREATE INDEX chats_waiting_for_client ON chats (action_deadline) WHERE status = 'requires_action';

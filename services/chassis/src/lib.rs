@@ -12,6 +12,7 @@
 //! | [`server`] | the one server stack, layer by layer |
 //! | [`transport`] | addresses and listeners: TCP, TLS, Unix socket, in memory |
 //! | [`status`] | [`status::Fault`], the error every service speaks |
+//! | [`mod@fault`] | points at which tests end or crash a process |
 //! | [`lifecycle`] | drain, stop, signals, named tasks |
 //! | [`runtime`] | the parts `run` of every service receives |
 //! | [`telemetry`], [`metrics`], [`health`], [`admin`] | what an operator sees |
@@ -22,6 +23,7 @@ pub mod backoff;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod fault;
 pub mod health;
 pub mod identity;
 pub mod lifecycle;

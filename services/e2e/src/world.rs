@@ -4,6 +4,7 @@
 //! Everything is private to a world: data directory, database, ports.
 
 mod chats;
+mod faults;
 mod mode;
 mod process;
 mod rest;
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 
 pub use self::{
     chats::{id_of, text, wait_for_status},
+    faults::Faults,
     mode::{Mode, Service},
     rest::{Answer, Rest, finish},
     stream::Stream,
@@ -110,7 +112,8 @@ impl Builder {
         let data = directory.path().join("data");
         let sockets = directory.path().join("s");
         let logs = directory.path().join("logs");
-        for path in [&data, &sockets, &logs] {
+        let faults = directory.path().join("faults");
+        for path in [&data, &sockets, &logs, &faults] {
             std::fs::create_dir(path)?;
         }
         let (token, secret) = (random_hex(20)?, random_hex(32)?);
@@ -119,6 +122,8 @@ impl Builder {
             Some(program) => program,
             None => program()?,
         };
+        let mut environment = self.environment;
+        environment.push(("TANDEM_FAULTS".to_owned(), faults.display().to_string()));
         let site = Site {
             program: &program,
             data: &data,
@@ -126,7 +131,7 @@ impl Builder {
             listen: listen.clone(),
             bootstrap_token: &token,
             service_secret: &secret,
-            extra: &self.environment,
+            extra: &environment,
         };
         let processes = mode::plans(mode, &site)
             .into_iter()
@@ -145,6 +150,7 @@ impl Builder {
             provider_id: String::new(),
             model_config_id: String::new(),
             data,
+            faults: Faults::new(faults),
             directory,
         };
         for process in &mut world.processes {
@@ -177,6 +183,7 @@ pub struct World {
     provider_id: String,
     model_config_id: String,
     data: PathBuf,
+    faults: Faults,
     directory: TempDir,
 }
 
@@ -221,6 +228,11 @@ impl World {
     /// Id of the default model.
     pub fn model_config_id(&self) -> &str {
         &self.model_config_id
+    }
+
+    /// Where faults are armed.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// The system's data directory.

@@ -115,9 +115,13 @@ impl Turn {
         if self.chat.status == i32::from(tandem_proto::common::v1::ChatStatus::Interrupting) {
             return Err(Stop::Interrupted(Vec::new()));
         }
+        self.fault_point("message_stored");
         let loaded = self.load().await?;
         let model = loaded.model_config.clone().unwrap_or_default();
-        let tools = self.list_tools().await?;
+        let tools = match takes_tools(&model) {
+            true => self.list_tools().await?,
+            false => Vec::new(),
+        };
         let mut prompt = Prompt::new(&loaded, tools)?;
         let mut step = u32::try_from(loaded.step).unwrap_or(0);
         let (mut intent, summary) = match loaded.intent {
@@ -230,6 +234,11 @@ impl Turn {
         self.commit_step(Vec::new(), StepOutcome::Finish).await
     }
 
+    /// Where a test can end this process or crash this turn.
+    fn fault_point(&self, name: &str) {
+        tandem_chassis::fault::point(&format!("turn.{name}"), &self.chat.id);
+    }
+
     /// Completes when somebody wants the turn to stop.
     async fn stopped(cause: &mut watch::Receiver<Option<Cause>>) -> Cause {
         loop {
@@ -241,6 +250,13 @@ impl Turn {
             }
         }
     }
+}
+
+/// Whether the model is offered tools. Small models answer worse with them, so `tools_enabled: false` among a model's options keeps them
+/// away.
+fn takes_tools(model: &ModelConfig) -> bool {
+    let options: serde_json::Value = serde_json::from_str(&model.call_config_json).unwrap_or_default();
+    options["tools_enabled"] != false
 }
 
 /// A call the turn has to run or to hand to the client.

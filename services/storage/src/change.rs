@@ -123,6 +123,8 @@ impl Open {
         self.settle();
         changes::save(&mut self.tx, &self.before, &self.row, &self.change, self.is_activity).await?;
         self.tx.commit().await?;
+        // Committed, and nobody has been told: the caller may not even get its answer.
+        tandem_chassis::fault::point("storage.committed", &self.row.id.to_string());
         if self.is_activity {
             self.row.updated_at = self.row.now;
         }

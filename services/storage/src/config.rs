@@ -15,6 +15,9 @@ pub struct Config {
     pub pool: Pool,
     /// How long change records are kept for readers that come back.
     pub change_retention_days: u16,
+    /// How long a client's own tools may take before their turn fails.
+    #[serde(with = "tandem_chassis::config::duration")]
+    pub action_limit: Duration,
     /// Start even if PostgreSQL may lose acknowledged commits at a power failure.
     pub allow_unsafe_postgres: bool,
 }
@@ -42,6 +45,7 @@ impl Default for Config {
             database_url: None,
             pool: Pool::default(),
             change_retention_days: 7,
+            action_limit: Duration::from_secs(300),
             allow_unsafe_postgres: false,
         }
     }

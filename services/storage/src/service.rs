@@ -80,6 +80,12 @@ pub async fn run(
             tokio::select! { () = draining => {} () = hints::listen(hints, pool, process) => {} }
         }
     });
+    runtime.tasks.spawn("expire actions", OnEnd::Expected, {
+        let (pool, hints, draining) = (pool.clone(), hints.clone(), runtime.shutdown.draining());
+        async move {
+            tokio::select! { () = draining => {} () = crate::actions::expire(pool, hints) => {} }
+        }
+    });
     runtime.tasks.spawn("prune changes", OnEnd::Expected, {
         let (pool, draining) = (pool.clone(), runtime.shutdown.draining());
         let days = i32::from(config.change_retention_days);
@@ -96,7 +102,8 @@ pub async fn run(
         ))))
         .add_service(with_message_limits!(TurnServiceServer::new(Turns::new(
             pool.clone(),
-            hints.clone()
+            hints.clone(),
+            config.action_limit
         ))))
         .add_service(with_message_limits!(FeedServiceServer::new(Feed::new(
             pool.clone(),

@@ -190,6 +190,9 @@ pub fn call_config(mut config: Map<String, Value>) -> Result<String, Problem> {
         config.insert("cost".to_owned(), Value::Object(cost));
     }
     config.retain(|_, value| !value.is_null());
+    if config.get("tools_enabled").is_some_and(|is| !is.is_boolean()) {
+        return Err(Problem::field("model_config.tools_enabled", "must be true or false"));
+    }
     if config.is_empty() {
         return Ok(String::new());
     }

@@ -4,8 +4,10 @@
 
 mod bad_input;
 mod bad_provider;
+mod client_tools;
 mod crash;
 mod cursor;
+mod drills;
 mod interrupt;
 mod isolation;
 mod life;

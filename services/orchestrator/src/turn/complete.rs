@@ -136,8 +136,10 @@ impl Turn {
         let Ask {
             completion_id, purpose, ..
         } = ask;
+        self.fault_point("before_intent");
         self.record_intent(step, attempt, &completion_id, purpose, model)
             .await?;
+        self.fault_point("intent_stored");
         let message = CompleteRequest {
             completion_id: completion_id.clone(),
             model_config_id: model.id.clone(),
@@ -280,6 +282,7 @@ impl Turn {
             match event.event {
                 Some(Event::Failed(failed)) => return Err(Failure::Completion(failed)),
                 Some(event) => {
+                    let is_call = matches!(event, Event::ToolCallDelta(_));
                     let is_last = matches!(event, Event::Finished(_));
                     if let Some(part) = answer
                         .apply(event, self.timestamp())
@@ -293,6 +296,7 @@ impl Turn {
                             return Err(Failure::Completion(too_much_output()));
                         }
                         self.room.tick();
+                        self.fault_point(if is_call { "inside_tool_call" } else { "first_chunk" });
                     }
                     if is_last {
                         return Ok(());

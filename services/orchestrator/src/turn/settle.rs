@@ -34,6 +34,7 @@ impl Turn {
 
     /// Without messages only what follows is carried out.
     pub(super) async fn commit_step(&self, messages: Vec<NewMessage>, outcome: StepOutcome) -> Result<(), Stop> {
+        self.fault_point("answer_not_stored");
         let position = self.log.position();
         let message = CommitStepRequest {
             chat_id: self.chat.id.clone(),
@@ -52,6 +53,7 @@ impl Turn {
         })
         .await
         .map_err(Stop::from_storage("store the answer"))?;
+        self.fault_point("answer_stored");
         self.sealed(position, answer.into_inner().chat);
         Ok(())
     }
@@ -62,6 +64,7 @@ impl Turn {
         outcome: StepOutcome,
         pending_tool_calls: Vec<PendingToolCall>,
     ) -> Result<(), Stop> {
+        self.fault_point("result_not_stored");
         let position = self.log.position();
         let message = StoreToolResultsRequest {
             chat_id: self.chat.id.clone(),

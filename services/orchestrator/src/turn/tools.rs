@@ -214,6 +214,7 @@ impl Turn {
                     if self.log.push(live).is_ok() {
                         self.room.tick();
                     }
+                    self.fault_point("tool_running");
                 }
                 Some(Event::Outcome(outcome)) => return Ok(outcome),
                 None => {}

@@ -123,6 +123,16 @@ pub(crate) async fn due(conn: &mut PgConnection, limit: i64) -> Result<Vec<Uuid>
     .await
 }
 
+/// Up to `limit` chats whose client has not returned in time, longest overdue first.
+pub(crate) async fn overdue(conn: &mut PgConnection, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT id FROM chats WHERE status = 'requires_action' AND action_deadline <= now() ORDER BY action_deadline LIMIT $1",
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Subagent chats of these roots, newest first.
 pub(crate) async fn children(conn: &mut PgConnection, roots: &[Uuid], user: Uuid) -> Result<Vec<Row>, sqlx::Error> {
     select_chats!(

@@ -34,9 +34,6 @@ const MAX_CRASHES: i16 = 3;
 /// vanish were killed for reasons that have nothing to do with the chat.
 const MAX_TAKEOVERS: i16 = 20;
 
-/// How long a client's tools may take.
-const ACTION_LIMIT: time::Duration = time::Duration::minutes(5);
-
 const MIN_TTL: Duration = Duration::from_secs(1);
 const MAX_TTL: Duration = Duration::from_secs(600);
 const MAX_CLAIM: i32 = 64;
@@ -47,11 +44,17 @@ const MAX_RENEW: usize = 10_000;
 pub(crate) struct Turns {
     pool: PgPool,
     hints: Hints,
+    /// How long a client's tools may take.
+    action_limit: Duration,
 }
 
 impl Turns {
-    pub(crate) fn new(pool: PgPool, hints: Hints) -> Self {
-        Self { pool, hints }
+    pub(crate) fn new(pool: PgPool, hints: Hints, action_limit: Duration) -> Self {
+        Self {
+            pool,
+            hints,
+            action_limit,
+        }
     }
 
     async fn claim(self, message: ClaimChatsRequest) -> Result<ClaimChatsResponse, Error> {
@@ -124,7 +127,7 @@ impl Turns {
     }
 
     async fn action_deadline(&self) -> Result<OffsetDateTime, Error> {
-        Ok(leases::now(&mut *self.pool.acquire().await?).await? + ACTION_LIMIT)
+        Ok(leases::now(&mut *self.pool.acquire().await?).await? + self.action_limit)
     }
 
     async fn load(&self, message: LoadTurnRequest) -> Result<LoadTurnResponse, Error> {

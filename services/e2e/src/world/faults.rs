@@ -1,0 +1,60 @@
+//! Faults at named points of the system's own code: armed by a test, fired once, seen to have fired.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::bail;
+
+/// Pause between two looks at whether a fault has fired.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// Where faults of one world are armed.
+pub struct Faults {
+    directory: PathBuf,
+}
+
+impl Faults {
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// `kill -9` of the process that reaches `point` next, working on this chat; on any if empty.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn kill_at(&self, point: &str, chat_id: &str) -> anyhow::Result<()> {
+        self.arm(point, "kill", chat_id)
+    }
+
+    /// A panic at `point`, working on this chat; on any if empty.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn panic_at(&self, point: &str, chat_id: &str) -> anyhow::Result<()> {
+        self.arm(point, "panic", chat_id)
+    }
+
+    /// Waits until the armed fault has fired, and forgets it.
+    ///
+    /// # Errors
+    /// When it does not fire in time.
+    pub async fn fired(&self, point: &str, limit: Duration) -> anyhow::Result<()> {
+        let started = std::time::Instant::now();
+        while started.elapsed() < limit {
+            for action in ["kill", "panic"] {
+                if std::fs::remove_file(self.directory.join(format!("{point}.{action}.fired"))).is_ok() {
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+        bail!("nobody came to {point} within {limit:?}")
+    }
+
+    fn arm(&self, point: &str, action: &str, subject: &str) -> anyhow::Result<()> {
+        // Written aside first: a process must not read half a subject.
+        let aside = self.directory.join(format!("{point}.{action}.new"));
+        std::fs::write(&aside, subject)?;
+        std::fs::rename(aside, self.directory.join(format!("{point}.{action}")))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,284 @@
+//! Fault drills: something dies, freezes or crashes at the worst moment, and the chat goes on as if nothing had been.
+//!
+//! Names begin with the drill's number. `TANDEM_DRILL_ROUNDS` repeats each (default 1); `make drills` runs many.
+
+use serde_json::{Value, json};
+use tandem_e2e::{
+    fake_llm::{Reply, Script},
+    world::{Service, Transcript, World, id_of, lines},
+};
+
+use crate::{LIMIT, Result, settled};
+
+/// How often a drill is repeated.
+fn rounds() -> usize {
+    let text = std::env::var("TANDEM_DRILL_ROUNDS").unwrap_or_default();
+    text.parse().unwrap_or(1)
+}
+
+/// A turn of two steps: words, a command with an effect that can be counted, words.
+fn story(name: &str) -> Script {
+    let command = json!({ "command": format!("echo done >> effects-{name}; cat effects-{name}") });
+    Script::turn([
+        Reply::text_in("I will do it now.", 6).tool_call("execute", command),
+        Reply::text_in("It is done, and that is all.", 8),
+    ])
+    .when_user_says(format!("Story {name}."))
+}
+
+/// What a story must look like at its end, whatever happened on the way.
+async fn told(world: &World, chat_id: &str, name: &str) -> Result {
+    let shown = settled(world, chat_id).await?;
+    let expected = [
+        format!("user: Story {name}."),
+        "assistant: I will do it now. [tool-call execute]".to_owned(),
+        "tool: [tool-result execute]".to_owned(),
+        "assistant: It is done, and that is all.".to_owned(),
+    ];
+    assert_eq!(shown, expected);
+    Ok(())
+}
+
+/// The story's chat. The answer to its creation may be what was lost: the chat is there all the same.
+async fn created(world: &World, begun: Result<Value>, name: &str) -> Result<String> {
+    if let Ok(chat) = &begun {
+        return Ok(id_of(chat)?.to_owned());
+    }
+    let list = world.rest().get("/api/v1/chats").await?.expect(200)?;
+    let title = format!("Story {name}.");
+    let mut chats = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|chat| chat["title"] == *title);
+    let chat = chats.next().unwrap_or(&Value::Null);
+    assert!(chats.next().is_none(), "created twice: {list}");
+    match (chat, begun) {
+        (Value::Null, Err(error)) => Err(error.context("refused, and not created")),
+        (chat, _) => Ok(id_of(chat)?.to_owned()),
+    }
+}
+
+/// The output of the story's command: one line for each time it really ran.
+async fn effects(world: &World, chat_id: &str) -> Result<Value> {
+    let messages = world.messages(chat_id).await?;
+    let result = messages
+        .iter()
+        .filter_map(|message| message["content"].as_array())
+        .flatten()
+        .find(|part| part["type"] == "tool-result");
+    Ok(result.map_or(Value::Null, |part| part["result"].clone()))
+}
+
+/// D01: an orchestrator dies at each point where its memory and the database could disagree.
+#[tokio::test]
+async fn d01_an_orchestrator_killed_at_any_point_of_a_turn_loses_and_doubles_nothing() -> Result {
+    const POINTS: [&str; 9] = [
+        "message_stored",
+        "before_intent",
+        "intent_stored",
+        "first_chunk",
+        "inside_tool_call",
+        "answer_not_stored",
+        "answer_stored",
+        "tool_running",
+        "result_not_stored",
+    ];
+    let mut world = World::builder()
+        .separate_processes()
+        .env("TANDEM_ORCHESTRATOR__LEASE__TTL", "3s")
+        .env("TANDEM_ORCHESTRATOR__LEASE__RENEW_INTERVAL", "750ms")
+        .start()
+        .await?;
+    for round in 0..rounds() {
+        for point in POINTS {
+            let name = format!("{point}-{round}");
+            let at = format!("turn.{point}");
+            world.fake().script(story(&name));
+            let before = world.fake().completions().len();
+            world.faults().kill_at(&at, "")?;
+            let begun = world.create_chat(&format!("Story {name}.")).await;
+            world.faults().fired(&at, LIMIT).await?;
+            world.kill9_service(Service::Orchestrator).await?;
+            world.restart().await?;
+            let id = created(&world, begun, &name).await?;
+            told(&world, &id, &name).await?;
+            let output = effects(&world, &id).await?.to_string();
+            let is_unknown = output.contains("unknown");
+            assert!(
+                output.matches("done").count() <= 1 && (is_unknown || output.contains("done")),
+                "{at}: the command ran twice or not at all: {output}"
+            );
+            assert_eq!(
+                world.fake().completions().len() - before,
+                2,
+                "{at}: a model call was paid twice"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// D03: the gateway to the models dies in the middle of an answer.
+#[tokio::test]
+async fn d03_a_provider_gateway_killed_in_mid_stream_costs_one_reset() -> Result {
+    let mut world = World::builder().separate_processes().start().await?;
+    for round in 0..rounds() {
+        let gate = format!("gate-{round}");
+        let name = format!("Round {round}.");
+        let held = Reply::text("First ").gate(&gate).and_text("try.");
+        world
+            .fake()
+            .script(Script::turn([held, Reply::text("Second try.")]).when_user_says(&name));
+        let chat = world.create_chat(&name).await?;
+        let id = id_of(&chat)?;
+        let stream = world.stream(id).await?;
+        stream
+            .wait_until(LIMIT, |events| Transcript::of(events).live_text == "First ")
+            .await?;
+        world.kill9_service(Service::ProviderGateway).await?;
+        world.restart().await?;
+        world.fake().open(&gate);
+        let events = stream.settled(LIMIT).await?;
+        let seen = Transcript::of(&events);
+        assert_eq!(
+            seen.lines(),
+            [format!("user: {name}"), "assistant: Second try.".to_owned()]
+        );
+        let resets = events.iter().filter(|event| event["type"] == "preview_reset").count();
+        assert_eq!(resets, 1, "{events:#?}");
+    }
+    Ok(())
+}
+
+/// D05: storage dies while turns run; nobody notices more than a pause.
+#[tokio::test]
+async fn d05_storage_killed_in_mid_turn_is_an_invisible_pause() -> Result {
+    let mut world = World::builder().separate_processes().start().await?;
+    for round in 0..rounds() {
+        let name = format!("storage-{round}");
+        world.fake().script(story(&name));
+        world.faults().kill_at("storage.committed", "")?;
+        let begun = world.create_chat(&format!("Story {name}.")).await;
+        world.faults().fired("storage.committed", LIMIT).await?;
+        world.kill9_service(Service::Storage).await?;
+        world.restart().await?;
+        let id = created(&world, begun, &name).await?;
+        told(&world, &id, &name).await?;
+    }
+    Ok(())
+}
+
+/// D10: an owner sleeps through its lease and wakes up after somebody else has finished.
+#[tokio::test]
+async fn d10_a_frozen_owner_changes_nothing_when_it_wakes() -> Result {
+    let mut world = World::builder()
+        .separate_processes()
+        .env("TANDEM_ORCHESTRATOR__LEASE__TTL", "2s")
+        .env("TANDEM_ORCHESTRATOR__LEASE__RENEW_INTERVAL", "500ms")
+        .start()
+        .await?;
+    world
+        .fake()
+        .script(Script::reply(Reply::text("Half").gate("rest").and_text(" and half.")));
+    let chat = world.create_chat("Sleep well").await?;
+    let id = id_of(&chat)?.to_owned();
+    world.fake().wait_at_gate("rest", LIMIT).await?;
+    let epoch_of = |status: &Value| status["status"].clone();
+    assert_eq!(epoch_of(&world.chat(&id).await?), "running");
+    world.freeze(Service::Orchestrator)?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    world.fake().open("rest");
+    world.thaw(Service::Orchestrator)?;
+    let shown = settled(&world, &id).await?;
+    assert_eq!(shown, ["user: Sleep well", "assistant: Half and half."]);
+    assert_eq!(world.fake().completions().len(), 1, "{}", world.fake().summary());
+    Ok(())
+}
+
+/// D19: the turn of one chat crashes in our own code, again and again.
+#[tokio::test]
+async fn d19_a_chat_whose_turn_keeps_crashing_is_set_aside_and_others_are_not_touched() -> Result {
+    let world = World::start().await?;
+    let first = world.create_chat("Healthy").await?;
+    let healthy = id_of(&first)?.to_owned();
+    settled(&world, &healthy).await?;
+    let poisoned = world.create_chat("Poisoned").await?;
+    let id = id_of(&poisoned)?.to_owned();
+    settled(&world, &id).await?;
+    let point = "turn.before_intent";
+    world.faults().panic_at(point, &id)?;
+    world.send(&id, "Again").await?;
+    for crash in 1..=3 {
+        world.faults().fired(point, LIMIT).await?;
+        if crash < 3 {
+            world.faults().panic_at(point, &id)?;
+        }
+    }
+    let chat = world.wait_for_status(&id, "error", LIMIT).await?;
+    let reason = chat["last_error"]["message"].as_str().unwrap_or_default();
+    assert!(reason.contains("three times in a row"), "{chat}");
+
+    world.send(&healthy, "Still well?").await?;
+    let shown = settled(&world, &healthy).await?;
+    assert_eq!(
+        shown.last().map(String::as_str),
+        Some("assistant: You said: Still well?")
+    );
+
+    world
+        .rest()
+        .post(&format!("/api/v1/chats/{id}/retry"), &json!({}))
+        .await?
+        .expect(200)?;
+    let shown = settled(&world, &id).await?;
+    assert_eq!(shown.last().map(String::as_str), Some("assistant: You said: Again"));
+    Ok(())
+}
+
+/// One crash is nobody's business but ours.
+#[tokio::test]
+async fn d19_a_turn_that_crashes_once_goes_on_at_once() -> Result {
+    let world = World::start().await?;
+    for point in [
+        "turn.message_stored",
+        "turn.intent_stored",
+        "turn.first_chunk",
+        "turn.answer_not_stored",
+    ] {
+        world.faults().panic_at(point, "")?;
+        let chat = world.create_chat(point).await?;
+        let id = id_of(&chat)?;
+        world.faults().fired(point, LIMIT).await?;
+        let shown = settled(&world, id).await?;
+        assert_eq!(
+            shown,
+            [format!("user: {point}"), format!("assistant: You said: {point}")]
+        );
+    }
+    assert_eq!(world.fake().completions().len(), 4, "{}", world.fake().summary());
+    Ok(())
+}
+
+/// D47: stop, whatever the turn is doing.
+#[tokio::test]
+async fn d47_stop_ends_a_turn_that_waits_to_try_again() -> Result {
+    let world = World::start().await?;
+    world
+        .fake()
+        .script(Script::always(Reply::rate_limited(std::time::Duration::from_secs(40))));
+    let chat = world.create_chat("Hurry").await?;
+    let id = id_of(&chat)?;
+    let stream = world.stream(id).await?;
+    stream
+        .wait_until(LIMIT, |events| events.iter().any(|event| event["type"] == "retry"))
+        .await?;
+    // A reader that comes now sees the same countdown.
+    let late = world.stream(id).await?;
+    late.wait_until(LIMIT, |events| events.iter().any(|event| event["type"] == "retry"))
+        .await?;
+    let stopped = world.interrupt(id).await?;
+    assert_eq!(stopped["status"], "waiting");
+    assert_eq!(lines(&world.messages(id).await?), ["user: Hurry"]);
+    Ok(())
+}

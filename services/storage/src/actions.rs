@@ -1,0 +1,58 @@
+//! Clients that do not return: turns that wait too long for a client's own tools are failed, by the database's clock.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tandem_chat_core::chat::Command;
+use tandem_chat_core::error::ChatError;
+use uuid::Uuid;
+
+use crate::change::{Open, Payload};
+use crate::db::chats;
+use crate::error::Error;
+use crate::hints::Hints;
+
+/// How often overdue chats are looked for.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Chats failed in one look.
+const BATCH: i64 = 100;
+
+/// Looks for overdue chats for ever. Any number of processes may do so: each chat is decided under its row lock.
+pub(crate) async fn expire(pool: PgPool, hints: Hints) {
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        if let Err(error) = expire_due(&pool, &hints).await {
+            tracing::warn!(%error, "could not look for clients that do not return");
+        }
+    }
+}
+
+async fn expire_due(pool: &PgPool, hints: &Hints) -> Result<(), Error> {
+    let due = chats::overdue(&mut *pool.acquire().await?, BATCH).await?;
+    for chat in due {
+        if let Err(error) = expire_one(pool, hints, chat).await {
+            tracing::warn!(chat_id = %chat, %error, "could not fail a chat whose client does not return");
+        }
+    }
+    Ok(())
+}
+
+async fn expire_one(pool: &PgPool, hints: &Hints, chat: Uuid) -> Result<(), Error> {
+    let mut tx = pool.begin().await?;
+    let Some(row) = chats::lock_if_free(&mut tx, chat).await? else {
+        return Ok(());
+    };
+    let now = row.now;
+    let mut open = Open::new(tx, row)?;
+    let text = "The client did not return the results of its tools in time. Send a message to go on.";
+    let payload = Payload {
+        error: Some(ChatError::generic(text)),
+        ..Payload::default()
+    };
+    if open.apply(&[Command::ExpireAction { now }], payload).await? {
+        tracing::info!(chat_id = %chat, "a client did not return");
+        open.commit(hints).await?;
+    }
+    Ok(())
+}
