@@ -4742,6 +4742,9 @@ pub struct BeginToolCallRequest {
     pub tool_name: ::prost::alloc::string::String,
     #[prost(bytes = "vec", tag = "5")]
     pub input_digest: ::prost::alloc::vec::Vec<u8>,
+    /// A uuid of this attempt to begin. The same attempt may ask again: it is told once more that the call is new.
+    #[prost(string, tag = "6")]
+    pub attempt_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BeginToolCallResponse {

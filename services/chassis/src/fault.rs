@@ -1,9 +1,40 @@
-//! Named points at which a test can end or crash a process, to prove what happens then. Debug builds only: in a release build a point
-//! is nothing.
+//! Faults that a test arms in a running process, to prove what happens then. Debug builds only: in a release build all of this is
+//! nothing.
 //!
-//! A test arms a point by writing the file `<point>.kill` or `<point>.panic` into the directory that `TANDEM_FAULTS` names; its content
-//! is the subject it is meant for (a chat id), or empty for any. The first process that reaches the point renames the file to
-//! `….fired`, so a fault fires exactly once, whoever is restarted, and the test can see that it did.
+//! `TANDEM_FAULTS` names a directory. A file in it arms a fault; the first process that meets it renames the file to `….fired`, so a
+//! fault fires exactly once, whoever is restarted, and the test can see that it did.
+//!
+//! | file | its content | what happens |
+//! |---|---|---|
+//! | `<point>.kill` | the subject it is meant for, or nothing | the process ends as by `kill -9` at [`point`] |
+//! | `<point>.panic` | the same | the task panics there |
+//! | `call.before`, `call.after` | a method and which call of it, as `BeginStep 2` | that call is answered `unavailable`, before or after it was carried out |
+//! | `<safety>.off` | – | [`is_off`] says so for as long as the file is there |
+//! | `calls.log` | – | every call that is served adds its method as a line |
+
+#[cfg(debug_assertions)]
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+/// When a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Nothing was done.
+    Before,
+    /// All was done, and the caller does not hear of it.
+    After,
+}
+
+#[cfg(debug_assertions)]
+fn directory() -> Option<&'static Path> {
+    static DIRECTORY: OnceLock<Option<PathBuf>> = OnceLock::new();
+    DIRECTORY
+        .get_or_init(|| std::env::var_os("TANDEM_FAULTS").map(Into::into))
+        .as_deref()
+}
 
 /// A place where a fault may be armed. `subject` is what is being worked on.
 ///
@@ -11,11 +42,7 @@
 /// When the armed fault is a panic.
 #[cfg(debug_assertions)]
 pub fn point(name: &str, subject: &str) {
-    use std::sync::OnceLock;
-
-    static DIRECTORY: OnceLock<Option<std::path::PathBuf>> = OnceLock::new();
-    let directory = DIRECTORY.get_or_init(|| std::env::var_os("TANDEM_FAULTS").map(Into::into));
-    let Some(directory) = directory else { return };
+    let Some(directory) = directory() else { return };
     if is_armed(directory, name, "kill", subject) {
         // As `kill -9` would: no destructor runs, nothing is flushed.
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
@@ -29,21 +56,80 @@ pub fn point(name: &str, subject: &str) {
     );
 }
 
+/// Whether a safety is switched off, to see that its drill notices.
+#[cfg(debug_assertions)]
+pub fn is_off(safety: &str) -> bool {
+    directory().is_some_and(|directory| directory.join(format!("{safety}.off")).exists())
+}
+
+/// Whether this call of `path` (`/package.Service/Method`) is to fail now.
+#[cfg(debug_assertions)]
+pub(crate) fn fails(path: &str, moment: Moment) -> bool {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let Some(directory) = directory() else { return false };
+    let method = path.rsplit('/').next().unwrap_or_default();
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if moment == Moment::Before
+        && let Ok(mut log) = std::fs::OpenOptions::new()
+            .append(true)
+            .open(directory.join("calls.log"))
+    {
+        let _ = writeln!(log, "{method}");
+    }
+    let file = directory.join(match moment {
+        Moment::Before => "call.before",
+        Moment::After => "call.after",
+    });
+    let Ok(armed) = std::fs::read_to_string(&file) else {
+        return false;
+    };
+    let Some((wanted, count)) = armed.trim().split_once(' ') else {
+        return false;
+    };
+    match count.parse::<u32>() {
+        Ok(count) if wanted == method && count > 1 => {
+            let _ = std::fs::write(&file, format!("{wanted} {}", count - 1));
+            false
+        }
+        Ok(_) if wanted == method => std::fs::rename(&file, fired(&file)).is_ok(),
+        _ => false,
+    }
+}
+
 /// Takes the fault, if it is armed for this subject; only one taker can have it.
 #[cfg(debug_assertions)]
-fn is_armed(directory: &std::path::Path, name: &str, action: &str, subject: &str) -> bool {
+fn is_armed(directory: &Path, name: &str, action: &str, subject: &str) -> bool {
     let file = directory.join(format!("{name}.{action}"));
     let Ok(wanted) = std::fs::read_to_string(&file) else {
         return false;
     };
-    (wanted.is_empty() || wanted == subject)
-        && std::fs::rename(&file, file.with_extension(format!("{action}.fired"))).is_ok()
+    (wanted.is_empty() || wanted == subject) && std::fs::rename(&file, fired(&file)).is_ok()
+}
+
+#[cfg(debug_assertions)]
+fn fired(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".fired");
+    name.into()
 }
 
 /// A place where a fault may be armed, in debug builds.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn point(_: &str, _: &str) {}
+
+/// Whether a safety is switched off; never in a release build.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn is_off(_: &str) -> bool {
+    false
+}
+
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub(crate) fn fails(_: &str, _: Moment) -> bool {
+    false
+}
 
 #[cfg(all(test, debug_assertions))]
 mod tests {
@@ -52,11 +138,11 @@ mod tests {
     #[test]
     fn an_armed_fault_is_taken_once_and_only_by_its_subject() {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("here.panic"), "chat-1").unwrap();
-        let take = |subject| is_armed(directory.path(), "here", "panic", subject);
+        std::fs::write(directory.path().join("turn.here.panic"), "chat-1").unwrap();
+        let take = |subject| is_armed(directory.path(), "turn.here", "panic", subject);
         assert!(!take("chat-2"));
         assert!(take("chat-1"));
         assert!(!take("chat-1"));
-        assert!(directory.path().join("here.panic.fired").exists());
+        assert!(directory.path().join("turn.here.panic.fired").exists());
     }
 }

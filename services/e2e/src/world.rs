@@ -284,6 +284,14 @@ impl World {
         Ok(statuses)
     }
 
+    /// SIGTERM to one service; its exit status.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn terminate_service(&mut self, service: Service) -> anyhow::Result<ExitStatus> {
+        self.process(service)?.terminate(TERMINATE_LIMIT).await
+    }
+
     /// Stops a service in its tracks (SIGSTOP).
     ///
     /// # Errors

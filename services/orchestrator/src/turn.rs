@@ -128,6 +128,9 @@ impl Turn {
             Some(intent) if intent.purpose() == StepPurpose::Unspecified => (Some(intent), None),
             other => (None, other),
         };
+        if tandem_chassis::fault::is_off("reattach") {
+            intent = None;
+        }
 
         let open = prompt.open_calls();
         if !open.is_empty() {

@@ -89,6 +89,9 @@ impl Hints {
 
     /// Sends a hint; never waits and never fails.
     pub(crate) fn send(&self, hint: Hint) {
+        if tandem_chassis::fault::is_off("hints") {
+            return;
+        }
         // Nobody listening, or too many waiting, is fine: hints may be lost.
         let _ = self.here.send(News::Hint(hint.clone()));
         let _ = self.elsewhere.try_send(hint);

@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     Runtime,
+    fault::{self, Moment},
     identity::{Caller, Verifier},
     lifecycle::Shutdown,
     status::Fault,
@@ -174,10 +175,16 @@ impl Parts {
                 return Err(fault);
             }
         };
+        let path = request.uri().path().to_owned();
+        if fault::fails(&path, Moment::Before) {
+            measure.finish(tonic::Code::Unavailable);
+            return Err(injected());
+        }
         let handling = AssertUnwindSafe(inner.call(request)).catch_unwind();
         let ended = tokio::select! {
             biased;
             answered = handling => match answered {
+                Ok(Ok(_)) if fault::fails(&path, Moment::After) => Err(injected()),
                 Ok(Ok(response)) => Ok(response),
                 Ok(Err(never)) => match never {},
                 Err(payload) => Err(panic_fault(&*payload)),
@@ -242,6 +249,11 @@ impl Parts {
             .verify(token)
             .map_err(|error| Fault::unauthenticated("TOKEN_INVALID", "the caller token is not valid").detail(error))
     }
+}
+
+/// What a caller sees of a fault that a test has armed.
+fn injected() -> Fault {
+    Fault::unavailable("INJECTED", "a test let this call fail")
 }
 
 /// Layer 6: completes when the request must end, with the reason.

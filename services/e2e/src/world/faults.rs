@@ -50,6 +50,47 @@ impl Faults {
         bail!("nobody came to {point} within {limit:?}")
     }
 
+    /// The `n`-th call of `method` from now on, 1 and up, is answered as unavailable: before anything was done, or after all was.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn fail_call(&self, moment: &str, method: &str, n: usize) -> anyhow::Result<()> {
+        self.arm("call", moment, &format!("{method} {n}"))
+    }
+
+    /// Takes an armed call back; whether it had fired.
+    pub fn take_back_call(&self, moment: &str) -> bool {
+        std::fs::remove_file(self.directory.join(format!("call.{moment}"))).ok();
+        std::fs::remove_file(self.directory.join(format!("call.{moment}.fired"))).is_ok()
+    }
+
+    /// Switches a safety off, or on again.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn switch_off(&self, safety: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.directory.join(format!("{safety}.off")), "")?)
+    }
+
+    /// Records the methods of all calls from now on.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn record_calls(&self) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.directory.join("calls.log"), "")?)
+    }
+
+    /// What was recorded, in order; recording ends.
+    ///
+    /// # Errors
+    /// When nothing was recorded.
+    pub fn recorded_calls(&self) -> anyhow::Result<Vec<String>> {
+        let file = self.directory.join("calls.log");
+        let calls = std::fs::read_to_string(&file)?;
+        std::fs::remove_file(file)?;
+        Ok(calls.lines().map(str::to_owned).collect())
+    }
+
     fn arm(&self, point: &str, action: &str, subject: &str) -> anyhow::Result<()> {
         // Written aside first: a process must not read half a subject.
         let aside = self.directory.join(format!("{point}.{action}.new"));

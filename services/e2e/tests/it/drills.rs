@@ -11,13 +11,13 @@ use tandem_e2e::{
 use crate::{LIMIT, Result, settled};
 
 /// How often a drill is repeated.
-fn rounds() -> usize {
+pub fn rounds() -> usize {
     let text = std::env::var("TANDEM_DRILL_ROUNDS").unwrap_or_default();
     text.parse().unwrap_or(1)
 }
 
 /// A turn of two steps: words, a command with an effect that can be counted, words.
-fn story(name: &str) -> Script {
+pub fn story(name: &str) -> Script {
     let command = json!({ "command": format!("echo done >> effects-{name}; cat effects-{name}") });
     Script::turn([
         Reply::text_in("I will do it now.", 6).tool_call("execute", command),
@@ -27,7 +27,7 @@ fn story(name: &str) -> Script {
 }
 
 /// What a story must look like at its end, whatever happened on the way.
-async fn told(world: &World, chat_id: &str, name: &str) -> Result {
+pub async fn told(world: &World, chat_id: &str, name: &str) -> Result {
     let shown = settled(world, chat_id).await?;
     let expected = [
         format!("user: Story {name}."),
@@ -40,11 +40,11 @@ async fn told(world: &World, chat_id: &str, name: &str) -> Result {
 }
 
 /// The story's chat. The answer to its creation may be what was lost: the chat is there all the same.
-async fn created(world: &World, begun: Result<Value>, name: &str) -> Result<String> {
+pub async fn created(world: &World, begun: Result<Value>, name: &str) -> Result<String> {
     if let Ok(chat) = &begun {
         return Ok(id_of(chat)?.to_owned());
     }
-    let list = world.rest().get("/api/v1/chats").await?.expect(200)?;
+    let list = list(world).await?;
     let title = format!("Story {name}.");
     let mut chats = list
         .as_array()
@@ -59,8 +59,18 @@ async fn created(world: &World, begun: Result<Value>, name: &str) -> Result<Stri
     }
 }
 
+/// The chats there are. A connection that broke with the service behind it may cost a question or two.
+async fn list(world: &World) -> Result<Value> {
+    for _ in 0..3 {
+        if let Ok(list) = world.rest().get("/api/v1/chats").await?.expect(200) {
+            return Ok(list);
+        }
+    }
+    world.rest().get("/api/v1/chats").await?.expect(200)
+}
+
 /// The output of the story's command: one line for each time it really ran.
-async fn effects(world: &World, chat_id: &str) -> Result<Value> {
+pub async fn effects(world: &World, chat_id: &str) -> Result<Value> {
     let messages = world.messages(chat_id).await?;
     let result = messages
         .iter()

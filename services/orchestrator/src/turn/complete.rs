@@ -173,6 +173,14 @@ impl Turn {
                 self.follow(&completion_id, Box::pin(events), model, audience, answer)
                     .await
             }
+            // The way broke, the completion may live: it is looked for before it is asked for, and paid, again.
+            Err(status) if is_broken(&status) => match self.reattach(&completion_id, -1).await {
+                Ok(events) => {
+                    let audience = Audience::of(purpose);
+                    self.follow(&completion_id, events, model, audience, answer).await
+                }
+                Err(failure) => Err(failure),
+            },
             Err(status) => Err(Failure::Completion(failed_call(&status))),
         };
         answer.runtime = self.clock.monotonic() - started;

@@ -13,6 +13,8 @@ pub(crate) struct Row {
     pub(crate) tool_call_id: String,
     pub(crate) tool_name: String,
     pub(crate) input_digest: Vec<u8>,
+    /// Who recorded the intent.
+    pub(crate) attempt_id: Option<Uuid>,
     pub(crate) state: String,
     pub(crate) result: Option<serde_json::Value>,
     pub(crate) is_error: bool,
@@ -29,17 +31,20 @@ pub(crate) async fn begin(
     id: &str,
     tool_name: &str,
     digest: &[u8],
+    attempt: Option<Uuid>,
 ) -> Result<Option<Row>, sqlx::Error> {
     sqlx::query_as!(
         Row,
-        "INSERT INTO tool_calls (chat_id, tool_call_id, tool_name, input_digest, state) VALUES ($1, $2, $3, $4, 'started')
+        "INSERT INTO tool_calls (chat_id, tool_call_id, tool_name, input_digest, attempt_id, state)
+        VALUES ($1, $2, $3, $4, $5, 'started')
         ON CONFLICT DO NOTHING
-        RETURNING chat_id, tool_call_id, tool_name, input_digest, state, result, is_error, resume_token, workspace_id,
+        RETURNING chat_id, tool_call_id, tool_name, input_digest, attempt_id, state, result, is_error, resume_token, workspace_id,
             begun_at, finished_at",
         chat,
         id,
         tool_name,
-        digest
+        digest,
+        attempt
     )
     .fetch_optional(conn)
     .await
@@ -49,7 +54,7 @@ pub(crate) async fn begin(
 pub(crate) async fn find(conn: &mut PgConnection, chat: Uuid, id: &str) -> Result<Option<Row>, sqlx::Error> {
     sqlx::query_as!(
         Row,
-        "SELECT chat_id, tool_call_id, tool_name, input_digest, state, result, is_error, resume_token, workspace_id,
+        "SELECT chat_id, tool_call_id, tool_name, input_digest, attempt_id, state, result, is_error, resume_token, workspace_id,
             begun_at, finished_at
         FROM tool_calls WHERE chat_id = $1 AND tool_call_id = $2",
         chat,

@@ -38,6 +38,7 @@ impl ToolCalls {
         if id.is_empty() || id.len() > MAX_CALL_ID_BYTES {
             return Err(convert::one("tool_call_id", "must have 1 to 256 bytes"));
         }
+        let attempt = convert::optional_id(&request.attempt_id, "attempt_id")?;
         let mut tx = self.pool.begin().await?;
         // The row's lock fences: whoever takes the chat over after this sees the intent.
         let row = chats::lock(&mut tx, chat, user).await?.ok_or_else(chat_not_found)?;
@@ -45,8 +46,8 @@ impl ToolCalls {
         if row.epoch != request.epoch || !is_live {
             return Err(stale_epoch(request.epoch, row.epoch));
         }
-        let begun = tool_calls::begin(&mut tx, chat, id, &request.tool_name, &request.input_digest).await?;
-        let is_new = begun.is_some();
+        let begun = tool_calls::begin(&mut tx, chat, id, &request.tool_name, &request.input_digest, attempt).await?;
+        let is_first = begun.is_some();
         let call = match begun {
             Some(call) => call,
             None => tool_calls::find(&mut tx, chat, id).await?.ok_or_else(call_not_found)?,
@@ -56,7 +57,9 @@ impl ToolCalls {
             let text = "This tool call id was used with another input.";
             return Err(Fault::conflict("INPUT_MISMATCH", text).into());
         }
-        Ok(call.to_wire(is_new))
+        // The same attempt asks again because the answer to its first question was lost.
+        let is_repeated = attempt.is_some() && call.attempt_id == attempt && call.finished_at.is_none();
+        Ok(call.to_wire(is_first || is_repeated))
     }
 
     async fn finish(&self, user: Uuid, request: FinishToolCallRequest) -> Result<ToolCall, Error> {

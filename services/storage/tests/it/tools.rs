@@ -40,6 +40,7 @@ async fn running_chat(world: &Harness, owner: &User) -> String {
 
 fn begin(chat: &str, epoch: i64, digest: u8) -> BeginToolCallRequest {
     BeginToolCallRequest {
+        attempt_id: String::new(),
         chat_id: chat.to_owned(),
         epoch,
         tool_call_id: "call_1".to_owned(),

@@ -5,6 +5,7 @@ use tandem_proto::storage::v1::{
     BeginToolCallRequest, FinishToolCallRequest, ToolCall, ToolCallState, UpdateToolCallRequest,
 };
 use tonic::Status;
+use uuid::Uuid;
 
 use super::task::Input;
 use crate::clients::{Clients, PATIENT_PAUSES, PAUSES, persist};
@@ -14,12 +15,14 @@ use crate::clients::{Clients, PATIENT_PAUSES, PAUSES, persist};
 /// # Errors
 /// Storage's own: the epoch is stale, the input differs, the chat is not the user's.
 pub(super) async fn begin(clients: &Clients, input: &Input) -> Result<ToolCall, Status> {
+    let attempt_id = Uuid::now_v7().to_string();
     let answer = persist(&PAUSES, || {
         let message = BeginToolCallRequest {
             chat_id: input.chat_id.clone(),
             epoch: input.epoch,
             tool_call_id: input.tool_call_id.clone(),
             tool_name: input.tool_name.clone(),
+            attempt_id: attempt_id.clone(),
             input_digest: super::digest(&input.arguments_json),
         };
         let request = clients.request(&input.user, message);
