@@ -16,7 +16,7 @@ CHECKOUT_STAMP := $(CARGO_TARGET_DIR)/checkout
 $(shell mkdir -p $(CARGO_TARGET_DIR); [ "$$(cat $(CHECKOUT_STAMP) 2>/dev/null)" = "$(CURDIR)" ] || \
   { git ls-files -z '*.rs' | xargs -0 touch; echo "$(CURDIR)" > $(CHECKOUT_STAMP); })
 
-.PHONY: help run test check gen db doctor clean packages test-packages web binaries rust-test web-test e2e e2e-separate
+.PHONY: help run test check gen db doctor clean packages test-packages web binaries rust-test web-test browser-test e2e e2e-separate local-model
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -25,7 +25,7 @@ run: packages web ## Build Tandem and serve it at http://127.0.0.1:7080
 	$(CARGO) build --workspace --bin tandem
 	exec $(TANDEM_BIN) serve
 
-test: test-packages check web-test rust-test e2e-separate ## Everything that must be true: checks, unit, service, browser and system tests
+test: test-packages check web-test rust-test e2e-separate browser-test ## Everything that must be true: checks, unit, service, browser and system tests
 
 check: test-packages web ## Formatting, lints, licences, generated files, contracts
 	cargo fmt --all --check
@@ -51,10 +51,16 @@ e2e-separate: test-packages binaries ## The same system tests with every service
 web-test: $(WEB)/node_modules/.package-lock.json
 	cd $(WEB) && npm test --silent
 
+browser-test: test-packages binaries ## A newcomer's path in a real browser, against the binary
+	cd $(WEB) && npm run --silent browser-real
+
 gen: test-packages ## Rewrite everything generated: bindings, query metadata, OpenAPI, TypeScript types, tables
 	TANDEM_GEN=1 $(CARGO) nextest run --workspace -E 'test(committed_)'
 	services/storage/prepare.sh
 	if grep -q '"gen"' $(WEB)/package.json; then cd $(WEB) && npm run --silent gen; fi
+
+local-model: ## Serve a small real model (SmolLM2) on this machine and register it: TANDEM_TOKEN=… make local-model
+	@.ci/local-model
 
 db: packages ## Start the development database and print how to reach it
 	$(CARGO) run --workspace --bin tandem -- database

@@ -21,7 +21,7 @@ use tandem_proto::{
 };
 use tonic::{Request, Response, Status, transport::Channel};
 
-use crate::config::Config;
+use crate::{config::Config, idempotency};
 
 /// Time a call has, its answer included.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(20);
@@ -83,17 +83,23 @@ impl Clients {
 
     /// A request in the name of `user`.
     pub fn ask<T>(&self, user: &User, message: T) -> Request<T> {
-        self.outbound.request(Some(user), CALL_DEADLINE, message)
+        self.ask_within(user, CALL_DEADLINE, message)
     }
 
     /// A request of the gateway itself, before a user is known.
     pub fn ask_as_service<T>(&self, message: T) -> Request<T> {
-        self.outbound.request(None, CALL_DEADLINE, message)
+        self.marked(self.outbound.request(None, CALL_DEADLINE, message))
     }
 
     /// Like [`Clients::ask`] with another deadline.
     pub fn ask_within<T>(&self, user: &User, deadline: Duration, message: T) -> Request<T> {
-        self.outbound.request(Some(user), deadline, message)
+        self.marked(self.outbound.request(Some(user), deadline, message))
+    }
+
+    /// The call, with the key of the request it is for.
+    fn marked<T>(&self, mut request: Request<T>) -> Request<T> {
+        idempotency::mark(&self.outbound, &mut request);
+        request
     }
 
     /// A request for a stream that lives until either side leaves.
@@ -113,7 +119,9 @@ pub trait Answer<T> {
 
 impl<T> Answer<T> for Result<Response<T>, Status> {
     fn answer(self) -> Result<T, Fault> {
-        self.map(Response::into_inner).map_err(Fault::from)
+        let answer = self.map_err(Fault::from)?;
+        idempotency::heard(&answer);
+        Ok(answer.into_inner())
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::ser::Formatter;
 use tandem_chassis::status::Fault;
 
-use crate::{problem::Problem, service::App};
+use crate::{idempotency, problem::Problem, service::App};
 
 /// Of every JSON answer.
 pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
@@ -48,7 +48,11 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Body<T, MAX> {
 pub async fn read(request: Request, max: usize, app: &App) -> Result<Option<Bytes>, Problem> {
     let whole = Limited::new(request.into_body(), max).collect();
     match tokio::time::timeout(app.config.limits.body_timeout, whole).await {
-        Ok(Ok(body)) => Ok(Some(body.to_bytes())),
+        Ok(Ok(body)) => {
+            let body = body.to_bytes();
+            idempotency::saw_body(&body);
+            Ok(Some(body))
+        }
         Ok(Err(error)) if error.is::<LengthLimitError>() => Ok(None),
         Ok(Err(_)) => Err(Problem::invalid("BODY_CUT", "The request body broke off.")),
         Err(_) => Err(Fault::deadline("BODY_SLOW", "the request body did not arrive in time").into()),

@@ -6,6 +6,7 @@ mod clients;
 mod config;
 mod first_start;
 mod http;
+mod idempotency;
 mod json;
 mod metrics;
 mod observe;

@@ -193,6 +193,7 @@ fn status_of(fault: &Fault) -> StatusCode {
     match (fault.code, &*fault.reason) {
         (Code::WrongState, "CHAT_ARCHIVED") => StatusCode::BAD_REQUEST,
         (Code::WrongState, "PROVIDER_UNAVAILABLE") => StatusCode::PRECONDITION_FAILED,
+        (Code::Invalid, "IDEMPOTENCY_KEY_REUSED") => StatusCode::UNPROCESSABLE_ENTITY,
         (code, _) => StatusCode::from_u16(code.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
@@ -346,6 +347,7 @@ mod tests {
         let status = |fault: Fault| Problem::from(fault).status().as_u16();
         assert_eq!(status(Fault::wrong_state("CHAT_ARCHIVED", "archived")), 400);
         assert_eq!(status(Fault::wrong_state("PROVIDER_UNAVAILABLE", "disabled")), 412);
+        assert_eq!(status(Fault::invalid("IDEMPOTENCY_KEY_REUSED", "reused")), 422);
         assert_eq!(status(Fault::wrong_state("NOT_WAITING_FOR_TOOLS", "running")), 409);
         let missing = Problem::from(Fault::not_found("MODEL_CONFIG_NOT_FOUND", "no model"));
         assert_eq!(missing.references_are_invalid(&["CHAT_NOT_FOUND"]).status(), 400);

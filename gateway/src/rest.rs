@@ -12,7 +12,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use crate::{assets, auth, observe, problem::Problem, service::App, ws};
+use crate::{assets, auth, idempotency, observe, problem::Problem, service::App, ws};
 
 pub mod byok;
 pub mod chats;
@@ -51,6 +51,7 @@ pub fn router(app: App) -> Router {
         .split_for_parts()
         .0
         .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(middleware::from_fn(idempotency::layer))
         .route_layer(middleware::from_fn_with_state(app.clone(), auth::authenticate))
         .fallback(no_such_route);
     let mut router = health::routes();

@@ -2,6 +2,7 @@
 
 mod auth;
 mod chats;
+mod idempotency;
 mod live;
 mod stubs;
 mod surface;

@@ -98,13 +98,26 @@ impl Stubs {
         Q: Message + Default + 'static,
         A: Message + 'static,
     {
+        self.on_request(method, move |request: tonic::Request<Q>| {
+            answer(request.into_inner()).map(Response::new)
+        });
+    }
+
+    /// The same with the metadata of request and answer.
+    pub fn on_request<Q, A>(
+        &self,
+        method: &str,
+        answer: impl Fn(tonic::Request<Q>) -> Result<Response<A>, Fault> + Send + Sync + 'static,
+    ) where
+        Q: Message + Default + 'static,
+        A: Message + 'static,
+    {
         let answer = Arc::new(answer);
         let handler: Handler = Arc::new(move |request| {
             let answer = Arc::clone(&answer);
             Box::pin(async move {
-                let service = tower::service_fn(move |request: tonic::Request<Q>| {
-                    ready(answer(request.into_inner()).map(Response::new).map_err(Status::from))
-                });
+                let service =
+                    tower::service_fn(move |request: tonic::Request<Q>| ready(answer(request).map_err(Status::from)));
                 let mut grpc = tonic::server::Grpc::new(ProstCodec::<A, Q>::default());
                 grpc.unary(service, request).await
             })

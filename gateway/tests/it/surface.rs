@@ -62,7 +62,7 @@ async fn errors_come_as_problem_documents_when_asked_for() {
 async fn what_a_service_breaks_is_our_error_and_says_nothing() {
     let world = World::start().await;
     world.stubs.on(&format!("{CHATS}/GetChat"), |_: GetChatRequest| {
-        Ok(GetChatResponse { chat: None })
+        Ok(GetChatResponse::default())
     });
     let got = world.get(&format!("/api/v1/chats/{CHAT}")).await;
     assert_eq!(got.status, 500);

@@ -115,6 +115,183 @@ await check("everything can be done by keyboard", { SEED: "1" }, async (page) =>
   expect((await page.getByRole("heading", { name: "Pinned" }).count()) === 1, "not pinned");
 });
 
+const composer = (page) => page.getByLabel("Message", { exact: true });
+const idle = async (page) => {
+  await page.getByRole("button", { name: "Stop (Esc)" }).waitFor({ timeout: 5_000 }).catch(() => undefined);
+  await page.getByRole("button", { name: "Send", exact: true }).waitFor({ timeout: 20_000 });
+};
+const sentTexts = async (page) => {
+  const { messages } = await (await page.request.get(`/api/v1/chats/${page.url().split("/").pop()}/messages`)).json();
+  return messages.filter((m) => m.role === "user").map((m) => m.content[0].text).toReversed();
+};
+
+await check("a message whose confirmation gets lost is there once when it is sent again under its key", { SPEED: "4", LOSE_ANSWERS: "1" }, async (page) => {
+  await page.goto("/");
+  await ask(page, "Explain what you can do");
+  await idle(page);
+  // A stream that says nothing, so that the page cannot learn of the message in any other way.
+  await page.routeWebSocket(/\/stream/, () => undefined);
+  await page.reload();
+  await composer(page).fill("Explain it again");
+  await page.keyboard.press("Enter");
+  await page.getByText("No answer from the server").waitFor();
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.getElementById("composer")?.value === "", null, { timeout: 10_000 });
+  const texts = await sentTexts(page);
+  expect(texts.join("|") === "Explain what you can do|Explain it again", texts.join("|"));
+});
+
+await check("a message whose confirmation gets lost leaves the field by itself when the chat tells of it", { SPEED: "4", LOSE_ANSWERS: "1", NO_KEYS: "1" }, async (page) => {
+  await page.goto("/");
+  await ask(page, "Explain what you can do");
+  await idle(page);
+  await composer(page).fill("Explain it again");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.getElementById("composer")?.value === "", null, { timeout: 10_000 });
+  await page.reload();
+  await page.getByText("Explain it again").first().waitFor();
+  expect((await composer(page).inputValue()) === "", "the text came back");
+  expect((await sentTexts(page)).length === 2, "sent twice");
+});
+
+await check("a wait for another attempt looks the same after a reload", {}, async (page) => {
+  await page.goto("/");
+  await ask(page, "Please retry");
+  await page.getByText("Attempt 3").waitFor({ timeout: 20_000 });
+  await page.reload();
+  await page.getByText("Attempt 3").waitFor();
+  expect(/in \d+ s/.test(await shown(page)), "no seconds");
+});
+
+await check("a failed turn is retried in its place, also after a reload", { SPEED: "4" }, async (page) => {
+  await page.goto("/");
+  await ask(page, "This will fail");
+  await page.getByText("rejected the API key").waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: "Retry" }).click();
+  await page.getByText("tell me what it says").waitFor({ timeout: 20_000 });
+  expect((await sentTexts(page)).length === 1, "the message was sent again");
+});
+
+await check("waiting messages are sorted by dragging and by keys, and given other words", { SPEED: "2" }, async (page) => {
+  await page.goto("/");
+  await ask(page, "Run the slow build");
+  await page.getByText("crate-02").waitFor({ timeout: 20_000 });
+  for (const text of ["alpha", "beta", "gamma"]) await ask(page, text);
+  const rows = page.getByRole("region", { name: "Waiting messages" }).getByRole("listitem");
+  const order = async () => (await rows.allInnerTexts()).map((text) => text.trim()).join();
+  await page.getByText("3 waiting").waitFor();
+  const box = async (n) => rows.nth(n).getByRole("button", { name: /^Place/ }).boundingBox();
+  const [first, last] = [await box(0), await box(2)];
+  await page.mouse.move(first.x + 8, first.y + 8);
+  await page.mouse.down();
+  await page.mouse.move(first.x + 8, last.y + 12, { steps: 6 });
+  await page.mouse.up();
+  expect((await order()) === "beta,gamma,alpha", await order());
+  await page.waitForTimeout(300);
+  const handle = rows.nth(2).getByRole("button", { name: /^Place/ });
+  await handle.focus();
+  await page.keyboard.press("ArrowUp");
+  await page.waitForTimeout(300);
+  await page.keyboard.press("ArrowUp");
+  await page.waitForTimeout(300);
+  expect((await order()) === "alpha,beta,gamma", await order());
+  await rows.nth(1).getByRole("button", { name: "Edit" }).click();
+  await page.getByLabel("New text of the waiting message").fill("better");
+  await page.keyboard.press("Enter");
+  await page.waitForTimeout(500);
+  expect((await order()) === "alpha,better,gamma", await order());
+  await page.reload();
+  await page.getByText("3 waiting").waitFor();
+  expect((await order()) === "alpha,better,gamma", `after a reload: ${await order()}`);
+});
+
+await check("an edited message takes the place of what followed", { SPEED: "6" }, async (page) => {
+  await page.goto("/");
+  await ask(page, "Explain what you can do");
+  await idle(page);
+  await ask(page, "Explain it again");
+  await idle(page);
+  const first = page.locator("[data-walk=message]").first();
+  await page.locator("[role=log]").evaluate((log) => log.scrollTo(0, 0));
+  await first.hover();
+  await first.getByRole("button", { name: "Edit message" }).click();
+  await page.getByText("Removes 1 message and 2 answers below").waitFor();
+  await page.getByLabel("New text").fill("Explain it in other words");
+  await page.keyboard.press("Control+Enter");
+  await page.getByLabel("New text").waitFor({ state: "detached" });
+  await idle(page);
+  const texts = await sentTexts(page);
+  expect(texts.join("|") === "Explain it in other words", texts.join("|"));
+  expect(!(await shown(page)).includes("Explain it again"), "what followed is still shown");
+});
+
+await check("commands after a slash: a summary in its place, and a memory cleared", { SPEED: "6" }, async (page) => {
+  await page.goto("/");
+  await ask(page, "Explain what you can do");
+  await idle(page);
+  await composer(page).fill("/co");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: /The conversation was summarized/ }).click();
+  await page.getByText("What the model remembers").waitFor();
+  await composer(page).fill("/");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Tab");
+  await page.getByText("The model has forgotten everything above").waitFor();
+  expect((await sentTexts(page)).length === 1, "a command was sent as a message");
+});
+
+await check("a server that lacks the newest routes is told apart from a failure", { OLD: "1", SPEED: "4" }, async (page) => {
+  await page.goto("/");
+  await ask(page, "This will fail");
+  await page.getByRole("button", { name: "Retry" }).click();
+  await page.getByText("tell me what it says").waitFor({ timeout: 20_000 });
+  await composer(page).fill("/clear");
+  await page.keyboard.press("Enter");
+  await page.getByText("This server does not know the command.").waitFor();
+});
+
+await check("a large picture is scaled down before it is uploaded", { SPEED: "4" }, async (page) => {
+  await page.goto("/");
+  const bytes = await page.evaluate(async () => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 4_000, height: 3_000 });
+    canvas.getContext("2d").fillRect(0, 0, 2_000, 3_000);
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    return [...new Uint8Array(await blob.arrayBuffer())];
+  });
+  await page.getByLabel("Choose files").setInputFiles({ name: "desk.png", mimeType: "image/png", buffer: Buffer.from(bytes) });
+  await page.getByText("Scaled to 2000 × 1500").waitFor();
+  await ask(page, "Explain what you can do");
+  await idle(page);
+  const size = await page.getByRole("img", { name: "desk.png" }).evaluate((img) => [img.naturalWidth, img.naturalHeight].join());
+  expect(size === "2000,1500", size);
+});
+
+await check("the list by keyboard: walking, renaming, archiving a family and restoring it", { SEED: "1" }, async (page) => {
+  await page.goto("/");
+  await page.getByRole("link", { name: /release notes/ }).waitFor();
+  await composer(page).blur();
+  const focused = () => page.evaluate(() => document.activeElement?.textContent ?? "");
+  await page.keyboard.press("j");
+  expect((await focused()).includes("billing tables"), await focused());
+  for (let n = 0; n < 3; n += 1) await page.keyboard.press("j");
+  expect((await focused()).includes("release notes"), await focused());
+  await page.keyboard.press("F2");
+  await page.keyboard.type("Notes for 0.4");
+  await page.keyboard.press("Enter");
+  const notes = page.getByRole("link", { name: /Notes for 0\.4/ });
+  await notes.waitFor();
+  await notes.focus();
+  await page.keyboard.press("e");
+  await page.getByText("Archived “Notes for 0.4” and its 2 sub-chats").waitFor();
+  expect((await page.getByRole("link", { name: /Collect merged/ }).count()) === 0, "a sub-chat stayed");
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByRole("link", { name: /Collect merged/ }).waitFor();
+  await page.getByLabel("Search chats").fill("archived:true old");
+  await page.getByRole("link", { name: /Old experiments/ }).waitFor();
+  await page.getByText("1 chat", { exact: true }).waitFor();
+});
+
 for (const scheme of ["light", "dark"]) {
   for (const [where, prepare] of [
     ["the empty page", async (page) => page.goto("/")],
@@ -127,6 +304,34 @@ for (const scheme of ["light", "dark"]) {
       await page.goto("/");
       await ask(page, "This will fail");
       await page.getByText("rejected the API key").waitFor();
+    }],
+    ["coloured code", async (page) => {
+      await page.goto("/");
+      await ask(page, "Show me some code");
+      await page.locator(".tok-keyword").first().waitFor({ timeout: 20_000 });
+      await idle(page);
+    }],
+    ["lost outcomes and a summary", async (page) => {
+      await page.goto("/");
+      await ask(page, "See what gets lost");
+      await idle(page);
+      await composer(page).fill("/compact");
+      await page.keyboard.press("Enter");
+      await page.getByRole("button", { name: /The conversation was summarized/ }).click();
+    }],
+    ["waiting messages and commands", async (page) => {
+      await page.goto("/");
+      await ask(page, "Run the slow build");
+      for (const text of ["alpha", "beta"]) await ask(page, text);
+      await page.getByText("2 waiting").waitFor();
+      await page.getByRole("region", { name: "Waiting messages" }).getByRole("button", { name: "Edit" }).first().click();
+      await composer(page).fill("/");
+    }],
+    ["labels", async (page) => {
+      await page.goto("/");
+      await page.getByRole("button", { name: "Actions for Migrate the billing tables" }).click();
+      await page.getByRole("menuitem", { name: "Labels" }).click();
+      await page.getByLabel("New label").waitFor();
     }],
     ["the settings", async (page) => page.goto("/settings/models")],
   ]) {

@@ -94,7 +94,7 @@ const scenes = {
   retry: [{ SEED: "1" }, async (page) => {
     await page.goto("/");
     await ask(page, "Please retry");
-    await page.getByText("could not answer").waitFor();
+    await page.getByText(/^Attempt/).waitFor();
   }],
   queue: [{ SEED: "1", SPEED: "2" }, async (page) => {
     await page.goto("/");
@@ -107,6 +107,127 @@ const scenes = {
     await page.getByRole("button", { name: "More ways to send" }).click();
     await page.getByText("Send now").last().waitFor();
     await page.waitForTimeout(300);
+  }],
+  code: [{ SEED: "1", SPEED: "30" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Show me some code");
+    await settled(page);
+  }],
+  edit: [{ SEED: "1", SPEED: "8" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Create hello.txt with a haiku and show it");
+    await settled(page);
+    await ask(page, "Explain what you can do");
+    await settled(page);
+    const first = page.locator("[data-walk=message]").first();
+    await page.locator("[role=log]").evaluate((log) => log.scrollTo(0, 0));
+    await first.hover();
+    await first.getByRole("button", { name: "Edit message" }).click();
+    await page.getByLabel("New text").fill("Create hello.txt with a limerick and show it");
+    await page.waitForTimeout(400);
+  }],
+  "queue-edit": [{ SEED: "1", SPEED: "2" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Run the slow build");
+    await page.getByText("crate-02").waitFor({ timeout: 20_000 });
+    for (const text of ["Then run the tests and tell me which are slow", "And write the release notes", "Bump the version"]) await ask(page, text);
+    await page.getByText("3 waiting").waitFor();
+    await page.getByRole("region", { name: "Waiting messages" }).getByRole("button", { name: "Edit" }).nth(1).click();
+    await page.getByLabel("New text of the waiting message").fill("And write the release notes, in the past tense");
+    await page.waitForTimeout(300);
+  }],
+  lost: [{ SEED: "1", SPEED: "8" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "See what gets lost");
+    await settled(page);
+  }],
+  compacting: [{ SEED: "1", SPEED: "1" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Fill the context until it is full");
+    await page.getByText("Summarizing the conversation").first().waitFor({ timeout: 20_000 });
+    await page.waitForTimeout(1_500);
+  }],
+  compacted: [{ SEED: "1", SPEED: "8" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Fill the context until it is full");
+    await settled(page);
+    await ask(page, "/clear");
+    await page.getByText("The model has forgotten").waitFor();
+    await page.getByRole("button", { name: /conversation was summarized/ }).click();
+    await page.waitForTimeout(400);
+  }],
+  commands: [{ SEED: "1", SPEED: "8" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Explain what you can do");
+    await settled(page);
+    await page.getByLabel("Message", { exact: true }).fill("/");
+    await page.getByRole("listbox", { name: "Commands" }).waitFor();
+  }],
+  stopped: [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Show me some markdown about turns");
+    await page.getByText("Every turn").waitFor();
+    await page.getByRole("button", { name: "Stop (Esc)" }).click();
+    await page.getByText("You stopped the agent here").waitFor();
+  }],
+  uncertain: [{ SEED: "1", LOSE_ANSWERS: "1", SPEED: "4" }, async (page, { stop }) => {
+    await page.goto("/");
+    await ask(page, "Explain what you can do");
+    await settled(page);
+    stop();
+    await page.getByLabel("Message", { exact: true }).fill("Then do it");
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    await page.getByText("No answer from the server").waitFor();
+  }],
+  attachments: [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await page.getByText("What shall we do?").waitFor();
+    const picture = await page.screenshot();
+    await page.getByLabel("Choose files").setInputFiles([
+      { name: "desk.png", mimeType: "image/png", buffer: picture },
+      { name: "a rather long name of a table of measurements.csv", mimeType: "text/csv", buffer: Buffer.from("a,b\n1,2\n") },
+    ]);
+    await page.getByLabel("Message", { exact: true }).fill("What is wrong on this page?");
+    await page.waitForTimeout(900);
+  }],
+  search: [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await page.getByText("What shall we do?").waitFor();
+    const show = page.getByRole("button", { name: "Show chats" });
+    if (await show.isVisible()) await show.click();
+    await page.getByLabel("Search chats").fill("label:team:storage");
+    await page.getByText("1 chat", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Filters" }).click();
+    await page.waitForTimeout(300);
+  }],
+  labels: [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await page.getByText("What shall we do?").waitFor();
+    const show = page.getByRole("button", { name: "Show chats" });
+    if (await show.isVisible()) await show.click();
+    await page.getByRole("link", { name: /billing tables/ }).hover();
+    await page.getByRole("button", { name: "Actions for Migrate the billing tables" }).click();
+    await page.getByRole("menuitem", { name: "Labels" }).click();
+    await page.getByLabel("New label").fill("priority");
+    await page.getByRole("button", { name: "Add" }).click();
+    await page.waitForTimeout(300);
+  }],
+  archived: [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    const show = page.getByRole("button", { name: "Show chats" });
+    await page.getByText("What shall we do?").waitFor();
+    if (await show.isVisible()) await show.click();
+    await page.getByRole("button", { name: "Archived chats" }).click();
+    await page.getByRole("link", { name: /Old experiments/ }).click();
+    await page.getByText("This chat is archived").waitFor();
+    await page.waitForTimeout(300);
+  }],
+  shortcuts: [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await page.getByText("What shall we do?").waitFor();
+    await page.getByLabel("Message", { exact: true }).blur();
+    await page.keyboard.press("?");
+    await page.getByRole("heading", { name: "Keyboard shortcuts" }).waitFor();
   }],
   settings: [{ SEED: "1" }, async (page) => {
     await page.goto("/settings/models");
@@ -149,7 +270,7 @@ for (const [name, [env, play]] of Object.entries(scenes)) {
       const [width, height] = SIZES[size];
       const page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme, baseURL: server.base, hasTouch: size === "380" });
       page.on("console", (message) => {
-        if (message.type() !== "error" || (name === "reconnect" || /401|500/.test(message.text()))) return;
+        if (message.type() !== "error" || (["reconnect", "uncertain"].includes(name) || /401|500/.test(message.text()))) return;
         failed = true;
         process.stderr.write(`${name} ${size} ${scheme}: ${message.text()}\n`);
       });

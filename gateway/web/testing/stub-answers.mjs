@@ -3,12 +3,16 @@ import { randomUUID } from "node:crypto";
 
 const now = () => new Date().toISOString();
 
-export function answers(text) {
+/** `tries` counts how often the turn has failed. */
+export function answers(text, tries = 0) {
   if (/uname/.test(text)) return uname;
   if (/hello\.txt|haiku/i.test(text)) return haiku;
   if (/markdown/i.test(text)) return markdown;
   if (/slow/i.test(text)) return slow;
-  if (/fail/i.test(text)) return fail;
+  if (/code/i.test(text)) return code;
+  if (/lost/i.test(text)) return lost;
+  if (/full/i.test(text)) return full;
+  if (/fail/i.test(text)) return tries === 0 ? fail : explain;
   if (/retry/i.test(text)) return retry;
   return explain;
 }
@@ -181,4 +185,85 @@ async function explain(turn) {
   const text = "I can work in a **workspace** of this chat:\n\n- run commands and watch their output\n- read, write and edit files, shown as diffs\n- keep long processes going in the background\n\nAsk for something concrete, such as *“Run `uname -a` and tell me what it says”*.";
   await say(turn, text);
   turn.message("assistant", [reasoning, { type: "text", text }]);
+}
+
+/** What a server puts in the place of a result that nobody recorded. */
+async function lost(turn) {
+  await say(turn, "I deploy it, and look at the log meanwhile.");
+  const deploy = await callArgs(turn, "execute", { command: "./deploy.sh --production" });
+  const read = await callArgs(turn, "read_file", { path: "/workspace/deploy.log" });
+  turn.message("assistant", [{ type: "text", text: "I deploy it, and look at the log meanwhile." }, deploy, read]);
+  await output(turn, deploy, ["uploading 3 of 5 bundles\n"]);
+  const words = "Interrupted by the user before a result was recorded; the outcome is unknown.";
+  for (const call of [deploy, read]) result(turn, call, words, true);
+  const unmade = await callArgs(turn, "create_ticket", { title: "Deployment" });
+  turn.message("assistant", [unmade]);
+  result(turn, unmade, { error: "ticket system answered 503" }, true);
+}
+
+const SUMMARY = `**Goal.** Make \`greeting\` accept no name.
+
+- \`src/greet.rs\` takes \`Option<&str>\` now; both tests pass.
+- The README still has to say so: **that is next**.`;
+
+/** What /compact plays: a call, a while, a result. */
+export async function summarize(turn, source = "manual") {
+  const call = { type: "tool-call", tool_call_id: `chat_summarized_${randomUUID()}`, tool_name: "chat_summarized", args: { source, threshold_percent: 70 }, created_at: now() };
+  turn.part(call);
+  await turn.sleep(2_500);
+  turn.message("assistant", [call]);
+  result(turn, call, { summary: SUMMARY, source, threshold_percent: 70, usage_percent: source === "manual" ? 31 : 74, context_tokens: 94_700, context_limit_tokens: 128_000 });
+}
+
+/** The context is full in the middle of a turn. */
+async function full(turn) {
+  await say(turn, "Reading the rest of the history first.");
+  turn.message("assistant", [{ type: "text", text: "Reading the rest of the history first." }]);
+  await summarize(turn, "automatic");
+  const text = "The README says now that a name is optional.";
+  await say(turn, text);
+  turn.message("assistant", [{ type: "text", text }]);
+}
+
+const CODE = `Three ways to say the same:
+
+\`\`\`python
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Greeting:
+    """Says hello, to the world if to nobody else."""
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"Hello, {self.name or 'world'}!"  # never empty
+\`\`\`
+
+\`\`\`typescript
+export async function greet(name?: string): Promise<string> {
+  const response = await fetch(\`/greet?name=\${encodeURIComponent(name ?? "world")}\`);
+  if (!response.ok) throw new Error("no greeting: " + response.status);
+  return (await response.json() as { text: string }).text;
+}
+\`\`\`
+
+And how it is run:
+
+\`\`\`sh
+# builds and greets
+cargo build --release && ./target/release/greet "$USER" | tee /tmp/out.txt
+\`\`\`
+
+\`\`\`json
+{ "name": "greet", "version": "0.4.0", "private": true, "retries": 3 }
+\`\`\`
+
+\`\`\`sql
+SELECT name, count(*) AS greetings FROM log WHERE at > now() - interval '1 day' GROUP BY name;
+\`\`\`
+`;
+
+async function code(turn) {
+  await say(turn, CODE, 10);
+  turn.message("assistant", [{ type: "text", text: CODE }]);
 }

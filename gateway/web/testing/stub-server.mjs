@@ -1,6 +1,8 @@
 // A small stand-in for the gateway, in memory, for developing and photographing the UI without the other services.
 // It serves `dist/` too. Usage: node testing/stub-server.mjs [port]. Words in a prompt choose the scripted answer:
-// "uname", "hello.txt", "markdown", "slow", "fail", "retry"; anything else explains. SETUP=1 starts as a new installation.
+// "uname", "hello.txt", "markdown", "code", "slow", "fail", "retry", "lost", "full"; anything else explains. SETUP=1 starts as a new
+// installation, SEED=1 with some chats. FAIL_SEND=1 refuses messages; LOSE_ANSWERS=n takes the first n and loses the confirmation;
+// NO_KEYS=1 knows no Idempotency-Key; OLD=1 lacks the routes that came last.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { setMaxListeners } from "node:events";
 import { createServer } from "node:http";
@@ -8,7 +10,8 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { randomUUID } from "node:crypto";
 import { WebSocketServer } from "ws";
-import { answers } from "./stub-answers.mjs";
+import { answers, summarize } from "./stub-answers.mjs";
+import { matches, readQuery, seed } from "./stub-chats.mjs";
 
 const PORT = Number(process.argv[2] ?? 7081);
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
@@ -27,6 +30,9 @@ const state = {
   tokens: [],
   files: new Map(),
   watchers: new Set(),
+  /** Answers by Idempotency-Key. */
+  confirmed: new Map(),
+  losing: Number(process.env.LOSE_ANSWERS ?? 0),
   nextMessage: 1,
   nextQueued: 1,
 };
@@ -62,6 +68,8 @@ function addModel(body) {
 
 function publish(chat, event) {
   const full = { ...event, chat_id: chat.row.id, cursor: `v${chat.log.length + 1}` };
+  if (event.type === "retry") chat.retry = full;
+  else if (event.type !== "queue_update") chat.retry = null;
   chat.log.push(full);
   for (const socket of chat.sockets) socket.send(JSON.stringify([full]));
 }
@@ -87,7 +95,7 @@ function addMessage(chat, role, content) {
   return message;
 }
 
-function newChat(body) {
+function newChat(body, parent) {
   const text = body.content.find((p) => p.type === "text")?.text ?? "New Chat";
   const words = text.trim().split(/\s+/);
   const row = {
@@ -107,13 +115,15 @@ function newChat(body) {
     has_unread: false,
     client_type: "ui",
     children: [],
+    ...(parent && { parent_chat_id: parent.row.id }),
   };
-  const chat = { row, messages: [], queue: [], log: [], sockets: new Set(), stop: null };
+  if (parent) parent.row.children.push(row);
+  const chat = { row, retry: null, tries: 0, messages: [], queue: [], log: [], sockets: new Set(), stop: null };
   state.chats.set(row.id, chat);
   return chat;
 }
 
-async function runTurn(chat) {
+async function runTurn(chat, script) {
   const stop = new AbortController();
   chat.stop = stop;
   const text = chat.messages.findLast((m) => m.role === "user")?.content?.map((p) => p.text ?? "").join(" ") ?? "";
@@ -135,10 +145,11 @@ async function runTurn(chat) {
   };
   try {
     setStatus(chat, "running");
-    await answers(text)(turn);
+    await (script ?? answers(text, chat.tries))(turn);
     chat.row.last_turn_summary = "Answered the question";
   } catch (error) {
     if (error.chatError) {
+      chat.tries += 1;
       chat.row.last_error = error.chatError;
       publish(chat, { type: "error", error: error.chatError });
       setStatus(chat, "error");
@@ -162,10 +173,34 @@ function promote(chat) {
   return true;
 }
 
-function start(chat, content) {
-  const message = addMessage(chat, "user", content);
+function begin(chat, script) {
   setStatus(chat, "pending");
-  setTimeout(() => void runTurn(chat), 60 / SPEED);
+  setTimeout(() => void runTurn(chat, script), 60 / SPEED);
+  return chat.row;
+}
+
+/** The route is one that servers did not always have. */
+function recent() {
+  if (process.env.OLD) throw new Problem(404, "Route not found.");
+}
+
+function setArchived(row, archived) {
+  Object.assign(row, { archived }, archived && { pin_order: 0 });
+  const chat = state.chats.get(row.id);
+  if (archived) chat.stop?.abort();
+  for (const child of row.children) setArchived(child, archived);
+  watch(archived ? "deleted" : "created", chat);
+}
+
+/** Files are named by what was uploaded. */
+function described(part) {
+  const file = state.files.get(part.file_id);
+  return file ? { ...part, media_type: file.type, name: file.name } : part;
+}
+
+function start(chat, content) {
+  const message = addMessage(chat, "user", content.map(described));
+  begin(chat);
   return message;
 }
 
@@ -251,10 +286,20 @@ const routes = [
   ["DELETE", "/chats/model-configs/:id", ({ id }) => void (state.models = state.models.filter((m) => m.id !== id))],
   ["POST", "/chats/files", ({ request, raw }) => {
     const id = randomUUID();
-    state.files.set(id, { type: request.headers["content-type"], raw });
+    const name = /filename="([^"]*)"/.exec(request.headers["content-disposition"] ?? "")?.[1] ?? "file";
+    state.files.set(id, { type: request.headers["content-type"], name, raw });
     return { id };
   }],
-  ["GET", "/chats", ({ query }) => [...state.chats.values()].filter((c) => c.row.archived === (query.get("q") === "archived:true")).map((c) => c.row)],
+  ["GET", "/chats", ({ query }) => {
+    let wanted;
+    try {
+      wanted = readQuery(query.get("q") ?? "");
+    } catch (error) {
+      throw new Problem(400, "Invalid query.", error.message);
+    }
+    const rows = [...state.chats.values()].map((chat) => chat.row).filter((row) => !row.parent_chat_id);
+    return rows.filter((row) => matches(row, wanted, query.getAll("label")));
+  }],
   ["POST", "/chats", ({ body }) => {
     const chat = newChat(body);
     watch("created", chat);
@@ -264,8 +309,10 @@ const routes = [
   ["GET", "/chats/:id", ({ id }) => find(id).row],
   ["PATCH", "/chats/:id", ({ id, body }) => {
     const chat = find(id);
-    Object.assign(chat.row, body);
-    watch("archived" in body ? (body.archived ? "deleted" : "created") : "title_change", chat);
+    const { archived, ...rest } = body;
+    Object.assign(chat.row, rest);
+    if (archived === undefined) watch("title_change", chat);
+    else setArchived(chat.row, archived);
   }],
   ["GET", "/chats/:id/messages", ({ id, query }) => {
     const chat = find(id);
@@ -277,6 +324,7 @@ const routes = [
   ["POST", "/chats/:id/messages", ({ id, body }) => {
     const chat = find(id);
     if (process.env.FAIL_SEND) throw new Problem(500, "Something broke on the server.");
+    chat.tries = 0;
     if (["waiting", "error"].includes(chat.row.status)) return { queued: false, message: start(chat, body.content) };
     const queued = { id: state.nextQueued++, chat_id: id, content: body.content, created_at: now() };
     if (body.busy_behavior === "interrupt") chat.queue.unshift(queued);
@@ -288,8 +336,37 @@ const routes = [
   ["PATCH", "/chats/:id/messages/:other", ({ id, other, body }) => {
     const chat = find(id);
     chat.messages = chat.messages.filter((m) => m.id < Number(other));
+    chat.queue = [];
+    chat.stop?.abort();
     publish(chat, { type: "history_reset", history_reset: { from_message_id: Number(other) } });
+    publish(chat, { type: "queue_update" });
+    if (body.model_config_id) chat.row.last_model_config_id = body.model_config_id;
     return { message: start(chat, body.content) };
+  }],
+  ["POST", "/chats/:id/retry", ({ id }) => {
+    recent();
+    if (find(id).row.status !== "error") throw new Problem(409, "the last turn has not failed");
+    return begin(find(id));
+  }],
+  ["POST", "/chats/:id/compact", ({ id }) => {
+    recent();
+    return begin(find(id), summarize);
+  }],
+  ["POST", "/chats/:id/clear", ({ id }) => {
+    recent();
+    const chat = find(id);
+    const call = { type: "tool-call", tool_call_id: `chat_summarized_${randomUUID()}`, tool_name: "chat_summarized", args: { source: "cleared" } };
+    addMessage(chat, "assistant", [call]);
+    addMessage(chat, "tool", [{ ...call, type: "tool-result", result: { source: "cleared", summary: "The model has forgotten everything before this point." } }]);
+    return chat.row;
+  }],
+  ["PATCH", "/chats/:id/queue/:other", ({ id, other, body }) => {
+    recent();
+    const chat = find(id);
+    const from = chat.queue.findIndex((q) => q.id === Number(other));
+    if (from < 0) throw new Problem(404, "No such message.");
+    chat.queue.splice(body.position, 0, ...chat.queue.splice(from, 1));
+    publish(chat, { type: "queue_update", queued_messages: chat.queue });
   }],
   ["POST", "/chats/:id/interrupt", ({ id }) => {
     find(id).stop?.abort();
@@ -340,7 +417,15 @@ async function handle(request, response) {
     if (!state.signedIn && !found.options?.open) throw new Problem(401, "You are signed out.");
     const isJson = (request.headers["content-type"] ?? "").startsWith("application/json");
     const body = isJson && raw.length > 0 ? JSON.parse(raw.toString()) : {};
-    const answer = await found.handler({ ...found.params, body, raw, request, query: url.searchParams });
+    const key = process.env.NO_KEYS ? undefined : request.headers["idempotency-key"];
+    const answer = state.confirmed.get(key) ?? (await found.handler({ ...found.params, body, raw, request, query: url.searchParams }));
+    if (key) state.confirmed.set(key, answer);
+    if (path.endsWith("/messages") && request.method === "POST" && state.losing-- > 0) {
+      // Without a beginning of an answer the browser would ask again by itself.
+      response.writeHead(200, { "content-type": "application/json", "content-length": 999 });
+      response.write("{");
+      return setTimeout(() => response.destroy(), 50);
+    }
     response.writeHead(answer === undefined ? 204 : request.method === "POST" ? 201 : 200, { "content-type": "application/json" });
     response.end(answer === undefined ? "" : JSON.stringify(answer));
   } catch (error) {
@@ -390,31 +475,17 @@ function snapshot(chat, query) {
   const sealed = chat.log.findLastIndex((e) => e.type === "message" || e.type === "preview_reset");
   return [
     { ...position, type: "status", status: { status: chat.row.status } },
-    ...chat.log.slice(sealed + 1).filter((e) => e.type === "message_part"),
+    ...(chat.retry ? [chat.retry] : chat.log.slice(sealed + 1).filter((e) => e.type === "message_part")),
     ...chat.messages.filter((m) => m.id > after).map((message) => ({ ...position, type: "message", message })),
     { ...position, type: "queue_update", ...(chat.queue.length > 0 && { queued_messages: chat.queue }) },
   ];
 }
 
-if (process.env.SEED === "1") seed();
-function seed() {
-  const day = 86_400_000;
-  const rows = [
-    ["Migrate the billing tables", 0.02, { pin_order: 1, last_turn_summary: "Wrote 3 migrations" }],
-    ["Why is the build slow?", 0.1, { has_unread: true, last_turn_summary: "Found a cold cache" }],
-    ["Upgrade React to 19", 0.2, { status: "error", last_error: { message: "The provider rejected the key." } }],
-    ["Write release notes for 0.4", 1.1, { last_turn_summary: "Drafted the notes" }],
-    ["Flaky test in storage::queue", 1.4, { last_turn_summary: "Isolated the race" }],
-    ["Compare argon2 parameters", 4, { last_turn_summary: "Measured four settings" }],
-    ["A plan for the search index", 12, { last_turn_summary: "Proposed two designs" }],
-  ];
-  for (const [title, days, extra] of rows) {
-    const chat = newChat({ content: [{ type: "text", text: title }] });
-    const at = new Date(Date.now() - days * day).toISOString();
-    Object.assign(chat.row, { title, status: "waiting", created_at: at, updated_at: at }, extra);
-    addMessage(chat, "user", [{ type: "text", text: title }]);
-    addMessage(chat, "assistant", [{ type: "text", text: "Done." }]);
-  }
+if (process.env.SEED === "1") {
+  seed(
+    (title, parent) => newChat({ content: [{ type: "text", text: title }] }, parent),
+    (chat, role, text) => addMessage(chat, role, [{ type: "text", text }]),
+  );
 }
 
 server.listen(PORT, "127.0.0.1", () => process.stdout.write(`stub on http://127.0.0.1:${PORT}\n`));

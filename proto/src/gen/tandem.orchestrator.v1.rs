@@ -52,14 +52,27 @@ pub struct LogPosition {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReadTurnLogResponse {
+    /// In order and none left out, except those up to `dropped`.
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<LogEntry>,
+    /// The log is open here; false while it is waited for.
+    #[prost(bool, tag = "2")]
+    pub is_open: bool,
+    /// More is there already and follows at once.
+    #[prost(bool, tag = "3")]
+    pub has_more: bool,
+    /// Entries up to here are durable and no longer kept; absent while all are.
+    #[prost(message, optional, tag = "4")]
+    pub dropped: ::core::option::Option<LogPosition>,
 }
-/// One entry of a turn's live log.
+/// One entry of a turn's live log, as it was appended: deltas are not joined, so that every place between them exists on every replica.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LogEntry {
     #[prost(message, optional, tag = "1")]
     pub position: ::core::option::Option<LogPosition>,
+    /// Readers may see the entry once they have seen this version of the chat.
+    #[prost(int64, tag = "5")]
+    pub after_version: i64,
     #[prost(oneof = "log_entry::Entry", tags = "2, 3, 4")]
     pub entry: ::core::option::Option<log_entry::Entry>,
 }
@@ -1562,7 +1575,8 @@ pub mod chat_stream_service_client {
                 );
             self.inner.server_streaming(req, path, codec).await
         }
-        /// The live log of a turn this replica runs; for peers. Waits for a log that is not open yet, ends when it is sealed for good.
+        /// The live log of a turn this replica runs; for peers. Answers at once how far it has come, waits for a log that is not open yet,
+        /// and ends when a later turn's log has taken its place.
         pub async fn read_turn_log(
             &mut self,
             request: impl tonic::IntoRequest<super::ReadTurnLogRequest>,
@@ -1635,7 +1649,8 @@ pub mod chat_stream_service_server {
             >
             + std::marker::Send
             + 'static;
-        /// The live log of a turn this replica runs; for peers. Waits for a log that is not open yet, ends when it is sealed for good.
+        /// The live log of a turn this replica runs; for peers. Answers at once how far it has come, waits for a log that is not open yet,
+        /// and ends when a later turn's log has taken its place.
         async fn read_turn_log(
             &self,
             request: tonic::Request<super::ReadTurnLogRequest>,

@@ -52,6 +52,18 @@ pub struct GetChatRequest {
 pub struct GetChatResponse {
     #[prost(message, optional, tag = "1")]
     pub chat: ::core::option::Option<super::super::common::v1::Chat>,
+    /// For orchestrators only; absent when the chat does not run.
+    #[prost(message, optional, tag = "2")]
+    pub live_turn: ::core::option::Option<LiveTurn>,
+}
+/// Where the live parts of a running turn are.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LiveTurn {
+    #[prost(int64, tag = "1")]
+    pub epoch: i64,
+    /// What the replica that runs it advertised; may be empty.
+    #[prost(string, tag = "2")]
+    pub replica_address: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListChatsRequest {
@@ -370,6 +382,9 @@ pub struct GetChatSnapshotResponse {
     /// The last step of the present epoch whose live parts are durable as of `chat.version`; absent when there is none.
     #[prost(message, optional, tag = "4")]
     pub sealed: ::core::option::Option<StepPosition>,
+    /// As of `chat.version`. For orchestrators only; absent when the chat does not run.
+    #[prost(message, optional, tag = "5")]
+    pub live_turn: ::core::option::Option<LiveTurn>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListChatChangesRequest {
@@ -391,6 +406,9 @@ pub struct ListChatChangesResponse {
     /// `after_version` is older than what is kept, or the chat is not known by it: take a snapshot.
     #[prost(bool, tag = "3")]
     pub is_expired: bool,
+    /// As of the newest change, returned or not. For orchestrators only; absent when the chat does not run.
+    #[prost(message, optional, tag = "4")]
+    pub live_turn: ::core::option::Option<LiveTurn>,
 }
 /// What one committed transaction did to a chat.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -12,7 +12,7 @@ use tonic::{
 
 use crate::{
     MAX_HEADER_BYTES,
-    identity::{ServiceName, Signer, User},
+    identity::{self, ServiceName, Signer, User},
     telemetry, tls,
     transport::{Address, memory},
 };
@@ -79,6 +79,14 @@ impl Outbound {
         request.set_timeout(deadline);
         telemetry::inject(request.metadata_mut());
         request
+    }
+
+    /// What a request asks for, as text that says nothing to others: for [`crate::idempotency::Attempt`]. See [`Signer::fingerprint`].
+    ///
+    /// # Errors
+    /// As [`Signer::sign`].
+    pub fn fingerprint(&self, bytes: &[u8]) -> Result<String, identity::Error> {
+        self.signer.fingerprint(bytes)
     }
 
     /// Like [`Outbound::request`] for a stream that lives as long as both sides want (watching, links): `opening`

@@ -12,6 +12,7 @@
 //! | [`server`] | the one server stack, layer by layer |
 //! | [`transport`] | addresses and listeners: TCP, TLS, Unix socket, in memory |
 //! | [`status`] | [`status::Fault`], the error every service speaks |
+//! | [`idempotency`] | the mark of a request that may be sent again |
 //! | [`mod@fault`] | points at which tests end or crash a process |
 //! | [`lifecycle`] | drain, stop, signals, named tasks |
 //! | [`runtime`] | the parts `run` of every service receives |
@@ -25,6 +26,7 @@ pub mod clock;
 pub mod config;
 pub mod fault;
 pub mod health;
+pub mod idempotency;
 pub mod identity;
 pub mod lifecycle;
 pub mod metrics;

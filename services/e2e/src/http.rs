@@ -1,4 +1,4 @@
-//! The one HTTP client of tests and stand-ins: direct connections, bounded time.
+//! The HTTP client of tests and stand-ins: direct connections, bounded time.
 
 use std::time::Duration;
 
@@ -14,12 +14,23 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// When TLS cannot be set up.
 pub fn client() -> anyhow::Result<reqwest::Client> {
+    builder().build().context("could not build the HTTP client")
+}
+
+/// The same with one HTTP/2 connection for everything, however much goes on at once.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn multiplexing_client() -> anyhow::Result<reqwest::Client> {
+    let client = builder().http2_prior_knowledge().build();
+    client.context("could not build the HTTP/2 client")
+}
+
+fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
         .timeout(TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .tcp_nodelay(true)
-        .build()
-        .context("could not build the HTTP client")
 }

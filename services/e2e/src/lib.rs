@@ -2,6 +2,7 @@
 //!
 //! This file is a table of contents. Nothing here is linked into a shipped program.
 
+pub mod bench;
 pub mod chaos_proxy;
 pub mod fake_llm;
 pub mod http;

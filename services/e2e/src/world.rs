@@ -57,6 +57,8 @@ const MODEL: &str = "fake-model";
 pub struct Builder {
     mode: Option<Mode>,
     environment: Vec<(String, String)>,
+    replicas: Option<usize>,
+    replica_environment: Vec<(usize, String, String)>,
     fake: fake_llm::Builder,
     without_provider: bool,
     program: Option<PathBuf>,
@@ -78,6 +80,19 @@ impl Builder {
     /// Every service a process of its own, whatever the environment says.
     pub fn separate_processes(mut self) -> Self {
         self.mode = Some(Mode::Separate);
+        self
+    }
+
+    /// This many orchestrators, each behind a gateway of its own, over one storage. Separate processes.
+    pub fn replicas(mut self, count: usize) -> Self {
+        self.replicas = Some(count);
+        self.separate_processes()
+    }
+
+    /// One more environment variable for the orchestrator and the gateway of one replica, counted from 0. Services that are not
+    /// replicated belong to replica 0.
+    pub fn replica_env(mut self, replica: usize, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.replica_environment.push((replica, name.into(), value.into()));
         self
     }
 
@@ -117,7 +132,8 @@ impl Builder {
             std::fs::create_dir(path)?;
         }
         let (token, secret) = (random_hex(20)?, random_hex(32)?);
-        let listen = free_address()?;
+        let listen = (0..self.replicas.unwrap_or(1)).map(|_| free_address());
+        let listen = listen.collect::<anyhow::Result<Vec<String>>>()?;
         let program = match self.program {
             Some(program) => program,
             None => program()?,
@@ -128,19 +144,21 @@ impl Builder {
             program: &program,
             data: &data,
             sockets: &sockets,
-            listen: listen.clone(),
+            listen: &listen,
             bootstrap_token: &token,
             service_secret: &secret,
             extra: &environment,
+            replica_extra: &self.replica_environment,
         };
         let processes = mode::plans(mode, &site)
             .into_iter()
             .map(|plan| Process::new(plan, &logs))
             .collect();
-        let rest = Rest::new(http::client()?, format!("http://{listen}"), Some(token));
+        let rest = Rest::new(http::client()?, format!("http://{}", listen[0]), Some(token));
         let mut world = World {
             mode,
             processes,
+            listen,
             admin: User {
                 id: String::new(),
                 organization_id: String::new(),
@@ -178,6 +196,8 @@ pub struct User {
 pub struct World {
     mode: Mode,
     processes: Vec<Process>,
+    /// Addresses of the gateways, as `host:port`.
+    listen: Vec<String>,
     admin: User,
     fake: FakeLlm,
     provider_id: String,
@@ -215,6 +235,15 @@ impl World {
         &self.admin
     }
 
+    /// The administrator at the gateway of one replica.
+    pub fn admin_at(&self, replica: usize) -> User {
+        let base = format!("http://{}", self.listen[replica]);
+        User {
+            rest: self.admin.rest.at(base),
+            ..self.admin.clone()
+        }
+    }
+
     /// The administrator's REST client.
     pub fn rest(&self) -> &Rest {
         &self.admin.rest
@@ -240,6 +269,11 @@ impl World {
         &self.data
     }
 
+    /// Ids of the processes that run, each after those it calls.
+    pub fn process_ids(&self) -> Vec<u32> {
+        self.processes.iter().filter_map(Process::id).collect()
+    }
+
     /// `kill -9` of every process at once.
     ///
     /// # Errors
@@ -256,7 +290,23 @@ impl World {
     /// # Errors
     /// When the process outlives it.
     pub async fn kill9_service(&mut self, service: Service) -> anyhow::Result<()> {
-        self.process(service)?.kill().await
+        self.kill9_replica(service, 0).await
+    }
+
+    /// `kill -9` of one of several processes of a service.
+    ///
+    /// # Errors
+    /// When the process outlives it.
+    pub async fn kill9_replica(&mut self, service: Service, replica: usize) -> anyhow::Result<()> {
+        self.process(service, replica)?.kill().await
+    }
+
+    /// SIGTERM to one of several processes of a service, without waiting for its end.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn ask_to_end(&mut self, service: Service, replica: usize) -> anyhow::Result<()> {
+        self.process(service, replica)?.signal(Signal::TERM)
     }
 
     /// Starts every process that does not run and waits until all is ready.
@@ -289,7 +339,7 @@ impl World {
     /// # Errors
     /// When it does not end in time.
     pub async fn terminate_service(&mut self, service: Service) -> anyhow::Result<ExitStatus> {
-        self.process(service)?.terminate(TERMINATE_LIMIT).await
+        self.process(service, 0)?.terminate(TERMINATE_LIMIT).await
     }
 
     /// Stops a service in its tracks (SIGSTOP).
@@ -297,7 +347,15 @@ impl World {
     /// # Errors
     /// When it is not running.
     pub fn freeze(&mut self, service: Service) -> anyhow::Result<()> {
-        self.process(service)?.signal(Signal::STOP)
+        self.freeze_replica(service, 0)
+    }
+
+    /// Stops one of several processes of a service in its tracks.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn freeze_replica(&mut self, service: Service, replica: usize) -> anyhow::Result<()> {
+        self.process(service, replica)?.signal(Signal::STOP)
     }
 
     /// Lets a frozen service go on (SIGCONT).
@@ -305,7 +363,15 @@ impl World {
     /// # Errors
     /// When it is not running.
     pub fn thaw(&mut self, service: Service) -> anyhow::Result<()> {
-        self.process(service)?.signal(Signal::CONT)
+        self.thaw_replica(service, 0)
+    }
+
+    /// Lets one of several frozen processes of a service go on.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn thaw_replica(&mut self, service: Service, replica: usize) -> anyhow::Result<()> {
+        self.process(service, replica)?.signal(Signal::CONT)
     }
 
     /// Everything the processes have logged.
@@ -399,10 +465,9 @@ impl World {
             for process in &mut self.processes {
                 process.check_alive()?;
             }
-            match self.admin.rest.without_token().get("/readyz").await {
-                Ok(answer) if answer.status == 200 => return Ok(()),
-                Ok(answer) => last = format!("{}: {}", answer.status, answer.text),
-                Err(error) => last = format!("{error:#}"),
+            match self.not_ready().await {
+                None => return Ok(()),
+                Some(why) => last = why,
             }
             tokio::time::sleep(READY_INTERVAL).await;
         }
@@ -412,12 +477,26 @@ impl World {
         )
     }
 
-    fn process(&mut self, service: Service) -> anyhow::Result<&mut Process> {
-        let index = match self.mode {
-            Mode::AllInOne => 0,
-            Mode::Separate => Service::ALL.iter().position(|known| *known == service).unwrap_or(0),
+    /// What the first gateway that is not ready says.
+    async fn not_ready(&self) -> Option<String> {
+        for replica in 0..self.listen.len() {
+            match self.admin_at(replica).rest.without_token().get("/readyz").await {
+                Ok(answer) if answer.status == 200 => {}
+                Ok(answer) => return Some(format!("{}: {}", answer.status, answer.text)),
+                Err(error) => return Some(format!("{error:#}")),
+            }
+        }
+        None
+    }
+
+    fn process(&mut self, service: Service, replica: usize) -> anyhow::Result<&mut Process> {
+        let name = match self.mode {
+            Mode::AllInOne => "tandem".to_owned(),
+            Mode::Separate => service.instance(replica),
         };
-        self.processes.get_mut(index).context("no such process")
+        let mut processes = self.processes.iter_mut();
+        let found = processes.find(|process| process.plan.name == name);
+        found.with_context(|| format!("no process {name}"))
     }
 
     fn log_tails(&self) -> String {
@@ -464,7 +543,10 @@ fn member(object: &Value, name: &str) -> anyhow::Result<String> {
 }
 
 /// An address nobody listens on at this moment.
-fn free_address() -> anyhow::Result<String> {
+///
+/// # Errors
+/// When there is none.
+pub fn free_address() -> anyhow::Result<String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(listener.local_addr()?.to_string())
 }

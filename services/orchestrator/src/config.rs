@@ -11,7 +11,8 @@ use tandem_chassis::transport::Address;
 pub struct Config {
     /// Where the services this one calls are reached.
     pub peers: Peers,
-    /// Where other replicas reach this one to read live logs; unset when there are none.
+    /// Where other replicas reach this one, and no other, to read live logs; unset when there are none. Without it their readers see the
+    /// answers of turns that run here only when these are durable.
     pub advertised_address: Option<Address>,
     /// How chats are owned.
     pub lease: Lease,

@@ -8,6 +8,7 @@ mod hints;
 mod log;
 mod metrics;
 mod reader;
+mod relay;
 mod room;
 mod rpc;
 mod service;

@@ -9,6 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tandem_proto::common::v1::{LivePart, RetryEvent, live_part::Content};
 
 mod merge;
+mod mirror;
+mod wire;
+
+pub(crate) use mirror::{Page, Torn};
 
 /// Bytes of parts one turn may hold that are not durable yet. A step's own output is bounded far below this.
 pub(crate) const MAX_LOG_BYTES: usize = 32 * 1024 * 1024;
@@ -66,6 +70,8 @@ struct Inner {
     version: i64,
     /// Where the parts of the last durable message end; what lies before the one before that is dropped.
     sealed: Option<Position>,
+    /// The last entry that is no longer kept. It is durable.
+    dropped: Option<Position>,
 }
 
 impl Log {
@@ -84,16 +90,21 @@ impl Log {
         self.epoch
     }
 
-    /// Goes on with this attempt of this step. Places only grow.
+    /// Goes on with this attempt of this step. Places only grow. An attempt that is not the step's first withdraws those before it:
+    /// after a takeover this log has not heard of them, but a reader may have seen them in another.
     pub(crate) fn begin(&self, step: u32, attempt: u32) {
-        let mut inner = self.lock();
         let place = Position {
             step,
             attempt,
             index: 0,
         };
-        if place > inner.place {
-            inner.place = place;
+        if place <= self.lock().place {
+            return;
+        }
+        if attempt > 0 {
+            self.withdrawn(place, Event::Reset);
+        } else {
+            self.lock().place = place;
         }
     }
 
@@ -120,16 +131,23 @@ impl Log {
 
     /// Withdraws what this step has streamed and is not durable, and goes on with `attempt`.
     pub(crate) fn withdraw(&self, attempt: u32, retry: Option<RetryEvent>) {
-        let mut inner = self.lock();
         // The withdrawal has index 0, so that an attempt's parts count from 1 whether or not another one failed before it.
         let position = Position {
-            step: inner.place.step,
+            step: self.position().step,
             attempt,
             index: 0,
         };
+        self.withdrawn(position, retry.map_or(Event::Reset, Event::Retry));
+    }
+
+    fn withdrawn(&self, position: Position, event: Event) {
+        let mut inner = self.lock();
         inner.place = position;
         let after_version = inner.version;
-        let event = retry.map_or(Event::Reset, Event::Retry);
+        // A place has one entry: an attempt withdraws those before it once.
+        if inner.entries.back().is_some_and(|last| last.position == position) {
+            inner.entries.pop_back();
+        }
         inner.entries.push_back(Entry {
             position,
             after_version,
@@ -144,20 +162,7 @@ impl Log {
 
     /// Everything up to `position` became durable with `version` of the chat; later entries come after it.
     pub(crate) fn seal(&self, position: Position, version: i64) {
-        let mut inner = self.lock();
-        if let Some(older) = inner.sealed {
-            while inner.entries.front().is_some_and(|entry| entry.position <= older) {
-                if let Some(Entry {
-                    event: Event::Part(part),
-                    ..
-                }) = inner.entries.pop_front()
-                {
-                    inner.bytes -= size_of_part(&part);
-                }
-            }
-        }
-        inner.sealed = Some(position);
-        inner.version = inner.version.max(version);
+        self.lock().seal(position, version);
     }
 
     /// Up to `limit` entries behind `after` that a reader who has seen `version` may see, adjacent deltas merged.
@@ -207,6 +212,22 @@ impl Log {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn seal(&mut self, position: Position, version: i64) {
+        if let Some(older) = self.sealed {
+            while self.entries.front().is_some_and(|entry| entry.position <= older) {
+                let Some(entry) = self.entries.pop_front() else { break };
+                self.dropped = Some(entry.position);
+                if let Event::Part(part) = entry.event {
+                    self.bytes -= size_of_part(&part);
+                }
+            }
+        }
+        self.sealed = Some(position);
+        self.version = self.version.max(version);
     }
 }
 

@@ -52,6 +52,8 @@ struct CompactionLabels {
 pub(crate) struct Metrics {
     running: Gauge,
     readers: Gauge,
+    relays: Gauge,
+    relay_breaks: Counter,
     steps: Family<ModelLabels, Counter>,
     first_token: Family<ModelLabels, Histogram>,
     retries: Family<RetryLabels, Counter>,
@@ -65,6 +67,16 @@ impl Metrics {
         Self {
             running: registry.register("chats_running", "Turns this replica runs", Gauge::default()),
             readers: registry.register("stream_subscribers", "Readers of chats", Gauge::default()),
+            relays: registry.register(
+                "stream_relays",
+                "Turns of other replicas that are read here",
+                Gauge::default(),
+            ),
+            relay_breaks: registry.register(
+                "stream_relay_breaks",
+                "Times the way to a turn of another replica ended",
+                Counter::default(),
+            ),
             steps: registry.register("steps", "Model calls started", Family::default()),
             first_token: registry.register(
                 "ttft_seconds",
@@ -98,6 +110,16 @@ impl Metrics {
     pub(crate) fn reader(&self) -> ReaderGuard {
         self.readers.inc();
         ReaderGuard(self.readers.clone())
+    }
+
+    /// Counts a relay for as long as the guard lives.
+    pub(crate) fn relay(&self) -> RelayGuard {
+        self.relays.inc();
+        RelayGuard(self.relays.clone())
+    }
+
+    pub(crate) fn relay_broke(&self) {
+        self.relay_breaks.inc();
     }
 
     pub(crate) fn step_started(&self, model: &ModelConfig) {
@@ -146,6 +168,15 @@ impl Metrics {
 pub(crate) struct ReaderGuard(Gauge);
 
 impl Drop for ReaderGuard {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// One relay in the gauge.
+pub(crate) struct RelayGuard(Gauge);
+
+impl Drop for RelayGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -3,6 +3,7 @@
 //! The order is: durable changes by version; between two versions, the live entries that follow the first. A message takes the
 //! place of its step's live parts, so those that were not sent yet go out before it. A reader holds a position and nothing else.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +14,16 @@ use tandem_proto::common::v1::stream_event::Event as Wire;
 use tandem_proto::common::v1::{
     ActionRequiredEvent, Chat, ChatStatus, HistoryReset, PreviewReset, QueueEvent, Role, StatusEvent, StreamEvent,
 };
-use tandem_proto::storage::v1::{ChatChange, GetChatRequest, GetChatSnapshotRequest, StepPosition};
+use tandem_proto::storage::v1::{
+    ChatChange, GetChatRequest, GetChatSnapshotRequest, GetChatSnapshotResponse, StepPosition,
+};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tonic::Status;
 
 use crate::clients::{Clients, STORAGE_DEADLINE};
 use crate::log::{Entry, Event, Log, Position};
+use crate::relay::{Relay, Relays};
 use crate::room::{Changes, Room};
 
 /// Events handed out at once.
@@ -26,6 +31,9 @@ pub(crate) const MAX_BATCH: usize = 256;
 
 /// How long a reader believes that silence means nothing happened.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a message waits for those of its live parts that are on their way from another replica. Without them it is shown whole.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Where a reader wants to begin.
 pub(crate) enum Start {
@@ -42,16 +50,32 @@ pub(crate) struct Reader {
     clients: Clients,
     room: Arc<Room>,
     ticks: watch::Receiver<u64>,
+    relays: Arc<Relays>,
+    /// Brings the live log here while the turn runs on another replica.
+    relay: Option<Arc<Relay>>,
     /// Everything up to this version was handed out.
     version: i64,
     /// The epoch whose log is live, while the chat runs.
     epoch: Option<i64>,
     /// The live entries handed out in this turn.
     position: Option<Position>,
+    /// A snapshot was handed out and nothing of the live log yet: attempts withdrawn meanwhile are not worth showing.
+    is_fresh: bool,
     /// Events of the next change that were handed out before the reader came back.
     skip: u32,
+    /// Changes not applied yet, at most one page.
+    changes: VecDeque<Next>,
+    /// When the first of them is applied whatever is still on its way.
+    patience: Option<Instant>,
     /// Events not handed out yet, at most one snapshot or one page of changes.
-    ready: std::collections::VecDeque<StreamEvent>,
+    ready: VecDeque<StreamEvent>,
+}
+
+/// A change to be applied.
+struct Next {
+    change: Arc<ChatChange>,
+    /// It carries the queue.
+    has_queue: bool,
 }
 
 impl Reader {
@@ -64,6 +88,7 @@ impl Reader {
         user: User,
         clients: Clients,
         room: Arc<Room>,
+        relays: Arc<Relays>,
         start: Start,
     ) -> Result<Self, Status> {
         let ticks = room.follow();
@@ -73,14 +98,22 @@ impl Reader {
             clients,
             room,
             ticks,
+            relays,
+            relay: None,
             version: 0,
             epoch: None,
             position: None,
+            is_fresh: false,
             skip: 0,
-            ready: std::collections::VecDeque::new(),
+            changes: VecDeque::new(),
+            patience: None,
+            ready: VecDeque::new(),
         };
         match start {
-            Start::Snapshot { after_message_id } => reader.snapshot(after_message_id).await?,
+            Start::Snapshot { after_message_id } => {
+                let snapshot = reader.take_snapshot(after_message_id).await?;
+                reader.show_snapshot(snapshot);
+            }
             Start::Cursor(cursor) => reader.resume(cursor).await?,
         }
         Ok(reader)
@@ -93,8 +126,14 @@ impl Reader {
     pub(crate) async fn next(&mut self) -> Result<Vec<StreamEvent>, Status> {
         loop {
             self.ticks.mark_unchanged();
-            if self.ready.is_empty() && self.room.version() > self.version {
+            if self.ready.is_empty() && self.relay.as_ref().is_some_and(|relay| relay.is_torn()) {
+                self.start_over().await?;
+            }
+            if self.ready.is_empty() && self.changes.is_empty() && self.room.version() > self.version {
                 self.read_changes().await?;
+            }
+            if self.ready.is_empty() {
+                self.apply_changes();
             }
             if self.ready.is_empty() {
                 self.read_log();
@@ -103,15 +142,17 @@ impl Reader {
                 let count = self.ready.len().min(MAX_BATCH);
                 return Ok(self.ready.drain(..count).collect());
             }
-            match tokio::time::timeout(POLL_INTERVAL, self.ticks.changed()).await {
+            let wake = self.patience.unwrap_or_else(|| Instant::now() + POLL_INTERVAL);
+            match tokio::time::timeout_at(wake, self.ticks.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(Status::unavailable("the chat's room was closed")),
-                Err(_) => self.read_changes().await?,
+                Err(_) if self.changes.is_empty() => self.read_changes().await?,
+                Err(_) => {}
             }
         }
     }
 
-    async fn snapshot(&mut self, after_message_id: i64) -> Result<(), Status> {
+    async fn take_snapshot(&mut self, after_message_id: i64) -> Result<GetChatSnapshotResponse, Status> {
         let message = GetChatSnapshotRequest {
             chat_id: self.chat_id.clone(),
             after_message_id,
@@ -120,21 +161,36 @@ impl Reader {
             .clients
             .outbound
             .request(Some(&self.user), STORAGE_DEADLINE, message);
-        let snapshot = self
+        let mut snapshot = self
             .clients
             .chats
             .clone()
             .get_chat_snapshot(request)
             .await?
             .into_inner();
+        self.room.observe_turn(snapshot.live_turn.take());
         let chat = snapshot
             .chat
+            .as_ref()
             .ok_or_else(|| Status::internal("snapshot without a chat"))?;
+        if let Some(epoch) = live_epoch(chat) {
+            self.find_log(epoch);
+            if let Some(relay) = &self.relay {
+                relay.caught_up(CATCH_UP_LIMIT).await;
+            }
+        }
+        Ok(snapshot)
+    }
 
+    fn show_snapshot(&mut self, snapshot: GetChatSnapshotResponse) {
+        let chat = snapshot.chat.unwrap_or_default();
         self.version = chat.version;
         self.room.observe(chat.version);
-        self.follow_status(&chat);
+        self.epoch = live_epoch(&chat);
         self.position = snapshot.sealed.as_ref().map(position_of);
+        self.changes.clear();
+        self.patience = None;
+        self.skip = 0;
 
         // Until the last event of the snapshot is out, coming back means taking it again.
         let begin = Cursor::START;
@@ -143,13 +199,10 @@ impl Reader {
         for message in snapshot.messages {
             self.emit(begin, Wire::Message(message));
         }
+        self.is_fresh = true;
         if let Some(log) = self.log() {
-            let start = log.snapshot_start(self.position, self.version);
-            let entries = log.read(start, self.version, usize::MAX);
-            self.position = entries.last().map_or(start, |entry| Some(entry.position));
-            for entry in entries {
-                self.emit_live(begin, entry, false);
-            }
+            let entries = log.read(self.live_start(&log), self.version, usize::MAX);
+            self.show_live(entries, Some(begin));
         }
         if !snapshot.queue.is_empty() {
             self.emit(
@@ -171,7 +224,6 @@ impl Reader {
             );
         }
         self.finish_emitting();
-        Ok(())
     }
 
     async fn resume(&mut self, cursor: Cursor) -> Result<(), Status> {
@@ -182,8 +234,9 @@ impl Reader {
             .clients
             .outbound
             .request(Some(&self.user), STORAGE_DEADLINE, message);
-        let chat = self.clients.chats.clone().get_chat(request).await?.into_inner().chat;
-        let chat = chat.ok_or_else(|| Status::internal("answer without a chat"))?;
+        let answer = self.clients.chats.clone().get_chat(request).await?.into_inner();
+        self.room.observe_turn(answer.live_turn);
+        let chat = answer.chat.ok_or_else(|| Status::internal("answer without a chat"))?;
 
         let is_usable = cursor != Cursor::START && cursor.version.0 <= chat.version;
         if !is_usable {
@@ -200,16 +253,20 @@ impl Reader {
                 index: place.index,
             });
         } else if self.version == chat.version {
-            self.follow_status(&chat);
+            self.epoch = live_epoch(&chat);
         }
         Ok(())
     }
 
     /// What was shown can no longer be continued: it is withdrawn, and a snapshot follows.
     async fn start_over(&mut self) -> Result<(), Status> {
+        // What tore is let go first, so that the snapshot finds a whole log.
+        self.relay = self.relay.take().filter(|relay| !relay.is_torn());
+        let snapshot = self.take_snapshot(0).await?;
         self.emit(Cursor::START, Wire::PreviewReset(PreviewReset {}));
         self.emit(Cursor::START, Wire::HistoryReset(HistoryReset { from_message_id: 0 }));
-        self.snapshot(0).await
+        self.show_snapshot(snapshot);
+        Ok(())
     }
 
     async fn read_changes(&mut self) -> Result<(), Status> {
@@ -222,12 +279,40 @@ impl Reader {
                     .rev()
                     .find(|change| change.is_queue_changed)
                     .map(|change| change.version);
-                for change in changes {
-                    self.apply(&change, queue_version == Some(change.version));
-                }
+                self.changes = changes
+                    .into_iter()
+                    .map(|change| Next {
+                        has_queue: queue_version == Some(change.version),
+                        change,
+                    })
+                    .collect();
             }
         }
         Ok(())
+    }
+
+    /// Applies changes in order, up to one whose live parts are still on their way.
+    fn apply_changes(&mut self) {
+        while let Some(next) = self.changes.pop_front() {
+            if self.must_wait(&next.change) {
+                self.changes.push_front(next);
+                return;
+            }
+            self.patience = None;
+            self.apply(&next.change, next.has_queue);
+        }
+    }
+
+    /// Whether the live parts that this change replaces are about to arrive from another replica.
+    fn must_wait(&mut self, change: &ChatChange) -> bool {
+        let Some(sealed) = &change.sealed else { return false };
+        let until = position_of(sealed);
+        let relay = self.relay.as_ref().filter(|relay| relay.epoch() == sealed.epoch);
+        if self.position >= Some(until) || !relay.is_some_and(|relay| relay.is_behind(until)) {
+            return false;
+        }
+        let now = Instant::now();
+        now < *self.patience.get_or_insert(now + CATCH_UP_LIMIT)
     }
 
     fn apply(&mut self, change: &ChatChange, has_queue: bool) {
@@ -248,6 +333,9 @@ impl Reader {
             .any(|message| message.role == i32::from(Role::User));
         self.version = change.version;
         self.epoch = is_live(change.status).then_some(change.epoch);
+        if self.epoch.is_none() {
+            self.relay = None;
+        }
         if has_new_turn {
             self.position = None;
         }
@@ -257,31 +345,61 @@ impl Reader {
     /// Hands out what is left of the live parts that a message is about to replace.
     fn catch_up(&mut self, sealed: &StepPosition) {
         let until = position_of(sealed);
-        if let Some(log) = self.room.log(sealed.epoch) {
-            for entry in log.read_until(self.position, until) {
-                self.position = Some(entry.position);
-                let cursor = self.cursor();
-                self.emit_live(cursor, entry, true);
-            }
+        let mirror = || self.relay.as_ref().filter(|relay| relay.epoch() == sealed.epoch);
+        let log = self
+            .room
+            .log(sealed.epoch)
+            .or_else(|| mirror().map(|relay| Arc::clone(relay.log())));
+        if let Some(log) = log {
+            let entries = log.read_until(self.live_start(&log), until);
+            self.show_live(entries, None);
         }
         self.position = self.position.max(Some(until));
     }
 
     fn read_log(&mut self) {
         let Some(log) = self.log() else { return };
-        for entry in log.read(self.position, self.version, MAX_BATCH) {
-            self.position = Some(entry.position);
-            let cursor = self.cursor();
-            self.emit_live(cursor, entry, true);
+        let entries = log.read(self.live_start(&log), self.version, MAX_BATCH);
+        self.show_live(entries, None);
+    }
+
+    fn log(&mut self) -> Option<Arc<Log>> {
+        self.find_log(self.epoch?)
+    }
+
+    /// The log of this epoch, or its mirror while the turn runs on another replica.
+    fn find_log(&mut self, epoch: i64) -> Option<Arc<Log>> {
+        if let Some(log) = self.room.log(epoch) {
+            self.relay = None;
+            return Some(log);
+        }
+        if self.relay.as_ref().is_none_or(|relay| relay.epoch() != epoch) {
+            self.relay = self.relays.join(&self.room, epoch);
+        }
+        self.relay.as_ref().map(|relay| Arc::clone(relay.log()))
+    }
+
+    /// Behind what place the log is read on.
+    fn live_start(&self, log: &Log) -> Option<Position> {
+        if self.is_fresh {
+            log.snapshot_start(self.position, self.version)
+        } else {
+            self.position
         }
     }
 
-    fn log(&self) -> Option<Arc<Log>> {
-        self.room.log(self.epoch?)
-    }
-
-    fn follow_status(&mut self, chat: &Chat) {
-        self.epoch = is_live(chat.status).then_some(chat.epoch);
+    /// Hands out entries of the log, with one cursor for all or each with its own.
+    fn show_live(&mut self, entries: Vec<Entry>, cursor: Option<Cursor>) {
+        if entries.is_empty() {
+            return;
+        }
+        // Who has been shown nothing has nothing withdrawn.
+        let with_reset = !std::mem::take(&mut self.is_fresh);
+        for entry in entries {
+            self.position = Some(entry.position);
+            let cursor = cursor.unwrap_or_else(|| self.cursor());
+            self.emit_live(cursor, entry, with_reset);
+        }
     }
 
     fn emit_live(&mut self, cursor: Cursor, entry: Entry, with_reset: bool) {
@@ -364,6 +482,11 @@ fn position_of(sealed: &StepPosition) -> Position {
         attempt: u32::try_from(sealed.attempt).unwrap_or(0),
         index: u64::try_from(sealed.part_count).unwrap_or(0),
     }
+}
+
+/// The epoch of a chat's live log, if it has one.
+fn live_epoch(chat: &Chat) -> Option<i64> {
+    is_live(chat.status).then_some(chat.epoch)
 }
 
 /// Whether a turn with this status has a live log.

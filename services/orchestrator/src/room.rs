@@ -7,18 +7,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tandem_chassis::identity::User;
-use tandem_proto::storage::v1::{ChatChange, ListChatChangesRequest};
+use tandem_proto::storage::v1::{ChatChange, ListChatChangesRequest, LiveTurn};
 use tokio::sync::watch;
 use tonic::Status;
 
 use crate::clients::Clients;
 use crate::log::Log;
+use crate::relay::Relay;
 
 /// Changes a room keeps for readers that are close behind.
 const MAX_CACHED_CHANGES: usize = 256;
 
 /// Bytes of those changes.
 const MAX_CACHED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Relays of one turn that may tear. None is begun after that: readers then see its answers when they are durable.
+const MAX_TEARS: u32 = 3;
 
 const CHANGES_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -99,6 +103,12 @@ struct State {
     /// The newest version this replica's own turn has made.
     explained: i64,
     log: Option<Arc<Log>>,
+    /// The newest turn heard of, on whatever replica.
+    turn: LiveTurn,
+    /// What brings that turn's log here, while readers hold it.
+    relay: Weak<Relay>,
+    /// Relays of that turn that tore.
+    tears: u32,
     changes: VecDeque<Arc<ChatChange>>,
     changes_bytes: usize,
 }
@@ -119,6 +129,11 @@ impl Room {
             state: Mutex::default(),
             asking: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// The chat it belongs to.
+    pub(crate) fn chat_id(&self) -> &str {
+        &self.chat_id
     }
 
     /// Ticks whenever there may be something new to read.
@@ -177,11 +192,52 @@ impl Room {
     /// Opens the live log of an epoch; readers find it from now on.
     pub(crate) fn open_log(&self, epoch: i64, version: i64) -> Arc<Log> {
         let log = Arc::new(Log::new(epoch, version));
-        let mut state = self.lock();
-        if state.log.as_ref().is_none_or(|open| open.epoch() < epoch) {
-            state.log = Some(Arc::clone(&log));
+        {
+            let mut state = self.lock();
+            if state.log.as_ref().is_none_or(|open| open.epoch() < epoch) {
+                state.log = Some(Arc::clone(&log));
+            }
         }
+        // Peers may be waiting for it.
+        self.tick();
         log
+    }
+
+    /// Heard from storage where the chat's turn runs.
+    pub(crate) fn observe_turn(&self, turn: Option<LiveTurn>) {
+        let Some(turn) = turn else { return };
+        let mut state = self.lock();
+        if turn.epoch > state.turn.epoch {
+            state.turn = turn;
+            state.tears = 0;
+        }
+    }
+
+    /// The relay for the turn of this epoch: the one there is, or what `begin` makes of the turn's address. `None` where no other replica
+    /// is known to run that turn.
+    pub(crate) fn relay(&self, epoch: i64, begin: impl FnOnce(&str) -> Option<Arc<Relay>>) -> Option<Arc<Relay>> {
+        let mut state = self.lock();
+        if state.turn.epoch != epoch || state.turn.replica_address.is_empty() {
+            return None;
+        }
+        let open = state.relay.upgrade();
+        if let Some(relay) = open.filter(|relay| relay.epoch() == epoch && !relay.is_torn()) {
+            return Some(relay);
+        }
+        if state.tears >= MAX_TEARS {
+            return None;
+        }
+        let relay = begin(&state.turn.replica_address)?;
+        state.relay = Arc::downgrade(&relay);
+        Some(relay)
+    }
+
+    /// A relay of this epoch's turn tore.
+    pub(crate) fn tear(&self, epoch: i64) {
+        let mut state = self.lock();
+        if state.turn.epoch == epoch {
+            state.tears += 1;
+        }
     }
 
     /// The live log of this epoch, if it is open here.
@@ -213,6 +269,7 @@ impl Room {
         };
         let request = clients.outbound.request(Some(user), CHANGES_DEADLINE, message);
         let answer = clients.chats.clone().list_chat_changes(request).await?.into_inner();
+        self.observe_turn(answer.live_turn);
         if answer.is_expired {
             return Ok(Changes::Expired);
         }
@@ -334,5 +391,51 @@ mod tests {
         assert!(Arc::ptr_eq(&room, &hub.enter("chat")));
         drop(room);
         assert_eq!(hub.enter("chat").version(), 0, "an empty room is forgotten");
+    }
+
+    #[test]
+    fn the_newest_turn_is_the_one_that_is_relayed() {
+        let room = Room::new("chat");
+        let turn = |epoch, address: &str| {
+            Some(LiveTurn {
+                epoch,
+                replica_address: address.to_owned(),
+            })
+        };
+        room.observe_turn(turn(4, "http://b"));
+        room.observe_turn(turn(3, "http://a"));
+        room.observe_turn(None);
+        let asked = |epoch| {
+            let mut asked = None;
+            room.relay(epoch, |address| {
+                asked = Some(address.to_owned());
+                None
+            });
+            asked
+        };
+        assert_eq!(asked(3), None);
+        assert_eq!(asked(4).as_deref(), Some("http://b"));
+    }
+
+    #[test]
+    fn a_turn_whose_relays_keep_tearing_is_relayed_no_more() {
+        let room = Room::new("chat");
+        room.observe_turn(Some(LiveTurn {
+            epoch: 4,
+            replica_address: "http://b".to_owned(),
+        }));
+        let begins = || {
+            let mut begins = false;
+            room.relay(4, |_| {
+                begins = true;
+                None
+            });
+            begins
+        };
+        for _ in 0..MAX_TEARS {
+            assert!(begins());
+            room.tear(4);
+        }
+        assert!(!begins());
     }
 }

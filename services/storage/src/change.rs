@@ -2,8 +2,9 @@
 //!
 //! Every RPC that changes a chat goes through here, so that no status is assigned and no version bumped anywhere else.
 
+use prost::Message;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool};
 use tandem_chat_core::chat::{AnswerReason, Command, Effect, State, StatusKind, decide_all};
 use tandem_chat_core::error::ChatError;
 use tandem_chat_core::id::ToolCallId;
@@ -16,6 +17,7 @@ use crate::db::changes::{self, Change};
 use crate::db::{chats, messages, model_choice, queue};
 use crate::error::Error;
 use crate::hints::{Hint, Hints};
+use crate::idempotency::Tx;
 use crate::turn_facts::{Intent, PendingCall, Sealed};
 
 /// What a command brings along, for the effects that write it.
@@ -45,7 +47,7 @@ pub(crate) struct UserMessage {
 
 /// A chat locked in a transaction, on its way to its next version.
 pub(crate) struct Open {
-    tx: Transaction<'static, Postgres>,
+    tx: Tx,
     before: chats::Row,
     pub(crate) row: chats::Row,
     pub(crate) state: State,
@@ -57,9 +59,8 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// Begins a change of a chat its caller may change.
-    pub(crate) async fn for_user(pool: &PgPool, chat: Uuid, user: Uuid) -> Result<Self, Error> {
-        let mut tx = pool.begin().await?;
+    /// Begins a change of a chat its caller may change, in the transaction that `tx` has just begun.
+    pub(crate) async fn for_user(mut tx: Tx, chat: Uuid, user: Uuid) -> Result<Self, Error> {
         let row = chats::lock(&mut tx, chat, user)
             .await?
             .ok_or_else(crate::error::chat_not_found)?;
@@ -76,10 +77,10 @@ impl Open {
     }
 
     /// Goes on with a row that `tx` has locked already.
-    pub(crate) fn new(tx: Transaction<'static, Postgres>, row: chats::Row) -> Result<Self, Error> {
+    pub(crate) fn new(tx: impl Into<Tx>, row: chats::Row) -> Result<Self, Error> {
         let state = row.state()?;
         Ok(Self {
-            tx,
+            tx: tx.into(),
             before: row.clone(),
             row,
             state,
@@ -111,30 +112,61 @@ impl Open {
 
     /// Stores the row with its change record, commits, and tells the house. A change that is none only ends the transaction.
     pub(crate) async fn commit(mut self, hints: &Hints) -> Result<Done, Error> {
+        let is_change = self.store().await?;
+        let (tx, done) = self.done();
+        tx.commit().await?;
+        // Committed, and nobody has been told: the caller may not even get its answer.
+        tandem_chassis::fault::point("storage.committed", &done.row.id.to_string());
+        if is_change {
+            hints.send(Hint::of(&done.row));
+        }
+        Ok(done)
+    }
+
+    /// Like [`Open::commit`], and keeps what the caller is answered for when they ask again.
+    pub(crate) async fn answer<T: Message>(
+        mut self,
+        hints: &Hints,
+        answer: impl FnOnce(&Done) -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
+        let is_change = self.store().await?;
+        let (tx, done) = self.done();
+        let answer = answer(&done)?;
+        tx.answer(&answer).await?;
+        tandem_chassis::fault::point("storage.committed", &done.row.id.to_string());
+        if is_change {
+            hints.send(Hint::of(&done.row));
+        }
+        Ok(answer)
+    }
+
+    /// Like [`Open::commit`] without the end: the caller goes on in the same transaction, and tells the house when it has committed.
+    pub(crate) async fn leave_open(mut self) -> Result<(Tx, Done), Error> {
+        self.store().await?;
+        Ok(self.done())
+    }
+
+    /// The row with its change record; says whether there was a change.
+    async fn store(&mut self) -> Result<bool, Error> {
         if self.row.version == self.before.version {
-            self.tx.commit().await?;
-            return Ok(Done {
-                row: self.row,
-                inserted: self.inserted,
-                promoted: self.promoted,
-                queued: self.queued,
-            });
+            return Ok(false);
         }
         self.settle();
         changes::save(&mut self.tx, &self.before, &self.row, &self.change, self.is_activity).await?;
-        self.tx.commit().await?;
-        // Committed, and nobody has been told: the caller may not even get its answer.
-        tandem_chassis::fault::point("storage.committed", &self.row.id.to_string());
         if self.is_activity {
             self.row.updated_at = self.row.now;
         }
-        hints.send(Hint::of(&self.row));
-        Ok(Done {
+        Ok(true)
+    }
+
+    fn done(self) -> (Tx, Done) {
+        let done = Done {
             row: self.row,
             inserted: self.inserted,
             promoted: self.promoted,
             queued: self.queued,
-        })
+        };
+        (self.tx, done)
     }
 
     /// Counts the change as activity, which moves the chat up in its owner's list.

@@ -3,6 +3,7 @@
 pub(crate) mod changes;
 pub(crate) mod chats;
 pub(crate) mod files;
+pub(crate) mod idempotency;
 pub(crate) mod leases;
 pub(crate) mod messages;
 pub(crate) mod model_choice;

@@ -27,6 +27,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// No failure: an earlier attempt was carried out, and this is its encoded answer. See `idempotency::respond`.
+    #[error("carried out by an earlier attempt")]
+    Replayed(Vec<u8>),
     /// A message of the contract that is none.
     #[error("{0}")]
     Invalid(#[from] InvalidWire),
@@ -48,6 +51,7 @@ impl Error {
             Self::Rejected(rejection) => rejected(&rejection),
             Self::Database(error) => sqlstate::fault(&error),
             Self::Damaged { .. } => Fault::internal("DAMAGED_ROW", self),
+            Self::Replayed(_) => Fault::internal("REPLAY_NOT_ANSWERED", self),
             Self::Invalid(error) => {
                 Fault::invalid("INVALID_MESSAGE", "The message is not valid.").violation(error.field, error.problem)
             }

@@ -8,6 +8,7 @@ mod credentials;
 mod db;
 mod error;
 mod hints;
+mod idempotency;
 pub mod postgres;
 mod rpc;
 mod service;

@@ -93,6 +93,12 @@ pub async fn run(
             tokio::select! { () = draining => {} () = prune(pool, days) => {} }
         }
     });
+    runtime.tasks.spawn("purge idempotency keys", OnEnd::Expected, {
+        let (pool, draining) = (pool.clone(), runtime.shutdown.draining());
+        async move {
+            tokio::select! { () = draining => {} () = crate::idempotency::purge(pool) => {} }
+        }
+    });
 
     runtime.health.set_serving(true);
     let served = Server::new(ServiceName::Storage, &runtime)

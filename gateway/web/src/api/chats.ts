@@ -17,8 +17,25 @@ export interface NewMessage {
   busy_behavior?: BusyBehavior;
 }
 
+export interface Correction {
+  content: InputPart[];
+  /** Absent: the model the message was sent to. */
+  model_config_id?: string;
+}
+
+export interface ChatQuery {
+  /** `key:value` terms; absent: what is not archived. */
+  q?: string | undefined;
+  /** `key:value`, all of which must be there. */
+  labels?: readonly string[];
+  /** Goes on behind this chat. */
+  afterId?: string | undefined;
+}
+
 export interface ChatPatch {
   title?: string;
+  /** Replaces all labels. */
+  labels?: Record<string, string>;
   archived?: boolean;
   /** 0 unpins, anything greater pins. */
   pin_order?: number;
@@ -26,18 +43,29 @@ export interface ChatPatch {
 
 const at = (id: string) => `/chats/${encodeURIComponent(id)}`;
 
-export const listChats = (archived: boolean) =>
-  call<Chat[]>("GET", "/chats", { query: { limit: CHATS_PER_PAGE, q: archived ? "archived:true" : undefined } });
+export const listChats = ({ q, labels, afterId }: ChatQuery = {}) =>
+  call<Chat[]>("GET", "/chats", { query: { limit: CHATS_PER_PAGE, q, label: labels, after_id: afterId } });
 export const getChat = (id: string) => call<Chat>("GET", at(id));
-export const createChat = (chat: NewChat) => call<Chat>("POST", "/chats", { body: { ...chat, client_type: "ui" } });
+/** `key` stays the same for as long as the reader means the same chat; so for everything below that takes one. */
+export const createChat = (chat: NewChat, key: string) =>
+  call<Chat>("POST", "/chats", { body: { ...chat, client_type: "ui" }, idempotencyKey: key });
 export const patchChat = (id: string, patch: ChatPatch) => call<void>("PATCH", at(id), { body: patch });
 export const interruptChat = (id: string) => call<Chat>("POST", `${at(id)}/interrupt`);
-export const sendMessage = (id: string, message: NewMessage) => call<SendResult>("POST", `${at(id)}/messages`, { body: message });
+/** Tries a failed turn again as it stands. */
+export const retryChat = (id: string) => call<unknown>("POST", `${at(id)}/retry`);
+/** Has the history summarized; the summary takes its place for the model, not for people. */
+export const compactChat = (id: string) => call<unknown>("POST", `${at(id)}/compact`);
+/** The model forgets the history; people still see it. */
+export const clearContext = (id: string) => call<unknown>("POST", `${at(id)}/clear`);
+export const sendMessage = (id: string, message: NewMessage, key?: string) =>
+  call<SendResult>("POST", `${at(id)}/messages`, { body: message, idempotencyKey: key });
 /** Replaces a user message and everything behind it, and answers again. Drops the queue. */
-export const editMessage = (id: string, messageId: number, content: InputPart[]) =>
-  call<{ message: ChatMessage }>("PATCH", `${at(id)}/messages/${messageId}`, { body: { content } });
+export const editMessage = (id: string, messageId: number, correction: Correction, key?: string) =>
+  call<{ message: ChatMessage; warnings?: string[] }>("PATCH", `${at(id)}/messages/${messageId}`, { body: correction, idempotencyKey: key });
 export const deleteQueued = (id: string, queuedId: number) => call<void>("DELETE", `${at(id)}/queue/${queuedId}`);
 export const promoteQueued = (id: string, queuedId: number) => call<void>("POST", `${at(id)}/queue/${queuedId}/promote`);
+/** `position` counts from 0. */
+export const moveQueued = (id: string, queuedId: number, position: number) => call<void>("PATCH", `${at(id)}/queue/${queuedId}`, { body: { position } });
 
 /** Newest first. Without `beforeId` the newest page. */
 export const listMessages = (id: string, beforeId?: number) =>

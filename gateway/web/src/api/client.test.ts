@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { call, setSignedOutHandler, socketUrl } from "./client.ts";
-import { ApiError, describe as inWords, problemFrom } from "./problem.ts";
+import { ApiError, describe as inWords, isNotServed, problemFrom } from "./problem.ts";
 
 function answer(status: number, body: string) {
   const fetched = vi.fn<typeof fetch>(async () => new Response(status === 204 ? null : body, { status }));
@@ -46,6 +46,32 @@ describe("a call", () => {
   it("says that the server cannot be reached when the network fails", async () => {
     vi.stubGlobal("fetch", vi.fn<typeof fetch>().mockRejectedValue(new TypeError("Failed to fetch")));
     expect((await failure(call("GET", "/chats"))).isUnreachable).toBe(true);
+  });
+
+  it("takes an answer that breaks off for none", async () => {
+    const broken = new ReadableStream({ start: (controller) => controller.error(new TypeError("terminated")) });
+    vi.stubGlobal("fetch", vi.fn<typeof fetch>(async () => new Response(broken, { status: 200 })));
+    expect((await failure(call("POST", "/chats"))).mayHaveHappened).toBe(true);
+  });
+
+  it("names what is wanted once, and only then", async () => {
+    const fetched = answer(200, "{}");
+    await call("POST", "/chats", { body: {}, idempotencyKey: "k1" });
+    await call("POST", "/chats", { body: {} });
+    expect(fetched.mock.calls.map(([, init]) => new Headers(init?.headers).get("Idempotency-Key"))).toEqual(["k1", null]);
+  });
+
+  it("asks for several values of one parameter", async () => {
+    const fetched = answer(200, "[]");
+    await call("GET", "/chats", { query: { label: ["a:b", "c:d"], q: "" } });
+    expect(fetched.mock.calls[0]?.[0]).toBe("/api/v1/chats?label=a%3Ab&label=c%3Ad&q=");
+  });
+
+  it("says when a limit ends, and whether a refusal is a missing route", async () => {
+    answer(409, '{"message":"The budget is spent.","spent_micros":1,"limit_micros":1,"resets_at":"2026-12-01T00:00:00Z"}');
+    const error = await failure(call("POST", "/chats"));
+    expect(inWords(error)).toMatch(/^The budget is spent\. The limit resets on .*2026/);
+    expect([error, new ApiError(404, ""), new ApiError(405, ""), new Error("x")].map(isNotServed)).toEqual([false, true, true, false]);
   });
 
   it("says so when something in between answers with a page of its own", async () => {

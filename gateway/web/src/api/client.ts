@@ -11,9 +11,12 @@ export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 export interface CallOptions {
   body?: unknown;
-  query?: Record<string, string | number | undefined>;
+  /** A list becomes the same parameter several times. */
+  query?: Record<string, string | number | readonly string[] | undefined>;
   /** Raw bytes instead of JSON, with their headers. */
   upload?: { bytes: Blob; headers: Record<string, string> };
+  /** Names what the reader wants to happen once: the same key on every attempt, so that a server can tell a repetition. */
+  idempotencyKey?: string | undefined;
   deadlineMs?: number;
 }
 
@@ -26,7 +29,10 @@ export function setSignedOutHandler(handler: () => void): void {
 
 export async function call<T>(method: Method, path: string, options: CallOptions = {}): Promise<T> {
   const response = await send(method, path, options);
-  const body = await response.text().catch(() => "");
+  const body = await response.text().catch(() => {
+    // The connection broke in mid-answer: what it would have said is unknown.
+    throw unreachable();
+  });
   if (!response.ok) {
     if (response.status === 401 && path !== "/users/login") onSignedOut();
     throw problemFrom(response.status, body);
@@ -36,6 +42,7 @@ export async function call<T>(method: Method, path: string, options: CallOptions
 
 async function send(method: Method, path: string, options: CallOptions): Promise<Response> {
   const headers: Record<string, string> = { Accept: "application/json" };
+  if (options.idempotencyKey) headers["Idempotency-Key"] = options.idempotencyKey;
   let body: BodyInit | null = null;
   if (options.upload) {
     Object.assign(headers, options.upload.headers);
@@ -68,7 +75,10 @@ function parseAnswer<T>(status: number, body: string): T {
 }
 
 function queryText(query: CallOptions["query"]): string {
-  const entries = Object.entries(query ?? {}).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]));
+  const entries = Object.entries(query ?? {}).flatMap(([key, value]) => {
+    if (value === undefined) return [];
+    return typeof value === "object" ? value.map((one) => [key, one]) : [[key, String(value)]];
+  });
   return entries.length > 0 ? `?${new URLSearchParams(entries).toString()}` : "";
 }
 

@@ -1,5 +1,7 @@
 // Turns a failed HTTP answer into one error type the UI can speak about. Owns no wording beyond the fallback for answers that say nothing.
 
+import { exactTime } from "@/lib/time.ts";
+
 export interface Violation {
   field: string;
   detail: string;
@@ -24,10 +26,20 @@ export class ApiError extends Error {
   get isUnreachable(): boolean {
     return this.status === UNREACHABLE;
   }
+
+  /** The answer got lost on its way, so nobody here knows whether the server did what was asked. */
+  get mayHaveHappened(): boolean {
+    return [UNREACHABLE, 408, 502, 504].includes(this.status);
+  }
 }
 
 export function unreachable(): ApiError {
   return new ApiError(UNREACHABLE, "The server cannot be reached.", "Check that Tandem is running and that this device is online.");
+}
+
+/** This server has no such route: an older one, or one in which the feature is off. */
+export function isNotServed(error: unknown): boolean {
+  return error instanceof ApiError && [404, 405, 501].includes(error.status);
 }
 
 /** Reads `{message, detail, validations}` and problem+json; anything else becomes a plain sentence with the status. */
@@ -36,7 +48,7 @@ export function problemFrom(status: number, body: string): ApiError {
   const message = text(parsed, "message") || text(parsed, "title") || fallback(status);
   const list = parsed?.["validations"];
   const violations = Array.isArray(list) ? list.flatMap(toViolation) : [];
-  return new ApiError(status, message, text(parsed, "detail"), violations);
+  return new ApiError(status, message, text(parsed, "detail") || resetsAt(parsed), violations);
 }
 
 /** One sentence for a person, whatever was thrown. */
@@ -47,6 +59,12 @@ export function describe(error: unknown): string {
     return extra && extra !== error.message ? `${withStop(error.message)} ${extra}` : error.message;
   }
   return error instanceof Error ? error.message : "Something went wrong.";
+}
+
+/** A spending limit says when it ends. */
+function resetsAt(parsed: Record<string, unknown> | undefined): string {
+  const at = exactTime(text(parsed, "resets_at"));
+  return at === "" ? "" : `The limit resets on ${at}.`;
 }
 
 function withStop(sentence: string): string {

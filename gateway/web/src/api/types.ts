@@ -165,7 +165,7 @@ export interface MessagesPage {
   has_more: boolean;
 }
 
-export type InputPart = { type: "text"; text: string } | { type: "file"; file_id: string };
+export type InputPart = { type: "text"; text: string } | { type: "file"; file_id: string } | FileReferencePart;
 
 export type BusyBehavior = "queue" | "interrupt";
 

@@ -1,6 +1,7 @@
 import { Outlet, useParams, useRouterState } from "@tanstack/react-router";
 import { PanelLeft } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
+import { COMPOSER_ID, focusById } from "@/components/focus.ts";
 import { IconButton } from "@/components/IconButton.tsx";
 import { Toasts } from "@/components/Toasts.tsx";
 import { usePrefs } from "@/data/prefs.ts";
@@ -13,8 +14,12 @@ import { FeedNotice } from "./FeedNotice.tsx";
 import { LeadContext } from "./lead.ts";
 import { useShortcuts } from "./useShortcuts.ts";
 
-const Palette = lazy(() => import("./Palette.tsx"));
+const loadPalette = () => import("./Palette.tsx");
+const Palette = lazy(loadPalette);
 const ShortcutsDialog = lazy(() => import("./ShortcutsDialog.tsx"));
+
+/** The first page comes first. */
+const PALETTE_AFTER_MS = 1_500;
 
 /** The frame of the app: the list beside whatever is open. On a phone the list slides over it. */
 export function Shell() {
@@ -29,6 +34,11 @@ export function Shell() {
   const drawer = drawerAt === path;
   const { overlay, setOverlay } = useShortcuts();
 
+  useEffect(() => {
+    // It is opened in order to type at once, so it should not have to be fetched then.
+    const timer = setTimeout(() => void loadPalette().catch(() => undefined), PALETTE_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
   useEffect(() => {
     if (!drawer) return undefined;
     const onKeyDown = (event: KeyboardEvent) => event.key === "Escape" && setDrawerAt(null);
@@ -45,6 +55,13 @@ export function Shell() {
 
   return (
     <LeadContext value={lead}>
+      <button
+        type="button"
+        onClick={() => focusById(COMPOSER_ID)}
+        className="sr-only z-50 rounded-md bg-accent px-4 py-2 text-sm font-medium text-accent-ink focus-visible:not-sr-only focus-visible:fixed focus-visible:top-2 focus-visible:left-2"
+      >
+        Skip to the message field
+      </button>
       <div className="flex h-full">
         {drawer ? <button type="button" aria-label="Close the list" className="fixed inset-0 z-20 bg-scrim sm:hidden" onClick={() => setDrawerAt(null)} /> : null}
         <aside

@@ -11,7 +11,18 @@ const GROUPS: readonly { name: string; keys: readonly (readonly [string, string]
       ["N", "New chat"],
       ["/", "Search the list"],
       ["I", "Write a message"],
+      ["J K", "Next, previous chat; in a conversation, message"],
+      ["Esc", "Stop the agent"],
       ["?", "These shortcuts"],
+    ],
+  },
+  {
+    name: "On a chat in the list",
+    keys: [
+      ["Enter", "Open"],
+      ["F2", "Rename"],
+      ["P", "Pin or unpin"],
+      ["E", "Archive or restore"],
     ],
   },
   {
@@ -19,10 +30,11 @@ const GROUPS: readonly { name: string; keys: readonly (readonly [string, string]
     keys: [
       ["Enter", "Send, or queue while the agent works"],
       ["Shift Enter", "New line"],
-      ["Esc", "Stop the agent"],
+      ["/", "Commands, in an empty field"],
       ["↑", "Earlier prompts, in an empty field"],
     ],
   },
+  { name: "On the handle of a waiting message", keys: [["↑ ↓", "Move it"]] },
 ];
 
 export default function ShortcutsDialog({ onClose }: { onClose: () => void }) {

@@ -1,6 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { COMPOSER_ID, focusById, SEARCH_ID } from "@/components/focus.ts";
+import { walk } from "./walk.ts";
 
 export type Overlay = "palette" | "shortcuts";
 
@@ -25,6 +26,8 @@ export function useShortcuts() {
       else if (event.key === "n") void navigate({ to: "/" });
       else if (event.key === "/") focusById(SEARCH_ID);
       else if (event.key === "i") focusById(COMPOSER_ID);
+      else if (event.key === "j") walk(1);
+      else if (event.key === "k") walk(-1);
       else return;
       event.preventDefault();
     };

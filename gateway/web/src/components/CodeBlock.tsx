@@ -1,6 +1,7 @@
 import { WrapText } from "lucide-react";
 import { useState } from "react";
 import { classes } from "@/lib/classes.ts";
+import { Code } from "./Code.tsx";
 import { CopyButton } from "./CopyButton.tsx";
 import { IconButton } from "./IconButton.tsx";
 
@@ -24,7 +25,7 @@ export function CodeBlock({ code, language }: CodeBlockProps) {
       </div>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrollable region must be reachable by keyboard */}
       <pre tabIndex={0} className={classes("overflow-x-auto px-3.5 py-3 font-mono text-[13px] leading-5", wraps && "wrap-anywhere whitespace-pre-wrap")}>
-        <code>{code}</code>
+        <Code text={code} language={language} />
       </pre>
     </div>
   );

@@ -26,7 +26,7 @@ export function Dialog({ label, onClose, children, className }: DialogProps) {
         if (event.target === ref.current) onClose();
       }}
       className={classes(
-        "appear m-auto max-h-[85dvh] w-[min(480px,calc(100vw-32px))] rounded-xl border border-line bg-raised p-0 text-ink shadow-pop",
+        "appear m-auto outline-none max-h-[85dvh] w-[min(480px,calc(100vw-32px))] rounded-xl border border-line bg-raised p-0 text-ink shadow-pop",
         className,
       )}
     >

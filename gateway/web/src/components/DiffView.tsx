@@ -1,6 +1,10 @@
-import { memo, useState } from "react";
+import { memo, useMemo, useState } from "react";
 import { classes } from "@/lib/classes.ts";
 import type { DiffLine } from "@/lib/diff.ts";
+import { colourDiff, type Line as ColouredLine, withMark } from "@/lib/highlight/colour.ts";
+import { languageOfPath } from "@/lib/highlight/languages.ts";
+import { Tokens, Word } from "./Tokens.tsx";
+import { useParser } from "./useParser.ts";
 
 /** Lines shown before the reader asks for more. */
 const FIRST_LINES = 400;
@@ -13,8 +17,17 @@ const LOOKS: Record<DiffLine["kind"], string> = {
 };
 const SIGNS = { add: "+", del: "−", same: " ", hunk: "" };
 
-export const DiffView = memo(function DiffView({ lines, label }: { lines: readonly DiffLine[]; label: string }) {
+interface DiffViewProps {
+  lines: readonly DiffLine[];
+  label: string;
+  /** Tells the language. */
+  path: string;
+}
+
+export const DiffView = memo(function DiffView({ lines, label, path }: DiffViewProps) {
   const [all, setAll] = useState(false);
+  const parser = useParser(languageOfPath(path));
+  const coloured = useMemo(() => (parser === null ? null : colourDiff(parser, lines)), [parser, lines]);
   const shown = all ? lines : lines.slice(0, FIRST_LINES);
   return (
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrollable region must be reachable by keyboard
@@ -22,7 +35,7 @@ export const DiffView = memo(function DiffView({ lines, label }: { lines: readon
       <div className="min-w-fit py-1">
         {shown.map((line, index) => index === 0 && line.kind === "hunk" && lines[1]?.newLine === 1 ? null : (
           // oxlint-disable-next-line react/no-array-index-key -- a diff never changes
-          <Line key={index} line={line} />
+          <Line key={index} line={line} coloured={coloured?.[index] ?? null} />
         ))}
       </div>
       {shown.length < lines.length ? (
@@ -34,7 +47,7 @@ export const DiffView = memo(function DiffView({ lines, label }: { lines: readon
   );
 });
 
-function Line({ line }: { line: DiffLine }) {
+function Line({ line, coloured }: { line: DiffLine; coloured: ColouredLine | null }) {
   const number = line.kind === "del" ? line.oldLine : line.newLine;
   return (
     <div className={classes("flex pr-3", LOOKS[line.kind])}>
@@ -43,20 +56,20 @@ function Line({ line }: { line: DiffLine }) {
         {SIGNS[line.kind]}
       </span>
       <span className="whitespace-pre">
-        <Marked line={line} />
+        <Content line={line} words={coloured ?? [{ text: line.text, look: null }]} />
       </span>
     </div>
   );
 }
 
-function Marked({ line }: { line: DiffLine }) {
-  if (line.mark === null || line.mark[0] >= line.mark[1]) return line.text || " ";
-  const [start, end] = line.mark;
-  return (
-    <>
-      {line.text.slice(0, start)}
-      <span className={classes("rounded-[3px]", line.kind === "add" ? "bg-add-mark" : "bg-del-mark")}>{line.text.slice(start, end)}</span>
-      {line.text.slice(end)}
-    </>
-  );
+function Content({ line, words }: { line: DiffLine; words: ColouredLine }) {
+  if (line.text === "") return " ";
+  if (line.mark === null || line.mark[0] >= line.mark[1]) return <Tokens line={words} />;
+  const look = line.kind === "add" ? "bg-add-mark" : "bg-del-mark";
+  return withMark(words, line.mark).map((piece, index) => (
+    // oxlint-disable-next-line react/no-array-index-key -- a diff never changes
+    <span key={index} className={piece.marked ? look : undefined}>
+      <Word token={piece} />
+    </span>
+  ));
 }

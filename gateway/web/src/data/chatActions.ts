@@ -4,34 +4,35 @@ import { type ChatPatch, patchChat } from "@/api/chats.ts";
 import { describe } from "@/api/problem.ts";
 import type { Chat } from "@/api/types.ts";
 import { toast } from "@/components/toasts.ts";
+import { isBusy } from "@/stream/view.ts";
+import { archivedText, patched } from "./chatList.ts";
 import { keys } from "./keys.ts";
 
 export interface ChatActions {
   rename: (chat: Chat, title: string) => Promise<void>;
   setPinned: (chat: Chat, pinned: boolean) => Promise<void>;
-  /** Archiving can be undone for as long as its message is shown. */
+  /** Replaces all of them. */
+  setLabels: (chat: Chat, labels: Record<string, string>) => Promise<boolean>;
+  /** With its children. Archiving can be undone for as long as its message is shown. */
   setArchived: (chat: Chat, archived: boolean) => Promise<void>;
 }
 
 export function useChatActions(): ChatActions {
   const client = useQueryClient();
   const change = async (chat: Chat, patch: ChatPatch): Promise<boolean> => {
-    const before = client.getQueryData<Chat[]>(keys.chats);
-    client.setQueryData<Chat[]>(keys.chats, (chats) => applyPatch(chats, chat, patch));
+    const before = [keys.chats, keys.archivedChats].map((key) => [key, client.getQueryData<Chat[]>(key)] as const);
+    for (const [key] of before) client.setQueryData<Chat[]>(key, (chats) => chats && patched(chats, chat.id, patch));
+    client.setQueryData<Chat>(keys.chat(chat.id), (one) => one && patched([one], chat.id, { ...patch, archived: undefined })[0]);
     try {
       await patchChat(chat.id, patch);
       return true;
     } catch (error) {
-      client.setQueryData(keys.chats, before);
+      for (const [key, chats] of before) client.setQueryData(key, chats);
       toast(describe(error), { tone: "danger" });
       return false;
     } finally {
       void client.invalidateQueries({ queryKey: keys.chats });
     }
-  };
-  const setArchived: ChatActions["setArchived"] = async (chat, archived) => {
-    if (!(await change(chat, { archived }))) return;
-    if (archived) toast(`Archived “${chat.title}”`, { action: { label: "Undo", run: () => void change(chat, { archived: false }) } });
   };
   return {
     rename: async (chat, title) => {
@@ -40,16 +41,13 @@ export function useChatActions(): ChatActions {
     setPinned: async (chat, pinned) => {
       await change(chat, { pin_order: pinned ? 1 : 0 });
     },
-    setArchived,
+    setLabels: (chat, labels) => change(chat, { labels }),
+    setArchived: async (chat, archived) => {
+      const family = [chat, ...chat.children];
+      const text = archivedText(chat.title, chat.children.length, family.some((member) => isBusy(member.status)));
+      if (!(await change(chat, { archived }))) return;
+      if (archived) toast(text, { action: { label: "Undo", run: () => void change(chat, { archived: false }) } });
+      else toast(`Restored “${chat.title}”`);
+    },
   };
-}
-
-function applyPatch(chats: Chat[] | undefined, chat: Chat, patch: ChatPatch): Chat[] | undefined {
-  if (patch.archived === true) return chats?.filter((c) => c.id !== chat.id);
-  const pinned = (chats ?? []).filter((c) => c.pin_order > 0).length;
-  return chats?.map((c) =>
-    c.id === chat.id
-      ? { ...c, title: patch.title ?? c.title, pin_order: patch.pin_order === undefined ? c.pin_order : patch.pin_order && pinned + 1 }
-      : c,
-  );
 }

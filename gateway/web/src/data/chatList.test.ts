@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { chat } from "@/testing/fixtures.ts";
-import { groupChats, withWatchEvent } from "./chatList.ts";
+import { archivedText, groupChats, patched, union, withWatchEvent, withWords } from "./chatList.ts";
 
 const NOW = Date.parse("2026-11-21T12:00:00");
 const a = chat({ id: "a", title: "Alpha", updated_at: "2026-11-21T10:00:00" });
@@ -32,7 +32,7 @@ describe("the list and a change", () => {
 describe("the order of the list", () => {
   it("puts pinned chats first, then days, newest first", () => {
     const old = chat({ id: "o", updated_at: "2026-11-20T10:00:00" });
-    const groups = groupChats([a, b, old, chat({ id: "p", pin_order: 1 })], "", NOW);
+    const groups = groupChats([a, b, old, chat({ id: "p", pin_order: 1 })], NOW);
     expect(groups.map((g) => [g.name, g.chats.map((c) => c.id)])).toEqual([
       ["Pinned", ["p"]],
       ["Today", ["b", "a"]],
@@ -41,7 +41,41 @@ describe("the order of the list", () => {
   });
 
   it("searches title and summary", () => {
-    expect(groupChats([a, { ...b, last_turn_summary: "About alpha" }], " ALPHA", NOW)[0]?.chats).toHaveLength(2);
-    expect(groupChats([a, b], "nothing", NOW)).toEqual([]);
+    expect(withWords([a, { ...b, last_turn_summary: "About alpha" }], " ALPHA")).toHaveLength(2);
+    expect(withWords([a, b], "nothing")).toEqual([]);
+    expect(withWords([a, b], "")).toEqual([a, b]);
   });
+});
+
+describe("a change asked for here", () => {
+  const child = chat({ id: "k", parent_chat_id: "a", title: "Child" });
+  const list = [{ ...a, children: [child] }, chat({ id: "p", pin_order: 1 })];
+
+  it("shows at once, for children too", () => {
+    expect(patched(list, "a", { title: "New", labels: { team: "x" } })[0]).toMatchObject({ title: "New", labels: { team: "x" }, pin_order: 0 });
+    expect(patched(list, "k", { title: "Kid" })[0]?.children[0]?.title).toBe("Kid");
+    expect(patched(list, "k", { title: "Kid" })[1]).toBe(list[1]);
+  });
+
+  it("pins behind the pinned ones and unpins", () => {
+    expect(patched(list, "a", { pin_order: 1 })[0]?.pin_order).toBe(2);
+    expect(patched(list, "p", { pin_order: 0 })[1]?.pin_order).toBe(0);
+  });
+
+  it("takes an archived chat out with its family, and a child alone", () => {
+    expect(patched(list, "a", { archived: true }).map((c) => c.id)).toEqual(["p"]);
+    expect(patched(list, "k", { archived: true })[0]?.children).toEqual([]);
+  });
+
+  it("says what archiving did", () => {
+    expect([archivedText("A", 0, false), archivedText("A", 1, false), archivedText("A", 3, true)]).toEqual([
+      "Archived “A”",
+      "Archived “A” and its sub-chat",
+      "Archived “A” and its 3 sub-chats; the agent was stopped",
+    ]);
+  });
+});
+
+it("two lists become one without repetitions", () => {
+  expect(union([a, b], [b, chat({ id: "c" })]).map((c) => c.id)).toEqual(["a", "b", "c"]);
 });

@@ -1,4 +1,5 @@
-// How the list of chats takes in a change from the feed, and how it is put in order. Pure.
+// How the list of chats takes in a change, from the feed or from this page, and how it is put in order. Pure.
+import type { ChatPatch } from "@/api/chats.ts";
 import type { Chat, ChatWatchEvent } from "@/api/types.ts";
 import { dayGroup, type DayGroup } from "@/lib/time.ts";
 
@@ -31,15 +32,43 @@ function finishedUnseen(old: Chat | undefined, event: ChatWatchEvent): boolean {
   return event.kind === "status_change" && wasBusy && !isBusy;
 }
 
+/** A list after a change this page has asked for. A chat whose archiving changes leaves the list it is in. */
+export function patched(chats: readonly Chat[], id: string, patch: Omit<ChatPatch, "archived"> & { archived?: boolean | undefined }): Chat[] {
+  const pinned = chats.filter((chat) => chat.pin_order > 0).length;
+  return chats.flatMap((chat) => {
+    const children = chat.children.some((child) => child.id === id) ? patched(chat.children, id, patch) : chat.children;
+    if (chat.id !== id) return children === chat.children ? [chat] : [{ ...chat, children }];
+    if (patch.archived !== undefined) return [];
+    const pin_order = patch.pin_order === undefined ? chat.pin_order : patch.pin_order === 0 ? 0 : chat.pin_order || pinned + 1;
+    return [{ ...chat, title: patch.title ?? chat.title, labels: patch.labels ?? chat.labels, pin_order }];
+  });
+}
+
+/** What archiving did, for people. */
+export function archivedText(title: string, children: number, wasBusy: boolean): string {
+  const family = children === 0 ? "" : ` and its ${children === 1 ? "sub-chat" : `${String(children)} sub-chats`}`;
+  return `Archived “${title}”${family}${wasBusy ? "; the agent was stopped" : ""}`;
+}
+
+/** `first` and behind it what only `second` has. */
+export function union(first: readonly Chat[], second: readonly Chat[]): Chat[] {
+  const known = new Set(first.map((chat) => chat.id));
+  return [...first, ...second.filter((chat) => !known.has(chat.id))];
+}
+
 export interface ChatGroup {
   name: "Pinned" | DayGroup;
   chats: Chat[];
 }
 
+/** Those in whose title or summary the words stand. */
+export function withWords(chats: readonly Chat[], words: string): readonly Chat[] {
+  const wanted = words.trim().toLowerCase();
+  return wanted === "" ? chats : chats.filter((chat) => `${chat.title}\n${chat.last_turn_summary ?? ""}`.toLowerCase().includes(wanted));
+}
+
 /** Pinned in their own order, everything else by day, newest first. Empty groups are left out. */
-export function groupChats(chats: readonly Chat[], search: string, now: number): ChatGroup[] {
-  const wanted = search.trim().toLowerCase();
-  const found = chats.filter((chat) => wanted === "" || matches(chat, wanted));
+export function groupChats(found: readonly Chat[], now: number): ChatGroup[] {
   const pinned = found.filter((chat) => chat.pin_order > 0).toSorted((a, b) => a.pin_order - b.pin_order);
   const groups: ChatGroup[] = pinned.length > 0 ? [{ name: "Pinned", chats: pinned }] : [];
   for (const chat of found.filter((c) => c.pin_order === 0).toSorted((a, b) => b.updated_at.localeCompare(a.updated_at))) {
@@ -49,8 +78,4 @@ export function groupChats(chats: readonly Chat[], search: string, now: number):
     else groups.push({ name, chats: [chat] });
   }
   return groups;
-}
-
-function matches(chat: Chat, wanted: string): boolean {
-  return `${chat.title}\n${chat.last_turn_summary ?? ""}`.toLowerCase().includes(wanted);
 }

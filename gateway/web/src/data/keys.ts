@@ -6,6 +6,8 @@ export const keys = {
   organizations: ["organizations"],
   chats: ["chats"],
   archivedChats: ["chats", "archived"],
+  chat: (id: string) => ["chats", "one", id] as const,
+  foundChats: (q: string, labels: readonly string[]) => ["chats", "found", q, ...labels] as const,
   models: ["models"],
   providers: ["providers"],
   detected: ["detected"],

@@ -1,28 +1,51 @@
 // Server state as React hooks: one per thing the server knows. Features use these and never fetch on their own.
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { getMe, getOrganizations, getSetup, listTokens } from "@/api/account.ts";
-import { listChats } from "@/api/chats.ts";
+import { getChat, listChats } from "@/api/chats.ts";
 import { detectServers, listModels, listProviders } from "@/api/models.ts";
-import type { ModelConfig, Organization } from "@/api/types.ts";
+import type { Chat, ModelConfig, Organization } from "@/api/types.ts";
 import { keys } from "./keys.ts";
 
 const MINUTE = 60_000;
+const SEARCH_FRESH_MS = 10_000;
 
 export const meQuery = queryOptions({ queryKey: keys.me, queryFn: getMe, staleTime: 5 * MINUTE, retry: false });
 export const setupQuery = queryOptions({ queryKey: keys.setup, queryFn: getSetup, staleTime: MINUTE, retry: false });
 
 export const useMe = () => useQuery(meQuery);
-export const useChats = () => useQuery({ queryKey: keys.chats, queryFn: () => listChats(false), staleTime: Infinity });
-export const useArchivedChats = (enabled: boolean) => useQuery({ queryKey: keys.archivedChats, queryFn: () => listChats(true), enabled });
+export const useChats = () => useQuery({ queryKey: keys.chats, queryFn: () => listChats(), staleTime: Infinity });
+export const useArchivedChats = (enabled: boolean) => useQuery({ queryKey: keys.archivedChats, queryFn: () => listChats({ q: "archived:true" }), enabled });
+
+/** What the server finds; nothing is asked while `q` and `labels` are empty. The last find stays until the next is there. */
+export const useFoundChats = (q: string, labels: readonly string[]) =>
+  useQuery({
+    queryKey: keys.foundChats(q, labels),
+    queryFn: () => listChats({ q: q || undefined, labels }),
+    enabled: q !== "" || labels.length > 0,
+    placeholderData: (before) => before,
+    staleTime: SEARCH_FRESH_MS,
+  });
+
+/** One chat, from the list if it is there. */
+export function useChat(chatId: string): Chat | undefined {
+  const { data: chats } = useChats();
+  const known = chats?.flatMap((chat) => [chat, ...chat.children]).find((chat) => chat.id === chatId);
+  const { data: asked } = useQuery({ queryKey: keys.chat(chatId), queryFn: () => getChat(chatId), enabled: chats !== undefined && known === undefined, retry: false });
+  return known ?? asked;
+}
+
 export const useModels = () => useQuery({ queryKey: keys.models, queryFn: listModels, staleTime: MINUTE });
 export const useProviders = () => useQuery({ queryKey: keys.providers, queryFn: listProviders, staleTime: MINUTE });
 export const useDetectedServers = () => useQuery({ queryKey: keys.detected, queryFn: detectServers, staleTime: 0, retry: false });
 export const useTokens = () => useQuery({ queryKey: keys.tokens, queryFn: listTokens });
 
-export function useOrganization(): Organization | undefined {
-  const { data } = useQuery({ queryKey: keys.organizations, queryFn: getOrganizations, staleTime: Infinity });
-  return data?.find((organization) => organization.is_default) ?? data?.[0];
-}
+export const organizationsQuery = queryOptions({ queryKey: keys.organizations, queryFn: getOrganizations, staleTime: Infinity });
+
+export const homeOf = (organizations: readonly Organization[] | undefined): Organization | undefined =>
+  organizations?.find((organization) => organization.is_default) ?? organizations?.[0];
+
+/** Where the user's chats belong. */
+export const useOrganization = () => homeOf(useQuery(organizationsQuery).data);
 
 /** Models that can be chosen, and the one that is used when nothing is. */
 export function useChoosableModels(): { models: ModelConfig[]; fallback: ModelConfig | undefined; isLoaded: boolean } {

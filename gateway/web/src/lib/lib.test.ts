@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { terminalRuns } from "./ansi.ts";
-import { closeTail, splitBlocks } from "./blocks.ts";
+import { closeTail, fenceOf, splitBlocks } from "./blocks.ts";
 import { parseDiff } from "./diff.ts";
 import { safeHref } from "./links.ts";
 import { ago, clock, dayGroup, duration } from "./time.ts";
@@ -27,6 +27,23 @@ describe("splitting Markdown into blocks", () => {
       expect([...finished, tail].join("").replaceAll(/\s/g, "")).toBe(text.slice(0, at).replaceAll(/\s/g, ""));
     }
   });
+
+  it("makes a fence a block of its own, with or without blank lines around it", () => {
+    expect(splitBlocks("Look:\n```rs\nlet a;\n\nlet b;\n```\nThat is it.")).toEqual({ finished: ["Look:", "```rs\nlet a;\n\nlet b;\n```"], tail: "That is it." });
+    expect(splitBlocks("- one\n  ```\n  x\n  ```\n- two").finished).toEqual([]);
+  });
+
+  it.each([
+    ["```rust\nlet a;\n```", { language: "rust", code: "let a;" }],
+    ["```rust,ignore\nlet a;\n\n", { language: "rust,ignore", code: "let a;\n\n" }],
+    ["```", { language: "", code: "" }],
+    ["```\n```", { language: "", code: "" }],
+    ["````md\n```\nx\n```\n````", { language: "md", code: "```\nx\n```" }],
+    ["~~~ sh -x\nls\n~~~\n", { language: "sh", code: "ls" }],
+    ["``` a`b\nx", null],
+    ["text\n```", null],
+    ["  ```\nx", null],
+  ])("reads %j as a lone fence", (block, expected) => expect(fenceOf(block)).toEqual(expected));
 
   it("leaves text with reference definitions whole", () => {
     expect(splitBlocks("[a]\n\n[a]: https://x.example").finished).toEqual([]);

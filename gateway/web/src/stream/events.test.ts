@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { parseEvent, parseFrame } from "./events.ts";
-import { parseWatchFrame } from "./watch.ts";
 
 describe("a frame", () => {
   it("is an array of events, each with its cursor", () => {
@@ -28,13 +27,5 @@ describe("an event", () => {
   it("takes the history reset with or without an envelope", () => {
     expect(parseEvent({ type: "history_reset", history_reset: { from_message_id: 4 } })).toMatchObject({ fromMessageId: 4 });
     expect(parseEvent({ type: "history_reset", from_message_id: 4 })).toMatchObject({ fromMessageId: 4 });
-  });
-});
-
-describe("a watch frame", () => {
-  it("gives its chat's event; heartbeats and rubbish give none", () => {
-    expect(parseWatchFrame('{"kind":"created","chat":{"id":"a"}}')).toHaveLength(1);
-    expect(parseWatchFrame('[{"type":"heartbeat","server_time":"x"}]')).toEqual([]);
-    expect(parseWatchFrame("rubbish")).toEqual([]);
   });
 });

@@ -93,7 +93,9 @@ function applyStatus(view: ChatView, status: ChatStatus): ChatView {
 
 function applyMessage(view: ChatView, message: ChatMessage): ChatView {
   const live = view.snapshot === null ? supersede(view.live, message) : supersedeInSnapshot(view.live, message);
-  return { ...view, live, snapshot: view.snapshot && "messages", retry: message.role === "assistant" ? null : view.retry, messages: mergeMessages(view.messages, [message]) };
+  // An answer ends the wait for another attempt, unless it is history told by a snapshot.
+  const retry = message.role === "assistant" && view.snapshot === null ? null : view.retry;
+  return { ...view, live, snapshot: view.snapshot && "messages", retry, messages: mergeMessages(view.messages, [message]) };
 }
 
 function mergeMessages(messages: readonly ChatMessage[], page: readonly ChatMessage[]): readonly ChatMessage[] {

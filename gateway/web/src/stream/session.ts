@@ -86,6 +86,15 @@ export class ChatSession {
     this.apply([{ type: "message", message: normalizeMessage(message) }]);
   }
 
+  /** The server has just put `message` in the place of the one with this id and of everything behind it. */
+  replace(fromMessageId: number, message: ChatMessage): void {
+    this.apply([
+      { type: "history_reset", fromMessageId },
+      { type: "queue_update", queue: [] },
+      { type: "message", message: normalizeMessage(message) },
+    ]);
+  }
+
   readonly loadOlder = async (): Promise<void> => {
     const oldest = this.state.view.messages[0];
     if (this.state.loadingOlder || this.state.hasOlder !== true || oldest === undefined) return;

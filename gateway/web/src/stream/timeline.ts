@@ -28,6 +28,8 @@ export interface UserRow {
   text: string;
   files: FilePart[];
   references: FileReferencePart[];
+  /** The model it was sent to; empty when unknown. */
+  modelId: string;
   createdAt: string;
 }
 
@@ -132,6 +134,7 @@ function userRow(message: ChatMessage, parts: readonly MessagePart[]): UserRow {
     text: parts.flatMap((p) => (p.type === "text" ? [p.text] : [])).join("\n\n"),
     files: parts.filter((p) => p.type === "file"),
     references: parts.filter((p) => p.type === "file-reference"),
+    modelId: message.model_config_id ?? "",
     createdAt: message.created_at,
   };
 }

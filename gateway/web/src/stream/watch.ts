@@ -19,9 +19,10 @@ export function watchChats(handlers: WatchHandlers): () => void {
     opened: handlers.opened,
     changed: handlers.changed,
     frame: (text) => {
-      const events = parseWatchFrame(text);
+      const { events, hasGap, isBeat } = parseWatchFrame(text);
       for (const event of events) handlers.event(event);
-      return events.length === 0;
+      if (hasGap) handlers.opened();
+      return isBeat;
     },
     mayRetry: async () => {
       try {
@@ -36,18 +37,32 @@ export function watchChats(handlers: WatchHandlers): () => void {
   return () => socket.stop();
 }
 
-/** A frame without any chat in it is a heartbeat. */
-export function parseWatchFrame(text: string): ChatWatchEvent[] {
+export interface WatchFrame {
+  events: ChatWatchEvent[];
+  /** The server has left something out: read the list again. */
+  hasGap: boolean;
+  isBeat: boolean;
+}
+
+/** One event or several. A frame with nothing in it that this version knows is taken for a sign of life. */
+export function parseWatchFrame(text: string): WatchFrame {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return [];
+    return { events: [], hasGap: false, isBeat: false };
   }
-  return (Array.isArray(value) ? value : [value]).filter(isWatchEvent);
+  const all: unknown[] = Array.isArray(value) ? value : [value];
+  const events = all.filter(isWatchEvent);
+  const hasGap = all.some((event) => kindOf(event) === "gap");
+  return { events, hasGap, isBeat: events.length === 0 && !hasGap };
+}
+
+function kindOf(value: unknown): unknown {
+  return typeof value === "object" && value !== null && "kind" in value ? value.kind : undefined;
 }
 
 function isWatchEvent(value: unknown): value is ChatWatchEvent {
-  if (typeof value !== "object" || value === null || !("kind" in value) || !("chat" in value)) return false;
-  return typeof value.kind === "string" && typeof value.chat === "object" && value.chat !== null;
+  if (typeof kindOf(value) !== "string" || typeof value !== "object" || value === null || !("chat" in value)) return false;
+  return typeof value.chat === "object" && value.chat !== null;
 }

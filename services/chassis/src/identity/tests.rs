@@ -222,3 +222,27 @@ fn service_names_read_back() {
     }
     assert!("database".parse::<ServiceName>().is_err());
 }
+
+#[test]
+fn fingerprints_tell_requests_apart_and_depend_on_the_secret() {
+    let world = World::new();
+    let signer = world.signer();
+    let fingerprint = |bytes: &[u8]| signer.fingerprint(bytes).unwrap();
+    assert_eq!(fingerprint(b"POST /chats").len(), 43);
+    assert_eq!(fingerprint(b"POST /chats"), fingerprint(b"POST /chats"));
+    assert_ne!(fingerprint(b"POST /chats"), fingerprint(b"POST /users"));
+    let elsewhere = World::new().signer();
+    assert_ne!(
+        fingerprint(b"POST /chats"),
+        elsewhere.fingerprint(b"POST /chats").unwrap()
+    );
+}
+
+#[test]
+fn a_fingerprint_is_no_signature_of_a_token() {
+    let world = World::new();
+    let token = world.signer().sign(None).unwrap();
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", world.signer().fingerprint(signed.as_bytes()).unwrap());
+    assert!(world.verifier().verify(&forged).is_err());
+}

@@ -44,6 +44,19 @@ impl Service {
         }
     }
 
+    /// The name of one of several processes of this service; the first is called like the service.
+    pub(super) fn instance(self, replica: usize) -> String {
+        match replica {
+            0 => self.name().to_owned(),
+            later => format!("{}-{}", self.name(), later + 1),
+        }
+    }
+
+    /// Whether a world with several replicas runs several of this service.
+    fn is_replicated(self) -> bool {
+        matches!(self, Self::Orchestrator | Self::Gateway)
+    }
+
     /// The word in names of environment variables.
     fn variable(self) -> String {
         self.name().replace('-', "_").to_uppercase()
@@ -83,44 +96,63 @@ pub(super) struct Site<'a> {
     pub data: &'a Path,
     /// Directory of the sockets between services; short, for the limit on their paths.
     pub sockets: &'a Path,
-    /// Address of the REST and WebSocket face, as `host:port`.
-    pub listen: String,
+    /// Addresses of the REST and WebSocket faces, as `host:port`: one for each replica.
+    pub listen: &'a [String],
     pub bootstrap_token: &'a str,
     /// Hexadecimal secret that services prove themselves with.
     pub service_secret: &'a str,
     pub extra: &'a [(String, String)],
+    /// Variables of one replica's processes.
+    pub replica_extra: &'a [(usize, String, String)],
 }
 
 /// The processes of a mode, each after those it calls.
 pub(super) fn plans(mode: Mode, site: &Site<'_>) -> Vec<Plan> {
     match mode {
-        Mode::AllInOne => vec![plan("tandem", site, vec!["serve".to_owned()], Vec::new())],
+        Mode::AllInOne => vec![plan("tandem", site, 0, vec!["serve".to_owned()], Vec::new())],
         Mode::Separate => Service::ALL
             .into_iter()
-            .map(|service| {
+            .flat_map(|service| {
+                let count = if service.is_replicated() { site.listen.len() } else { 1 };
+                (0..count).map(move |replica| (service, replica))
+            })
+            .map(|(service, replica)| {
                 let prefix = format!("TANDEM_{}__", service.variable());
                 let mut environment = vec![("TANDEM_SERVICE_SECRET".to_owned(), site.service_secret.to_owned())];
                 if service != Service::Gateway {
-                    environment.push((format!("{prefix}LISTEN"), socket(site, service)));
+                    environment.push((format!("{prefix}LISTEN"), socket(site, service, replica)));
+                }
+                if service == Service::Orchestrator {
+                    let address = socket(site, service, replica);
+                    environment.push((format!("{prefix}ADVERTISED_ADDRESS"), address));
                 }
                 for peer in service.peers() {
                     let name = format!("{prefix}PEERS__{}", peer.variable());
-                    environment.push((name, socket(site, *peer)));
+                    let replica = if peer.is_replicated() { replica } else { 0 };
+                    environment.push((name, socket(site, *peer, replica)));
                 }
-                plan(service.name(), site, vec![service.name().to_owned()], environment)
+                let arguments = vec![service.name().to_owned()];
+                plan(&service.instance(replica), site, replica, arguments, environment)
             })
             .collect(),
     }
 }
 
-fn socket(site: &Site<'_>, service: Service) -> String {
-    let path = site.sockets.join(format!("{}.sock", service.name()));
+fn socket(site: &Site<'_>, service: Service, replica: usize) -> String {
+    let path = site.sockets.join(format!("{}.sock", service.instance(replica)));
     format!("unix:{}", path.display())
 }
 
-fn plan(name: &str, site: &Site<'_>, arguments: Vec<String>, environment: Vec<(String, String)>) -> Plan {
+fn plan(
+    name: &str,
+    site: &Site<'_>,
+    replica: usize,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+) -> Plan {
+    let own = site.replica_extra.iter().filter(|(of, _, _)| *of == replica);
     let shared = [
-        ("TANDEM_LISTEN", site.listen.clone()),
+        ("TANDEM_LISTEN", site.listen[replica].clone()),
         ("TANDEM_DATA_DIR", site.data.display().to_string()),
         ("TANDEM_BOOTSTRAP_TOKEN", site.bootstrap_token.to_owned()),
     ];
@@ -133,6 +165,7 @@ fn plan(name: &str, site: &Site<'_>, arguments: Vec<String>, environment: Vec<(S
             .map(|(name, value)| (name.to_owned(), value))
             .chain(environment)
             .chain(site.extra.iter().cloned())
+            .chain(own.map(|(_, name, value)| (name.clone(), value.clone())))
             .collect(),
     }
 }

@@ -58,6 +58,14 @@ impl Rest {
         }
     }
 
+    /// The same caller at another server, `http://host:port`.
+    pub fn at(&self, base: impl Into<String>) -> Self {
+        Self {
+            base: base.into(),
+            ..self.clone()
+        }
+    }
+
     /// The same server for nobody.
     pub fn without_token(&self) -> Self {
         Self {

@@ -151,3 +151,31 @@ fn a_full_log_refuses_and_keeps_what_it_has() {
     log.push(text("small")).unwrap();
     assert_eq!(log.position().index, 2);
 }
+
+#[test]
+fn an_attempt_that_a_later_owner_goes_on_with_withdraws_those_it_never_saw() {
+    let log = log();
+    log.begin(0, 2);
+    log.push(text("third try")).unwrap();
+    let seen_in_another_log = Position {
+        step: 0,
+        attempt: 1,
+        index: 4,
+    };
+    assert_eq!(
+        texts(&log.read(Some(seen_in_another_log), 5, 10)),
+        ["Reset", "third try"]
+    );
+    let start = log.snapshot_start(None, 5);
+    assert_eq!(texts(&log.read(start, 5, 10)), ["third try"]);
+}
+
+#[test]
+fn an_attempt_is_withdrawn_once() {
+    let log = log();
+    log.push(text("a")).unwrap();
+    log.withdraw(1, None);
+    log.begin(0, 1);
+    log.withdraw(1, None);
+    assert_eq!(texts(&log.read(None, 5, 10)), ["a", "Reset"]);
+}

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tandem_chassis::idempotency;
 use tandem_chassis::identity::{Caller, User};
+use tandem_chassis::status::Fault;
 use tandem_proto::common::v1::{Chat, ChatStatus};
 use tandem_proto::orchestrator::v1::chat_command_service_server::ChatCommandService;
 use tandem_proto::storage::v1::{
@@ -61,16 +63,26 @@ impl Commands {
             if room.version() <= chat.version {
                 continue;
             }
-            let message = GetChatRequest {
-                chat_id: chat.id.clone(),
-            };
-            let request = self.clients.outbound.request(Some(user), STORAGE_DEADLINE, message);
-            match self.clients.chats.clone().get_chat(request).await?.into_inner().chat {
-                Some(now) => chat = now,
-                None => break,
-            }
+            chat = self.chat(user, chat).await?;
         }
         Ok(chat)
+    }
+
+    /// The chat as it is now.
+    async fn chat(&self, user: &User, chat: Chat) -> Result<Chat, Status> {
+        let message = GetChatRequest {
+            chat_id: chat.id.clone(),
+        };
+        let request = self.clients.outbound.request(Some(user), STORAGE_DEADLINE, message);
+        let answer = self
+            .clients
+            .chats
+            .clone()
+            .get_chat(request)
+            .await
+            .map_err(Fault::from)?
+            .into_inner();
+        Ok(answer.chat.unwrap_or(chat))
     }
 }
 
@@ -78,11 +90,24 @@ impl Commands {
 macro_rules! pass_on {
     ($self:ident, $method:ident, $request:ident) => {{
         let user = Caller::of(&$request)?.user()?.clone();
+        let mark = idempotency::Attempt::of(&$request)?;
         let message = $request.into_inner();
-        let request = $self.clients.outbound.request(Some(&user), STORAGE_DEADLINE, message);
-        let answer = $self.clients.chats.clone().$method(request).await?.into_inner();
+        let mut request = $self.clients.outbound.request(Some(&user), STORAGE_DEADLINE, message);
+        if let Some(mark) = mark {
+            mark.attach(&mut request);
+        }
+        // A connection that broke is told as such, and not as a failure nobody knows.
+        let answer = $self
+            .clients
+            .chats
+            .clone()
+            .$method(request)
+            .await
+            .map_err(Fault::from)?;
+        let is_replayed = idempotency::is_replayed(&answer);
+        let answer = answer.into_inner();
         $self.announce(answer.chat.as_ref());
-        (user, answer)
+        (user, idempotency::answer(answer, is_replayed))
     }};
 }
 
@@ -90,12 +115,12 @@ macro_rules! pass_on {
 impl ChatCommandService for Commands {
     async fn create_chat(&self, request: Request<CreateChatRequest>) -> Result<Response<CreateChatResponse>, Status> {
         let (_, answer) = pass_on!(self, create_chat, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     async fn update_chat(&self, request: Request<UpdateChatRequest>) -> Result<Response<UpdateChatResponse>, Status> {
         let (_, answer) = pass_on!(self, update_chat, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     async fn send_message(
@@ -103,7 +128,7 @@ impl ChatCommandService for Commands {
         request: Request<SendMessageRequest>,
     ) -> Result<Response<SendMessageResponse>, Status> {
         let (_, answer) = pass_on!(self, send_message, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     async fn edit_message(
@@ -111,7 +136,7 @@ impl ChatCommandService for Commands {
         request: Request<EditMessageRequest>,
     ) -> Result<Response<EditMessageResponse>, Status> {
         let (_, answer) = pass_on!(self, edit_message, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     async fn delete_queued_message(
@@ -119,7 +144,7 @@ impl ChatCommandService for Commands {
         request: Request<DeleteQueuedMessageRequest>,
     ) -> Result<Response<DeleteQueuedMessageResponse>, Status> {
         let (_, answer) = pass_on!(self, delete_queued_message, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     async fn promote_queued_message(
@@ -127,7 +152,7 @@ impl ChatCommandService for Commands {
         request: Request<PromoteQueuedMessageRequest>,
     ) -> Result<Response<PromoteQueuedMessageResponse>, Status> {
         let (_, answer) = pass_on!(self, promote_queued_message, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     async fn reorder_queued_message(
@@ -135,24 +160,30 @@ impl ChatCommandService for Commands {
         request: Request<ReorderQueuedMessageRequest>,
     ) -> Result<Response<ReorderQueuedMessageResponse>, Status> {
         let (_, answer) = pass_on!(self, reorder_queued_message, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     async fn interrupt_chat(
         &self,
         request: Request<InterruptChatRequest>,
     ) -> Result<Response<InterruptChatResponse>, Status> {
-        let (user, answer) = pass_on!(self, interrupt_chat, request);
-        let chat = match answer.chat {
-            Some(chat) => Some(self.settled(&user, chat).await?),
-            None => None,
-        };
-        Ok(Response::new(InterruptChatResponse { chat }))
+        let (user, mut answer) = pass_on!(self, interrupt_chat, request);
+        let is_replayed = idempotency::is_replayed(&answer);
+        if let Some(chat) = answer.get_mut().chat.take() {
+            // What an earlier attempt saw lies back; the chat it waited for is the present one.
+            let chat = if is_replayed {
+                self.chat(&user, chat).await?
+            } else {
+                chat
+            };
+            answer.get_mut().chat = Some(self.settled(&user, chat).await?);
+        }
+        Ok(answer)
     }
 
     async fn retry_chat(&self, request: Request<RetryChatRequest>) -> Result<Response<RetryChatResponse>, Status> {
         let (_, answer) = pass_on!(self, retry_chat, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     async fn compact_chat(
@@ -160,7 +191,7 @@ impl ChatCommandService for Commands {
         request: Request<CompactChatRequest>,
     ) -> Result<Response<CompactChatResponse>, Status> {
         let (_, answer) = pass_on!(self, compact_chat, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     async fn clear_chat_context(
@@ -168,7 +199,7 @@ impl ChatCommandService for Commands {
         request: Request<ClearChatContextRequest>,
     ) -> Result<Response<ClearChatContextResponse>, Status> {
         let (_, answer) = pass_on!(self, clear_chat_context, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     async fn submit_tool_results(
@@ -176,6 +207,6 @@ impl ChatCommandService for Commands {
         request: Request<SubmitToolResultsRequest>,
     ) -> Result<Response<SubmitToolResultsResponse>, Status> {
         let (_, answer) = pass_on!(self, submit_tool_results, request);
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 }

@@ -2,36 +2,47 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::Stream;
 use tandem_chassis::identity::{Caller, ServiceName};
 use tandem_chassis::status::Fault;
 use tandem_chat_core::cursor::Cursor;
-use tandem_proto::common::v1::PreviewReset;
 use tandem_proto::orchestrator::v1::chat_stream_service_server::ChatStreamService;
 use tandem_proto::orchestrator::v1::{
-    LogEntry, LogPosition, ReadTurnLogRequest, ReadTurnLogResponse, StreamChatRequest, StreamChatResponse,
-    WatchChatsRequest, WatchChatsResponse, log_entry,
+    ReadTurnLogRequest, ReadTurnLogResponse, StreamChatRequest, StreamChatResponse, WatchChatsRequest,
+    WatchChatsResponse,
 };
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use crate::clients::Clients;
-use crate::log::{Entry, Event, Position};
+use crate::log::{Entry, Page, Position};
 use crate::metrics::Metrics;
 use crate::reader::{MAX_BATCH, Reader, Start};
-use crate::room::Hub;
+use crate::relay::Relays;
+use crate::room::{Hub, Room};
 use crate::watch::Watcher;
+
+/// How long the log of a turn that is over is kept for a peer whose connection broke, so that it can read the rest.
+const REJOIN_GRACE: Duration = Duration::from_secs(2);
 
 /// Serves [`ChatStreamService`].
 pub(crate) struct Streams {
     clients: Clients,
     hub: Arc<Hub>,
+    relays: Arc<Relays>,
     metrics: Metrics,
 }
 
 impl Streams {
-    pub(crate) fn new(clients: Clients, hub: Arc<Hub>, metrics: Metrics) -> Self {
-        Self { clients, hub, metrics }
+    pub(crate) fn new(clients: Clients, hub: Arc<Hub>, relays: Relays, metrics: Metrics) -> Self {
+        Self {
+            clients,
+            hub,
+            relays: Arc::new(relays),
+            metrics,
+        }
     }
 }
 
@@ -61,7 +72,15 @@ impl ChatStreamService for Streams {
             Start::Cursor(cursor)
         };
         let room = self.hub.enter(&message.chat_id);
-        let reader = Reader::open(message.chat_id, user, self.clients.clone(), room, start).await?;
+        let reader = Reader::open(
+            message.chat_id,
+            user,
+            self.clients.clone(),
+            room,
+            Arc::clone(&self.relays),
+            start,
+        )
+        .await?;
         let state = (reader, self.metrics.reader());
         let events = futures::stream::try_unfold(state, |(mut reader, guard)| async move {
             let events = reader.next().await?;
@@ -92,48 +111,78 @@ impl ChatStreamService for Streams {
         Caller::of(&request)?.require_service(&[ServiceName::Orchestrator])?;
         let message = request.into_inner();
         let room = self.hub.enter(&message.chat_id);
-        let after = message.after.map(|after| Position {
-            step: u32::try_from(after.step).unwrap_or(0),
-            attempt: u32::try_from(after.attempt).unwrap_or(0),
-            index: u64::try_from(after.index).unwrap_or(0),
+        let peer = Peer {
+            ticks: room.follow(),
+            room,
+            epoch: message.epoch,
+            after: message.after.map(Position::from_wire),
+            was_open: None,
+        };
+        let answers = futures::stream::unfold(peer, |mut peer| async move {
+            let answer = peer.next().await?;
+            Some((Ok(answer), peer))
         });
-        let ticks = room.follow();
-        let state = (room, ticks, after, message.epoch);
-        let entries = futures::stream::try_unfold(state, |(room, mut ticks, mut after, epoch)| async move {
-            loop {
-                ticks.mark_unchanged();
-                // The peer orders entries against versions itself, so nothing is held back here.
-                let read = room
-                    .log(epoch)
-                    .map(|log| log.read(after, i64::MAX, MAX_BATCH))
-                    .unwrap_or_default();
-                if let Some(last) = read.last() {
-                    after = Some(last.position);
-                    let entries = read.into_iter().map(entry_to_wire).collect();
-                    return Ok(Some((ReadTurnLogResponse { entries }, (room, ticks, after, epoch))));
-                }
-                if room.is_over(epoch) || ticks.changed().await.is_err() {
-                    return Ok(None);
-                }
-            }
-        });
-        Ok(Response::new(Box::pin(entries)))
+        Ok(Response::new(Box::pin(answers)))
     }
 }
 
-fn entry_to_wire(entry: Entry) -> LogEntry {
-    let position = LogPosition {
-        step: i32::try_from(entry.position.step).unwrap_or(i32::MAX),
-        attempt: i32::try_from(entry.position.attempt).unwrap_or(i32::MAX),
-        index: i64::try_from(entry.position.index).unwrap_or(i64::MAX),
-    };
-    let entry = match entry.event {
-        Event::Part(part) => log_entry::Entry::Part(part),
-        Event::Retry(retry) => log_entry::Entry::Retry(retry),
-        Event::Reset => log_entry::Entry::Reset(PreviewReset {}),
-    };
-    LogEntry {
-        position: Some(position),
-        entry: Some(entry),
+/// Another replica's place in the log of a turn that runs here.
+struct Peer {
+    room: Arc<Room>,
+    ticks: watch::Receiver<u64>,
+    epoch: i64,
+    after: Option<Position>,
+    /// What the last answer said of the log; `None` before the first.
+    was_open: Option<bool>,
+}
+
+impl Peer {
+    /// The next answer; `None` when the turn is over for good. Nothing is held back by version: the peer does that itself.
+    async fn next(&mut self) -> Option<ReadTurnLogResponse> {
+        loop {
+            self.ticks.mark_unchanged();
+            let page = self.room.log(self.epoch).map(|log| log.page(self.after, MAX_BATCH));
+            let is_open = page.is_some();
+            let has_entries = page.as_ref().is_some_and(|page| !page.entries.is_empty());
+            if has_entries || self.was_open != Some(is_open) {
+                self.was_open = Some(is_open);
+                return Some(self.answer(page));
+            }
+            if self.room.is_over(self.epoch) {
+                return None;
+            }
+            self.ticks.changed().await.ok()?;
+        }
+    }
+
+    /// What is there, in the contract's shape.
+    fn answer(&mut self, page: Option<Page>) -> ReadTurnLogResponse {
+        let Some(page) = page else {
+            return ReadTurnLogResponse::default();
+        };
+        self.after = page.entries.last().map_or(self.after, |last| Some(last.position));
+        ReadTurnLogResponse {
+            entries: page.entries.into_iter().map(Entry::into_wire).collect(),
+            is_open: true,
+            has_more: page.has_more,
+            dropped: page.dropped.map(Position::to_wire),
+        }
+    }
+}
+
+impl Drop for Peer {
+    /// Nothing tells a peer that has left from one whose connection broke, so the log waits for either.
+    fn drop(&mut self) {
+        let is_worth_it = self.room.log(self.epoch).is_some();
+        // There is no runtime any more when the whole process is on its way out.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && is_worth_it
+        {
+            let room = Arc::clone(&self.room);
+            runtime.spawn(async move {
+                tokio::time::sleep(REJOIN_GRACE).await;
+                drop(room);
+            });
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tandem_chassis::{
     clock::Clock,
+    idempotency,
     identity::{Caller, ServiceName, User},
 };
 use tandem_chat_core::id::{KeyId, ProviderId};
@@ -136,6 +137,7 @@ impl ProviderAdminService for Admin {
         request: Request<CreateProviderRequest>,
     ) -> Result<Response<CreateProviderResponse>, Status> {
         let user = admin(&request)?;
+        let mark = idempotency::Attempt::of(&request)?;
         let wanted = self.checker().create(request.into_inner())?;
         let id = ProviderId::new(Uuid::now_v7());
         let keys = wanted
@@ -154,12 +156,15 @@ impl ProviderAdminService for Admin {
             settings_json: wanted.settings_json,
             ..storage::Provider::default()
         };
-        let request = self.catalog.request(
+        let mut request = self.catalog.request(
             Some(&user),
             storage::CreateProviderRequest {
                 provider: Some(provider),
             },
         );
+        if let Some(mark) = mark {
+            mark.attach(&mut request);
+        }
         let response = self
             .catalog
             .settings()
@@ -167,11 +172,13 @@ impl ProviderAdminService for Admin {
             .await
             .map_err(Error::from)?;
         self.forget(id).await;
+        let is_replayed = idempotency::is_replayed(&response);
         let row = response.into_inner().provider;
-        tracing::info!(provider_id = %id, r#type = wanted.kind.as_str(), "provider created");
-        Ok(Response::new(CreateProviderResponse {
-            provider: row.map(masked),
-        }))
+        if !is_replayed {
+            tracing::info!(provider_id = %id, r#type = wanted.kind.as_str(), "provider created");
+        }
+        let provider = row.map(masked);
+        Ok(idempotency::answer(CreateProviderResponse { provider }, is_replayed))
     }
 
     async fn update_provider(
@@ -179,12 +186,13 @@ impl ProviderAdminService for Admin {
         request: Request<UpdateProviderRequest>,
     ) -> Result<Response<UpdateProviderResponse>, Status> {
         let user = admin(&request)?;
+        let mark = idempotency::Attempt::of(&request)?;
         let request = request.into_inner();
         let row = self.row(&user, request.id_or_name.clone()).await?;
         let id: ProviderId = super::convert::id(&row.id, "id")?;
         let change = self.checker().update(request, &row)?;
         let keys = change.keys.map(|changes| self.key_set(id, changes)).transpose()?;
-        let request = self.catalog.request(
+        let mut request = self.catalog.request(
             Some(&user),
             storage::UpdateProviderRequest {
                 id: row.id,
@@ -196,6 +204,9 @@ impl ProviderAdminService for Admin {
                 sealed_settings: None,
             },
         );
+        if let Some(mark) = mark {
+            mark.attach(&mut request);
+        }
         let response = self
             .catalog
             .settings()
@@ -204,9 +215,9 @@ impl ProviderAdminService for Admin {
             .map_err(Error::from)?;
         self.forget(id).await;
         tracing::info!(provider_id = %id, "provider changed");
-        Ok(Response::new(UpdateProviderResponse {
-            provider: response.into_inner().provider.map(masked),
-        }))
+        let is_replayed = idempotency::is_replayed(&response);
+        let provider = response.into_inner().provider.map(masked);
+        Ok(idempotency::answer(UpdateProviderResponse { provider }, is_replayed))
     }
 
     async fn delete_provider(

@@ -48,6 +48,12 @@ pub(crate) fn fault(error: &sqlx::Error) -> Fault {
     }
 }
 
+/// Whether a lock, or the end of another transaction, was waited for in vain.
+pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|database| database.code());
+    matches!(code.as_deref(), Some(LOCK_NOT_AVAILABLE | QUERY_CANCELED))
+}
+
 /// Whether a unique constraint of this name was violated.
 pub(crate) fn violates(error: &sqlx::Error, constraint: &str) -> bool {
     error.as_database_error().is_some_and(|database| {

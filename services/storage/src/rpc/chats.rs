@@ -6,7 +6,9 @@ use tandem_proto::storage::v1::*;
 use tonic::{Request, Response, Status};
 
 use crate::authz;
+use crate::error::Error;
 use crate::hints::Hints;
+use crate::idempotency::{Attempt, Tx, respond};
 
 mod context;
 mod create;
@@ -38,8 +40,10 @@ macro_rules! serve {
                 async fn $method(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
                     let user = authz::user(&request)?;
                     let organizations = authz::organizations(&request)?;
-                    let caller = Asker { user, organizations };
-                    Ok(Response::new(self.$method(&caller, request.into_inner()).await?))
+                    let attempt = Attempt::of(&request, user, stringify!($method))?;
+                    let is_orchestrator = authz::orchestrator(&request).is_ok();
+                    let caller = Asker { user, organizations, is_orchestrator, attempt };
+                    respond(self.$method(&caller, request.into_inner()).await)
                 }
             )*
         }
@@ -50,6 +54,16 @@ macro_rules! serve {
 struct Asker {
     user: uuid::Uuid,
     organizations: Vec<uuid::Uuid>,
+    /// The service that asks in the user's name runs turns.
+    is_orchestrator: bool,
+    attempt: Option<Attempt>,
+}
+
+impl Asker {
+    /// Begins the transaction that does what is asked, once.
+    async fn begin(&self, pool: &PgPool) -> Result<Tx, Error> {
+        Tx::begin(pool, self.attempt.as_ref()).await
+    }
 }
 
 serve! {

@@ -1,7 +1,7 @@
 //! `FileService`: what people attach.
 
 use sqlx::PgPool;
-use tandem_chassis::identity::{Caller, ServiceName};
+use tandem_chassis::identity::{Caller, ServiceName, User};
 use tandem_chassis::status::Fault;
 use tandem_proto::storage::v1::file_service_server::FileService;
 use tandem_proto::storage::v1::{CreateFileRequest, CreateFileResponse, GetFileRequest, GetFileResponse};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::convert;
 use crate::db::files;
 use crate::error::Error;
+use crate::idempotency::{Attempt, Tx, respond};
 
 const MAX_FILE_BYTES: usize = 10 * 1024 * 1024;
 const MAX_NAME_BYTES: usize = 255;
@@ -28,12 +29,12 @@ impl Files {
 
     async fn create(
         &self,
-        user: Uuid,
-        organizations: &[Uuid],
+        user: &User,
+        attempt: Option<&Attempt>,
         request: CreateFileRequest,
-    ) -> Result<files::Row, Error> {
+    ) -> Result<CreateFileResponse, Error> {
         let organization = convert::id(&request.organization_id, "organization_id")?;
-        if !organizations.contains(&organization) {
+        if !user.organization_ids.contains(&organization) {
             return Err(Fault::forbidden("NOT_A_MEMBER", "You are not a member of this organization.").into());
         }
         if request.name.is_empty() || request.name.len() > MAX_NAME_BYTES {
@@ -47,7 +48,7 @@ impl Files {
         }
         let mut row = files::Row {
             id: Uuid::now_v7(),
-            owner_id: user,
+            owner_id: user.id,
             organization_id: organization,
             name: request.name,
             media_type: request.media_type,
@@ -55,8 +56,13 @@ impl Files {
             created_at: OffsetDateTime::UNIX_EPOCH,
             data: request.data,
         };
-        row.created_at = files::insert(&mut *self.pool.acquire().await?, &row).await?;
-        Ok(row)
+        let mut tx = Tx::begin(&self.pool, attempt).await?;
+        row.created_at = files::insert(&mut tx, &row).await?;
+        let answer = CreateFileResponse {
+            file: Some(row.metadata()),
+        };
+        tx.answer(&answer).await?;
+        Ok(answer)
     }
 
     async fn get(&self, caller: &Caller, request: &GetFileRequest) -> Result<files::Row, Error> {
@@ -77,12 +83,8 @@ impl Files {
 impl FileService for Files {
     async fn create_file(&self, request: Request<CreateFileRequest>) -> Result<Response<CreateFileResponse>, Status> {
         let user = Caller::of(&request)?.user()?.clone();
-        let row = self
-            .create(user.id, &user.organization_ids, request.into_inner())
-            .await?;
-        Ok(Response::new(CreateFileResponse {
-            file: Some(row.metadata()),
-        }))
+        let attempt = Attempt::of(&request, user.id, "create_file")?;
+        respond(self.create(&user, attempt.as_ref(), request.into_inner()).await)
     }
 
     async fn get_file(&self, request: Request<GetFileRequest>) -> Result<Response<GetFileResponse>, Status> {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::convert;
 use crate::db::{models, providers, settings, sqlstate};
 use crate::error::Error;
+use crate::idempotency::{Attempt, Tx, respond};
 
 const MAX_SETTING_BYTES: usize = 256 * 1024;
 const MAX_KEY_BYTES: usize = 64;
@@ -31,15 +32,7 @@ impl Settings {
         Self { pool }
     }
 
-    async fn provider(&self, id_or_name: &str, with_sealed: bool) -> Result<Provider, Error> {
-        let mut conn = self.pool.acquire().await?;
-        let row = providers::find(&mut conn, Uuid::try_parse(id_or_name).ok(), id_or_name).await?;
-        let row = row.ok_or_else(provider_not_found)?;
-        let keys = providers::keys(&mut conn, &[row.id]).await?;
-        Ok(row.to_wire(&keys, with_sealed))
-    }
-
-    async fn create(&self, provider: Provider) -> Result<Provider, Error> {
+    async fn create(&self, attempt: Option<&Attempt>, provider: Provider) -> Result<CreateProviderResponse, Error> {
         let row = providers::Row {
             id: convert::id(&provider.id, "provider.id")?,
             r#type: provider.r#type,
@@ -52,7 +45,7 @@ impl Settings {
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
         };
-        let mut tx = self.pool.begin().await?;
+        let mut tx = Tx::begin(&self.pool, attempt).await?;
         providers::insert(&mut tx, &row)
             .await
             .map_err(|error| name_taken(error, &row.name))?;
@@ -60,13 +53,21 @@ impl Settings {
             let id = convert::id(&key.id, "provider.keys.id")?;
             providers::insert_key(&mut tx, row.id, id, &key.masked, &key.sealed).await?;
         }
-        tx.commit().await?;
-        self.provider(&row.id.to_string(), true).await
+        let stored = stored_provider(&mut tx, &row.id.to_string(), true).await?;
+        let answer = |provider| CreateProviderResponse {
+            provider: Some(provider),
+        };
+        tx.answer(&answer(without_ciphertext(stored.clone()))).await?;
+        Ok(answer(stored))
     }
 
-    async fn update(&self, request: UpdateProviderRequest) -> Result<Provider, Error> {
+    async fn update(
+        &self,
+        attempt: Option<&Attempt>,
+        request: UpdateProviderRequest,
+    ) -> Result<UpdateProviderResponse, Error> {
         let id = convert::id(&request.id, "id")?;
-        let mut tx = self.pool.begin().await?;
+        let mut tx = Tx::begin(&self.pool, attempt).await?;
         providers::lock(&mut tx, id).await?;
         let mut row = providers::find(&mut tx, Some(id), "")
             .await?
@@ -95,13 +96,21 @@ impl Settings {
                 providers::insert_key(&mut tx, id, key_id, &key.masked, &key.sealed).await?;
             }
         }
-        tx.commit().await?;
-        self.provider(&id.to_string(), true).await
+        let stored = stored_provider(&mut tx, &id.to_string(), true).await?;
+        let answer = |provider| UpdateProviderResponse {
+            provider: Some(provider),
+        };
+        tx.answer(&answer(without_ciphertext(stored.clone()))).await?;
+        Ok(answer(stored))
     }
 
-    async fn create_model(&self, config: tandem_proto::common::v1::ModelConfig) -> Result<models::Row, Error> {
+    async fn create_model(
+        &self,
+        attempt: Option<&Attempt>,
+        config: tandem_proto::common::v1::ModelConfig,
+    ) -> Result<CreateModelConfigResponse, Error> {
         let id = Uuid::now_v7();
-        let mut tx = self.pool.begin().await?;
+        let mut tx = Tx::begin(&self.pool, attempt).await?;
         models::lock(&mut tx).await?;
         let is_first = models::find_default(&mut tx).await?.is_none();
         let row = models::Row {
@@ -123,13 +132,20 @@ impl Settings {
         check_model(&mut tx, &row).await?;
         models::insert(&mut tx, &row).await?;
         let stored = models::find(&mut tx, id).await?.ok_or_else(model_not_found)?;
-        tx.commit().await?;
-        Ok(stored)
+        let answer = CreateModelConfigResponse {
+            model_config: Some(stored.to_wire()),
+        };
+        tx.answer(&answer).await?;
+        Ok(answer)
     }
 
-    async fn update_model(&self, request: UpdateModelConfigRequest) -> Result<models::Row, Error> {
+    async fn update_model(
+        &self,
+        attempt: Option<&Attempt>,
+        request: UpdateModelConfigRequest,
+    ) -> Result<UpdateModelConfigResponse, Error> {
         let id = convert::id(&request.id, "id")?;
-        let mut tx = self.pool.begin().await?;
+        let mut tx = Tx::begin(&self.pool, attempt).await?;
         models::lock(&mut tx).await?;
         let mut row = models::find(&mut tx, id)
             .await?
@@ -160,8 +176,11 @@ impl Settings {
         models::update(&mut tx, &row).await?;
         models::ensure_default(&mut tx, id).await?;
         let stored = models::find(&mut tx, id).await?.ok_or_else(model_not_found)?;
-        tx.commit().await?;
-        Ok(stored)
+        let answer = UpdateModelConfigResponse {
+            model_config: Some(stored.to_wire()),
+        };
+        tx.answer(&answer).await?;
+        Ok(answer)
     }
 
     async fn set(&self, user: Uuid, is_admin: bool, request: SetSettingRequest) -> Result<(), Error> {
@@ -189,14 +208,12 @@ impl SettingsService for Settings {
         &self,
         request: Request<CreateProviderRequest>,
     ) -> Result<Response<CreateProviderResponse>, Status> {
-        sealer(&request)?;
+        let attempt = Attempt::of(&request, sealer(&request)?, "create_provider")?;
         let provider = request
             .into_inner()
             .provider
             .ok_or_else(|| convert::one("provider", "must be set"))?;
-        Ok(Response::new(CreateProviderResponse {
-            provider: Some(self.create(provider).await?),
-        }))
+        respond(self.create(attempt.as_ref(), provider).await)
     }
 
     async fn get_provider(
@@ -204,9 +221,12 @@ impl SettingsService for Settings {
         request: Request<GetProviderRequest>,
     ) -> Result<Response<GetProviderResponse>, Status> {
         let with_sealed = is_provider_gateway(Caller::of(&request)?);
-        let provider = self.provider(&request.into_inner().id_or_name, with_sealed).await?;
+        let get = async {
+            let mut conn = self.pool.acquire().await?;
+            stored_provider(&mut conn, &request.into_inner().id_or_name, with_sealed).await
+        };
         Ok(Response::new(GetProviderResponse {
-            provider: Some(provider),
+            provider: Some(get.await?),
         }))
     }
 
@@ -229,10 +249,8 @@ impl SettingsService for Settings {
         &self,
         request: Request<UpdateProviderRequest>,
     ) -> Result<Response<UpdateProviderResponse>, Status> {
-        sealer(&request)?;
-        Ok(Response::new(UpdateProviderResponse {
-            provider: Some(self.update(request.into_inner()).await?),
-        }))
+        let attempt = Attempt::of(&request, sealer(&request)?, "update_provider")?;
+        respond(self.update(attempt.as_ref(), request.into_inner()).await)
     }
 
     async fn delete_provider(
@@ -258,15 +276,13 @@ impl SettingsService for Settings {
         &self,
         request: Request<CreateModelConfigRequest>,
     ) -> Result<Response<CreateModelConfigResponse>, Status> {
-        Caller::of(&request)?.admin()?;
+        let caller = Caller::of(&request)?.admin()?.id;
+        let attempt = Attempt::of(&request, caller, "create_model_config")?;
         let config = request
             .into_inner()
             .model_config
             .ok_or_else(|| convert::one("model_config", "must be set"))?;
-        let row = self.create_model(config).await?;
-        Ok(Response::new(CreateModelConfigResponse {
-            model_config: Some(row.to_wire()),
-        }))
+        respond(self.create_model(attempt.as_ref(), config).await)
     }
 
     async fn get_model_config(
@@ -307,11 +323,9 @@ impl SettingsService for Settings {
         &self,
         request: Request<UpdateModelConfigRequest>,
     ) -> Result<Response<UpdateModelConfigResponse>, Status> {
-        Caller::of(&request)?.admin()?;
-        let row = self.update_model(request.into_inner()).await?;
-        Ok(Response::new(UpdateModelConfigResponse {
-            model_config: Some(row.to_wire()),
-        }))
+        let caller = Caller::of(&request)?.admin()?.id;
+        let attempt = Attempt::of(&request, caller, "update_model_config")?;
+        respond(self.update_model(attempt.as_ref(), request.into_inner()).await)
     }
 
     async fn delete_model_config(
@@ -386,15 +400,34 @@ impl SettingsService for Settings {
 }
 
 /// Keys are sealed and written by provider-gateway, for administrators.
-fn sealer<T>(request: &Request<T>) -> Result<(), Status> {
+fn sealer<T>(request: &Request<T>) -> Result<Uuid, Status> {
     let caller = Caller::of(request)?;
     caller.require_service(&[ServiceName::ProviderGateway])?;
-    caller.admin()?;
-    Ok(())
+    Ok(caller.admin()?.id)
 }
 
 fn is_provider_gateway(caller: &Caller) -> bool {
     caller.service == ServiceName::ProviderGateway
+}
+
+async fn stored_provider(
+    conn: &mut sqlx::PgConnection,
+    id_or_name: &str,
+    with_sealed: bool,
+) -> Result<Provider, Error> {
+    let row = providers::find(conn, Uuid::try_parse(id_or_name).ok(), id_or_name).await?;
+    let row = row.ok_or_else(provider_not_found)?;
+    let keys = providers::keys(conn, &[row.id]).await?;
+    Ok(row.to_wire(&keys, with_sealed))
+}
+
+/// A provider as an answer that is kept: ciphertext stays in its own row, and goes with it.
+fn without_ciphertext(mut provider: Provider) -> Provider {
+    provider.sealed_settings.clear();
+    for key in &mut provider.keys {
+        key.sealed.clear();
+    }
+    provider
 }
 
 async fn check_model(conn: &mut sqlx::PgConnection, row: &models::Row) -> Result<(), Error> {

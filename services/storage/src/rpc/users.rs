@@ -1,6 +1,7 @@
 //! `UserService`: who may come in, and as whom. Signing in lives beside this file, accounts here.
 
 use sqlx::PgPool;
+use tandem_chassis::idempotency as mark;
 use tandem_chassis::identity::{Caller, ServiceName};
 use tandem_chassis::status::Fault;
 use tandem_proto::storage::v1::user_service_server::UserService;
@@ -13,6 +14,7 @@ use super::convert;
 use crate::credentials;
 use crate::db::{organizations, sessions, sqlstate, tokens, users};
 use crate::error::Error;
+use crate::idempotency::{Attempt, Tx, respond};
 
 mod sign_in;
 
@@ -35,7 +37,7 @@ impl Users {
         Self { pool }
     }
 
-    async fn create(&self, request: CreateUserRequest) -> Result<User, Error> {
+    async fn create(&self, attempt: Option<&Attempt>, request: CreateUserRequest) -> Result<CreateUserResponse, Error> {
         check_name(&request.username, "username")?;
         check_full_name(&request.name)?;
         if request.email.len() > MAX_EMAIL_BYTES {
@@ -45,7 +47,7 @@ impl Users {
             "" => None,
             password => Some(hash(password).await?),
         };
-        let mut tx = self.pool.begin().await?;
+        let mut tx = Tx::begin(&self.pool, attempt).await?;
         let known = organizations::list(&mut tx, None).await?;
         let mut wanted = Vec::new();
         for id in &request.organization_ids {
@@ -80,8 +82,11 @@ impl Users {
         };
         users::insert(&mut tx, &row).await.map_err(user_taken)?;
         let stored = users::find(&mut tx, row.id).await?.ok_or_else(user_not_found)?;
-        tx.commit().await?;
-        Ok(stored.to_wire())
+        let answer = CreateUserResponse {
+            user: Some(stored.to_wire()),
+        };
+        tx.answer(&answer).await?;
+        Ok(answer)
     }
 
     async fn update(&self, caller: Uuid, is_admin: bool, request: UpdateUserRequest) -> Result<User, Error> {
@@ -138,7 +143,11 @@ impl Users {
         Ok(())
     }
 
-    async fn create_token(&self, request: CreateApiTokenRequest) -> Result<CreateApiTokenResponse, Error> {
+    async fn create_token(
+        &self,
+        attempt: Option<&Attempt>,
+        request: CreateApiTokenRequest,
+    ) -> Result<CreateApiTokenResponse, Error> {
         let user = convert::id(&request.user_id, "user_id")?;
         let asked = request.lifetime.map_or(0, |lifetime| lifetime.seconds);
         let lifetime = if asked == 0 { DEFAULT_LIFETIME_SECONDS } else { asked };
@@ -155,10 +164,11 @@ impl Users {
             return Err(convert::one("token_name", "must have at most 64 bytes"));
         }
         let secret = format!("tdm_{id}_{}", credentials::secret()?);
-        let mut conn = self.pool.acquire().await?;
-        users::find(&mut conn, user).await?.ok_or_else(user_not_found)?;
-        let row = tokens::insert(&mut conn, &id, user, &name, &credentials::digest(&secret), lifetime).await;
+        let mut tx = Tx::begin(&self.pool, attempt).await?;
+        users::find(&mut tx, user).await?.ok_or_else(user_not_found)?;
+        let row = tokens::insert(&mut tx, &id, user, &name, &credentials::digest(&secret), lifetime).await;
         let row = row.map_err(|error| token_taken(error, &name))?;
+        tx.commit().await?;
         Ok(CreateApiTokenResponse {
             token: Some(row.to_wire()),
             secret,
@@ -188,13 +198,15 @@ impl UserService for Users {
         request: Request<RedeemSetupCodeRequest>,
     ) -> Result<Response<RedeemSetupCodeResponse>, Status> {
         gateway(&request)?;
-        let session = self.redeem(&request.get_ref().code).await?;
+        let mark = mark::Attempt::of(&request)?;
+        let session = self.redeem(mark, &request.get_ref().code).await?;
         Ok(Response::new(RedeemSetupCodeResponse { session: Some(session) }))
     }
 
     async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
         gateway(&request)?;
-        let session = self.login(request.into_inner()).await?;
+        let mark = mark::Attempt::of(&request)?;
+        let session = self.login(mark, request.into_inner()).await?;
         Ok(Response::new(LoginResponse { session: Some(session) }))
     }
 
@@ -227,9 +239,9 @@ impl UserService for Users {
     }
 
     async fn create_user(&self, request: Request<CreateUserRequest>) -> Result<Response<CreateUserResponse>, Status> {
-        Caller::of(&request)?.admin()?;
-        let user = self.create(request.into_inner()).await?;
-        Ok(Response::new(CreateUserResponse { user: Some(user) }))
+        let caller = Caller::of(&request)?.admin()?.id;
+        let attempt = Attempt::of(&request, caller, "create_user")?;
+        respond(self.create(attempt.as_ref(), request.into_inner()).await)
     }
 
     async fn get_user(&self, request: Request<GetUserRequest>) -> Result<Response<GetUserResponse>, Status> {
@@ -318,11 +330,12 @@ impl UserService for Users {
         let caller = Caller::of(&request)?;
         caller.admin()?;
         let user = caller.user()?.id;
+        let attempt = Attempt::of(&request, user, "create_organization")?;
         let message = request.get_ref();
         let create = async {
             check_organization_name(&message.name)?;
             check_full_name(&message.display_name)?;
-            let mut tx = self.pool.begin().await?;
+            let mut tx = Tx::begin(&self.pool, attempt.as_ref()).await?;
             let display_name = if message.display_name.is_empty() {
                 &message.name
             } else {
@@ -331,40 +344,43 @@ impl UserService for Users {
             let row = organizations::insert(&mut tx, Uuid::now_v7(), &message.name, display_name, false).await;
             let row = row.map_err(|error| organization_taken(error, &message.name))?;
             organizations::add_member(&mut tx, row.id, user).await?;
-            tx.commit().await?;
-            Ok::<_, Error>(row)
+            let answer = CreateOrganizationResponse {
+                organization: Some(row.to_wire()),
+            };
+            tx.answer(&answer).await?;
+            Ok(answer)
         };
-        Ok(Response::new(CreateOrganizationResponse {
-            organization: Some(create.await?.to_wire()),
-        }))
+        respond(create.await)
     }
 
     async fn add_member(&self, request: Request<AddMemberRequest>) -> Result<Response<AddMemberResponse>, Status> {
-        Caller::of(&request)?.admin()?;
+        let caller = Caller::of(&request)?.admin()?.id;
+        let attempt = Attempt::of(&request, caller, "add_member")?;
         let message = request.into_inner();
         let add = async {
             let organization = convert::id(&message.organization_id, "organization_id")?;
             let user = convert::id(&message.user_id, "user_id")?;
-            let mut tx = self.pool.begin().await?;
+            let mut tx = Tx::begin(&self.pool, attempt.as_ref()).await?;
             users::find(&mut tx, user).await?.ok_or_else(user_not_found)?;
             let known = organizations::list(&mut tx, None).await?;
             if !known.iter().any(|known| known.id == organization) {
                 return Err(Fault::not_found("ORGANIZATION_NOT_FOUND", "There is no such organization.").into());
             }
             organizations::add_member(&mut tx, organization, user).await?;
-            tx.commit().await?;
-            Ok::<_, Error>(())
+            let answer = AddMemberResponse {};
+            tx.answer(&answer).await?;
+            Ok(answer)
         };
-        add.await?;
-        Ok(Response::new(AddMemberResponse {}))
+        respond(add.await)
     }
 
     async fn create_api_token(
         &self,
         request: Request<CreateApiTokenRequest>,
     ) -> Result<Response<CreateApiTokenResponse>, Status> {
-        self_or_admin(&request, &request.get_ref().user_id)?;
-        Ok(Response::new(self.create_token(request.into_inner()).await?))
+        let (caller, _) = self_or_admin(&request, &request.get_ref().user_id)?;
+        let attempt = Attempt::of(&request, caller, "create_api_token")?;
+        respond(self.create_token(attempt.as_ref(), request.into_inner()).await)
     }
 
     async fn list_api_tokens(

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 use tandem_chassis::client;
 use tandem_chassis::identity::{ServiceName, ServiceSecret, User};
 use tandem_chassis::lifecycle::OnEnd;
 use tandem_chassis::transport::{Address, Listener};
 use tandem_chassis::{Runtime, tls};
+use tandem_proto::storage::v1::chat_service_client::ChatServiceClient;
 use tandem_proto::storage::v1::file_service_client::FileServiceClient;
 use tandem_proto::storage::v1::settings_service_client::SettingsServiceClient;
 use tandem_proto::storage::v1::tool_call_service_client::ToolCallServiceClient;
+use tandem_proto::storage::v1::turn_service_client::TurnServiceClient;
 use tandem_proto::storage::v1::user_service_client::UserServiceClient;
 use tandem_proto::storage::v1::workspace_service_client::WorkspaceServiceClient;
 use tandem_proto::storage::v1::{BootstrapRequest, CreateUserRequest, ListUsersRequest};
@@ -27,6 +30,9 @@ pub const TOKEN: &str = "bootstrap-token-of-the-tests";
 
 pub struct Harness {
     pub pool: PgPool,
+    pub database: PgConnectOptions,
+    pub chats: ChatServiceClient<Channel>,
+    pub turns: TurnServiceClient<Channel>,
     pub users: UserServiceClient<Channel>,
     pub settings: SettingsServiceClient<Channel>,
     pub files: FileServiceClient<Channel>,
@@ -37,18 +43,23 @@ pub struct Harness {
 
 impl Harness {
     pub async fn start() -> Self {
-        let database = testing::database().await;
+        Self::start_on(testing::database().await, |_| ()).await
+    }
+
+    /// On a database that may have another storage already, and with another configuration.
+    pub async fn start_on(database: PgConnectOptions, change: impl FnOnce(&mut Config)) -> Self {
         let pool = PgPool::connect_with(database.clone()).await.unwrap();
         let process = Runtime::new(ServiceSecret::generate().unwrap());
         let address = Address::Memory(format!("storage-{}", Uuid::new_v4()));
         let listener = Listener::bind(&address).await.unwrap();
-        let config = Config {
+        let mut config = Config {
             allow_unsafe_postgres: true,
             ..Config::default()
         };
+        change(&mut config);
         let running = tandem_storage::run(
             config,
-            Some(database),
+            Some(database.clone()),
             listener,
             process.for_service(ServiceName::Storage),
         );
@@ -58,6 +69,9 @@ impl Harness {
         let channel = client::channel(&address, &tls::ClientConfig::default()).unwrap();
         Self {
             pool,
+            database,
+            chats: ChatServiceClient::new(channel.clone()),
+            turns: TurnServiceClient::new(channel.clone()),
             users: UserServiceClient::new(channel.clone()),
             settings: SettingsServiceClient::new(channel.clone()),
             files: FileServiceClient::new(channel.clone()),

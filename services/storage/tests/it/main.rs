@@ -2,6 +2,8 @@
 
 mod files;
 mod harness;
+mod idempotency;
+mod live_turn;
 mod postgres;
 mod settings;
 mod tools;

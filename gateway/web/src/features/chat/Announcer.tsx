@@ -1,21 +1,50 @@
 import { useState } from "react";
+import { useSettled } from "@/components/useSettled.ts";
+import type { Connection } from "@/stream/socket.ts";
 import type { Row } from "@/stream/timeline.ts";
 import { type ChatView, isBusy } from "@/stream/view.ts";
+import { compactionOf, COMPACTION_TOOL } from "./compacted.ts";
+import { explainFailure } from "./failure.ts";
+import { doing } from "./status/doing.ts";
 
-/** What a screen reader hears: that the agent began, and its finished answer. Not every token. */
-export function Announcer({ view, rows }: { view: ChatView; rows: readonly Row[] }) {
-  const busy = isBusy(view.status);
-  const [said, setSaid] = useState({ busy, text: "" });
-  if (said.busy !== busy) setSaid({ busy, text: busy ? "The agent is working." : outcome(view, rows) });
+/** What lasts shorter than this is not worth interrupting a listener for. */
+const SETTLE_MS = 1_200;
+
+interface AnnouncerProps {
+  view: ChatView;
+  rows: readonly Row[];
+  connection: Connection;
+}
+
+/** What a screen reader hears: what the agent is doing, why it does nothing, and its finished answer. Never every token. */
+export function Announcer({ view, rows, connection }: AnnouncerProps) {
+  const [wasBusy, setWasBusy] = useState(false);
+  if (!wasBusy && isBusy(view.status)) setWasBusy(true);
+  // A chat that was at rest when it was opened has nothing to announce.
+  const now = useSettled(wasBusy || view.status === "error" ? statusText(view, rows) : "", SETTLE_MS);
+  const lost = connection.phase === "reconnecting" || connection.phase === "offline";
+  const connectionText = useSettled(lost ? "The connection is lost. Nothing newer is shown until it is back." : "", SETTLE_MS);
   return (
-    <div aria-live="polite" className="sr-only">
-      {said.text}
-    </div>
+    <>
+      <div aria-live="polite" className="sr-only">
+        {now}
+      </div>
+      <div aria-live="polite" className="sr-only">
+        {connectionText}
+      </div>
+    </>
   );
 }
 
-function outcome(view: ChatView, rows: readonly Row[]): string {
-  if (view.status === "error") return "The turn failed.";
+export function statusText(view: ChatView, rows: readonly Row[]): string {
+  if (view.status === "error") return view.error ? `The turn failed: ${explainFailure(view.error).title}.` : "The turn failed.";
+  if (view.status === "requires_action") return "The agent waits for an answer from outside.";
+  if (isBusy(view.status)) {
+    if (view.retry !== null) return `${view.retry.error} Attempt ${String(view.retry.attempt + 1)} follows.`;
+    return `${doing(view, rows)}.`;
+  }
+  const last = rows.at(-1);
+  if (last?.kind === "tool" && last.name === COMPACTION_TOOL) return `${compactionOf(last).title}.`;
   const answer = rows.findLast((row) => row.kind === "text");
-  return answer?.kind === "text" ? answer.text : "The agent is done.";
+  return answer?.kind === "text" ? `The agent is done. ${answer.text}` : "The agent is done.";
 }

@@ -1,54 +1,56 @@
 import { type ReactNode, useMemo, useState } from "react";
-import { interruptChat, sendMessage } from "@/api/chats.ts";
-import { describe } from "@/api/problem.ts";
-import type { Chat } from "@/api/types.ts";
+import { clearContext, compactChat, sendMessage } from "@/api/chats.ts";
+import { ApiError, describe, isNotServed } from "@/api/problem.ts";
+import { Button } from "@/components/Button.tsx";
 import { toast } from "@/components/toasts.ts";
-import { useArchivedChats, useChats } from "@/data/queries.ts";
+import { useChatActions } from "@/data/chatActions.ts";
+import { useChat } from "@/data/queries.ts";
 import { timeline } from "@/stream/timeline.ts";
-import { isBusy } from "@/stream/view.ts";
 import { Announcer } from "./Announcer.tsx";
 import { ClockOffsetContext } from "./clockOffset.ts";
+import type { CommandName } from "./composer/commands.ts";
 import { Composer } from "./composer/Composer.tsx";
 import type { Outgoing } from "./composer/useComposer.ts";
 import { ConnectionBadge } from "./ConnectionBadge.tsx";
 import { Conversation } from "./Conversation.tsx";
 import { toContent } from "./content.ts";
+import { hasArrived, markOf } from "./delivered.ts";
+import { EditingContext } from "./edit/editing.ts";
 import { LoadFailure } from "./LoadFailure.tsx";
-import { Queue } from "./Queue.tsx";
+import { Queue } from "./queue/Queue.tsx";
+import { TurnStatus } from "./status/TurnStatus.tsx";
 import { TitleBar } from "./TitleBar.tsx";
-import { TurnStatus } from "./TurnStatus.tsx";
 import { tryAgain } from "./tryAgain.ts";
+import { useMessageEdit } from "./useMessageEdit.ts";
 import { useSession } from "./useSession.ts";
+import { useTurn } from "./useTurn.ts";
 
 /** One chat: its conversation, its queue and its composer. */
 export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) {
   const [session, { view, connection, hasOlder, loadingOlder, failure, clockOffset }] = useSession(chatId);
   const chat = useChat(chatId);
+  const { setArchived } = useChatActions();
   const [chosenModel, setChosenModel] = useState("");
-  const [stopping, setStopping] = useState(false);
   const rows = useMemo(() => timeline(view), [view]);
   const prompts = useMemo(() => rows.flatMap((row) => (row.kind === "user" && row.text ? [row.text] : [])).toReversed(), [rows]);
-  const busy = isBusy(view.status) || view.status === "requires_action";
+  const turn = useTurn(chatId, view);
+  const editing = useMessageEdit(session, view, chat?.archived === false);
   const modelId = chosenModel || view.messages.findLast((m) => m.role === "user")?.model_config_id || chat?.last_model_config_id || "";
+  const isLoaded = hasOlder !== null;
 
-  if (stopping && !busy) setStopping(false);
-
-  const send = async ({ text, fileIds, behavior }: Outgoing) => {
-    const sent = await sendMessage(chatId, {
-      content: toContent(text, fileIds),
-      busy_behavior: behavior,
-      ...(chosenModel && { model_config_id: chosenModel }),
-    });
+  const send = async ({ text, fileIds, behavior, key }: Outgoing) => {
+    const message = { content: toContent(text, fileIds), busy_behavior: behavior, ...(chosenModel && { model_config_id: chosenModel }) };
+    const sent = await sendMessage(chatId, message, key);
     if (sent.message) session.confirm(sent.message);
     for (const warning of sent.warnings ?? []) toast(warning);
   };
-  const stop = () => {
-    if (stopping) return;
-    setStopping(true);
-    interruptChat(chatId).catch((error: unknown) => {
-      setStopping(false);
-      toast(describe(error), { tone: "danger" });
-    });
+  const command = async (name: CommandName) => {
+    try {
+      await (name === "compact" ? compactChat(chatId) : clearContext(chatId));
+    } catch (error) {
+      if (isNotServed(error)) throw new ApiError(404, "This server does not know the command.");
+      throw error;
+    }
   };
   const retry = () => tryAgain(chatId, view).catch((error: unknown) => toast(describe(error), { tone: "danger" }));
 
@@ -58,45 +60,50 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
       {failure ? (
         <LoadFailure failure={failure} onRetry={session.retryNow} />
       ) : (
-        <>
-          {hasOlder === null ? (
-            <div className="flex-1" />
-          ) : (
+        <EditingContext value={editing}>
+          {isLoaded ? (
             <Conversation
               key={chatId}
               rows={rows}
               hasOlder={hasOlder}
               loadingOlder={loadingOlder}
               onOlder={() => void session.loadOlder()}
-              status={<TurnStatus view={view} rows={rows} onRetry={retry} onStop={stop} />}
+              fadeBehind={editing.messageId === null ? null : `m${String(editing.messageId)}`}
+              status={
+                <TurnStatus chatId={chatId} view={view} rows={rows} stopping={turn.stopping} wasStopped={turn.wasStopped} onRetry={retry} onStop={turn.stop} />
+              }
             />
+          ) : (
+            <div className="flex-1" />
           )}
           <div className="mx-auto w-full max-w-[808px] px-6 pb-4 max-sm:px-3 max-sm:pb-3">
-            <Queue chatId={chatId} queue={view.queue} />
-            <Composer
-              key={chatId}
-              draftKey={chatId}
-              organizationId={chat?.organization_id}
-              modelId={modelId}
-              onModel={setChosenModel}
-              isBusy={busy}
-              stopping={stopping}
-              prompts={prompts}
-              onSend={send}
-              onStop={stop}
-              {...(chat?.archived && { disabledReason: "This chat is archived. Restore it to go on." })}
-            />
+            <Queue chatId={chatId} queue={view.queue} isHeld={view.status === "error"} />
+            {chat?.archived ? (
+              <div className="flex flex-wrap items-center justify-between gap-3 rounded-xl border border-line bg-sunken py-2.5 pr-2.5 pl-4 text-sm text-muted">
+                This chat is archived. Restore it to go on.
+                <Button onClick={() => void setArchived(chat, false)}>Restore</Button>
+              </div>
+            ) : (
+              <Composer
+                key={chatId}
+                draftKey={chatId}
+                organizationId={chat?.organization_id}
+                modelId={modelId}
+                onModel={setChosenModel}
+                isBusy={turn.isBusy}
+                stopping={turn.stopping}
+                prompts={prompts}
+                mark={isLoaded ? markOf(view) : undefined}
+                hasArrived={(text, mark) => hasArrived(view, text, mark)}
+                onSend={send}
+                onStop={turn.stop}
+                onCommand={command}
+              />
+            )}
           </div>
-          <Announcer view={view} rows={rows} />
-        </>
+          <Announcer view={view} rows={rows} connection={connection} />
+        </EditingContext>
       )}
     </ClockOffsetContext>
   );
-}
-
-function useChat(chatId: string): Chat | undefined {
-  const { data: chats } = useChats();
-  const known = chats?.flatMap((chat) => [chat, ...chat.children]).find((chat) => chat.id === chatId);
-  const { data: archived } = useArchivedChats(chats !== undefined && known === undefined);
-  return known ?? archived?.find((chat) => chat.id === chatId);
 }

@@ -2,6 +2,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
 import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import { Spinner } from "@/components/Spinner.tsx";
+import { classes } from "@/lib/classes.ts";
 import type { Row } from "@/stream/timeline.ts";
 import { OpenedContext } from "./opened.ts";
 import { RowView, spaceAbove } from "./RowView.tsx";
@@ -20,10 +21,12 @@ interface ConversationProps {
   hasOlder: boolean;
   loadingOlder: boolean;
   onOlder: () => void;
+  /** The rows behind this one are about to be removed. */
+  fadeBehind: string | null;
 }
 
 /** The scrolling conversation. It stays at the end only while the reader is there. */
-export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder }: ConversationProps) {
+export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder, fadeBehind }: ConversationProps) {
   const box = useRef<HTMLDivElement>(null);
   const opened = useMemo(() => new Map<string, boolean>(), []);
   const [atEnd, setAtEnd] = useState(true);
@@ -37,6 +40,8 @@ export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder }: 
     followOnAppend: true,
     scrollEndThreshold: END_PX,
   });
+
+  const fadeFrom = fadeBehind === null ? -1 : rows.findIndex((row) => row.key === fadeBehind);
 
   useEffect(() => {
     virtualizer.scrollToEnd();
@@ -67,10 +72,10 @@ export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder }: 
                   key={item.key}
                   ref={virtualizer.measureElement}
                   data-index={item.index}
-                  className="absolute inset-x-0 top-0"
+                  className={classes("absolute inset-x-0 top-0", fadeFrom >= 0 && item.index > fadeFrom && "opacity-40")}
                   style={{ transform: `translateY(${String(item.start)}px)` }}
                 >
-                  <div className="mx-auto max-w-[808px] px-6 max-sm:px-4" style={{ paddingTop: row ? spaceAbove(row, rows[item.index - 1]) : 18 }}>
+                  <div className="mx-auto max-w-[808px] px-6 max-sm:px-4" style={{ paddingTop: spaceAbove(row, rows[item.index - 1]) }}>
                     {row ? <RowView row={row} /> : <div className="pb-6">{status}</div>}
                   </div>
                 </div>

@@ -8,7 +8,7 @@ import { COMPOSER_ID, focusById } from "@/components/focus.ts";
 import { toast } from "@/components/toasts.ts";
 import { keys } from "@/data/keys.ts";
 import { usePrefs } from "@/data/prefs.ts";
-import { useChats, useChoosableModels, useOrganization } from "@/data/queries.ts";
+import { homeOf, organizationsQuery, useChats, useChoosableModels, useOrganization } from "@/data/queries.ts";
 import { NEW_CHAT, writeDraft } from "@/lib/drafts.ts";
 import { Composer } from "./composer/Composer.tsx";
 import type { Outgoing } from "./composer/useComposer.ts";
@@ -29,12 +29,14 @@ export function NewChatPage({ lead }: { lead: ReactNode }) {
   const [draftVersion, setDraftVersion] = useState(0);
   const chosen = models.find((model) => model.id === modelId);
 
-  const send = async ({ text, fileIds }: Outgoing) => {
-    if (!organization) throw new ApiError(0, "The server has not answered yet. Try again in a moment.");
-    const chat = await createChat({
-      organization_id: organization.id,
-      content: toContent(text, fileIds),
-      ...(chosen && { model_config_id: chosen.id }),
+  const send = async ({ text, fileIds, key }: Outgoing) => {
+    // Whoever types fast may be done before the page is.
+    const home = organization ?? homeOf(await client.ensureQueryData(organizationsQuery));
+    if (!home) throw new ApiError(403, "You belong to no organization, so there is no place for a chat.");
+    const chat = await createChat({ organization_id: home.id, content: toContent(text, fileIds), ...(chosen && { model_config_id: chosen.id }) }, key).catch((error: unknown) => {
+      // It may have been started all the same: then it is in the list.
+      if (error instanceof ApiError && error.mayHaveHappened) void client.invalidateQueries({ queryKey: keys.chats });
+      throw error;
     });
     client.setQueryData<Chat[]>(keys.chats, (all) => (all?.some((c) => c.id === chat.id) ? all : [{ ...chat, children: [] }, ...(all ?? [])]));
     for (const warning of chat.warnings ?? []) toast(warning);

@@ -1,6 +1,8 @@
 import { memo } from "react";
 import { Markdown } from "@/components/Markdown.tsx";
 import type { Row } from "@/stream/timeline.ts";
+import { Compaction } from "./Compaction.tsx";
+import { COMPACTION_TOOL } from "./compacted.ts";
 import { FileList } from "./FileList.tsx";
 import { Note } from "./Note.tsx";
 import { Reasoning } from "./Reasoning.tsx";
@@ -17,7 +19,7 @@ export const RowView = memo(function RowView({ row }: { row: Row }) {
     case "reasoning":
       return <Reasoning row={row} />;
     case "tool":
-      return <ToolCard row={row} />;
+      return row.name === COMPACTION_TOOL ? <Compaction row={row} /> : <ToolCard row={row} />;
     case "files":
       return <FileList files={row.files} />;
     case "sources":
@@ -27,11 +29,14 @@ export const RowView = memo(function RowView({ row }: { row: Row }) {
   }
 });
 
-/** Space above a row, in pixels: tool cards of one step stand close together, a new question stands apart. */
-export function spaceAbove(row: Row, before: Row | undefined): number {
+/**
+ * Space above a row, in pixels; `undefined` is the status behind the last one. Tool cards of one step stand close together, a new
+ * question stands apart, and below a question its actions take some of the space.
+ */
+export function spaceAbove(row: Row | undefined, before: Row | undefined): number {
   if (before === undefined) return 24;
-  if (row.kind === "user") return 32;
-  if (before.kind === "user") return 20;
-  if (row.kind === "tool" && before.kind === "tool") return 6;
-  return 14;
+  if (row?.kind === "user") return before.kind === "user" ? 8 : 32;
+  if (before.kind === "user") return 2;
+  if (row?.kind === "tool" && before.kind === "tool") return 6;
+  return row === undefined ? 18 : 14;
 }

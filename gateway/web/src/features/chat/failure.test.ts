@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { explainFailure } from "./failure.ts";
+import { explainFailure, failureFacts, failureReport } from "./failure.ts";
 
 const KINDS = ["generic", "overloaded", "rate_limit", "timeout", "startup_timeout", "stream_silence_timeout", "auth", "config", "usage_limit", "missing_key", "provider_disabled", "content_filter"];
 
@@ -19,4 +19,9 @@ describe("a failed turn", () => {
     expect(explainFailure({ kind: "auth", message: "", retryable: false }).inSettings).toBe(true);
     expect(explainFailure({ kind: "overloaded", message: "", retryable: true }).inSettings).toBe(false);
   });
+});
+
+it("the facts leave out what is not known, the report too", () => {
+  expect(failureFacts({ message: "x", retryable: true })).toEqual([["Retryable", "yes"]]);
+  expect(failureReport({ message: "No.", kind: "rate_limit", status_code: 429, retryable: true }, "c1")).toBe("chat: c1\nkind: rate_limit\nstatus: 429\nretryable: true\nmessage: No.");
 });

@@ -47,3 +47,28 @@ const NAMES: Record<string, string> = {
 export function providerName(provider: string | undefined): string {
   return NAMES[provider ?? ""] ?? "The model server";
 }
+
+/** The facts of an error as names and values, for those who want to know. */
+export function failureFacts(error: ChatError): [name: string, value: string][] {
+  const facts: [string, string | undefined][] = [
+    ["Kind", error.kind?.replaceAll("_", " ")],
+    ["Provider", error.provider && (NAMES[error.provider] ?? error.provider)],
+    ["Status", error.status_code ? String(error.status_code) : undefined],
+    ["Retryable", error.retryable ? "yes" : "no"],
+  ];
+  return facts.flatMap(([name, value]) => (value ? [[name, value]] : []));
+}
+
+/** Everything known about an error, as text to paste into a report. */
+export function failureReport(error: ChatError, chatId: string): string {
+  const lines: [string, string | number | boolean | undefined][] = [
+    ["chat", chatId],
+    ["kind", error.kind],
+    ["provider", error.provider],
+    ["status", error.status_code],
+    ["retryable", error.retryable],
+    ["message", error.message],
+    ["detail", error.detail],
+  ];
+  return lines.flatMap(([name, value]) => (value === undefined || value === "" ? [] : [`${name}: ${String(value)}`])).join("\n");
+}

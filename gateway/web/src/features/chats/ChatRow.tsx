@@ -1,44 +1,69 @@
 import { Link } from "@tanstack/react-router";
-import { Archive, ArchiveRestore, Ellipsis, Pin, PinOff } from "lucide-react";
-import { memo } from "react";
+import { Ellipsis } from "lucide-react";
+import { type KeyboardEvent, memo } from "react";
 import type { Chat } from "@/api/types.ts";
-import { Menu } from "@/components/Menu.tsx";
+import { LabelChip } from "@/components/LabelChip.tsx";
+import { Menu, type MenuEntry } from "@/components/Menu.tsx";
 import { RelativeTime } from "@/components/RelativeTime.tsx";
+import { RenameField } from "@/components/RenameField.tsx";
 import { StatusDot } from "@/components/StatusDot.tsx";
-import { useChatActions } from "@/data/chatActions.ts";
+import { useChatMenu } from "@/components/useChatMenu.tsx";
 import { classes } from "@/lib/classes.ts";
+import { labelsOf } from "@/lib/labels.ts";
+
+/** Labels beyond these are only counted. */
+const SHOWN_LABELS = 2;
+/** Keys that work on a row that has the focus, by the entry of its menu. */
+const KEYS: Record<string, RegExp> = { F2: /^Rename/, p: /^(?:Pin|Unpin)/, e: /^(?:Archive|Restore)/ };
 
 interface ChatRowProps {
   chat: Chat;
   openId: string | null;
-  isChild?: boolean;
 }
 
-export const ChatRow = memo(function ChatRow({ chat, openId, isChild = false }: ChatRowProps) {
+export const ChatRow = memo(function ChatRow({ chat, openId }: ChatRowProps) {
+  const { entries, isRenaming, setRenaming, dialog } = useChatMenu(chat);
   const isOpen = chat.id === openId;
   const unread = chat.has_unread && !isOpen;
+  const onKeyDown = (event: KeyboardEvent) => {
+    const wanted = event.ctrlKey || event.metaKey || event.altKey ? undefined : KEYS[event.key];
+    const entry = wanted && entries.find(({ label }) => wanted.test(label));
+    if (!entry) return;
+    event.preventDefault();
+    entry.onSelect();
+  };
   return (
     <li>
-      <div className={classes("group relative rounded-md", isOpen ? "bg-selected" : "hover:bg-hover", isChild && "ml-4")}>
-        <Link
-          to="/chats/$chatId"
-          params={{ chatId: chat.id }}
-          aria-current={isOpen ? "page" : undefined}
-          className="row-link block rounded-md px-2 py-1.5 -outline-offset-2"
-        >
-          <span className="flex items-center gap-2">
-            <span className={classes("min-w-0 flex-1 truncate text-sm", unread && "font-semibold")}>{chat.title}</span>
-            <StatusDot status={chat.status} unread={unread} />
-            <RelativeTime iso={chat.updated_at} className="shrink-0 text-xs text-faint tabular-nums group-focus-within:invisible group-hover:invisible max-sm:mr-9 max-sm:visible!" />
-          </span>
-          <Line chat={chat} />
-        </Link>
-        <RowMenu chat={chat} />
-      </div>
+      {isRenaming ? (
+        <div className="flex py-0.5">
+          <RenameField chat={chat} onDone={() => setRenaming(false)} />
+        </div>
+      ) : (
+        <div className={classes("group relative rounded-md", isOpen ? "bg-selected" : "hover:bg-hover")}>
+          <Link
+            to="/chats/$chatId"
+            params={{ chatId: chat.id }}
+            data-walk="chat"
+            aria-current={isOpen ? "page" : undefined}
+            onKeyDown={onKeyDown}
+            className="row-link block rounded-md px-2 py-1.5 -outline-offset-2"
+          >
+            <span className="flex items-center gap-2">
+              <span className={classes("min-w-0 flex-1 truncate text-sm", unread && "font-semibold", chat.archived && "text-muted")}>{chat.title}</span>
+              <StatusDot status={chat.status} unread={unread} />
+              <RelativeTime iso={chat.updated_at} className="shrink-0 text-xs text-faint tabular-nums group-focus-within:invisible group-hover:invisible max-sm:mr-9 max-sm:visible!" />
+            </span>
+            <Line chat={chat} />
+            <RowLabels chat={chat} />
+          </Link>
+          <RowMenu title={chat.title} entries={entries} />
+        </div>
+      )}
+      {dialog}
       {chat.children.length > 0 ? (
-        <ul>
+        <ul aria-label={`Sub-chats of ${chat.title}`} className="ml-3 border-l border-line pl-1">
           {chat.children.map((child) => (
-            <ChatRow key={child.id} chat={child} openId={openId} isChild />
+            <ChatRow key={child.id} chat={child} openId={openId} />
           ))}
         </ul>
       ) : null}
@@ -52,29 +77,32 @@ function Line({ chat }: { chat: Chat }) {
   return chat.last_turn_summary ? <span className="row-summary block truncate text-xs text-faint">{chat.last_turn_summary}</span> : null;
 }
 
-function RowMenu({ chat }: { chat: Chat }) {
-  const { setArchived, setPinned } = useChatActions();
+function RowLabels({ chat }: { chat: Chat }) {
+  const labels = labelsOf(chat.labels);
+  if (labels.length === 0) return null;
+  return (
+    <span className="row-summary mt-1 flex min-w-0 gap-1 overflow-hidden">
+      {labels.slice(0, SHOWN_LABELS).map((label) => (
+        <LabelChip key={label.key} label={label} />
+      ))}
+      {labels.length > SHOWN_LABELS ? <span className="shrink-0 text-xs leading-[20px] text-faint">+{labels.length - SHOWN_LABELS}</span> : null}
+    </span>
+  );
+}
+
+function RowMenu({ title, entries }: { title: string; entries: readonly MenuEntry[] }) {
   return (
     <Menu
       trigger={
         <button
           type="button"
-          aria-label={`Actions for ${chat.title}`}
+          aria-label={`Actions for ${title}`}
           className="absolute top-1 right-1 grid size-6 place-items-center rounded-md text-muted opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 hover:bg-selected hover:text-ink data-[state=open]:opacity-100 max-sm:top-0 max-sm:size-9 max-sm:opacity-100"
         >
           <Ellipsis size={15} />
         </button>
       }
-      entries={
-        chat.archived
-          ? [{ label: "Restore", icon: <ArchiveRestore />, onSelect: () => void setArchived(chat, false) }]
-          : [
-              chat.pin_order > 0
-                ? { label: "Unpin", icon: <PinOff />, onSelect: () => void setPinned(chat, false) }
-                : { label: "Pin", icon: <Pin />, disabled: chat.parent_chat_id !== undefined, onSelect: () => void setPinned(chat, true) },
-              { label: "Archive", icon: <Archive />, onSelect: () => void setArchived(chat, true) },
-            ]
-      }
+      entries={entries}
     />
   );
 }

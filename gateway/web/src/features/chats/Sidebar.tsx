@@ -1,11 +1,11 @@
 import { Link, useNavigate } from "@tanstack/react-router";
-import { Search, Settings, SquarePen, X } from "lucide-react";
+import { Settings, SquarePen } from "lucide-react";
 import { type ReactNode, useDeferredValue, useState } from "react";
 import type { User } from "@/api/types.ts";
-import { SEARCH_ID } from "@/components/focus.ts";
 import { IconButton } from "@/components/IconButton.tsx";
 import { Logo } from "@/components/Logo.tsx";
 import { ChatList } from "./ChatList.tsx";
+import { SearchBox } from "./SearchBox.tsx";
 
 interface SidebarProps {
   openId: string | null;
@@ -32,25 +32,7 @@ export function Sidebar({ openId, me, lead, notice, account }: SidebarProps) {
           <SquarePen size={16} />
         </IconButton>
       </div>
-      <div className="relative mx-3 mb-2">
-        <Search size={14} className="pointer-events-none absolute top-1/2 left-2.5 -translate-y-1/2 text-faint" aria-hidden />
-        <input
-          id={SEARCH_ID}
-          type="text"
-          role="searchbox"
-          aria-label="Search chats"
-          placeholder="Search"
-          value={search}
-          onChange={(event) => setSearch(event.target.value)}
-          onKeyDown={(event) => event.key === "Escape" && setSearch("")}
-          className="h-8 w-full rounded-md border border-line bg-canvas pr-8 pl-8 text-sm max-sm:h-11"
-        />
-        {search ? (
-          <button type="button" aria-label="Clear search" className="absolute top-1/2 right-1 -translate-y-1/2 rounded-md p-1.5 text-muted hover:bg-hover" onClick={() => setSearch("")}>
-            <X size={13} />
-          </button>
-        ) : null}
-      </div>
+      <SearchBox text={search} onChange={setSearch} />
       {notice}
       <nav aria-label="Chats" className="min-h-0 flex-1 overflow-y-auto px-2 pb-4">
         <ChatList openId={openId} search={wanted} />

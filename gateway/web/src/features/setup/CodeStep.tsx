@@ -22,6 +22,8 @@ export function CodeStep({ code, onDone }: { code: string; onDone: () => void })
       await exchangeSetupCode(value.trim());
       // The code is spent; it need not stay in the history.
       window.history.replaceState(null, "", "/setup");
+      // A question asked before the code was taken would be answered "sign in first", and joined instead of asked again.
+      await client.cancelQueries({ queryKey: meQuery.queryKey });
       await client.fetchQuery({ ...meQuery, staleTime: 0 });
       onDone();
     } catch (error) {

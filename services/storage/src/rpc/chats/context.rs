@@ -1,5 +1,6 @@
 //! Commands about what the model remembers, and the second try of a failed turn.
 
+use prost::Message;
 use tandem_chat_core::chat::Command;
 use tandem_proto::common::v1::Chat;
 use tandem_proto::storage::v1::{
@@ -8,7 +9,7 @@ use tandem_proto::storage::v1::{
 };
 
 use super::{Asker, Chats};
-use crate::change::{Open, Payload};
+use crate::change::{Done, Open, Payload};
 use crate::error::Error;
 use crate::rpc::convert;
 
@@ -18,8 +19,8 @@ impl Chats {
         asker: &Asker,
         request: RetryChatRequest,
     ) -> Result<RetryChatResponse, Error> {
-        let chat = Some(self.command(asker, &request.chat_id, Command::Retry).await?);
-        Ok(RetryChatResponse { chat })
+        let answer = |chat| RetryChatResponse { chat: Some(chat) };
+        self.command(asker, &request.chat_id, Command::Retry, answer).await
     }
 
     pub(super) async fn compact_chat(
@@ -27,8 +28,8 @@ impl Chats {
         asker: &Asker,
         request: CompactChatRequest,
     ) -> Result<CompactChatResponse, Error> {
-        let chat = Some(self.command(asker, &request.chat_id, Command::Compact).await?);
-        Ok(CompactChatResponse { chat })
+        let answer = |chat| CompactChatResponse { chat: Some(chat) };
+        self.command(asker, &request.chat_id, Command::Compact, answer).await
     }
 
     pub(super) async fn clear_chat_context(
@@ -36,15 +37,23 @@ impl Chats {
         asker: &Asker,
         request: ClearChatContextRequest,
     ) -> Result<ClearChatContextResponse, Error> {
-        let chat = Some(self.command(asker, &request.chat_id, Command::ClearContext).await?);
-        Ok(ClearChatContextResponse { chat })
+        let answer = |chat| ClearChatContextResponse { chat: Some(chat) };
+        self.command(asker, &request.chat_id, Command::ClearContext, answer)
+            .await
     }
 
     /// A command that brings nothing along.
-    async fn command(&self, asker: &Asker, chat_id: &str, command: Command) -> Result<Chat, Error> {
+    async fn command<T: Message>(
+        &self,
+        asker: &Asker,
+        chat_id: &str,
+        command: Command,
+        answer: impl FnOnce(Chat) -> T + Send,
+    ) -> Result<T, Error> {
         let chat = convert::id(chat_id, "chat_id")?;
-        let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
+        let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         open.apply(&[command], Payload::default()).await?;
-        Ok(convert::chat(&open.commit(&self.hints).await?.row))
+        let answer = |done: &Done| Ok(answer(convert::chat(&done.row)));
+        open.answer(&self.hints, answer).await
     }
 }

@@ -54,7 +54,7 @@ impl Chats {
             return Err(convert::one("mcp_server_ids", "names servers that do not exist"));
         }
 
-        let mut tx = self.pool.begin().await?;
+        let mut tx = asker.begin(&self.pool).await?;
         let input = input::read(&mut tx, request.message.clone(), asker.user).await?;
         let workspace = workspace(&mut tx, &request.workspace_id, asker.user).await?;
         let model = input::model(&mut tx, input.model, None).await?;
@@ -87,12 +87,13 @@ impl Chats {
             .ok_or_else(crate::error::chat_not_found)?;
         let mut chat = convert::chat(&stored);
         chat.files = super::queries::files(&mut tx, row.id).await?;
-        tx.commit().await?;
-        self.hints.send(Hint::of(&stored));
-        Ok(CreateChatResponse {
+        let answer = CreateChatResponse {
             chat: Some(chat),
             warnings,
-        })
+        };
+        tx.answer(&answer).await?;
+        self.hints.send(Hint::of(&stored));
+        Ok(answer)
     }
 }
 

@@ -14,6 +14,8 @@ use super::{Asker, Chats};
 use crate::change::{Open, Payload};
 use crate::db::chats;
 use crate::error::Error;
+use crate::hints::Hint;
+use crate::idempotency::Tx;
 use crate::rpc::convert;
 
 impl Chats {
@@ -23,7 +25,7 @@ impl Chats {
         request: UpdateChatRequest,
     ) -> Result<UpdateChatResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
-        let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
+        let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         if let Some(archived) = request.archived
             && archived == open.row.is_archived
         {
@@ -53,23 +55,36 @@ impl Chats {
             });
         }
         let is_root = open.row.parent_chat_id.is_none();
-        let done = open.commit(&self.hints).await?;
-        if let Some(archived) = request.archived.filter(|_| is_root) {
-            self.archive_family(asker, chat, archived).await?;
-        }
-        Ok(UpdateChatResponse {
+        let (mut tx, done) = open.leave_open().await?;
+        let answer = UpdateChatResponse {
             chat: Some(convert::chat(&done.row)),
-        })
-    }
-
-    /// The members follow their root, each with a change of its own.
-    async fn archive_family(&self, asker: &Asker, root: Uuid, archived: bool) -> Result<(), Error> {
-        let family = {
-            let mut conn = self.pool.acquire().await?;
-            chats::children(&mut conn, &[root], asker.user).await?
         };
-        for member in family.iter().filter(|member| member.is_archived != archived) {
-            let mut open = Open::for_user(&self.pool, member.id, asker.user).await?;
+        let mut changed = vec![done.row];
+        if let Some(archived) = request.archived.filter(|_| is_root) {
+            tx = archive_family(tx, asker, chat, archived, &mut changed).await?;
+        }
+        tx.answer(&answer).await?;
+        for row in &changed {
+            self.hints.send(Hint::of(row));
+        }
+        Ok(answer)
+    }
+}
+
+/// The members follow their root in its transaction, each with a change of its own. They are locked after it, so that two commands on one
+/// family wait for each other and never in a circle.
+async fn archive_family(
+    mut tx: Tx,
+    asker: &Asker,
+    root: Uuid,
+    archived: bool,
+    changed: &mut Vec<chats::Row>,
+) -> Result<Tx, Error> {
+    let family = chats::children(&mut tx, &[root], asker.user).await?;
+    for member in family.iter().filter(|member| member.is_archived != archived) {
+        let mut open = Open::for_user(tx, member.id, asker.user).await?;
+        // It may have gone ahead by itself before it was locked.
+        if open.row.is_archived != archived {
             let command = if archived { Command::Archive } else { Command::Unarchive };
             open.apply(&[command], Payload::default()).await?;
             open.watch(if archived {
@@ -77,10 +92,12 @@ impl Chats {
             } else {
                 WatchKind::Created
             });
-            open.commit(&self.hints).await?;
         }
-        Ok(())
+        let (next, done) = open.leave_open().await?;
+        tx = next;
+        changed.push(done.row);
     }
+    Ok(tx)
 }
 
 /// Writes the given fields into the row; says whether one of them changes anything.

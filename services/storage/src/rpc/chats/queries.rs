@@ -6,7 +6,7 @@ use tandem_proto::common::v1::{Chat, FileMetadata};
 use tandem_proto::storage::v1::{
     GetChatRequest, GetChatResponse, GetChatSnapshotRequest, GetChatSnapshotResponse, ListChatChangesRequest,
     ListChatChangesResponse, ListChatsByWorkspaceRequest, ListChatsByWorkspaceResponse, ListChatsRequest,
-    ListChatsResponse, ListMessagesRequest, ListMessagesResponse, ListPromptsRequest, ListPromptsResponse,
+    ListChatsResponse, ListMessagesRequest, ListMessagesResponse, ListPromptsRequest, ListPromptsResponse, LiveTurn,
     MarkChatReadRequest, MarkChatReadResponse, Prompt, StepPosition,
 };
 use uuid::Uuid;
@@ -43,7 +43,10 @@ impl Chats {
                 .collect();
         }
         tx.commit().await?;
-        Ok(GetChatResponse { chat: Some(chat) })
+        Ok(GetChatResponse {
+            chat: Some(chat),
+            live_turn: live_turn(asker, &row),
+        })
     }
 
     pub(super) async fn list_chats(
@@ -201,6 +204,7 @@ impl Chats {
             messages: convert::messages(&messages)?,
             queue: convert::queue(&queue)?,
             sealed: row.sealed.as_ref().map(|sealed| StepPosition::from(&sealed.0)),
+            live_turn: live_turn(asker, &row),
         })
     }
 
@@ -264,6 +268,7 @@ impl Chats {
             changes: answers,
             has_more,
             is_expired: false,
+            live_turn: live_turn(asker, &chat),
         })
     }
 }
@@ -288,6 +293,15 @@ pub(super) async fn files(conn: &mut PgConnection, chat: Uuid) -> Result<Vec<Fil
         size_bytes: row.size_bytes,
     });
     Ok(files.collect())
+}
+
+/// Where the chat's turn runs, for the service that reads its live parts there.
+fn live_turn(asker: &Asker, row: &chats::Row) -> Option<LiveTurn> {
+    let is_running = asker.is_orchestrator && row.lease_owner.is_some();
+    is_running.then(|| LiveTurn {
+        epoch: row.epoch,
+        replica_address: row.lease_address.clone().unwrap_or_default(),
+    })
 }
 
 /// A page size: 0 means the default, more than the most is refused.

@@ -8,7 +8,7 @@ use tandem_proto::storage::v1::{
 };
 
 use super::{Asker, Chats};
-use crate::change::{Open, Payload};
+use crate::change::{Done, Open, Payload};
 use crate::db::queue;
 use crate::error::Error;
 use crate::rpc::convert;
@@ -20,14 +20,16 @@ impl Chats {
         request: DeleteQueuedMessageRequest,
     ) -> Result<DeleteQueuedMessageResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
-        let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
+        let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         let queued = find(&mut open, request.queued_message_id).await?;
         open.apply(&[Command::DeleteQueued { queued }], Payload::default())
             .await?;
-        let done = open.commit(&self.hints).await?;
-        Ok(DeleteQueuedMessageResponse {
-            chat: Some(convert::chat(&done.row)),
-        })
+        let answer = |done: &Done| {
+            Ok(DeleteQueuedMessageResponse {
+                chat: Some(convert::chat(&done.row)),
+            })
+        };
+        open.answer(&self.hints, answer).await
     }
 
     pub(super) async fn promote_queued_message(
@@ -36,15 +38,17 @@ impl Chats {
         request: PromoteQueuedMessageRequest,
     ) -> Result<PromoteQueuedMessageResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
-        let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
+        let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         let queued = find(&mut open, request.queued_message_id).await?;
         open.apply(&[Command::PromoteQueued { queued }], Payload::default())
             .await?;
-        let done = open.commit(&self.hints).await?;
-        Ok(PromoteQueuedMessageResponse {
-            message: done.promoted.as_ref().map(convert::message).transpose()?,
-            chat: Some(convert::chat(&done.row)),
-        })
+        let answer = |done: &Done| {
+            Ok(PromoteQueuedMessageResponse {
+                message: done.promoted.as_ref().map(convert::message).transpose()?,
+                chat: Some(convert::chat(&done.row)),
+            })
+        };
+        open.answer(&self.hints, answer).await
     }
 
     pub(super) async fn reorder_queued_message(
@@ -54,7 +58,7 @@ impl Chats {
     ) -> Result<ReorderQueuedMessageResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
         let place = usize::try_from(request.position).map_err(|_| convert::one("position", "must not be negative"))?;
-        let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
+        let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         let current: Vec<_> = queue::list(open.conn(), chat)
             .await?
             .iter()
@@ -63,10 +67,12 @@ impl Chats {
         let queued = QueuedId(request.queued_message_id);
         open.apply(&[Command::ReorderQueued { current, queued, place }], Payload::default())
             .await?;
-        let done = open.commit(&self.hints).await?;
-        Ok(ReorderQueuedMessageResponse {
-            chat: Some(convert::chat(&done.row)),
-        })
+        let answer = |done: &Done| {
+            Ok(ReorderQueuedMessageResponse {
+                chat: Some(convert::chat(&done.row)),
+            })
+        };
+        open.answer(&self.hints, answer).await
     }
 }
 

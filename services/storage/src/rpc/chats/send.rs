@@ -13,7 +13,7 @@ use tandem_proto::storage::v1::{
 };
 
 use super::{Asker, Chats, input};
-use crate::change::{Open, Payload, UserMessage};
+use crate::change::{Done, Open, Payload, UserMessage};
 use crate::db::messages;
 use crate::error::Error;
 use crate::rpc::convert;
@@ -35,7 +35,7 @@ impl Chats {
         if request.mcp_server_ids.as_ref().is_some_and(|set| !set.ids.is_empty()) {
             return Err(convert::one("mcp_server_ids", "names servers that do not exist"));
         }
-        let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
+        let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         let proven = input::read(open.conn(), request.message.clone(), asker.user).await?;
         let last = open.row.last_model_config_id;
         let model = input::model(open.conn(), proven.model, Some(last)).await?;
@@ -53,21 +53,18 @@ impl Chats {
         };
         open.apply(&[Command::Send { behavior }], payload).await?;
         let warnings = input::link(open.conn(), chat, &proven.files).await?;
-        let done = open.commit(&self.hints).await?;
-        // A message that went through the queue into history at once is told as what it has become.
-        let inserted = done.inserted.iter().rev().find(|row| row.role == Role::User.as_str());
-        let is_queued = done.queued.is_some() && inserted.is_none();
-        Ok(SendMessageResponse {
-            message: inserted.map(convert::message).transpose()?,
-            queued_message: done
-                .queued
-                .as_ref()
-                .filter(|_| is_queued)
-                .map(convert::queued)
-                .transpose()?,
-            chat: Some(convert::chat(&done.row)),
-            warnings,
-        })
+        let answer = |done: &Done| {
+            // A message that went through the queue into history at once is told as what it has become.
+            let inserted = done.inserted.iter().rev().find(|row| row.role == Role::User.as_str());
+            let queued = done.queued.as_ref().filter(|_| inserted.is_none());
+            Ok(SendMessageResponse {
+                message: inserted.map(convert::message).transpose()?,
+                queued_message: queued.map(convert::queued).transpose()?,
+                chat: Some(convert::chat(&done.row)),
+                warnings,
+            })
+        };
+        open.answer(&self.hints, answer).await
     }
 
     pub(super) async fn edit_message(
@@ -76,7 +73,7 @@ impl Chats {
         request: EditMessageRequest,
     ) -> Result<EditMessageResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
-        let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
+        let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         let edited = messages::find(open.conn(), chat, request.message_id).await?;
         let edited = edited
             .filter(|row| row.visibility().is_for_user())
@@ -103,13 +100,15 @@ impl Chats {
         )
         .await?;
         let warnings = input::link(open.conn(), chat, &proven.files).await?;
-        let done = open.commit(&self.hints).await?;
-        let message = done.inserted.iter().rev().find(|row| row.role == Role::User.as_str());
-        Ok(EditMessageResponse {
-            message: message.map(convert::message).transpose()?,
-            chat: Some(convert::chat(&done.row)),
-            warnings,
-        })
+        let answer = |done: &Done| {
+            let message = done.inserted.iter().rev().find(|row| row.role == Role::User.as_str());
+            Ok(EditMessageResponse {
+                message: message.map(convert::message).transpose()?,
+                chat: Some(convert::chat(&done.row)),
+                warnings,
+            })
+        };
+        open.answer(&self.hints, answer).await
     }
 
     pub(super) async fn interrupt_chat(
@@ -118,12 +117,14 @@ impl Chats {
         request: InterruptChatRequest,
     ) -> Result<InterruptChatResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
-        let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
+        let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         open.apply(&[Command::Interrupt], Payload::default()).await?;
-        let done = open.commit(&self.hints).await?;
-        Ok(InterruptChatResponse {
-            chat: Some(convert::chat(&done.row)),
-        })
+        let answer = |done: &Done| {
+            Ok(InterruptChatResponse {
+                chat: Some(convert::chat(&done.row)),
+            })
+        };
+        open.answer(&self.hints, answer).await
     }
 
     pub(super) async fn submit_tool_results(
@@ -132,7 +133,7 @@ impl Chats {
         request: SubmitToolResultsRequest,
     ) -> Result<SubmitToolResultsResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
-        let mut open = Open::for_user(&self.pool, chat, asker.user).await?;
+        let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         // The status decides first: a second submission finds nothing open, whatever it brings.
         tandem_chat_core::chat::decide(&open.state, &Command::SubmitToolResults)?;
         let pending = open.row.pending_tool_calls.0.clone();
@@ -186,9 +187,11 @@ impl Chats {
             ..Payload::default()
         };
         open.apply(&[Command::SubmitToolResults], payload).await?;
-        let done = open.commit(&self.hints).await?;
-        Ok(SubmitToolResultsResponse {
-            chat: Some(convert::chat(&done.row)),
-        })
+        let answer = |done: &Done| {
+            Ok(SubmitToolResultsResponse {
+                chat: Some(convert::chat(&done.row)),
+            })
+        };
+        open.answer(&self.hints, answer).await
     }
 }

@@ -1,5 +1,6 @@
 //! Coming in: the first start, the setup code, passwords, and what a presented secret is.
 
+use tandem_chassis::idempotency as mark;
 use tandem_chassis::status::Fault;
 use tandem_chat_core::wire::time_to_wire;
 use tandem_proto::storage::v1::{AuthenticateResponse, BootstrapRequest, BootstrapResponse, LoginRequest, Session};
@@ -10,6 +11,7 @@ use super::{MAX_LIFETIME_SECONDS, PASSWORD_BYTES, Users, user_not_found};
 use crate::credentials;
 use crate::db::{organizations, sessions, tokens, users};
 use crate::error::Error;
+use crate::idempotency::{Attempt, Tx, shown_once};
 use crate::rpc::convert;
 
 /// The administrator every installation begins with.
@@ -85,21 +87,31 @@ impl Users {
         })
     }
 
-    pub(super) async fn redeem(&self, code: &str) -> Result<Session, Error> {
-        let mut tx = self.pool.begin().await?;
+    pub(super) async fn redeem(&self, mark: Option<mark::Attempt>, code: &str) -> Result<Session, Error> {
+        let mut tx = Tx::from(self.pool.begin().await?);
         // Deleting locks the row: of several that come at once, one is first.
         let is_valid = sessions::redeem_setup_code(&mut tx, &credentials::digest(code)).await?;
+        let admin = users::first_admin(&mut tx).await?.ok_or_else(user_not_found)?;
+        let attempt = mark.map(|mark| Attempt::by(admin.id, "redeem_setup_code", mark));
         if !is_valid || sessions::is_anybody_in(&mut tx).await? {
+            // Nobody has proved to be the administrator yet, so a key that is taken for something else is not told.
+            if let Some(attempt) = &attempt
+                && attempt.is_done(&mut tx).await?
+            {
+                return Err(shown_once().into());
+            }
             let text = "This setup link is not valid any more. Start Tandem again for a new one, or sign in.";
             return Err(Fault::unauthenticated("BAD_SETUP_CODE", text).into());
         }
-        let admin = users::first_admin(&mut tx).await?.ok_or_else(user_not_found)?;
+        if let Some(attempt) = attempt {
+            tx.claim(attempt).await?;
+        }
         let session = open(&mut tx, &admin).await?;
         tx.commit().await?;
         Ok(session)
     }
 
-    pub(super) async fn login(&self, request: LoginRequest) -> Result<Session, Error> {
+    pub(super) async fn login(&self, mark: Option<mark::Attempt>, request: LoginRequest) -> Result<Session, Error> {
         let bad = || Fault::unauthenticated("BAD_CREDENTIALS", "Incorrect username or password.");
         // Nobody has a password this long; hashing it would be work for nothing.
         if request.password.len() > *PASSWORD_BYTES.end() {
@@ -112,7 +124,11 @@ impl Users {
         let Some(row) = row.filter(|_| is_right) else {
             return Err(bad().into());
         };
-        open(&mut *self.pool.acquire().await?, &row).await
+        let attempt = mark.map(|mark| Attempt::by(row.id, "login", mark));
+        let mut tx = Tx::begin(&self.pool, attempt.as_ref()).await?;
+        let session = open(&mut tx, &row).await?;
+        tx.commit().await?;
+        Ok(session)
     }
 
     pub(super) async fn authenticate(&self, token: &str) -> Result<AuthenticateResponse, Error> {

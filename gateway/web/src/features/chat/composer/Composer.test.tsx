@@ -1,7 +1,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { ApiError } from "@/api/problem.ts";
+import { ApiError, unreachable } from "@/api/problem.ts";
 import { readDraft, writeDraft } from "@/lib/drafts.ts";
 import { Composer, type ComposerProps } from "./Composer.tsx";
 import type { Outgoing } from "./useComposer.ts";
@@ -33,7 +33,7 @@ describe("the composer", () => {
     type("  hello ");
     press("Enter");
     await waitFor(() => expect(area.value).toBe(""));
-    expect(onSend).toHaveBeenCalledWith({ text: "hello", fileIds: [], behavior: "queue" });
+    expect(onSend).toHaveBeenCalledWith({ text: "hello", fileIds: [], behavior: "queue", key: expect.stringMatching(/^[0-9a-f-]{36}$/) as string });
     expect(readDraft("c")).toBe("");
   });
 
@@ -90,6 +90,99 @@ describe("the composer", () => {
     fireEvent.click(screen.getByRole("button", { name: "More ways to send" }));
     fireEvent.click(await screen.findByRole("menuitem", { name: /Send now/ }));
     await waitFor(() => expect(onSend).toHaveBeenCalledWith(expect.objectContaining({ behavior: "interrupt" })));
+  });
+
+  const keysSent = () => onSend.mock.calls.map(([message]) => message.key);
+
+  it("repeats a lost attempt under its key, and gives changed text a new one", async () => {
+    onSend.mockRejectedValueOnce(unreachable()).mockRejectedValueOnce(unreachable());
+    const { type, press } = show();
+    type("precious");
+    press("Enter");
+    await screen.findByText(/It may have arrived all the same/);
+    cleanup();
+    const again = show();
+    expect(again.area.value).toBe("precious");
+    again.press("Enter");
+    await screen.findByText(/It may have arrived all the same/);
+    again.type("precious!");
+    again.press("Enter");
+    await waitFor(() => expect(again.area.value).toBe(""));
+    const [first, second, third] = keysSent();
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+  });
+
+  it("gives the same words a new key once they were confirmed or refused", async () => {
+    onSend.mockResolvedValueOnce(undefined).mockRejectedValueOnce(new ApiError(429, "The queue is full."));
+    const { area, type, press } = show();
+    for (const outcome of [() => expect(area.value).toBe(""), () => expect(screen.queryByText("The queue is full.")).not.toBeNull(), () => expect(area.value).toBe("")]) {
+      type("continue");
+      press("Enter");
+      await waitFor(outcome);
+    }
+    expect(new Set(keysSent()).size).toBe(3);
+  });
+
+  it("empties itself when a message whose confirmation got lost turns up in the chat", async () => {
+    onSend.mockRejectedValueOnce(unreachable());
+    const mark = { messageId: 3, queuedId: 0 };
+    const { type, press } = show({ mark });
+    type("precious");
+    press("Enter");
+    await screen.findByText(/It may have arrived all the same/);
+    cleanup();
+    const hasArrived = vi.fn<NonNullable<ComposerProps["hasArrived"]>>((text) => text === "precious");
+    const { area } = show({ hasArrived });
+    await waitFor(() => expect(area.value).toBe(""));
+    expect(hasArrived).toHaveBeenCalledWith("precious", mark);
+    expect(readDraft("c")).toBe("");
+  });
+
+  it("offers commands after a slash and runs the chosen one instead of sending it", async () => {
+    const onCommand = vi.fn<(name: string) => Promise<void>>(async () => undefined);
+    const { area, type, press } = show({ onCommand });
+    type("/");
+    expect(screen.getAllByRole("option").map((option) => option.textContent?.split(/\W+/)[1])).toEqual(["compactSummarize", "clearLet"]);
+    press("ArrowDown");
+    press("Enter");
+    expect(onCommand).toHaveBeenCalledWith("clear");
+    await waitFor(() => expect(area.value).toBe(""));
+    expect(onSend).not.toHaveBeenCalled();
+  });
+
+  it("sends text that only begins like a command, and runs no command while the agent works", () => {
+    const onCommand = vi.fn<(name: string) => Promise<void>>(async () => undefined);
+    const { type, press } = show({ onCommand, isBusy: true });
+    type("/clear");
+    press("Enter");
+    expect(onCommand).not.toHaveBeenCalled();
+    expect(onSend).not.toHaveBeenCalled();
+    type("/etc/hosts is wrong");
+    press("Enter");
+    expect(onSend).toHaveBeenCalledOnce();
+  });
+
+  it("closes the commands with Escape without stopping the agent", () => {
+    const { type, press } = show({ onCommand: async () => undefined, isBusy: true });
+    type("/");
+    press("Escape");
+    expect(screen.queryByRole("listbox")).toBeNull();
+    expect(onStop).not.toHaveBeenCalled();
+  });
+
+  it("keeps what was attached over a reload", async () => {
+    vi.stubGlobal("fetch", vi.fn<typeof fetch>(async (input) => new Response(String(input).includes("/chats/files") ? '{"id":"f1"}' : "[]")));
+    show();
+    fireEvent.change(screen.getByLabelText("Choose files"), { target: { files: [new File(["a,b"], "data.csv", { type: "text/csv" })] } });
+    await screen.findByText("data.csv");
+    await waitFor(() => expect(localStorage.getItem("tandem.draft-files.c")).toContain("f1"));
+    cleanup();
+    const { press } = show();
+    expect(screen.getByText("data.csv")).toBeTruthy();
+    press("Enter");
+    await waitFor(() => expect(onSend).toHaveBeenCalledWith(expect.objectContaining({ fileIds: ["f1"] })));
+    await waitFor(() => expect(localStorage.getItem("tandem.draft-files.c")).toBeNull());
   });
 
   it("walks earlier prompts with the arrow keys in an empty field", () => {

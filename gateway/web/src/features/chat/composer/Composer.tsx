@@ -1,13 +1,18 @@
-import { Paperclip } from "lucide-react";
 import { type ClipboardEvent, type DragEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { describe } from "@/api/problem.ts";
+import type { BusyBehavior } from "@/api/types.ts";
 import { COMPOSER_ID } from "@/components/focus.ts";
-import { IconButton } from "@/components/IconButton.tsx";
 import { Notice } from "@/components/Notice.tsx";
 import { classes } from "@/lib/classes.ts";
+import type { Mark } from "@/lib/intents.ts";
+import { AttachButton } from "./AttachButton.tsx";
 import { AttachmentChips } from "./AttachmentChips.tsx";
+import { COMMAND_LIST_ID, CommandList, optionId } from "./CommandList.tsx";
+import { type CommandName, commandNamed } from "./commands.ts";
 import { ModelPicker } from "./ModelPicker.tsx";
 import { SendButtons } from "./SendButtons.tsx";
 import { useAttachments } from "./useAttachments.ts";
+import { useCommands } from "./useCommands.ts";
 import { type Outgoing, useComposer } from "./useComposer.ts";
 
 const MAX_HEIGHT_PX = 320;
@@ -22,17 +27,37 @@ export interface ComposerProps {
   stopping?: boolean;
   prompts?: readonly string[];
   disabledReason?: string;
+  /** Where the chat stands; absent while nobody knows. */
+  mark?: Mark | undefined;
+  /** Whether a text whose confirmation got lost is in the chat by now. */
+  hasArrived?: (text: string, mark: Mark) => boolean;
   onSend: (message: Outgoing) => Promise<void>;
   onStop?: () => void;
+  /** Absent: no commands here. */
+  onCommand?: (name: CommandName) => Promise<void>;
 }
 
+const never = () => false;
+
 export function Composer(props: ComposerProps) {
-  const { draftKey, organizationId, modelId, onModel, isBusy = false, stopping = false, prompts = [], disabledReason, onSend, onStop = () => undefined } = props;
-  const attachments = useAttachments(organizationId);
-  const composer = useComposer({ draftKey, attachments, prompts, isBusy, onSend, onStop });
+  const { draftKey, organizationId, modelId, onModel, isBusy = false, stopping = false, prompts = [], disabledReason, mark, hasArrived = never, onSend, onStop = () => undefined, onCommand } = props;
+  const attachments = useAttachments(organizationId, draftKey);
+  const composer = useComposer({ draftKey, attachments, modelId, prompts, isBusy, mark, hasArrived, onSend, onStop });
+  const commandProblem = isBusy ? "Only when the agent is done. Stop it, or wait." : null;
+  const run = (name: CommandName) => {
+    if (onCommand === undefined || commandProblem !== null) return;
+    composer.change("");
+    onCommand(name).catch((error: unknown) => composer.setProblem({ tone: "danger", title: `/${name} was not done`, text: describe(error) }));
+  };
+  const submit = (behavior: BusyBehavior) => {
+    const command = onCommand && commandNamed(composer.text);
+    if (command) run(command.name);
+    else void composer.send(behavior);
+  };
+  const menu = useCommands(composer.text, onCommand !== undefined && !composer.sending, run);
+  const activeCommand = menu.items[menu.active];
   const [dropping, setDropping] = useState(false);
   const area = useRef<HTMLTextAreaElement>(null);
-  const picker = useRef<HTMLInputElement>(null);
 
   useEffect(() => {
     // On a touch screen focus would raise the keyboard over the conversation.
@@ -65,17 +90,18 @@ export function Composer(props: ComposerProps) {
     >
       {composer.problem ? (
         <div className="mb-2">
-          <Notice tone="danger" title="Not sent. Your text is still here.">
-            {composer.problem}
+          <Notice tone={composer.problem.tone} title={composer.problem.title}>
+            {composer.problem.text}
           </Notice>
         </div>
       ) : null}
       <div
         className={classes(
-          "rounded-xl border bg-raised transition-colors focus-within:border-accent",
+          "relative rounded-xl border bg-raised transition-colors focus-within:border-accent",
           dropping ? "border-accent bg-accent-soft" : "border-line-strong/70",
         )}
       >
+        <CommandList menu={menu} problem={commandProblem} onPick={run} />
         <AttachmentChips attachments={attachments} />
         <textarea
           id={COMPOSER_ID}
@@ -87,26 +113,15 @@ export function Composer(props: ComposerProps) {
           placeholder={disabledReason ?? (isBusy ? "Say what comes next…" : "Ask, or say what to do…")}
           aria-label="Message"
           onChange={(event) => composer.change(event.target.value)}
-          onKeyDown={composer.onKeyDown}
+          aria-autocomplete={onCommand ? "list" : undefined}
+          aria-controls={activeCommand ? COMMAND_LIST_ID : undefined}
+          aria-activedescendant={activeCommand && optionId(activeCommand.name)}
+          onKeyDown={(event) => composer.onKeyDown(event, menu, submit)}
           onPaste={(event) => takeFiles(event, event.clipboardData.files)}
           className="block max-h-80 w-full resize-none bg-transparent px-4 pt-3 pb-1 outline-none"
         />
         <div className="flex items-center gap-1 px-2 pb-2">
-          <input
-            ref={picker}
-            type="file"
-            multiple
-            hidden
-            aria-label="Choose files"
-            accept="image/png,image/jpeg,image/gif,image/webp,application/pdf,application/json,text/plain,text/markdown,text/csv,.md,.csv,.json,.txt,.log"
-            onChange={(event) => {
-              attachments.add([...(event.target.files ?? [])]);
-              event.target.value = "";
-            }}
-          />
-          <IconButton label="Attach files" tipSide="top" onClick={() => picker.current?.click()}>
-            <Paperclip size={16} />
-          </IconButton>
+          <AttachButton onFiles={attachments.add} />
           <ModelPicker modelId={modelId} onChange={onModel} />
           <span className="flex-1" />
           <SendButtons
@@ -115,7 +130,7 @@ export function Composer(props: ComposerProps) {
             sending={composer.sending}
             canSend={composer.canSend && disabledReason === undefined}
             hasText={composer.text.trim() !== "" || attachments.items.length > 0}
-            onSend={(behavior) => void composer.send(behavior)}
+            onSend={submit}
             onStop={onStop}
           />
         </div>

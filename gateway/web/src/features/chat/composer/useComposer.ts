@@ -1,30 +1,50 @@
-import { type KeyboardEvent, useState } from "react";
-import { describe } from "@/api/problem.ts";
+import { type KeyboardEvent, useEffect, useEffectEvent, useState } from "react";
+import { ApiError, describe } from "@/api/problem.ts";
 import type { BusyBehavior } from "@/api/types.ts";
 import { readDraft, writeDraft } from "@/lib/drafts.ts";
+import { type Intent, intentFor, type Mark, pendingIntent, settleIntent } from "@/lib/intents.ts";
 import type { Attachments } from "./useAttachments.ts";
+import type { CommandMenu } from "./useCommands.ts";
 
 export interface Outgoing {
   text: string;
   fileIds: readonly string[];
   behavior: BusyBehavior;
+  /** The same on every attempt to send the same thing. */
+  key: string;
 }
 
 interface Options {
   draftKey: string;
   attachments: Attachments;
+  modelId: string;
   /** Earlier prompts, newest first. */
   prompts: readonly string[];
   isBusy: boolean;
+  /** Where the chat stands; absent while nobody knows. */
+  mark: Mark | undefined;
+  /** Whether a text whose confirmation got lost is in the chat by now. */
+  hasArrived: (text: string, mark: Mark) => boolean;
   onSend: (message: Outgoing) => Promise<void>;
   onStop: () => void;
 }
 
+export interface Problem {
+  tone: "danger" | "warn";
+  title: string;
+  text: string;
+}
+
+const REFUSED = "Not sent. Your text is still here.";
+const UNCERTAIN = "No answer from the server. Your text is still here.";
+const UNCERTAIN_HINT = "It may have arrived all the same: then it appears in the chat, and this field empties by itself.";
+
 /** The composer's state: the text is kept, here and in the browser, until the server has confirmed it. */
-export function useComposer({ draftKey, attachments, prompts, isBusy, onSend, onStop }: Options) {
+export function useComposer({ draftKey, attachments, modelId, prompts, isBusy, mark, hasArrived, onSend, onStop }: Options) {
   const [text, setText] = useState(() => readDraft(draftKey));
   const [sending, setSending] = useState(false);
-  const [problem, setProblem] = useState<string | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [unconfirmed, setUnconfirmed] = useState<Intent | null>(() => pendingIntent(draftKey, Date.now()));
   /** Which earlier prompt is shown; -1 for the reader's own text. */
   const [recalled, setRecalled] = useState(-1);
 
@@ -33,18 +53,38 @@ export function useComposer({ draftKey, attachments, prompts, isBusy, onSend, on
     setRecalled(-1);
     writeDraft(draftKey, value);
   };
-  const canSend = !sending && !attachments.isBusy && (text.trim() !== "" || attachments.fileIds.length > 0);
+  const done = () => {
+    settleIntent(draftKey);
+    setUnconfirmed(null);
+    setProblem(null);
+    change("");
+    attachments.clear();
+  };
+  const arrivedAnyway = !sending && unconfirmed?.mark !== undefined && unconfirmed.words === text.trim() && hasArrived(unconfirmed.words, unconfirmed.mark);
+  const finish = useEffectEvent(done);
+  useEffect(() => {
+    if (!arrivedAnyway) return undefined;
+    const timer = setTimeout(finish);
+    return () => clearTimeout(timer);
+  }, [arrivedAnyway]);
 
-  const send = async (behavior: BusyBehavior = "queue") => {
+  const canSend = !sending && !attachments.isBusy && (text.trim() !== "" || attachments.fileIds.length > 0);
+  const send = async (behavior: BusyBehavior) => {
     if (!canSend) return;
+    const words = text.trim();
+    const { fileIds } = attachments;
+    const intent = intentFor(draftKey, { words, fingerprint: JSON.stringify([words, fileIds, behavior, modelId]), mark }, Date.now());
     setSending(true);
     setProblem(null);
     try {
-      await onSend({ text: text.trim(), fileIds: attachments.fileIds, behavior });
-      change("");
-      attachments.clear();
+      await onSend({ text: words, fileIds, behavior, key: intent.key });
+      done();
     } catch (error) {
-      setProblem(describe(error));
+      const isUncertain = error instanceof ApiError && error.mayHaveHappened;
+      // What was refused is no attempt any more; what got lost may still arrive.
+      if (isUncertain) setUnconfirmed(intent);
+      else settleIntent(draftKey);
+      setProblem(isUncertain ? { tone: "warn", title: UNCERTAIN, text: UNCERTAIN_HINT } : { tone: "danger", title: REFUSED, text: describe(error) });
     } finally {
       setSending(false);
     }
@@ -54,13 +94,13 @@ export function useComposer({ draftKey, attachments, prompts, isBusy, onSend, on
     setRecalled(next);
     setText(next < 0 ? "" : (prompts[next] ?? ""));
   };
-  const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>) => {
-    if (event.nativeEvent.isComposing) return;
+  const onKeyDown = (event: KeyboardEvent<HTMLTextAreaElement>, menu: CommandMenu, submit: (behavior: BusyBehavior) => void) => {
+    if (event.nativeEvent.isComposing || menu.onKeyDown(event)) return;
     const touch = window.matchMedia("(pointer: coarse)").matches;
     const modified = event.metaKey || event.ctrlKey;
     if (event.key === "Enter" && (modified || (!event.shiftKey && !touch))) {
       event.preventDefault();
-      void send();
+      submit("queue");
     } else if (event.key === "Escape" && isBusy) {
       event.preventDefault();
       onStop();
@@ -72,5 +112,5 @@ export function useComposer({ draftKey, attachments, prompts, isBusy, onSend, on
       recall(-1);
     }
   };
-  return { text, change, sending, problem, canSend, send, onKeyDown };
+  return { text, change, sending, problem, setProblem, canSend, send, onKeyDown };
 }

@@ -17,8 +17,8 @@ export function EditBody({ row }: { row: ToolRow }) {
   if (files.length > 0) {
     return (
       <div className="divide-y divide-line">
-        {files.map((file) => (
-          <FileDiff key={file.path} path={file.path} diff={file.diff} isOnly={files.length === 1} />
+        {files.map((file, index) => (
+          <FileDiff key={file.path || index} path={file.path} diff={file.diff} isOnly={files.length === 1} />
         ))}
       </div>
     );
@@ -47,7 +47,7 @@ function FileDiff({ path, diff, isOnly }: { path: string; diff: string; isOnly: 
         <span className="text-del-ink tabular-nums">−{removed}</span>
         <CopyButton text={diff} label="Copy diff" />
       </div>
-      {lines.length > 0 ? <DiffView lines={lines} label={`Changes in ${path}`} /> : <p className="px-3.5 py-2 text-xs text-faint">No textual change.</p>}
+      {lines.length > 0 ? <DiffView lines={lines} label={`Changes in ${path}`} path={path} /> : <p className="px-3.5 py-2 text-xs text-faint">No textual change.</p>}
     </div>
   );
 }

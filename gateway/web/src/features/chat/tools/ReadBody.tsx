@@ -13,5 +13,6 @@ export function ReadBody({ row }: { row: ToolRow }) {
     const match = NUMBERED.exec(line);
     return match ? { number: match[1] ?? "", text: match[2] ?? "" } : { number: "", text: line };
   });
-  return <NumberedLines lines={lines} label={`Content of ${str(open(row.args)["path"])}`} />;
+  const path = str(open(row.args)["path"]);
+  return <NumberedLines lines={lines} label={`Content of ${path}`} path={path} />;
 }

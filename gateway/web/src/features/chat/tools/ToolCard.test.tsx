@@ -15,6 +15,8 @@ const line = (change: Partial<ToolRow>) => {
   return [verb, object, outcome?.text ?? ""].join(" | ");
 };
 
+const LOST = "Interrupted by the user before a result was recorded; the outcome is unknown.";
+
 describe("a tool's one line", () => {
   it.each<[string, Partial<ToolRow>]>([
     ["Ran | cargo test | exit 0", {}],
@@ -27,6 +29,10 @@ describe("a tool's one line", () => {
     ["Edited | /a.rs | +1 −1", { name: "edit_files", args: { files: [{ path: "/a.rs" }] }, result: { files: [{ path: "/a.rs", diff: "@@ -1 +1 @@\n-a\n+b\n" }] } }],
     ["Edited | 2 files | +0 −0", { name: "edit_files", args: { edits: [{ path: "/a" }, { path: "/b" }] }, result: { files: [] } }],
     ["Read | /x | failed", { name: "read_file", args: { path: "/x" }, state: "failed", result: { error: "no such file" } }],
+    ["Ran | cargo test | outcome unknown", { state: "failed", result: LOST }],
+    ["Read | /x | interrupted", { name: "read_file", args: { path: "/x" }, state: "failed", result: LOST }],
+    ["Ran | cargo test | interrupted", { state: "failed", result: { error: "interrupted before it started" } }],
+    ["Ran | cargo test | outcome unknown", { state: "failed", result: { error: "The outcome of this call is unknown: it was started, and what became of it cannot be found out. Check before repeating it." } }],
     ["Create issue (github) | A bug | ", { name: "github__create_issue", args: { title: "A bug" }, result: {} }],
   ])("reads %j", (expected, change) => expect(line(change)).toBe(expected));
 
@@ -68,6 +74,13 @@ describe("a tool's card", () => {
   it("says why it failed without being opened", () => {
     show(<ToolCard row={toolRow({ name: "read_file", args: { path: "/x" }, state: "failed", result: { error: "no such file" } })} />);
     expect(screen.getByText("no such file")).toBeTruthy();
+  });
+
+  it("says of a lost outcome that it may have happened, closed and open", () => {
+    show(<ToolCard row={toolRow({ state: "failed", result: LOST })} />);
+    expect(screen.getByText(/It may have happened/)).toBeTruthy();
+    fireEvent.click(button());
+    expect(screen.getByText(/It may have happened/)).toBeTruthy();
   });
 
   it("shows arguments and result of a tool it does not know", () => {

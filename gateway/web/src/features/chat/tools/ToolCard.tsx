@@ -7,8 +7,9 @@ import { EditBody } from "./EditBody.tsx";
 import { ExecuteBody } from "./ExecuteBody.tsx";
 import { GenericBody } from "./GenericBody.tsx";
 import { ReadBody } from "./ReadBody.tsx";
-import { editedPaths, type Outcome, summarize, toolError } from "./summary.ts";
+import { editedPaths, type Outcome, summarize } from "./summary.ts";
 import { ToolTime } from "./ToolTime.tsx";
+import { type Trouble, troubleOf } from "./trouble.ts";
 import { WriteBody } from "./WriteBody.tsx";
 
 interface Kind {
@@ -29,6 +30,8 @@ const KINDS: Record<string, Kind> = {
 
 const TONES: Record<Outcome["tone"], string> = { quiet: "text-faint", ok: "text-ok", danger: "text-danger", warn: "text-warn" };
 
+const TROUBLE: Record<Trouble["kind"], string> = { failed: "text-danger", unknown: "text-warn", interrupted: "text-warn" };
+
 /** Edits are what a reader wants to see; everything else shrinks to one line once it is done. */
 function opensByItself(row: ToolRow): boolean {
   if (row.state === "failed") return false;
@@ -41,10 +44,13 @@ export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
   const [isOpen, setOpen] = useOpened(row.key, opensByItself(row));
   const { icon: Icon, body: Body } = KINDS[row.name] ?? GENERIC;
   const { verb, object, isCode, outcome } = summarize(row);
-  const error = toolError(row);
+  const trouble = troubleOf(row);
   const active = row.state === "running" || row.state === "writing";
   return (
-    <section aria-label={`${verb} ${object}`} className="overflow-hidden rounded-md border border-line bg-raised text-sm">
+    <section
+      aria-label={`${verb} ${object}`}
+      className={classes("overflow-hidden rounded-md border bg-raised text-sm", trouble?.kind === "unknown" ? "border-warn-line" : "border-line")}
+    >
       <button
         type="button"
         aria-expanded={isOpen}
@@ -52,7 +58,7 @@ export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
         onClick={() => setOpen(!isOpen)}
         className="flex min-h-9 w-full items-center gap-2.5 px-3 py-1.5 text-left -outline-offset-2 hover:bg-sunken max-sm:min-h-11"
       >
-        <Icon size={15} className={classes("shrink-0", active ? "text-accent pulse" : error ? "text-danger" : "text-faint")} aria-hidden />
+        <Icon size={15} className={classes("shrink-0", active ? "text-accent pulse" : trouble ? TROUBLE[trouble.kind] : "text-faint")} aria-hidden />
         <span className="flex min-w-0 flex-1 items-baseline gap-2">
           <span className={classes("shrink-0", active ? "text-ink" : "text-muted")}>{verb}</span>
           <span className={classes("truncate", isCode ? "font-mono text-[12.5px] text-ink" : "text-muted")}>{object}</span>
@@ -61,13 +67,22 @@ export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
         <ToolTime row={row} />
         <ChevronRight size={14} className={classes("shrink-0 text-faint transition-transform duration-100", isOpen && "rotate-90")} aria-hidden />
       </button>
-      {error && !isOpen ? <p className="line-clamp-2 px-3 pb-2 pl-[37px] text-xs wrap-anywhere text-danger">{error}</p> : null}
+      {trouble && !isOpen ? <TroubleLine trouble={trouble} className="line-clamp-3 px-3 pb-2 pl-[37px]" /> : null}
       {isOpen ? (
         <div id={id} className="border-t border-line">
-          {error && row.name !== "execute" ? <p className="px-3.5 py-2.5 text-xs wrap-anywhere text-danger">{error}</p> : null}
+          {trouble && (row.name !== "execute" || trouble.kind !== "failed") ? <TroubleLine trouble={trouble} className="px-3.5 py-2.5" /> : null}
           <Body row={row} />
         </div>
       ) : null}
     </section>
   );
 });
+
+function TroubleLine({ trouble, className }: { trouble: Trouble; className: string }) {
+  return (
+    <p className={classes("text-xs wrap-anywhere", TROUBLE[trouble.kind], className)}>
+      {trouble.text}
+      {trouble.kind === "unknown" ? " It may have happened: check before repeating it." : null}
+    </p>
+  );
+}

@@ -11,5 +11,6 @@ export function WriteBody({ row }: { row: ToolRow }) {
     .replace(/\n$/, "")
     .split("\n")
     .map((text, index) => ({ number: String(index + 1), text }));
-  return <NumberedLines lines={lines} label={`Content of ${str(open(row.args)["path"])}`} />;
+  const path = str(open(row.args)["path"]);
+  return <NumberedLines lines={lines} label={`Content of ${path}`} path={path} />;
 }

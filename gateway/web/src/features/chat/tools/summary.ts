@@ -2,6 +2,7 @@
 import { parseDiff } from "@/lib/diff.ts";
 import { list, num, open, str } from "@/lib/open.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
+import { troubleOf } from "./trouble.ts";
 
 export interface Outcome {
   text: string;
@@ -45,6 +46,8 @@ function wordsFor(row: ToolRow): Words {
       const paths = editedPaths(row);
       return paths.length === 1 ? code("Editing", "Edited", paths[0] ?? "") : plain("Editing", "Edited", paths.length === 0 ? "files" : `${String(paths.length)} files`);
     }
+    case "chat_summarized":
+      return plain("Summarizing", "Summarized", "the conversation");
     case "process_output":
       return plain("Watching", "Checked", "a background process");
     case "process_list":
@@ -63,19 +66,15 @@ export function editedPaths(row: ToolRow): string[] {
   return [...new Set([...fromFiles, ...fromEdits])].filter(Boolean);
 }
 
-/** What went wrong, in the tool's own words; empty when nothing did. */
-export function toolError(row: ToolRow): string {
-  const result = open(row.result);
-  const said = str(result["error"]) || (row.state === "failed" ? str(result["message"]) || str(row.result) : "");
-  return said || (row.state === "failed" ? "The tool failed without saying why." : "");
-}
-
 function outcomeOf(row: ToolRow): Outcome | null {
   if (row.state === "stopped") return { text: "stopped", tone: "warn" };
   if (row.state === "running" || row.state === "writing") return null;
   const result = open(row.result);
+  const trouble = troubleOf(row);
+  if (trouble?.kind === "unknown") return { text: "outcome unknown", tone: "warn" };
+  if (trouble?.kind === "interrupted") return { text: "interrupted", tone: "warn" };
   if (row.name === "execute" || row.name === "process_output") return commandOutcome(row, result);
-  if (toolError(row) !== "") return { text: "failed", tone: "danger" };
+  if (trouble !== null) return { text: "failed", tone: "danger" };
   switch (row.name) {
     case "read_file":
       return readOutcome(result);

@@ -1,0 +1,140 @@
+//! Benchmarks of the whole product as its users see it: the release binary, all services in one process, a model that keeps the time.
+//!
+//! They measure and compare with budgets; they decide nothing. How to read the figures is in `docs/performance.md`.
+
+pub mod conversation;
+pub mod database;
+pub mod figures;
+pub mod model;
+pub mod process;
+mod readers;
+mod start;
+mod statements;
+mod turns;
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use self::{
+    figures::{Report, tell},
+    model::{ClockedModel, Mark},
+};
+use crate::world::World;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// Size of the program, time to start, memory at rest.
+    Start,
+    /// Added time to the first token and to the whole turn.
+    Latency,
+    /// Turns per second and processor time per turn.
+    Throughput,
+    /// Statements per turn.
+    Statements,
+    /// Memory and statements per idle reader.
+    Readers,
+}
+
+/// How much is measured.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The `tandem` program.
+    pub program: PathBuf,
+    /// In this order; all when empty.
+    pub stages: Vec<Stage>,
+    /// Turns of one round of latency, at least.
+    pub turns: usize,
+    /// Rounds of latency and throughput.
+    pub rounds: usize,
+    /// Counts of idle readers, rising.
+    pub readers: Vec<usize>,
+}
+
+/// A benchmark under way.
+pub struct Bench {
+    world: World,
+    model: ClockedModel,
+    report: Report,
+    options: Options,
+    /// Marks given out so far.
+    marks: u64,
+    first_start: Duration,
+}
+
+/// Measures the stages; the table of figures. Each figure's JSON line goes to standard output as it is known.
+///
+/// # Errors
+/// When the product does not start, or does anything but answer well.
+pub async fn run(options: Options) -> anyhow::Result<String> {
+    let stages = match options.stages.as_slice() {
+        [] => Stage::value_variants().to_vec(),
+        stages => stages.to_vec(),
+    };
+    let started = Instant::now();
+    let world = World::builder()
+        .all_in_one()
+        .program(&options.program)
+        .without_provider()
+        // One user stands for many here.
+        .env("TANDEM_GATEWAY__RATE_LIMIT__REQUESTS_PER_MINUTE", "100000000")
+        .start()
+        .await?;
+    let first_start = started.elapsed();
+    let model = ClockedModel::start().await?;
+    let provider = world
+        .register_provider("clocked", &model.base_url(), &["sk-bench"])
+        .await?;
+    world.register_model(&provider, "bench").await?;
+    let mut bench = Bench {
+        world,
+        model,
+        report: Report::default(),
+        options,
+        marks: 0,
+        first_start,
+    };
+    for stage in stages {
+        match stage {
+            Stage::Start => start::cost(&mut bench).await,
+            Stage::Latency => turns::latency(&mut bench).await,
+            Stage::Throughput => turns::throughput(&mut bench).await,
+            Stage::Statements => statements::count(&mut bench).await,
+            Stage::Readers => readers::cost(&mut bench).await,
+        }
+        .with_context(|| format!("{stage:?} could not be measured"))?;
+    }
+    tell("stopping");
+    bench.world.terminate().await?;
+    Ok(bench.report.table())
+}
+
+impl Bench {
+    /// The next mark.
+    fn mark(&mut self) -> Mark {
+        self.marks += 1;
+        Mark(self.marks - 1)
+    }
+
+    /// The process that is measured.
+    fn process(&self) -> anyhow::Result<u32> {
+        self.world
+            .process_ids()
+            .first()
+            .copied()
+            .context("the product is not running")
+    }
+
+    /// Ends the product in an orderly way and starts it again; how long it took to be ready.
+    async fn restart(&mut self) -> anyhow::Result<Duration> {
+        self.world.terminate().await?;
+        let started = Instant::now();
+        self.world.restart().await?;
+        Ok(started.elapsed())
+    }
+}
