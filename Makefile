@@ -16,7 +16,7 @@ CHECKOUT_STAMP := $(CARGO_TARGET_DIR)/checkout
 $(shell mkdir -p $(CARGO_TARGET_DIR); [ "$$(cat $(CHECKOUT_STAMP) 2>/dev/null)" = "$(CURDIR)" ] || \
   { git ls-files -z '*.rs' | xargs -0 touch; echo "$(CURDIR)" > $(CHECKOUT_STAMP); })
 
-.PHONY: help run test check gen db doctor clean packages test-packages web binaries rust-test web-test browser-test e2e e2e-separate local-model
+.PHONY: help run test check gen db doctor clean packages test-packages web binaries rust-test web-test browser-test e2e e2e-separate drills bench local-model
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,8 +45,17 @@ rust-test: test-packages binaries
 e2e: test-packages binaries ## The whole system, all services in one process
 	$(CARGO) nextest run --workspace -E 'package(tandem-e2e)'
 
+# The drills choose their processes themselves, so they are the same in both.
 e2e-separate: test-packages binaries ## The same system tests with every service a process of its own
-	TANDEM_E2E_MODE=separate $(CARGO) nextest run --workspace -E 'package(tandem-e2e) & binary(it)'
+	TANDEM_E2E_MODE=separate $(CARGO) nextest run --workspace \
+	  -E 'package(tandem-e2e) & binary(it) - test(/^(drills|storms|every_call|relay)::/)'
+
+drills: test-packages binaries ## The fault drills, TANDEM_DRILL_ROUNDS rounds of each (default 10)
+	TANDEM_DRILL_ROUNDS=$${TANDEM_DRILL_ROUNDS:-10} $(CARGO) nextest run --workspace -E 'package(tandem-e2e) & test(/::d[0-9]+_/)'
+
+bench: packages web ## Measure the release binary and compare with the budgets; BENCH="--only latency" for a part, --help for all
+	$(CARGO) build --release --workspace --bin tandem --bin bench
+	TANDEM_BIN=$(CARGO_TARGET_DIR)/release/tandem $(CARGO_TARGET_DIR)/release/bench $(BENCH)
 
 web-test: $(WEB)/node_modules/.package-lock.json
 	cd $(WEB) && npm test --silent

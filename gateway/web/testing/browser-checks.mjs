@@ -281,7 +281,9 @@ await check("the list by keyboard: walking, renaming, archiving a family and res
   await page.keyboard.press("Enter");
   const notes = page.getByRole("link", { name: /Notes for 0\.4/ });
   await notes.waitFor();
-  await notes.focus();
+  await page.waitForFunction(() => document.activeElement?.textContent?.includes("Notes for 0.4"));
+  await page.keyboard.press("p");
+  await page.waitForFunction(() => document.activeElement?.closest("section")?.getAttribute("aria-label") === "Pinned");
   await page.keyboard.press("e");
   await page.getByText("Archived “Notes for 0.4” and its 2 sub-chats").waitFor();
   expect((await page.getByRole("link", { name: /Collect merged/ }).count()) === 0, "a sub-chat stayed");

@@ -179,7 +179,9 @@ impl Turn {
                 step += 1;
             }
             let answer = match self.complete(step, &prompt, &model, intent.take()).await {
-                Err(Stop::TooLong(error, _)) if memory.is_exhausted() => return Err(Stop::Failed(error, Vec::new())),
+                Err(Stop::TooLong(error, _)) if memory.is_exhausted() || prompt.remembered().is_empty() => {
+                    return Err(Stop::Failed(error, Vec::new()));
+                }
                 Err(Stop::TooLong(_, attempt)) => {
                     self.log.withdraw(attempt, None);
                     let task = Compaction::within(step, Why::TooLong);

@@ -5,24 +5,31 @@ import { classes } from "@/lib/classes.ts";
 
 const MAX_TITLE_CHARS = 200;
 
+interface RenameFieldProps {
+  chat: Chat;
+  /** `byKey`: the focus is nowhere now. */
+  onDone: (byKey: boolean) => void;
+  className?: string;
+}
+
 /** A chat's title as a field. Enter and leaving it save; Escape does not. */
-export function RenameField({ chat, onDone, className }: { chat: Chat; onDone: () => void; className?: string }) {
+export function RenameField({ chat, onDone, className }: RenameFieldProps) {
   const { rename } = useChatActions();
   const [title, setTitle] = useState(chat.title);
   const isOver = useRef(false);
-  const end = (saves: boolean) => {
+  const end = (saves: boolean, byKey: boolean) => {
     // Taking the field away makes it lose its focus once more.
     if (isOver.current) return;
     isOver.current = true;
     const wanted = title.trim();
     if (saves && wanted !== "" && wanted !== chat.title) void rename(chat, wanted);
-    onDone();
+    onDone(byKey);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.nativeEvent.isComposing || (event.key !== "Enter" && event.key !== "Escape")) return;
     event.preventDefault();
     event.stopPropagation();
-    end(event.key === "Enter");
+    end(event.key === "Enter", true);
   };
   return (
     <input
@@ -33,7 +40,7 @@ export function RenameField({ chat, onDone, className }: { chat: Chat; onDone: (
       value={title}
       onChange={(event) => setTitle(event.target.value)}
       onFocus={(event) => event.target.select()}
-      onBlur={() => end(true)}
+      onBlur={() => end(true, false)}
       onKeyDown={onKeyDown}
       className={classes("h-8 min-w-0 flex-1 rounded-md border border-line-strong bg-canvas px-2 text-sm", className)}
     />

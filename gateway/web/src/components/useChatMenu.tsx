@@ -20,7 +20,7 @@ export function useChatMenu(chat: Chat | undefined): ChatMenu {
   const { setArchived, setPinned } = useChatActions();
   const [isRenaming, setRenaming] = useState(false);
   const [isLabelling, setLabelling] = useState(false);
-  const entries = chat ? [...editEntries(chat), archiveEntry(chat)] : [];
+  const entries = chat ? [...editEntries(chat), ...archiveEntries(chat)] : [];
 
   function editEntries(of: Chat): MenuEntry[] {
     const isChild = of.parent_chat_id !== undefined;
@@ -35,11 +35,13 @@ export function useChatMenu(chat: Chat | undefined): ChatMenu {
     ];
   }
 
-  function archiveEntry(of: Chat): MenuEntry {
+  function archiveEntries(of: Chat): MenuEntry[] {
     const hint = familyHint(of);
-    if (of.archived) return { label: "Restore", ...(hint && { hint }), icon: <ArchiveRestore />, onSelect: () => void setArchived(of, false) };
+    // A sub-chat comes back with the chat it belongs to.
+    if (of.archived && of.parent_chat_id !== undefined) return [];
+    if (of.archived) return [{ label: "Restore", ...(hint && { hint }), icon: <ArchiveRestore />, onSelect: () => void setArchived(of, false) }];
     const all = [hint, isBusy(of.status) ? "stops the agent" : ""].filter(Boolean).join("; ");
-    return { label: "Archive", ...(all && { hint: all }), icon: <Archive />, onSelect: () => void setArchived(of, true) };
+    return [{ label: "Archive", ...(all && { hint: all }), icon: <Archive />, onSelect: () => void setArchived(of, true) }];
   }
 
   const dialog = isLabelling && chat ? (

@@ -21,33 +21,43 @@ struct Owner {
     process: Runtime,
     hub: Arc<Hub>,
     address: Address,
-    runtime: Runtime,
-    serving: JoinHandle<()>,
+    /// Everything that serves, so that it can end at once as a killed process does.
+    threads: Option<tokio::runtime::Runtime>,
 }
 
 impl Owner {
     async fn start() -> Self {
-        let process = Runtime::new(ServiceSecret::generate().unwrap());
-        let address = Address::Memory(Uuid::now_v7().to_string());
-        let hub = Arc::new(Hub::new());
-        let (runtime, serving) = serve(&process, &hub, &address).await;
-        Self {
-            process,
-            hub,
-            address,
-            runtime,
-            serving,
-        }
+        let path = std::env::temp_dir().join(format!("tandem-relay-{}.sock", Uuid::now_v7().simple()));
+        let mut owner = Self {
+            process: Runtime::new(ServiceSecret::generate().unwrap()),
+            hub: Arc::new(Hub::new()),
+            address: Address::Unix(path),
+            threads: None,
+        };
+        owner.come_back().await;
+        owner
     }
 
     /// Ends every connection and listens no more.
     async fn go_away(&mut self) {
-        self.runtime.shutdown.stop();
-        (&mut self.serving).await.unwrap();
+        let threads = self.threads.take().unwrap();
+        tokio::task::spawn_blocking(|| threads.shutdown_timeout(LIMIT))
+            .await
+            .unwrap();
     }
 
     async fn come_back(&mut self) {
-        (self.runtime, self.serving) = serve(&self.process, &self.hub, &self.address).await;
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (process, hub, address) = (self.process.clone(), Arc::clone(&self.hub), self.address.clone());
+        threads
+            .spawn(async move { serve(&process, &hub, &address).await })
+            .await
+            .unwrap();
+        self.threads = Some(threads);
     }
 
     /// Another replica, and its room for a chat whose turn runs at the owner.
@@ -67,7 +77,19 @@ impl Owner {
     }
 }
 
-async fn serve(process: &Runtime, hub: &Arc<Hub>, address: &Address) -> (Runtime, JoinHandle<()>) {
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
+        if let Address::Unix(path) = &self.address {
+            std::fs::remove_file(path).ok();
+        }
+    }
+}
+
+/// Serves in the background, as soon as it returns.
+async fn serve(process: &Runtime, hub: &Arc<Hub>, address: &Address) {
     let runtime = process.for_service(ServiceName::Orchestrator);
     let outbound = runtime.outbound(ServiceName::Orchestrator);
     let tls = tls::ClientConfig::default();
@@ -79,8 +101,7 @@ async fn serve(process: &Runtime, hub: &Arc<Hub>, address: &Address) -> (Runtime
     let server = Server::new(ServiceName::Orchestrator, &runtime)
         .add_service(with_message_limits!(ChatStreamServiceServer::new(streams)))
         .serve(listener, runtime.shutdown.draining());
-    let serving = tokio::spawn(async move { server.await.unwrap() });
-    (runtime, serving)
+    tokio::spawn(async move { server.await.unwrap() });
 }
 
 fn say(room: &Room, log: &Log, text: &str) {
@@ -166,11 +187,26 @@ async fn a_relay_goes_on_where_it_was_when_the_owner_is_reached_again() {
         }),
         "nobody waits for an owner who is away"
     );
-    // The turn ends meanwhile, and nobody holds its log any more.
+    say(&there, &log, "b");
+    owner.come_back().await;
+    until(&room, || relay.log().position() == log.position()).await;
+    assert_eq!(relay.log().page(None, 10), log.page(None, 10));
+}
+
+#[tokio::test]
+async fn the_log_of_a_turn_that_is_over_is_kept_for_a_relay_that_was_cut_off() {
+    let owner = Owner::start().await;
+    let there = owner.hub.enter(CHAT);
+    let log = there.open_log(3, 7);
+    say(&there, &log, "a");
+    let (relays, room) = owner.reader(3);
+    let relay = relays.join(&room, 3).unwrap();
+    relay.caught_up(LIMIT).await;
+    drop(relay);
     say(&there, &log, "b");
     let said = log.page(None, 10);
     drop((there, log));
-    owner.come_back().await;
+    let relay = relays.join(&room, 3).unwrap();
     until(&room, || relay.log().page(None, 10) == said).await;
 }
 

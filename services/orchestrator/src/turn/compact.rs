@@ -173,7 +173,7 @@ impl Turn {
                 );
                 let bytes = memory.chunk_bytes() / 2;
                 Ok(Summary {
-                    text: format!("{CUT}{}", transcript::tail(prompt.history(), bytes)),
+                    text: format!("{CUT}{}", transcript::tail(&prompt.remembered(), bytes)),
                     message: None,
                 })
             }
@@ -224,20 +224,21 @@ impl Turn {
         model: &ModelConfig,
         memory: &Memory,
     ) -> Result<Result<Summary, ChatError>, Stop> {
-        let remembered = &prompt.history()[..prompt.unanswered()];
-        let is_empty = remembered.iter().all(|message| message.role == Role::System);
+        let remembered = prompt.remembered();
+        let is_empty = remembered.is_empty();
         if is_empty || call.why == Why::TooLong {
             self.show(place, call)?;
             if is_empty {
                 self.record_nothing(place, model).await?;
                 return Ok(Err(generic_error("There is nothing to summarise yet.".to_owned())));
             }
-            return self.write_piecewise(place, remembered, model, memory).await;
+            return self.write_piecewise(place, &remembered, model, memory).await;
         }
         let mut failures = 0;
         loop {
             self.show(place, call)?;
-            let mut history = remembered.to_vec();
+            let mut history = prompt.instructions();
+            history.extend(remembered.iter().cloned());
             history.push(Message::new(Role::User, vec![CorePart::text(INSTRUCTION)]));
             let ask = Ask {
                 completion_id: Uuid::now_v7().to_string(),
@@ -251,7 +252,7 @@ impl Turn {
                 Err(failed) => failed,
             };
             if failed.is_too_long {
-                return self.write_piecewise(place, remembered, model, memory).await;
+                return self.write_piecewise(place, &remembered, model, memory).await;
             }
             failures += 1;
             if !failed.error.is_retryable || failures >= MAX_ATTEMPTS {
@@ -398,9 +399,9 @@ impl Turn {
                 ..hidden(vec![text_part(text)])
             });
             // What waits for its answer is said once more behind the line, word for word.
-            let waiting = &prompt.history()[prompt.unanswered()..];
             messages.extend(
-                waiting
+                prompt
+                    .waiting()
                     .iter()
                     .map(|message| hidden(wire::parts_to_wire(&message.parts))),
             );

@@ -78,20 +78,29 @@ impl Prompt {
         self.context_tokens
     }
 
-    /// What has been said, oldest first.
-    pub(super) fn history(&self) -> &[Message] {
-        &self.history
-    }
-
     /// Whether the last word is an answer that asks for nothing more.
     pub(super) fn is_answered(&self) -> bool {
         self.history.last().is_some_and(|last| last.role == Role::Assistant) && self.open_calls().is_empty()
     }
 
-    /// Where the messages begin that wait for an answer and have none.
-    pub(super) fn unanswered(&self) -> usize {
+    /// The messages the model is always told.
+    pub(super) fn instructions(&self) -> Vec<Message> {
+        let is_instruction = |message: &&Message| message.role == Role::System;
+        self.history.iter().filter(is_instruction).cloned().collect()
+    }
+
+    /// What a summary can stand for: all but instructions and the messages at the end that wait for an answer.
+    pub(super) fn remembered(&self) -> Vec<Message> {
+        let said = self.history.iter().filter(|message| message.role != Role::System);
+        let count = said.clone().count().saturating_sub(self.waiting().len());
+        said.take(count).cloned().collect()
+    }
+
+    /// The messages at the end that wait for an answer.
+    pub(super) fn waiting(&self) -> &[Message] {
         let is_waiting = |message: &&Message| message.role == Role::User;
-        self.history.len() - self.history.iter().rev().take_while(is_waiting).count()
+        let count = self.history.iter().rev().take_while(is_waiting).count();
+        &self.history[self.history.len() - count..]
     }
 
     /// Whether the client runs this tool.

@@ -6,6 +6,7 @@ import { toast } from "@/components/toasts.ts";
 import { useChatActions } from "@/data/chatActions.ts";
 import { useChat } from "@/data/queries.ts";
 import { timeline } from "@/stream/timeline.ts";
+import { newestMessageId } from "@/stream/view.ts";
 import { Announcer } from "./Announcer.tsx";
 import { ClockOffsetContext } from "./clockOffset.ts";
 import type { CommandName } from "./composer/commands.ts";
@@ -31,6 +32,9 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
   const chat = useChat(chatId);
   const { setArchived } = useChatActions();
   const [chosenModel, setChosenModel] = useState("");
+  /** The newest message when a summary was asked for: until there is a newer one, the turn does nothing else. */
+  const [compactedAt, setCompactedAt] = useState(-1);
+  const [sentCount, setSentCount] = useState(0);
   const rows = useMemo(() => timeline(view), [view]);
   const prompts = useMemo(() => rows.flatMap((row) => (row.kind === "user" && row.text ? [row.text] : [])).toReversed(), [rows]);
   const turn = useTurn(chatId, view);
@@ -42,11 +46,13 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
     const message = { content: toContent(text, fileIds), busy_behavior: behavior, ...(chosenModel && { model_config_id: chosenModel }) };
     const sent = await sendMessage(chatId, message, key);
     if (sent.message) session.confirm(sent.message);
+    setSentCount((count) => count + 1);
     for (const warning of sent.warnings ?? []) toast(warning);
   };
   const command = async (name: CommandName) => {
     try {
       await (name === "compact" ? compactChat(chatId) : clearContext(chatId));
+      if (name === "compact") setCompactedAt(newestMessageId(view));
     } catch (error) {
       if (isNotServed(error)) throw new ApiError(404, "This server does not know the command.");
       throw error;
@@ -68,9 +74,10 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
               hasOlder={hasOlder}
               loadingOlder={loadingOlder}
               onOlder={() => void session.loadOlder()}
+              sent={sentCount}
               fadeBehind={editing.messageId === null ? null : `m${String(editing.messageId)}`}
               status={
-                <TurnStatus chatId={chatId} view={view} rows={rows} stopping={turn.stopping} wasStopped={turn.wasStopped} onRetry={retry} onStop={turn.stop} />
+                <TurnStatus chatId={chatId} view={view} rows={rows} isCompacting={compactedAt === newestMessageId(view)} stopping={turn.stopping} wasStopped={turn.wasStopped} onRetry={retry} onStop={turn.stop} />
               }
             />
           ) : (
@@ -89,6 +96,7 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
                 draftKey={chatId}
                 organizationId={chat?.organization_id}
                 modelId={modelId}
+                pickedModelId={chosenModel}
                 onModel={setChosenModel}
                 isBusy={turn.isBusy}
                 stopping={turn.stopping}

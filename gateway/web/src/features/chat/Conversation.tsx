@@ -1,14 +1,13 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
-import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import { type MouseEvent, type ReactNode, useEffect, useEffectEvent, useMemo, useRef } from "react";
 import { Spinner } from "@/components/Spinner.tsx";
 import { classes } from "@/lib/classes.ts";
 import type { Row } from "@/stream/timeline.ts";
 import { OpenedContext } from "./opened.ts";
 import { RowView, spaceAbove } from "./RowView.tsx";
+import { useFollowEnd } from "./useFollowEnd.ts";
 
-/** Closer to the end than this counts as being there. */
-const END_PX = 48;
 /** Closer to the start than this loads the page before. */
 const START_PX = 600;
 const ESTIMATED_ROW_PX = 72;
@@ -23,34 +22,44 @@ interface ConversationProps {
   onOlder: () => void;
   /** The rows behind this one are about to be removed. */
   fadeBehind: string | null;
+  /** Counts what the reader has sent from here: whoever speaks looks at the end. */
+  sent: number;
 }
 
 /** The scrolling conversation. It stays at the end only while the reader is there. */
-export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder, fadeBehind }: ConversationProps) {
+export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder, fadeBehind, sent }: ConversationProps) {
   const box = useRef<HTMLDivElement>(null);
   const opened = useMemo(() => new Map<string, boolean>(), []);
-  const [atEnd, setAtEnd] = useState(true);
+  const content = useRef<HTMLDivElement>(null);
+  const { isFollowing, onScroll: readIntent, follow, hold } = useFollowEnd(box, content);
   const virtualizer = useVirtualizer({
     count: rows.length + 1,
     getScrollElement: () => box.current,
     getItemKey: (index) => rows[index]?.key ?? STATUS_KEY,
     estimateSize: () => ESTIMATED_ROW_PX,
     overscan: 6,
+    // Holds what is being read in its place when older messages come in above it.
     anchorTo: "end",
-    followOnAppend: true,
-    scrollEndThreshold: END_PX,
+    // Whether the end is followed is decided here alone: never at the end, as far as the virtualizer knows.
+    scrollEndThreshold: -1,
   });
 
   const fadeFrom = fadeBehind === null ? -1 : rows.findIndex((row) => row.key === fadeBehind);
 
-  useEffect(() => {
+  const goToEnd = useEffectEvent(() => {
+    follow();
     virtualizer.scrollToEnd();
-  }, [virtualizer]);
+  });
+  useEffect(() => goToEnd(), [sent]);
 
+  /** What the reader opens grows downwards from where it is, not away from the pointer. */
+  const onClickCapture = (event: MouseEvent) => {
+    if (event.target instanceof Element && event.target.closest("[aria-expanded=false], summary")) hold();
+  };
   const onScroll = () => {
     const element = box.current;
     if (!element) return;
-    setAtEnd(element.scrollHeight - element.scrollTop - element.clientHeight < END_PX);
+    readIntent();
     if (element.scrollTop < START_PX && hasOlder && !loadingOlder) onOlder();
   };
 
@@ -58,13 +67,13 @@ export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder, fa
     <OpenedContext value={opened}>
       <div className="relative min-h-0 flex-1">
         {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrollable region must be reachable by keyboard */}
-        <div ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-label="Conversation" aria-live="off" className="h-full overflow-y-auto -outline-offset-2 [overflow-anchor:none]">
+        <div ref={box} onScroll={onScroll} onClickCapture={onClickCapture} tabIndex={0} role="log" aria-label="Conversation" aria-live="off" className="h-full overflow-y-auto -outline-offset-2 [overflow-anchor:none]">
           {loadingOlder ? (
             <div className="flex justify-center pt-3 text-faint">
               <Spinner />
             </div>
           ) : null}
-          <div className="relative w-full" style={{ height: virtualizer.getTotalSize() }}>
+          <div ref={content} className="relative w-full" style={{ height: virtualizer.getTotalSize() }}>
             {virtualizer.getVirtualItems().map((item) => {
               const row = rows[item.index];
               return (
@@ -83,10 +92,13 @@ export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder, fa
             })}
           </div>
         </div>
-        {atEnd ? null : (
+        {isFollowing ? null : (
           <button
             type="button"
-            onClick={() => virtualizer.scrollToEnd({ behavior: "smooth" })}
+            onClick={() => {
+              follow();
+              virtualizer.scrollToEnd();
+            }}
             className="appear absolute bottom-3 left-1/2 flex h-9 -translate-x-1/2 items-center gap-1.5 rounded-full border border-line bg-raised px-3.5 text-sm text-muted shadow-pop hover:text-ink"
           >
             <ArrowDown size={14} aria-hidden /> To the end

@@ -30,6 +30,6 @@ export function compactionOf(row: ToolRow): CompactionText {
 
 function reason(source: string, used: number | null): string {
   if (used === null) return source === "manual" ? "as you asked" : "";
-  const share = `${String(Math.round(used))} % of the context was in use`;
+  const share = `${used < 1 ? "less than 1" : String(Math.round(used))} % of the context was in use`;
   return source === "manual" ? `as you asked · ${share}` : share;
 }

@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { Ellipsis } from "lucide-react";
 import { type KeyboardEvent, memo } from "react";
 import type { Chat } from "@/api/types.ts";
+import { focusSoon } from "@/components/focus.ts";
 import { LabelChip } from "@/components/LabelChip.tsx";
 import { Menu, type MenuEntry } from "@/components/Menu.tsx";
 import { RelativeTime } from "@/components/RelativeTime.tsx";
@@ -15,6 +16,8 @@ import { labelsOf } from "@/lib/labels.ts";
 const SHOWN_LABELS = 2;
 /** Keys that work on a row that has the focus, by the entry of its menu. */
 const KEYS: Record<string, RegExp> = { F2: /^Rename/, p: /^(?:Pin|Unpin)/, e: /^(?:Archive|Restore)/ };
+
+const rowSelector = (id: string) => `[data-walk=chat][href$="/${CSS.escape(id)}"]`;
 
 interface ChatRowProps {
   chat: Chat;
@@ -31,12 +34,17 @@ export const ChatRow = memo(function ChatRow({ chat, openId }: ChatRowProps) {
     if (!entry) return;
     event.preventDefault();
     entry.onSelect();
+    if (event.key === "p") focusSoon(rowSelector(chat.id));
+  };
+  const endRenaming = (byKey: boolean) => {
+    setRenaming(false);
+    if (byKey) focusSoon(rowSelector(chat.id));
   };
   return (
     <li>
       {isRenaming ? (
         <div className="flex py-0.5">
-          <RenameField chat={chat} onDone={() => setRenaming(false)} />
+          <RenameField chat={chat} onDone={endRenaming} />
         </div>
       ) : (
         <div className={classes("group relative rounded-md", isOpen ? "bg-selected" : "hover:bg-hover")}>

@@ -22,6 +22,8 @@ export interface ComposerProps {
   draftKey: string;
   organizationId: string | undefined;
   modelId: string;
+  /** The model the reader has picked for the next message; empty when none was. */
+  pickedModelId?: string;
   onModel: (id: string) => void;
   isBusy?: boolean;
   stopping?: boolean;
@@ -40,9 +42,9 @@ export interface ComposerProps {
 const never = () => false;
 
 export function Composer(props: ComposerProps) {
-  const { draftKey, organizationId, modelId, onModel, isBusy = false, stopping = false, prompts = [], disabledReason, mark, hasArrived = never, onSend, onStop = () => undefined, onCommand } = props;
+  const { draftKey, organizationId, modelId, pickedModelId = modelId, onModel, isBusy = false, stopping = false, prompts = [], disabledReason, mark, hasArrived = never, onSend, onStop = () => undefined, onCommand } = props;
   const attachments = useAttachments(organizationId, draftKey);
-  const composer = useComposer({ draftKey, attachments, modelId, prompts, isBusy, mark, hasArrived, onSend, onStop });
+  const composer = useComposer({ draftKey, attachments, modelId: pickedModelId, prompts, isBusy, mark, hasArrived, onSend, onStop });
   const commandProblem = isBusy ? "Only when the agent is done. Stop it, or wait." : null;
   const run = (name: CommandName) => {
     if (onCommand === undefined || commandProblem !== null) return;

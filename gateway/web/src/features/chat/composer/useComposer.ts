@@ -17,6 +17,7 @@ export interface Outgoing {
 interface Options {
   draftKey: string;
   attachments: Attachments;
+  /** The model that is sent along; empty when none is. */
   modelId: string;
   /** Earlier prompts, newest first. */
   prompts: readonly string[];

@@ -14,6 +14,8 @@ interface TurnStatusProps {
   chatId: string;
   view: ChatView;
   rows: readonly Row[];
+  /** The turn under way only summarizes, as the reader has asked. */
+  isCompacting: boolean;
   /** The reader has asked the turn to end, and it has not yet. */
   stopping: boolean;
   /** The reader has ended the last turn from this page. */
@@ -23,32 +25,32 @@ interface TurnStatusProps {
 }
 
 /** The end of the conversation: what the agent does now, or why it does nothing. */
-export function TurnStatus({ chatId, view, rows, stopping, wasStopped, onRetry, onStop }: TurnStatusProps) {
+export function TurnStatus({ chatId, view, rows, isCompacting, stopping, wasStopped, onRetry, onStop }: TurnStatusProps) {
   if (view.status === "error") {
     return <FailurePanel chatId={chatId} error={view.error ?? { message: "The turn failed.", retryable: false }} waiting={view.queue.length} onRetry={onRetry} />;
   }
   if (view.retry !== null && isBusy(view.status)) return <RetryCountdown retry={view.retry} stopping={stopping} onStop={onStop} />;
   if (view.status === "requires_action") return <NeedsAction view={view} />;
   // A compaction says for itself that it is under way.
-  if (isBusy(view.status) && isCompacting(rows.at(-1)) && !stopping) return null;
-  if (isBusy(view.status)) return <Working view={view} rows={rows} stopping={stopping} />;
+  if (isBusy(view.status) && showsCompaction(rows.at(-1)) && !stopping) return null;
+  if (isBusy(view.status)) return <Working view={view} what={stopping ? "Stopping" : isCompacting ? "Summarizing the conversation" : doing(view, rows)} />;
   return wasStopped ? <Stopped /> : null;
 }
 
-function Working({ view, rows, stopping }: { view: ChatView; rows: readonly Row[]; stopping: boolean }) {
+function Working({ view, what }: { view: ChatView; what: string }) {
   const now = useNow(1_000) + useClockOffset();
   const asked = view.messages.findLast((message) => message.role === "user");
   const elapsed = asked ? now - Date.parse(asked.created_at) : 0;
   return (
     <p className="flex items-center gap-2 text-sm text-faint">
       <span className="size-2 shrink-0 rounded-full bg-accent pulse" aria-hidden />
-      <span className="truncate">{stopping ? "Stopping" : doing(view, rows)}</span>
+      <span className="truncate">{what}</span>
       {elapsed >= 2_000 ? <span className="shrink-0 tabular-nums">{clock(elapsed)}</span> : null}
     </p>
   );
 }
 
-function isCompacting(row: Row | undefined): boolean {
+function showsCompaction(row: Row | undefined): boolean {
   return row?.kind === "tool" && row.name === COMPACTION_TOOL && (row.state === "running" || row.state === "writing");
 }
 

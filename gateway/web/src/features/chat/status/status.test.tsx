@@ -21,7 +21,7 @@ const failed = play(
 );
 
 function show(view: ChatView, change: { wasStopped?: boolean } = {}) {
-  render(<TurnStatus chatId="c" view={view} rows={timeline(view)} stopping={false} wasStopped={change.wasStopped ?? false} onRetry={async () => undefined} onStop={() => undefined} />);
+  render(<TurnStatus chatId="c" view={view} rows={timeline(view)} isCompacting={false} stopping={false} wasStopped={change.wasStopped ?? false} onRetry={async () => undefined} onStop={() => undefined} />);
 }
 
 describe("the wait for another attempt", () => {
