@@ -57,9 +57,10 @@ pub(crate) fn listen_address(name: Name) -> anyhow::Result<Address> {
         } else {
             format!("http://{listen}")
         };
-        return text
+        let address = text
             .parse()
-            .context("TANDEM_LISTEN is not an address such as 127.0.0.1:7080");
+            .context("TANDEM_LISTEN is not an address such as 127.0.0.1:7080")?;
+        return without_tls(address, "TANDEM_LISTEN");
     }
     let variable_name = format!("TANDEM_{}__LISTEN", name.variable());
     let text = variable(&variable_name).with_context(|| {
@@ -68,8 +69,20 @@ pub(crate) fn listen_address(name: Name) -> anyhow::Result<Address> {
             name.as_str()
         )
     })?;
-    text.parse()
-        .with_context(|| format!("{variable_name} is not an address"))
+    let address = text
+        .parse()
+        .with_context(|| format!("{variable_name} is not an address"))?;
+    without_tls(address, &variable_name)
+}
+
+/// No listener speaks TLS yet; one that was asked to must not silently speak without.
+fn without_tls(address: Address, variable_name: &str) -> anyhow::Result<Address> {
+    if matches!(address, Address::Https { .. }) {
+        anyhow::bail!(
+            "{variable_name} asks for https, which Tandem does not serve by itself: put a proxy that ends TLS in front of an http address"
+        );
+    }
+    Ok(address)
 }
 
 /// A variable that is set and not empty.
@@ -86,6 +99,12 @@ fn is_section(name: &OsString) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_listener_that_shall_speak_tls_is_refused_rather_than_served_without() {
+        assert!(without_tls("https://127.0.0.1:7080".parse().unwrap(), "X").is_err());
+        assert!(without_tls("http://127.0.0.1:7080".parse().unwrap(), "X").is_ok());
+    }
 
     #[test]
     fn only_sections_are_taken_from_the_environment() {

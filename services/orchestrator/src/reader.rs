@@ -327,10 +327,12 @@ impl Reader {
                 self.emit(before.within_next(number), event);
             }
         }
-        let has_new_turn = change
+        // A turn begins with a message, or when a chat at rest is asked to go on (another try, a compaction).
+        let has_message = change
             .messages
             .iter()
             .any(|message| message.role == i32::from(Role::User));
+        let has_new_turn = has_message || (is_at_rest(change.previous_status) && !is_at_rest(change.status));
         self.version = change.version;
         self.epoch = is_live(change.status).then_some(change.epoch);
         if self.epoch.is_none() {
@@ -487,6 +489,11 @@ fn position_of(sealed: &StepPosition) -> Position {
 /// The epoch of a chat's live log, if it has one.
 fn live_epoch(chat: &Chat) -> Option<i64> {
     is_live(chat.status).then_some(chat.epoch)
+}
+
+/// Whether no turn is under way.
+fn is_at_rest(status: i32) -> bool {
+    status == i32::from(ChatStatus::Waiting) || status == i32::from(ChatStatus::Error)
 }
 
 /// Whether a turn with this status has a live log.

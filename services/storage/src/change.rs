@@ -5,7 +5,8 @@
 use prost::Message;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
-use tandem_chat_core::chat::{AnswerReason, Command, Effect, State, StatusKind, decide_all};
+use tandem_chassis::status::Violation;
+use tandem_chat_core::chat::{AnswerReason, Command, Decision, Effect, Progress, State, StatusKind, decide_all};
 use tandem_chat_core::error::ChatError;
 use tandem_chat_core::id::ToolCallId;
 use tandem_chat_core::message::{Role, Visibility};
@@ -53,6 +54,8 @@ pub(crate) struct Open {
     pub(crate) state: State,
     pub(crate) change: Change,
     is_activity: bool,
+    /// Calls without a result once what a worker or a client brought is stored; `None` while neither brought any.
+    left: Option<Vec<ToolCallId>>,
     pub(crate) inserted: Vec<messages::Row>,
     pub(crate) promoted: Option<messages::Row>,
     pub(crate) queued: Option<queue::Row>,
@@ -86,6 +89,7 @@ impl Open {
             state,
             change: Change::default(),
             is_activity: false,
+            left: None,
             inserted: Vec::new(),
             promoted: None,
             queued: None,
@@ -106,6 +110,7 @@ impl Open {
         for effect in &decision.effects {
             self.carry_out(effect, &mut payload).await?;
         }
+        self.account_for_calls(&decision, payload.pending).await?;
         self.state = decision.next;
         Ok(true)
     }
@@ -256,6 +261,7 @@ impl Open {
             }
             Effect::AppendStep | Effect::AppendPartial => {
                 let answer = std::mem::take(&mut payload.answer);
+                self.left = Some(unanswered(Vec::new(), &answer)?);
                 self.insert(&answer).await?;
                 self.change.sealed = payload.sealed.or(self.change.sealed);
                 self.row.intent = None;
@@ -269,6 +275,8 @@ impl Open {
             }
             Effect::StoreToolResults => {
                 let results = std::mem::take(&mut payload.results);
+                let open = self.open_calls().await?;
+                self.left = Some(unanswered(open, &results)?);
                 self.insert(&results).await?;
                 self.got_somewhere();
                 self.change.sealed = payload.sealed.or(self.change.sealed);
@@ -295,10 +303,45 @@ impl Open {
             // The caller has written its metadata into the row; the rest is the house's business after the commit.
             Effect::ApplyMetadata | Effect::OpenLog { .. } | Effect::CancelTurn { .. } | Effect::WakeWorkers => {}
         }
-        if !payload.pending.is_empty() {
-            self.row.pending_tool_calls = Json(std::mem::take(&mut payload.pending));
-        }
         Ok(())
+    }
+
+    /// Every call has its result before the model or a person is heard again, and the client is asked for exactly those it has to give.
+    async fn account_for_calls(&mut self, decision: &Decision, pending: Vec<PendingCall>) -> Result<(), Error> {
+        let next = decision.next.status;
+        let is_parked = next.kind() == StatusKind::RequiresAction && self.state.status.kind() != next.kind();
+        if is_parked {
+            let left = match self.left.take() {
+                Some(left) => left,
+                None => self.open_calls().await?,
+            };
+            let mut asked: Vec<&str> = pending.iter().map(|call| call.tool_call_id.as_str()).collect();
+            let mut left: Vec<&str> = left.iter().map(ToolCallId::as_str).collect();
+            asked.sort_unstable();
+            left.sort_unstable();
+            if left.is_empty() || asked != left {
+                return Err(broken("pending_tool_calls", "must be the calls without a result"));
+            }
+            self.row.pending_tool_calls = Json(pending);
+            return Ok(());
+        }
+        let is_given_up = decision
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::AnswerOpenCalls(_)));
+        let is_settled = is_given_up || next.progress() == Progress::Calling;
+        match &self.left {
+            Some(left) if !left.is_empty() && !is_settled => {
+                Err(broken("messages", "must hold a result for every open call"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Calls of the last answer without a result.
+    async fn open_calls(&mut self) -> Result<Vec<ToolCallId>, Error> {
+        let open = open_calls(&messages::tail(&mut self.tx, self.row.id).await?)?;
+        Ok(open.into_iter().map(|call| call.tool_call_id).collect())
     }
 
     /// What went wrong before this does not count any more.
@@ -419,6 +462,34 @@ fn cleared(now: time::OffsetDateTime) -> Result<[messages::New; 3], Error> {
         compressed(Role::Assistant, Visibility::User, Part::ToolCall(call)),
         compressed(Role::Tool, Visibility::User, Part::ToolResult(result)),
     ])
+}
+
+/// What of `open`, and of the calls these messages add, they leave without a result.
+///
+/// # Errors
+/// A result that belongs to none of them, or comes a second time.
+fn unanswered(mut open: Vec<ToolCallId>, messages: &[messages::New]) -> Result<Vec<ToolCallId>, Error> {
+    for part in messages.iter().flat_map(|message| &message.parts) {
+        match part {
+            Part::ToolCall(call) if !call.provider_executed => open.push(call.tool_call_id.clone()),
+            Part::ToolResult(result) if !result.provider_executed => {
+                let place = open.iter().position(|id| *id == result.tool_call_id);
+                open.remove(
+                    place.ok_or_else(|| broken("messages", "must not hold results of calls that are not open"))?,
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(open)
+}
+
+fn broken(field: &str, rule: &str) -> Error {
+    let violation = Violation {
+        field: field.to_owned(),
+        description: rule.to_owned(),
+    };
+    crate::error::violations(&format!("{field} {rule}"), vec![violation])
 }
 
 fn missing(what: &'static str) -> Error {

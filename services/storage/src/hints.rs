@@ -41,7 +41,8 @@ impl Hint {
             chat_id: row.id,
             owner_id: row.owner_id,
             version: row.version,
-            is_runnable: row.status == StatusKind::Pending.as_str(),
+            is_runnable: row.status == StatusKind::Pending.as_str()
+                || row.lease_expires_at.is_some_and(|expires_at| expires_at <= row.now),
         }
     }
 

@@ -63,6 +63,7 @@ pub async fn run(
     listener: Listener,
     runtime: Runtime,
 ) -> Result<(), RunError> {
+    let retention = Duration::from_secs(u64::from(config.change_retention_days) * 86_400);
     let pool = connect(&config, database).await?;
     sqlx::migrate!("../../migrations").run(&pool).await?;
     let process = Uuid::now_v7();
@@ -113,7 +114,8 @@ pub async fn run(
         ))))
         .add_service(with_message_limits!(FeedServiceServer::new(Feed::new(
             pool.clone(),
-            hints
+            hints,
+            retention
         ))))
         .add_service(with_message_limits!(UserServiceServer::new(Users::new(pool.clone()))))
         .add_service(with_message_limits!(SettingsServiceServer::new(Settings::new(

@@ -101,6 +101,7 @@ pub(crate) async fn save(
                 lease_owner = $15, lease_expires_at = $16, lease_address = $17, action_deadline = $18, last_error = $19,
                 pending_tool_calls = $20, intent = $21, turn_step = $22, sealed = $23,
                 is_compaction_requested = $35, crash_count = $36, takeover_count = $37,
+                queued_count = $38,
                 updated_at = CASE WHEN $24 THEN now() ELSE updated_at END
             WHERE id = $1 AND version = $2
             RETURNING id, owner_id)
@@ -144,7 +145,8 @@ pub(crate) async fn save(
         &change.watch_kinds,
         to.is_compaction_requested,
         to.crash_count,
-        to.takeover_count
+        to.takeover_count,
+        to.queued_count
     )
     .execute(conn)
     .await?;

@@ -52,10 +52,13 @@ pub(crate) struct Row {
     pub(crate) updated_at: OffsetDateTime,
     pub(crate) owner_username: String,
     pub(crate) owner_name: String,
-    pub(crate) queued_count: i64,
+    /// On the row itself: after a wait for its lock, nothing else of the statement is read anew.
+    pub(crate) queued_count: i16,
     pub(crate) is_parent_archived: bool,
     /// An assistant message lies behind the owner's read mark.
     pub(crate) has_unread: bool,
+    /// The version at the moment at which what is counted beside the row was read; see [`settled`].
+    pub(crate) snapshot_version: i64,
     /// The database's clock.
     pub(crate) now: OffsetDateTime,
 }
@@ -73,10 +76,11 @@ macro_rules! select_chats {
                 c.pending_tool_calls AS "pending_tool_calls: Json<Vec<PendingCall>>", c.intent AS "intent: Json<Intent>",
                 c.turn_step, c.sealed AS "sealed: Json<Sealed>", c.is_compaction_requested, c.crash_count, c.takeover_count, c.created_at, c.updated_at,
                 u.username AS owner_username, u.name AS owner_name,
-                (SELECT count(*) FROM chat_queued_messages q WHERE q.chat_id = c.id) AS "queued_count!",
+                c.queued_count,
                 coalesce((SELECT p.is_archived FROM chats p WHERE p.id = c.parent_chat_id), false) AS "is_parent_archived!",
                 EXISTS (SELECT 1 FROM chat_messages m WHERE m.chat_id = c.id AND m.role = 'assistant' AND NOT m.is_deleted
                     AND m.id > c.last_read_message_id) AS "has_unread!",
+                (SELECT v.version FROM chats v WHERE v.id = c.id) AS "snapshot_version!",
                 now() AS "now!"
             FROM chats c JOIN users u ON u.id = c.owner_id "# + $filter,
             $($argument),*
@@ -93,16 +97,27 @@ pub(crate) async fn find(conn: &mut PgConnection, id: Uuid, user: Uuid) -> Resul
 
 /// The chat if this user may change it, locked until the transaction ends.
 pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid, user: Uuid) -> Result<Option<Row>, sqlx::Error> {
-    select_chats!("WHERE c.id = $1 AND c.owner_id = $2 FOR UPDATE OF c", id, user)
-        .fetch_optional(conn)
-        .await
+    let locked = select_chats!("WHERE c.id = $1 AND c.owner_id = $2 FOR UPDATE OF c", id, user)
+        .fetch_optional(&mut *conn)
+        .await?;
+    settled(conn, locked).await
 }
 
 /// The chat for the worker that holds its lease, locked until the transaction ends.
 pub(crate) async fn lock_for_worker(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
-    select_chats!("WHERE c.id = $1 FOR UPDATE OF c", id)
-        .fetch_optional(conn)
-        .await
+    let locked = select_chats!("WHERE c.id = $1 FOR UPDATE OF c", id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    settled(conn, locked).await
+}
+
+/// The row as its lock found it. PostgreSQL gives a row that changed while its lock was waited for as it is now, but what is counted
+/// beside it, such as its queue, as it was before: then another look, under the lock, sees all of it as it is.
+async fn settled(conn: &mut PgConnection, locked: Option<Row>) -> Result<Option<Row>, sqlx::Error> {
+    match locked {
+        Some(row) if row.snapshot_version != row.version => find_for_worker(conn, row.id).await,
+        locked => Ok(locked),
+    }
 }
 
 /// The chat for the worker that holds its lease.
@@ -110,13 +125,16 @@ pub(crate) async fn find_for_worker(conn: &mut PgConnection, id: Uuid) -> Result
     select_chats!("WHERE c.id = $1", id).fetch_optional(conn).await
 }
 
-/// Up to `limit` chats that are due, longest waiting first. Nothing is locked: each claim looks again.
+/// Up to `limit` chats that are due: first those whose owner vanished, so that new ones cannot starve them, then the others, longest
+/// waiting first. Nothing is locked: each claim looks again.
 pub(crate) async fn due(conn: &mut PgConnection, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"(SELECT id AS "id!" FROM chats WHERE status = 'pending' ORDER BY updated_at LIMIT $1)
-        UNION ALL
-        (SELECT id FROM chats WHERE lease_owner IS NOT NULL AND lease_expires_at <= now() ORDER BY lease_expires_at LIMIT $1)
-        LIMIT $1"#,
+        r#"SELECT id AS "id!" FROM (
+            (SELECT id, 0 AS rank, lease_expires_at AS since FROM chats
+                WHERE lease_owner IS NOT NULL AND lease_expires_at <= now() ORDER BY lease_expires_at LIMIT $1)
+            UNION ALL
+            (SELECT id, 1, updated_at FROM chats WHERE status = 'pending' ORDER BY updated_at LIMIT $1)) due
+        ORDER BY rank, since LIMIT $1"#,
         limit
     )
     .fetch_all(conn)
@@ -173,9 +191,10 @@ pub(crate) async fn list(conn: &mut PgConnection, page: &Page) -> Result<Vec<Row
             AND ($4 = '' OR c.title ILIKE $4)
             AND c.labels @> $5
             AND ($6::uuid IS NULL OR EXISTS (SELECT 1 FROM chats a WHERE a.id = $6 AND a.owner_id = $1
-                AND ((c.pin_order = 0)::int, c.pin_order, -extract(epoch FROM c.updated_at), c.id::text)
-                  > ((a.pin_order = 0)::int, a.pin_order, -extract(epoch FROM a.updated_at), a.id::text)))
-        ORDER BY (c.pin_order = 0)::int, c.pin_order, c.updated_at DESC, c.id
+                AND (((c.pin_order = 0)::int, c.pin_order, -extract(epoch FROM c.updated_at))
+                      > ((a.pin_order = 0)::int, a.pin_order, -extract(epoch FROM a.updated_at))
+                  OR (c.pin_order = a.pin_order AND c.updated_at = a.updated_at AND c.id < a.id))))
+        ORDER BY (c.pin_order = 0)::int, c.pin_order, c.updated_at DESC, c.id DESC
         LIMIT $7 OFFSET $8",
         page.user,
         page.is_archived,
@@ -276,7 +295,7 @@ impl Row {
             Status::RequiresAction { deadline } => Some(deadline),
             _ => None,
         };
-        self.queued_count = i64::from(next.queued_count);
+        self.queued_count = i16::from(next.queued_count);
     }
 }
 
@@ -307,6 +326,18 @@ pub(crate) async fn open_pin_gap(conn: &mut PgConnection, owner: Uuid, place: i3
     Ok(())
 }
 
+/// Waits for whoever changes the owner's pins now, until the transaction ends. Taken before any chat's row, so that two who pin at once
+/// cannot wait for each other.
+pub(crate) async fn lock_pins(conn: &mut PgConnection, owner: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "SELECT pg_advisory_xact_lock(hashtextextended('pins:' || $1::text, 0))",
+        owner.to_string()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// How many chats the owner has pinned.
 pub(crate) async fn count_pinned(conn: &mut PgConnection, owner: Uuid) -> Result<i32, sqlx::Error> {
     let count = sqlx::query_scalar!(
@@ -320,7 +351,8 @@ pub(crate) async fn count_pinned(conn: &mut PgConnection, owner: Uuid) -> Result
 
 /// The chat, locked until the transaction ends, unless somebody else holds it.
 pub(crate) async fn lock_if_free(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
-    select_chats!("WHERE c.id = $1 FOR UPDATE OF c SKIP LOCKED", id)
-        .fetch_optional(conn)
-        .await
+    let locked = select_chats!("WHERE c.id = $1 FOR UPDATE OF c SKIP LOCKED", id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    settled(conn, locked).await
 }

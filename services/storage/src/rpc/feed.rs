@@ -1,7 +1,9 @@
 //! `FeedService`: who to wake, and what happened to a user's chats.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures::Stream;
 use sqlx::PgPool;
@@ -20,11 +22,14 @@ use uuid::Uuid;
 use super::convert;
 use crate::authz;
 use crate::db::changes::{self, FeedPosition};
-use crate::db::chats;
+use crate::db::{chats, leases};
 use crate::error::Error;
 use crate::hints::{Hints, News};
 
-const MAX_EVENTS: i64 = 256;
+const MAX_EVENTS: i32 = 256;
+
+/// The longest a change takes from its transaction's begin, by which its age counts, to its commit, at which readers see it.
+const MAX_COMMIT_DELAY: Duration = Duration::from_secs(60);
 
 /// Hints handed to a subscriber at once.
 const MAX_HINTS: usize = 256;
@@ -33,78 +38,138 @@ const MAX_HINTS: usize = 256;
 pub(crate) struct Feed {
     pool: PgPool,
     hints: Hints,
+    /// How long changes are kept.
+    retention: Duration,
 }
 
 impl Feed {
-    pub(crate) fn new(pool: PgPool, hints: Hints) -> Self {
-        Self { pool, hints }
+    pub(crate) fn new(pool: PgPool, hints: Hints, retention: Duration) -> Self {
+        Self { pool, hints, retention }
     }
 
     async fn list(&self, user: Uuid, request: ListWatchEventsRequest) -> Result<ListWatchEventsResponse, Error> {
+        let limit = match request.limit {
+            0 => MAX_EVENTS,
+            limit if (1..=MAX_EVENTS).contains(&limit) => limit,
+            _ => return Err(convert::one("limit", &format!("must be 1 to {MAX_EVENTS}"))),
+        };
+        let after = match request.after_cursor.as_str() {
+            "" => None,
+            text => Some(Cursor::parse(text)?),
+        };
         let mut tx = self.pool.begin().await?;
-        if request.after_cursor.is_empty() {
-            let end = changes::feed_end(&mut tx).await?;
-            tx.commit().await?;
-            return Ok(ListWatchEventsResponse {
-                next_cursor: cursor(end),
-                ..ListWatchEventsResponse::default()
-            });
-        }
-        let after = parse(&request.after_cursor)?;
-        let limit = i64::from(request.limit).clamp(0, MAX_EVENTS);
-        let rows = changes::feed(&mut tx, user, after, if limit == 0 { MAX_EVENTS } else { limit }).await?;
+        let now = leases::now(&mut tx).await?.unix_timestamp();
+        let after = match after {
+            Some(after) if !after.is_expired(now, self.retention) => after,
+            other => {
+                let position = changes::feed_end(&mut tx).await?;
+                tx.commit().await?;
+                let end = Cursor {
+                    position,
+                    told: 0,
+                    issued_at: now,
+                };
+                return Ok(ListWatchEventsResponse {
+                    next_cursor: end.to_string(),
+                    is_expired: other.is_some(),
+                    ..ListWatchEventsResponse::default()
+                });
+            }
+        };
+        let rows = changes::feed(&mut tx, user, after.behind(), i64::from(limit)).await?;
         let ids: Vec<Uuid> = rows.iter().map(|row| row.chat_id).collect();
         let found = chats::by_ids(&mut tx, &ids, user).await?;
         tx.commit().await?;
-        let now: HashMap<Uuid, _> = found.iter().map(|row| (row.id, convert::chat(row))).collect();
+        let shown: HashMap<Uuid, _> = found.iter().map(|row| (row.id, convert::chat(row))).collect();
+
+        let limit = usize::try_from(limit).unwrap_or_default();
+        let mut next = after;
         let mut events = Vec::new();
         for row in &rows {
-            let Some(chat) = now.get(&row.chat_id) else { continue };
-            for (index, kind) in row.watch_kinds.iter().enumerate() {
-                // Coming back behind the first of two events of one change shows that change again, which is harmless: events
-                // carry the row as it is now.
+            let told = if row.position == after.position { after.told } else { 0 };
+            for (index, kind) in row.watch_kinds.iter().enumerate().skip(told) {
+                if events.len() == limit {
+                    break;
+                }
                 let is_last = index + 1 == row.watch_kinds.len();
-                let position = if is_last {
-                    row.position
-                } else {
-                    FeedPosition {
-                        seq: row.position.seq - 1,
-                        ..row.position
-                    }
-                };
-                events.push(WatchEvent {
-                    kind: *kind,
-                    chat: Some(chat.clone()),
-                    cursor: cursor(position),
-                });
+                next.position = row.position;
+                next.told = if is_last { 0 } else { index + 1 };
+                if let Some(chat) = shown.get(&row.chat_id) {
+                    events.push(WatchEvent {
+                        kind: *kind,
+                        chat: Some(chat.clone()),
+                        cursor: next.to_string(),
+                    });
+                }
             }
         }
-        let next = rows.last().map_or(after, |row| row.position);
+        if events.len() < limit {
+            // All there is was told, so what is missing is not older than this moment.
+            next.issued_at = now;
+        }
         Ok(ListWatchEventsResponse {
             events,
-            next_cursor: cursor(next),
+            next_cursor: next.to_string(),
             is_expired: false,
         })
     }
 }
 
-fn cursor(position: FeedPosition) -> String {
-    format!("w{}.{}", position.xid, position.seq)
+/// A reader's place in a feed, as text `w<xid>.<seq>.<told>.<issued_at>`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Cursor {
+    /// The change read last.
+    position: FeedPosition,
+    /// How many of that change's events were told; 0 = all of them.
+    told: usize,
+    /// When nothing behind it was left to tell, in seconds by the database's clock.
+    issued_at: i64,
 }
 
-fn parse(text: &str) -> Result<FeedPosition, Error> {
-    let parsed = text
-        .strip_prefix('w')
-        .and_then(|text| text.split_once('.'))
-        .and_then(|(xid, seq)| {
-            let (xid, seq): (i64, i64) = (xid.parse().ok()?, seq.parse().ok()?);
-            (xid >= 0 && seq >= 0).then_some(FeedPosition { xid, seq })
-        });
-    parsed.ok_or_else(|| {
-        Fault::invalid("INVALID_CURSOR", "The cursor is not one this server handed out.")
-            .violation("after_cursor", "must be the cursor of an event")
-            .into()
-    })
+impl Cursor {
+    /// The place behind which what is missing begins: a change of which a part was told is read again.
+    fn behind(&self) -> FeedPosition {
+        FeedPosition {
+            seq: self.position.seq - i64::from(self.told > 0),
+            ..self.position
+        }
+    }
+
+    /// Whether a change behind it may have been dropped.
+    fn is_expired(&self, now: i64, retention: Duration) -> bool {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        let kept_since = now.saturating_sub(seconds(retention));
+        self.issued_at.saturating_sub(seconds(MAX_COMMIT_DELAY)) < kept_since
+    }
+
+    fn parse(text: &str) -> Result<Self, Error> {
+        let numbers = text
+            .strip_prefix('w')
+            .map(|text| text.split('.').map(str::parse::<i64>));
+        let numbers: Option<Vec<i64>> = numbers.and_then(|numbers| numbers.collect::<Result<_, _>>().ok());
+        let parsed = match numbers.as_deref() {
+            Some(&[xid, seq, told, issued_at]) if xid >= 0 && seq >= 0 && issued_at >= 0 => {
+                usize::try_from(told).ok().map(|told| Self {
+                    position: FeedPosition { xid, seq },
+                    told,
+                    issued_at,
+                })
+            }
+            _ => None,
+        };
+        parsed.ok_or_else(|| {
+            Fault::invalid("INVALID_CURSOR", "The cursor is not one this server handed out.")
+                .violation("after_cursor", "must be the cursor of an event")
+                .into()
+        })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FeedPosition { xid, seq } = self.position;
+        write!(f, "w{xid}.{seq}.{}.{}", self.told, self.issued_at)
+    }
 }
 
 type HintStream = Pin<Box<dyn Stream<Item = Result<SubscribeHintsResponse, Status>> + Send>>;
@@ -160,5 +225,40 @@ fn add(answer: &mut SubscribeHintsResponse, news: News) {
     match news {
         News::Hint(hint) => answer.hints.push(hint.to_wire()),
         News::Gap => answer.is_gap = true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    fn issued_at(issued_at: i64) -> Cursor {
+        let position = FeedPosition { xid: 7, seq: i64::MAX };
+        Cursor {
+            position,
+            told: 1,
+            issued_at,
+        }
+    }
+
+    #[test]
+    fn a_cursor_expires_before_what_is_behind_it_is_dropped() {
+        let now = 100 * DAY;
+        let is_expired = |age: i64| issued_at(now - age).is_expired(now, Duration::from_secs(7 * 86_400));
+        assert_eq!([0, DAY, 7 * DAY - 60].map(is_expired), [false; 3]);
+        assert_eq!([7 * DAY - 59, 7 * DAY, 99 * DAY].map(is_expired), [true; 3]);
+        assert!(
+            issued_at(now).is_expired(now, Duration::ZERO),
+            "where nothing is kept, no cursor is any good"
+        );
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        let cursor = issued_at(5);
+        assert_eq!(Cursor::parse(&cursor.to_string()).ok(), Some(cursor));
+        assert_eq!(cursor.behind().seq, i64::MAX - 1);
     }
 }

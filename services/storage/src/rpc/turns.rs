@@ -6,13 +6,14 @@ use sqlx::PgPool;
 use tandem_chat_core::chat::{Calls, Command};
 use tandem_chat_core::error::ChatError;
 use tandem_chat_core::id::{Epoch, ReplicaId};
+use tandem_chat_core::message::Role;
 use tandem_chat_core::{title, wire as core};
 use tandem_proto::common::v1::{DynamicTool, WatchKind};
 use tandem_proto::storage::v1::turn_service_server::TurnService;
 use tandem_proto::storage::v1::{
     BeginStepRequest, BeginStepResponse, ClaimChatsRequest, ClaimChatsResponse, ClaimedChat, CommitStepRequest,
     CommitStepResponse, FailTurnRequest, FailTurnResponse, FinishInterruptionRequest, FinishInterruptionResponse,
-    Lease, LoadTurnRequest, LoadTurnResponse, ReleaseChatRequest, ReleaseChatResponse, RenewLeasesRequest,
+    Lease, LoadTurnRequest, LoadTurnResponse, NewMessage, ReleaseChatRequest, ReleaseChatResponse, RenewLeasesRequest,
     RenewLeasesResponse, RenewedLease, SetGeneratedTitleRequest, SetGeneratedTitleResponse, StepOutcome,
     StoreToolResultsRequest, StoreToolResultsResponse,
 };
@@ -60,7 +61,10 @@ impl Turns {
     async fn claim(self, message: ClaimChatsRequest) -> Result<ClaimChatsResponse, Error> {
         let owner = ReplicaId::new(convert::id(&message.replica_id, "replica_id")?);
         let ttl = ttl(message.ttl)?;
-        let limit = i64::from(message.limit.clamp(1, MAX_CLAIM));
+        if !(1..=MAX_CLAIM).contains(&message.limit) {
+            return Err(convert::one("limit", "must be 1 to 64"));
+        }
+        let limit = i64::from(message.limit);
         let due = chats::due(&mut *self.pool.acquire().await?, limit).await?;
         let mut claimed = Vec::with_capacity(due.len());
         for chat in due {
@@ -312,7 +316,7 @@ impl TurnService for Turns {
         let answer = convert::new_messages(&message.messages)?;
         let calls = calls(convert::has_open_calls(&answer));
         let mut commands = Vec::new();
-        if !answer.is_empty() {
+        if !answer.is_empty() || message.outcome() != StepOutcome::Finish {
             commands.push(Command::CommitStep { epoch, calls });
         }
         commands.extend(self.following(message.outcome(), epoch).await?);
@@ -338,6 +342,9 @@ impl TurnService for Turns {
         let message = request.into_inner();
         let epoch = Epoch(message.epoch);
         let outcome = message.outcome();
+        if outcome == StepOutcome::RunTools {
+            return Err(convert::one("outcome", "must be continue, finish or require_action").into());
+        }
         let calls = calls(outcome == StepOutcome::RequireAction);
         let mut commands = vec![Command::StoreResults { epoch, calls }];
         commands.extend(self.following(outcome, epoch).await?);
@@ -359,7 +366,7 @@ impl TurnService for Turns {
         authz::orchestrator(&request)?;
         let message = request.into_inner();
         let epoch = Epoch(message.epoch);
-        let answer = convert::new_messages(&message.messages)?;
+        let (answer, results) = kept(&message.messages)?;
         let mut commands = Vec::new();
         if !answer.is_empty() {
             commands.push(Command::CommitStep {
@@ -367,11 +374,18 @@ impl TurnService for Turns {
                 calls: calls(convert::has_open_calls(&answer)),
             });
         }
+        if !results.is_empty() {
+            commands.push(Command::StoreResults {
+                epoch,
+                calls: Calls::Open,
+            });
+        }
         commands.push(Command::Fail { epoch });
         let sealed = convert::sealed(message.epoch, message.step, message.attempt, message.part_count);
         let payload = Payload {
-            sealed: sealed.filter(|_| !answer.is_empty()),
+            sealed: sealed.filter(|_| !message.messages.is_empty()),
             answer,
+            results,
             error: message.error.as_ref().map(core::chat_error_from_wire),
             ..Payload::default()
         };
@@ -388,10 +402,7 @@ impl TurnService for Turns {
         authz::orchestrator(&request)?;
         let message = request.into_inner();
         let epoch = Epoch(message.epoch);
-        let kept = convert::new_messages(&message.messages)?;
-        let (results, answer): (Vec<_>, Vec<_>) = kept
-            .into_iter()
-            .partition(|message| message.role == tandem_chat_core::message::Role::Tool);
+        let (answer, results) = kept(&message.messages)?;
         let sealed = convert::sealed(message.epoch, message.step, message.attempt, message.part_count);
         let sealed = sealed.filter(|_| !answer.is_empty() || !results.is_empty());
         let mut commands = Vec::new();
@@ -460,6 +471,17 @@ impl Turns {
 /// The error of a chat that is left alone until a person tries it again.
 fn quarantined(why: &str) -> ChatError {
     ChatError::generic(format!("{why} It is left alone until you try again."))
+}
+
+/// What a turn that ends early leaves: an answer with the results it has got, or lone results of the answer that is stored already.
+fn kept(messages: &[NewMessage]) -> Result<(Vec<messages::New>, Vec<messages::New>), Error> {
+    let kept = convert::new_messages(messages)?;
+    let is_answer = kept.iter().any(|message| message.role != Role::Tool);
+    Ok(if is_answer {
+        (kept, Vec::new())
+    } else {
+        (Vec::new(), kept)
+    })
 }
 
 fn calls(are_open: bool) -> Calls {

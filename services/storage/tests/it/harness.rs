@@ -10,6 +10,7 @@ use tandem_chassis::lifecycle::OnEnd;
 use tandem_chassis::transport::{Address, Listener};
 use tandem_chassis::{Runtime, tls};
 use tandem_proto::storage::v1::chat_service_client::ChatServiceClient;
+use tandem_proto::storage::v1::feed_service_client::FeedServiceClient;
 use tandem_proto::storage::v1::file_service_client::FileServiceClient;
 use tandem_proto::storage::v1::settings_service_client::SettingsServiceClient;
 use tandem_proto::storage::v1::tool_call_service_client::ToolCallServiceClient;
@@ -33,6 +34,7 @@ pub struct Harness {
     pub database: PgConnectOptions,
     pub chats: ChatServiceClient<Channel>,
     pub turns: TurnServiceClient<Channel>,
+    pub feed: FeedServiceClient<Channel>,
     pub users: UserServiceClient<Channel>,
     pub settings: SettingsServiceClient<Channel>,
     pub files: FileServiceClient<Channel>,
@@ -72,6 +74,7 @@ impl Harness {
             database,
             chats: ChatServiceClient::new(channel.clone()),
             turns: TurnServiceClient::new(channel.clone()),
+            feed: FeedServiceClient::new(channel.clone()),
             users: UserServiceClient::new(channel.clone()),
             settings: SettingsServiceClient::new(channel.clone()),
             files: FileServiceClient::new(channel.clone()),

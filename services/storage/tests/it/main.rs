@@ -1,10 +1,16 @@
 //! Storage through its own door, on a real PostgreSQL.
 
+mod chats;
+mod feed;
 mod files;
 mod harness;
 mod idempotency;
+mod leases;
 mod live_turn;
+mod model;
 mod postgres;
 mod settings;
+mod stage;
 mod tools;
+mod turns;
 mod users;

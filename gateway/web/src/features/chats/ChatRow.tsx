@@ -69,7 +69,7 @@ export const ChatRow = memo(function ChatRow({ chat, openId }: ChatRowProps) {
       )}
       {dialog}
       {chat.children.length > 0 ? (
-        <ul aria-label={`Sub-chats of ${chat.title}`} className="ml-3 border-l border-line pl-1">
+        <ul aria-label={`Sub-chats of ${chat.title}`} className="mb-1 ml-3 border-l border-line pl-1">
           {chat.children.map((child) => (
             <ChatRow key={child.id} chat={child} openId={openId} />
           ))}

@@ -40,7 +40,7 @@ export function FoundChats({ chats, search, openId }: FoundChatsProps) {
         ))}
       </ul>
       {found.length === 0 && !isWaiting && !error ? (
-        <p className="px-2 pt-1 text-sm text-faint">Archived chats are found with archived:true. The funnel shows all filters.</p>
+        <p className="px-2 pt-1 text-sm text-faint">Archived chats are found with archived:true. The button in the field shows all filters.</p>
       ) : null}
     </section>
   );

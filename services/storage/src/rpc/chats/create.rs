@@ -205,6 +205,7 @@ fn row(
         queued_count: 0,
         is_parent_archived: false,
         has_unread: false,
+        snapshot_version: 1,
         now: OffsetDateTime::UNIX_EPOCH,
     };
     row.set_state(&state);

@@ -25,7 +25,12 @@ impl Chats {
         request: UpdateChatRequest,
     ) -> Result<UpdateChatResponse, Error> {
         let chat = convert::id(&request.chat_id, "chat_id")?;
-        let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
+        let mut tx = asker.begin(&self.pool).await?;
+        if request.pin_order.is_some() || request.archived.is_some() {
+            // This also keeps a child from coming back to a parent that is on its way out.
+            chats::lock_pins(&mut tx, asker.user).await?;
+        }
+        let mut open = Open::for_user(tx, chat, asker.user).await?;
         if let Some(archived) = request.archived
             && archived == open.row.is_archived
         {

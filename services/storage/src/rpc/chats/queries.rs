@@ -56,6 +56,9 @@ impl Chats {
     ) -> Result<ListChatsResponse, Error> {
         let filter = request.filter.unwrap_or_default();
         let is_archived = filter.archived.unwrap_or(false);
+        if request.offset < 0 {
+            return Err(convert::one("offset", "must not be negative"));
+        }
         let page = chats::Page {
             user: asker.user,
             is_archived,
@@ -63,12 +66,13 @@ impl Chats {
             title: if filter.title.is_empty() {
                 String::new()
             } else {
-                format!("%{}%", filter.title)
+                // A backslash is a letter like any other; `%` and `_` are wildcards.
+                format!("%{}%", filter.title.replace('\\', "\\\\"))
             },
             labels: serde_json::json!(filter.labels),
             after: convert::optional_id(&request.after_id, "after_id")?,
             limit: i64::from(limit(request.limit, DEFAULT_CHATS, MAX_CHATS)?),
-            offset: i64::from(request.offset.max(0)),
+            offset: i64::from(request.offset),
         };
         let mut tx = self.pool.begin().await?;
         let rows = chats::list(&mut tx, &page).await?;
@@ -221,7 +225,7 @@ impl Chats {
             .await?;
         let chat = chats::find(&mut tx, id, asker.user).await?.ok_or_else(chat_not_found)?;
         let mut rows = changes::list(&mut tx, id, request.after_version, i64::from(limit) + 1).await?;
-        let expected = request.after_version + 1;
+        let expected = request.after_version.saturating_add(1);
         let is_ahead = request.after_version > chat.version;
         let is_pruned = request.after_version < chat.version && rows.first().is_none_or(|row| row.version != expected);
         if is_ahead || is_pruned {

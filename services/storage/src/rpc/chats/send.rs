@@ -54,9 +54,10 @@ impl Chats {
         open.apply(&[Command::Send { behavior }], payload).await?;
         let warnings = input::link(open.conn(), chat, &proven.files).await?;
         let answer = |done: &Done| {
-            // A message that went through the queue into history at once is told as what it has become.
+            // A message that joined the queue is told as queued, even if another one left the queue for history at the same time.
+            let queued = done.queued.as_ref();
             let inserted = done.inserted.iter().rev().find(|row| row.role == Role::User.as_str());
-            let queued = done.queued.as_ref().filter(|_| inserted.is_none());
+            let inserted = inserted.filter(|_| queued.is_none());
             Ok(SendMessageResponse {
                 message: inserted.map(convert::message).transpose()?,
                 queued_message: queued.map(convert::queued).transpose()?,
@@ -149,6 +150,9 @@ impl Chats {
             .iter()
             .map(|result| result.tool_call_id.as_str())
             .collect());
+        if given.len() != request.results.len() {
+            return Err(convert::one("results.tool_call_id", "must have 1 to 256 bytes"));
+        }
         tool_results::check(&wanted, &given).map_err(convert::many)?;
         let now = open.row.now;
         let mut results = Vec::with_capacity(pending.len());

@@ -55,7 +55,7 @@ export default function EditMessage({ row }: { row: UserRow }) {
     event.stopPropagation();
   };
   return (
-    <section aria-label="Edit message" className="rounded-xl border border-line-strong/70 bg-raised focus-within:border-accent">
+    <section aria-label="Edit message" className="mb-4 rounded-xl border border-line-strong/70 bg-raised focus-within:border-accent">
       {files.length > 0 ? (
         <ul aria-label="Attachments" className="flex flex-wrap gap-2 px-3 pt-3">
           {files.map((file) => (
