@@ -61,3 +61,15 @@ impl Default for Pool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_lists_every_key_at_its_default() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
+        let example: Config = tandem_chassis::config::load_from(Some(&file), "UNUSED_", []).unwrap();
+        assert_eq!(format!("{example:?}"), format!("{:?}", Config::default()));
+    }
+}

@@ -48,9 +48,9 @@ impl Agents {
 
     /// The workspace's connection, if there is one now.
     pub(crate) fn connected(&self, workspace_id: &str) -> Option<Connection> {
-        self.lock()
-            .get(workspace_id)
-            .and_then(|expected| expected.connection.borrow().clone())
+        let expected = self.lock();
+        let connection = expected.get(workspace_id)?.connection.borrow().clone();
+        connection.filter(Connection::is_open)
     }
 
     /// Waits for the workspace's agent to connect.
@@ -58,7 +58,7 @@ impl Agents {
         let mut connection = self.lock().get(workspace_id)?.connection.subscribe();
         let connected = async {
             connection
-                .wait_for(Option::is_some)
+                .wait_for(|current| current.as_ref().is_some_and(Connection::is_open))
                 .await
                 .ok()
                 .and_then(|found| found.clone())

@@ -66,6 +66,11 @@ impl Pace {
         between: Duration::from_millis(5),
         tokens: 8,
     };
+    /// As fast, once it begins: 600 ms to the first token, as large models take. Many such turns at once leave a machine idle.
+    pub const SLOW_VENDOR: Self = Self {
+        first: Duration::from_millis(600),
+        ..Self::FAST_VENDOR
+    };
     /// Takes no time at all, so that only the system's own speed counts.
     pub const INSTANT: Self = Self {
         first: Duration::ZERO,
@@ -126,6 +131,11 @@ impl ClockedModel {
     /// Changes the pace of answers that begin from now on.
     pub fn set_pace(&self, pace: Pace) {
         *self.shared.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
+    }
+
+    /// The pace of answers that begin now.
+    pub fn pace(&self) -> Pace {
+        *self.shared.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The instants of a marked request, which are forgotten with this.

@@ -19,26 +19,54 @@ pub const MANY: usize = 32;
 /// Turns that nobody measures: connections, statements and caches warm up.
 const WARM_UP: usize = 16;
 
-/// Added latency with a fast vendor, for one turn at a time and for [`MANY`] at once; `rounds` times, alternating.
+/// A way to load the system.
+struct Load {
+    at_once: usize,
+    pace: Pace,
+    model: &'static str,
+}
+
+/// One turn at a time; as many as saturate a small machine; as many of a model that takes its time.
+const LOADS: [Load; 3] = [
+    Load {
+        at_once: 1,
+        pace: Pace::FAST_VENDOR,
+        model: "50 ms",
+    },
+    Load {
+        at_once: MANY,
+        pace: Pace::FAST_VENDOR,
+        model: "50 ms",
+    },
+    Load {
+        at_once: MANY,
+        pace: Pace::SLOW_VENDOR,
+        model: "600 ms",
+    },
+];
+
+/// Added latency under each of [`LOADS`], `rounds` times, alternating.
 ///
 /// # Errors
 /// When a turn fails.
 pub async fn latency(bench: &mut Bench) -> anyhow::Result<()> {
     bench.model.set_pace(Pace::INSTANT);
-    run(bench, MANY, WARM_UP.max(MANY)).await?;
-    bench.model.set_pace(Pace::FAST_VENDOR);
-    let mut all = [(1, Vec::new()), (MANY, Vec::new())];
+    run(bench, MANY, WARM_UP).await?;
+    let mut all = LOADS.map(|load| (load, Vec::new()));
     for round in 1..=bench.options.rounds {
-        for (at_once, turns) in &mut all {
-            tell(&format!("latency, round {round}, {at_once} at once"));
-            let measured = run(bench, *at_once, bench.options.turns).await?;
+        for (load, rounds) in &mut all {
+            bench.model.set_pace(load.pace);
+            let measured = run(bench, load.at_once, bench.options.turns).await?;
             let p50 = samples(&measured.turns, Turn::added_first).quantile_ms(0.5);
-            tell(&format!("  added to the first token: p50 {p50:.2} ms"));
-            turns.push(measured.turns);
+            let (at_once, model) = (load.at_once, load.model);
+            tell(&format!(
+                "latency, round {round}, {at_once} at once, model takes {model}: first token + {p50:.2} ms (p50)"
+            ));
+            rounds.push(measured.turns);
         }
     }
-    for (at_once, rounds) in all {
-        report_latency(bench, at_once, &rounds)?;
+    for (load, rounds) in all {
+        report_latency(bench, &load, &rounds)?;
     }
     let direct = direct(bench).await?;
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
@@ -49,7 +77,7 @@ pub async fn latency(bench: &mut Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn report_latency(bench: &mut Bench, at_once: usize, rounds: &[Vec<Turn>]) -> anyhow::Result<()> {
+fn report_latency(bench: &mut Bench, load: &Load, rounds: &[Vec<Turn>]) -> anyhow::Result<()> {
     let whole: Vec<Turn> = rounds.iter().flatten().copied().collect();
     type Leg = (&'static str, fn(&Turn) -> Duration);
     let legs: [Leg; 5] = [
@@ -74,7 +102,8 @@ fn report_latency(bench: &mut Bench, at_once: usize, rounds: &[Vec<Turn>]) -> an
                 figure
             };
             let figure = figure
-                .with("at_once", at_once)
+                .with("at_once", load.at_once)
+                .with("model", load.model)
                 .with("turns", whole.len())
                 .with("rounds", by_round);
             bench.report.add(figure)?;
@@ -152,10 +181,13 @@ pub async fn run(bench: &mut Bench, at_once: usize, count: usize) -> anyhow::Res
         let model = &bench.model;
         let first = bench.marks;
         bench.marks += (at_once * TURNS_PER_CHAT) as u64;
-        let sending = (0..).zip(chats).map(|(index, mut chat)| async move {
+        // People do not send in step.
+        let spread = model.pace().total() / u32::try_from(at_once)?;
+        let sending = (0_u32..).zip(chats).map(|(index, mut chat)| async move {
             let mut turns = Vec::with_capacity(TURNS_PER_CHAT);
+            tokio::time::sleep(spread * index).await;
             for turn in 0..TURNS_PER_CHAT as u64 {
-                let mark = Mark(first + index * TURNS_PER_CHAT as u64 + turn);
+                let mark = Mark(first + u64::from(index) * TURNS_PER_CHAT as u64 + turn);
                 turns.push(chat.turn(model, mark).await?);
             }
             anyhow::Ok(turns)

@@ -46,6 +46,14 @@ async fn writes(stage: &Stage, turn: &Turn) -> Vec<(&'static str, Result<(), Sta
         commit_step(commits(turn, calls(), StepOutcome::RequireAction))
     );
     write!(
+        "no answer and more",
+        commit_step(commits(turn, Vec::new(), StepOutcome::Continue))
+    );
+    write!(
+        "no answer and calls",
+        commit_step(commits(turn, Vec::new(), StepOutcome::RunTools))
+    );
+    write!(
         "no answer and the end",
         commit_step(commits(turn, Vec::new(), StepOutcome::Finish))
     );

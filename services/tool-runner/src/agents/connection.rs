@@ -75,6 +75,11 @@ impl Connection {
         !self.lock().is_empty()
     }
 
+    /// Whether operations can still go out. The transport lets go of the sending half before the reading half sees the end.
+    pub(super) fn is_open(&self) -> bool {
+        !self.0.closed.is_cancelled() && !self.0.outgoing.is_closed()
+    }
+
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

@@ -1,10 +1,10 @@
 //! Commands that flood, hide, stay behind or look for a way out.
 
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Pid, getpid, getsid};
+use rustix::process::getpid;
 use serde_json::json;
 use tandem_proto::storage::v1::ToolCallState;
 use tandem_tool_runner::Config;
@@ -33,6 +33,14 @@ fn processes_in(home: &Path) -> Vec<i32> {
 fn command_line(id: i32) -> String {
     let bytes = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).replace('\0', " ")
+}
+
+/// The session of a process. 0 is one that began outside our process namespace, which is where a container's may have begun.
+fn session(id: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // Behind the name, which may contain anything: state, parent, group, session.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(3)?.parse().ok()
 }
 
 /// Most memory the process ever held, in KiB.
@@ -214,14 +222,14 @@ async fn nothing_in_a_workspace_shares_the_session_of_tandem() {
             json!({"command": "sleep 1000", "run_in_background": true}),
         )
         .await;
-    let ours = getsid(None).unwrap();
-    let inside: Vec<PathBuf> = processes_in(&harness.home("chat"))
+    let ours = session(getpid().as_raw_nonzero().get()).unwrap();
+    let inside = processes_in(&harness.home("chat"));
+    let (sharing, apart): (Vec<_>, Vec<_>) = inside
         .into_iter()
         .filter(|id| !command_line(*id).starts_with("bwrap"))
-        .filter(|id| getsid(Pid::from_raw(*id)).is_ok_and(|session| session == ours))
-        .map(|id| PathBuf::from(command_line(id)))
-        .collect();
-    assert!(inside.is_empty(), "{inside:?}");
+        .filter_map(|id| Some((command_line(id), session(id)?)))
+        .partition(|(_, session)| *session == ours);
+    assert!(sharing.is_empty() && !apart.is_empty(), "{sharing:?} share {ours}; apart: {apart:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

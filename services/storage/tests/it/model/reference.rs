@@ -469,12 +469,19 @@ impl Chat {
     }
 
     fn commit(&mut self, epoch: i64, brought: &Brought, then: Then, pending: &[String]) -> Answer {
-        let says_nothing = brought.answer.is_none() && matches!(then, Then::Continue | Then::RunTools);
-        self.require(!says_nothing, INVALID)?;
         self.hold(epoch)?;
-        if let Some((words, calls)) = &brought.answer {
-            self.require(self.progress == Progress::Asking, WRONG)?;
-            self.append(words, calls);
+        match &brought.answer {
+            Some((words, calls)) => {
+                self.require(self.progress == Progress::Asking, WRONG)?;
+                self.append(words, calls);
+            }
+            None if then == Then::Finish => {}
+            // A completion without a word is a step all the same.
+            None => {
+                self.require(self.progress == Progress::Asking, WRONG)?;
+                self.progress = Progress::Between;
+                self.takeover_count = 0;
+            }
         }
         self.follow(then, pending)
     }
