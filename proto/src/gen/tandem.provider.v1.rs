@@ -1132,6 +1132,8 @@ pub struct CompleteRequest {
     pub root_chat_id: ::prost::alloc::string::String,
     #[prost(string, tag = "9")]
     pub owner_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "CompletionPurpose", tag = "10")]
+    pub purpose: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CompleteResponse {
@@ -1259,6 +1261,39 @@ impl ToolChoice {
             "TOOL_CHOICE_UNSPECIFIED" => Some(Self::Unspecified),
             "TOOL_CHOICE_AUTO" => Some(Self::Auto),
             "TOOL_CHOICE_NONE" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+/// What an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CompletionPurpose {
+    /// To be read as an answer.
+    Unspecified = 0,
+    /// The title of a conversation. The last message has three text parts; the one in the middle is what the conversation began with.
+    Title = 1,
+    /// A few words that say how a turn ended. The last message has three text parts; the one in the middle is the turn's last answer.
+    TurnSummary = 2,
+}
+impl CompletionPurpose {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COMPLETION_PURPOSE_UNSPECIFIED",
+            Self::Title => "COMPLETION_PURPOSE_TITLE",
+            Self::TurnSummary => "COMPLETION_PURPOSE_TURN_SUMMARY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COMPLETION_PURPOSE_UNSPECIFIED" => Some(Self::Unspecified),
+            "COMPLETION_PURPOSE_TITLE" => Some(Self::Title),
+            "COMPLETION_PURPOSE_TURN_SUMMARY" => Some(Self::TurnSummary),
             _ => None,
         }
     }

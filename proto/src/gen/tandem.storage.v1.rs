@@ -182,6 +182,9 @@ pub struct SendMessageResponse {
     pub chat: ::core::option::Option<super::super::common::v1::Chat>,
     #[prost(string, repeated, tag = "4")]
     pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// For the orchestrator's readers; absent in answers given again and where the queue changed.
+    #[prost(message, optional, tag = "5")]
+    pub change: ::core::option::Option<ChatChange>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EditMessageRequest {
@@ -4718,6 +4721,555 @@ pub mod settings_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginTitleRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BeginTitleResponse {
+    /// To be given back with the title.
+    #[prost(string, tag = "1")]
+    pub job_id: ::prost::alloc::string::String,
+    /// Without children and files.
+    #[prost(message, optional, tag = "2")]
+    pub chat: ::core::option::Option<super::super::common::v1::Chat>,
+    /// What its users see, ascending: at most the first 50 messages and the last 50.
+    #[prost(message, repeated, tag = "3")]
+    pub messages: ::prost::alloc::vec::Vec<super::super::common::v1::ChatMessage>,
+}
+/// What a model call beside the turns has cost. Counted with the chat's messages, shown among none of them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SideCost {
+    #[prost(string, tag = "1")]
+    pub model_config_id: ::prost::alloc::string::String,
+    /// Absent where nothing was measured.
+    #[prost(message, optional, tag = "2")]
+    pub usage: ::core::option::Option<super::super::common::v1::Usage>,
+    /// Micro-USD; absent when unpriced.
+    #[prost(int64, optional, tag = "3")]
+    pub cost_micros: ::core::option::Option<i64>,
+    #[prost(message, optional, tag = "4")]
+    pub runtime: ::core::option::Option<::prost_types::Duration>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetGeneratedTitleRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// The title it replaces; another one by now means a person renamed the chat, and nothing changes.
+    #[prost(string, tag = "2")]
+    pub expected_title: ::prost::alloc::string::String,
+    /// 1 to 200 characters; empty when none is to be set.
+    #[prost(string, tag = "3")]
+    pub title: ::prost::alloc::string::String,
+    /// The job this ends; empty for one that nobody asked for.
+    #[prost(string, tag = "4")]
+    pub job_id: ::prost::alloc::string::String,
+    /// At most 16.
+    #[prost(message, repeated, tag = "5")]
+    pub costs: ::prost::alloc::vec::Vec<SideCost>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetGeneratedTitleResponse {
+    #[prost(bool, tag = "1")]
+    pub is_applied: bool,
+    /// As it is now, without children and files.
+    #[prost(message, optional, tag = "2")]
+    pub chat: ::core::option::Option<super::super::common::v1::Chat>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetTurnSummaryRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// The version of the chat that the end of the turn made. Once a later change has moved history or status, nothing changes.
+    #[prost(int64, tag = "2")]
+    pub version: i64,
+    /// 1 to 60 characters; empty when none is to be set.
+    #[prost(string, tag = "3")]
+    pub summary: ::prost::alloc::string::String,
+    /// At most 16.
+    #[prost(message, repeated, tag = "4")]
+    pub costs: ::prost::alloc::vec::Vec<SideCost>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetTurnSummaryResponse {
+    #[prost(bool, tag = "1")]
+    pub is_applied: bool,
+    /// As it is now, without children and files.
+    #[prost(message, optional, tag = "2")]
+    pub chat: ::core::option::Option<super::super::common::v1::Chat>,
+}
+/// Generated client implementations.
+pub mod title_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For orchestrators only. No call here moves a chat in its owner's list, or keeps one from being claimed: a claim that passed a chat over
+    /// because its row was held is told by a hint when it is free again.
+    #[derive(Debug, Clone)]
+    pub struct TitleServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl TitleServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> TitleServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> TitleServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            TitleServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Begins a title that a person asked for; for a user. One at a time for each chat: FAILED_PRECONDITION (TITLE_PENDING) while another is
+        /// being made, for at most a minute after that began. NOT_FOUND for chats of others. Archived chats are named too.
+        pub async fn begin_title(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BeginTitleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginTitleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.TitleService/BeginTitle",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.storage.v1.TitleService", "BeginTitle"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets a generated title if the title is still the one it was generated for: a person's own wins. Ends the job in any case.
+        pub async fn set_generated_title(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetGeneratedTitleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetGeneratedTitleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.TitleService/SetGeneratedTitle",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.TitleService",
+                        "SetGeneratedTitle",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets the label of the last turn if that is still the one it was generated for.
+        pub async fn set_turn_summary(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetTurnSummaryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetTurnSummaryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.TitleService/SetTurnSummary",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.TitleService", "SetTurnSummary"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod title_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with TitleServiceServer.
+    #[async_trait]
+    pub trait TitleService: std::marker::Send + std::marker::Sync + 'static {
+        /// Begins a title that a person asked for; for a user. One at a time for each chat: FAILED_PRECONDITION (TITLE_PENDING) while another is
+        /// being made, for at most a minute after that began. NOT_FOUND for chats of others. Archived chats are named too.
+        async fn begin_title(
+            &self,
+            request: tonic::Request<super::BeginTitleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginTitleResponse>,
+            tonic::Status,
+        >;
+        /// Sets a generated title if the title is still the one it was generated for: a person's own wins. Ends the job in any case.
+        async fn set_generated_title(
+            &self,
+            request: tonic::Request<super::SetGeneratedTitleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetGeneratedTitleResponse>,
+            tonic::Status,
+        >;
+        /// Sets the label of the last turn if that is still the one it was generated for.
+        async fn set_turn_summary(
+            &self,
+            request: tonic::Request<super::SetTurnSummaryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetTurnSummaryResponse>,
+            tonic::Status,
+        >;
+    }
+    /// For orchestrators only. No call here moves a chat in its owner's list, or keeps one from being claimed: a claim that passed a chat over
+    /// because its row was held is told by a hint when it is free again.
+    #[derive(Debug)]
+    pub struct TitleServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> TitleServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for TitleServiceServer<T>
+    where
+        T: TitleService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.storage.v1.TitleService/BeginTitle" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeginTitleSvc<T: TitleService>(pub Arc<T>);
+                    impl<
+                        T: TitleService,
+                    > tonic::server::UnaryService<super::BeginTitleRequest>
+                    for BeginTitleSvc<T> {
+                        type Response = super::BeginTitleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BeginTitleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TitleService>::begin_title(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeginTitleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.TitleService/SetGeneratedTitle" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetGeneratedTitleSvc<T: TitleService>(pub Arc<T>);
+                    impl<
+                        T: TitleService,
+                    > tonic::server::UnaryService<super::SetGeneratedTitleRequest>
+                    for SetGeneratedTitleSvc<T> {
+                        type Response = super::SetGeneratedTitleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetGeneratedTitleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TitleService>::set_generated_title(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetGeneratedTitleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.TitleService/SetTurnSummary" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetTurnSummarySvc<T: TitleService>(pub Arc<T>);
+                    impl<
+                        T: TitleService,
+                    > tonic::server::UnaryService<super::SetTurnSummaryRequest>
+                    for SetTurnSummarySvc<T> {
+                        type Response = super::SetTurnSummaryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetTurnSummaryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TitleService>::set_turn_summary(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetTurnSummarySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for TitleServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.storage.v1.TitleService";
+    impl<T> tonic::server::NamedService for TitleServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// One call in the journal.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolCall {
@@ -6106,6 +6658,15 @@ pub struct ClaimChatsRequest {
     /// Where peers reach this replica to read live logs; may be empty.
     #[prost(string, tag = "4")]
     pub replica_address: ::prost::alloc::string::String,
+    /// Chats heard to be due: only these are tried. Empty: storage looks for due chats. At most `limit`.
+    #[prost(string, repeated, tag = "5")]
+    pub chat_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Turns that begin with a call of the model record its intent with the claim: one write less before the first token.
+    #[prost(bool, tag = "6")]
+    pub begins_steps: bool,
+    /// The provider-gateway replica that would hold those completions; may be empty.
+    #[prost(string, tag = "7")]
+    pub provider_gateway_address: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ClaimChatsResponse {
@@ -6123,6 +6684,9 @@ pub struct ClaimedChat {
     /// The chat was taken from a replica whose lease expired.
     #[prost(bool, tag = "3")]
     pub is_takeover: bool,
+    /// What the claim changed, for readers on this replica.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<ChatChange>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RenewLeasesRequest {
@@ -6176,8 +6740,6 @@ pub struct LoadTurnRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LoadTurnResponse {
-    #[prost(message, optional, tag = "1")]
-    pub chat: ::core::option::Option<super::super::common::v1::Chat>,
     /// Live messages the model may see, ascending. Calls of the last answer without a result are still to be run.
     #[prost(message, repeated, tag = "2")]
     pub messages: ::prost::alloc::vec::Vec<super::super::common::v1::ChatMessage>,
@@ -6185,7 +6747,7 @@ pub struct LoadTurnResponse {
     pub model_config: ::core::option::Option<super::super::common::v1::ModelConfig>,
     #[prost(message, repeated, tag = "4")]
     pub dynamic_tools: ::prost::alloc::vec::Vec<super::super::common::v1::DynamicTool>,
-    /// The step that was begun and not committed; absent when there is none.
+    /// The step that was begun and not committed; absent when there is none. One of this epoch was recorded by its claim.
     #[prost(message, optional, tag = "5")]
     pub intent: ::core::option::Option<StepIntent>,
     /// Steps committed in this turn so far.
@@ -6235,8 +6797,11 @@ pub struct BeginStepRequest {
     #[prost(message, optional, tag = "3")]
     pub intent: ::core::option::Option<StepIntent>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct BeginStepResponse {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BeginStepResponse {
+    #[prost(message, optional, tag = "1")]
+    pub change: ::core::option::Option<ChatChange>,
+}
 /// A message a step produced: the assistant's answer, or the result of one call.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NewMessage {
@@ -6293,6 +6858,9 @@ pub struct CommitStepResponse {
     /// The queued message that entered history, if one did.
     #[prost(message, optional, tag = "3")]
     pub promoted: ::core::option::Option<super::super::common::v1::ChatMessage>,
+    /// Absent where it brings more than this answer knows, such as a new queue.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<ChatChange>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StoreToolResultsRequest {
@@ -6328,6 +6896,9 @@ pub struct StoreToolResultsResponse {
     /// The queued message that entered history, if one did.
     #[prost(message, optional, tag = "3")]
     pub promoted: ::core::option::Option<super::super::common::v1::ChatMessage>,
+    /// Absent where it brings more than this answer knows, such as a new queue.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<ChatChange>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FailTurnRequest {
@@ -6351,6 +6922,9 @@ pub struct FailTurnRequest {
 pub struct FailTurnResponse {
     #[prost(message, optional, tag = "1")]
     pub chat: ::core::option::Option<super::super::common::v1::Chat>,
+    /// Absent where it brings more than this answer knows, such as a new queue.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<ChatChange>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FinishInterruptionRequest {
@@ -6376,21 +6950,9 @@ pub struct FinishInterruptionResponse {
     pub messages: ::prost::alloc::vec::Vec<super::super::common::v1::ChatMessage>,
     #[prost(message, optional, tag = "3")]
     pub promoted: ::core::option::Option<super::super::common::v1::ChatMessage>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SetGeneratedTitleRequest {
-    #[prost(string, tag = "1")]
-    pub chat_id: ::prost::alloc::string::String,
-    /// The title it replaces; another one by now means a person renamed the chat, and nothing changes.
-    #[prost(string, tag = "2")]
-    pub expected_title: ::prost::alloc::string::String,
-    #[prost(string, tag = "3")]
-    pub title: ::prost::alloc::string::String,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SetGeneratedTitleResponse {
-    #[prost(bool, tag = "1")]
-    pub is_applied: bool,
+    /// Absent where it brings more than this answer knows, such as a new queue.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<ChatChange>,
 }
 /// What a completion is for. The next owner may continue an answer or a summary, and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -6789,33 +7351,6 @@ pub mod turn_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sets a generated title if the title is still the one it was generated for.
-        pub async fn set_generated_title(
-            &mut self,
-            request: impl tonic::IntoRequest<super::SetGeneratedTitleRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::SetGeneratedTitleResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/tandem.storage.v1.TurnService/SetGeneratedTitle",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("tandem.storage.v1.TurnService", "SetGeneratedTitle"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
     }
 }
 /// Generated server implementations.
@@ -6901,14 +7436,6 @@ pub mod turn_service_server {
             request: tonic::Request<super::FinishInterruptionRequest>,
         ) -> std::result::Result<
             tonic::Response<super::FinishInterruptionResponse>,
-            tonic::Status,
-        >;
-        /// Sets a generated title if the title is still the one it was generated for.
-        async fn set_generated_title(
-            &self,
-            request: tonic::Request<super::SetGeneratedTitleRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::SetGeneratedTitleResponse>,
             tonic::Status,
         >;
     }
@@ -7381,52 +7908,6 @@ pub mod turn_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = FinishInterruptionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/tandem.storage.v1.TurnService/SetGeneratedTitle" => {
-                    #[allow(non_camel_case_types)]
-                    struct SetGeneratedTitleSvc<T: TurnService>(pub Arc<T>);
-                    impl<
-                        T: TurnService,
-                    > tonic::server::UnaryService<super::SetGeneratedTitleRequest>
-                    for SetGeneratedTitleSvc<T> {
-                        type Response = super::SetGeneratedTitleResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::SetGeneratedTitleRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as TurnService>::set_generated_title(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = SetGeneratedTitleSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

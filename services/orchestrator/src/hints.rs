@@ -22,7 +22,7 @@ pub(crate) async fn follow(clients: Clients, hub: Arc<Hub>, worker: Worker) {
         }
         // What was said meanwhile is not repeated.
         hub.alarm();
-        worker.wake();
+        worker.search();
         tokio::time::sleep(backoff.next_pause()).await;
     }
 }
@@ -33,18 +33,18 @@ async fn follow_once(clients: &Clients, hub: &Hub, worker: &Worker, backoff: &mu
         .open_stream(None, OPEN_DEADLINE, SubscribeHintsRequest {});
     let mut hints = clients.feed.clone().subscribe_hints(request).await?.into_inner();
     hub.alarm();
-    worker.wake();
+    worker.search();
     while let Some(answer) = hints.message().await? {
         backoff.reset();
         if answer.is_gap {
             hub.alarm();
-            worker.wake();
+            worker.search();
         }
         for hint in answer.hints {
             hub.hint(&hint.chat_id, &hint.owner_id, hint.version);
             worker.look_at(&hint.chat_id, hint.version);
             if hint.is_runnable {
-                worker.wake();
+                worker.hear(&hint.chat_id, hint.version);
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod clients;
 mod config;
+mod due;
 mod error;
 mod hints;
 mod log;

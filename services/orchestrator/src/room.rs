@@ -2,7 +2,9 @@
 //!
 //! A room exists while somebody holds it. It carries no authority: what it hears only makes readers look at storage or at the log.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -23,6 +25,9 @@ const MAX_CACHED_BYTES: usize = 4 * 1024 * 1024;
 
 /// Relays of one turn that may tear. None is begun after that: readers then see its answers when they are durable.
 const MAX_TEARS: u32 = 3;
+
+/// How long readers wait for the answer to a write of this replica before they ask storage what it changed.
+const OWN_ANSWER_LIMIT: Duration = Duration::from_millis(100);
 
 const CHANGES_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -54,10 +59,22 @@ impl Hub {
         room
     }
 
+    /// A change this replica has just made, for the readers it has.
+    pub(crate) fn learn(&self, change: Option<ChatChange>) {
+        let Some(change) = change else { return };
+        if let Some(room) = self.find(&change.chat_id) {
+            room.learn(change);
+        }
+    }
+
+    /// The chat's room, if anybody is in it.
+    pub(crate) fn find(&self, chat_id: &str) -> Option<Arc<Room>> {
+        lock(&self.rooms).get(chat_id).and_then(Weak::upgrade)
+    }
+
     /// Passes a hint on to whoever is concerned.
     pub(crate) fn hint(&self, chat_id: &str, owner_id: &str, version: i64) {
-        let room = lock(&self.rooms).get(chat_id).and_then(Weak::upgrade);
-        if let Some(room) = room {
+        if let Some(room) = self.find(chat_id) {
             room.observe(version);
         }
         if let Some(owner) = lock(&self.owners).get(owner_id) {
@@ -91,6 +108,8 @@ impl Hub {
 pub(crate) struct Room {
     chat_id: String,
     ticks: watch::Sender<u64>,
+    /// Writes of this replica that are not answered yet.
+    writes: AtomicUsize,
     state: Mutex<State>,
     /// One reader asks storage for changes; the others then find them in the room.
     asking: tokio::sync::Mutex<()>,
@@ -109,8 +128,36 @@ struct State {
     relay: Weak<Relay>,
     /// Relays of that turn that tore.
     tears: u32,
-    changes: VecDeque<Arc<ChatChange>>,
+    /// Recent changes by version; there may be gaps.
+    changes: BTreeMap<i64, Arc<ChatChange>>,
     changes_bytes: usize,
+}
+
+impl State {
+    /// Keeps a change for readers that are close behind; the oldest make room.
+    fn keep(&mut self, change: Arc<ChatChange>) {
+        let size = prost::Message::encoded_len(change.as_ref());
+        if let Entry::Vacant(place) = self.changes.entry(change.version) {
+            place.insert(change);
+            self.changes_bytes += size;
+        }
+        while self.changes.len() > MAX_CACHED_CHANGES || self.changes_bytes > MAX_CACHED_BYTES {
+            let Some((_, oldest)) = self.changes.pop_first() else {
+                break;
+            };
+            self.changes_bytes -= prost::Message::encoded_len(oldest.as_ref());
+        }
+    }
+}
+
+/// A write that is not answered yet.
+pub(crate) struct Writing(Arc<Room>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.writes.fetch_sub(1, Ordering::SeqCst);
+        self.0.tick();
+    }
 }
 
 /// Changes behind a version.
@@ -126,6 +173,7 @@ impl Room {
         Self {
             chat_id: chat_id.to_owned(),
             ticks: watch::Sender::new(0),
+            writes: AtomicUsize::new(0),
             state: Mutex::default(),
             asking: tokio::sync::Mutex::new(()),
         }
@@ -165,6 +213,19 @@ impl Room {
             let mut state = self.lock();
             state.explained = state.explained.max(version);
         }
+        self.observe(version);
+    }
+
+    /// Announces a write until the guard is dropped: its answer will tell readers here what it changed, so that they need not ask.
+    pub(crate) fn writing(self: &Arc<Self>) -> Writing {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        Writing(Arc::clone(self))
+    }
+
+    /// A change this replica has just made, as storage answered it: readers find it here and need not ask.
+    pub(crate) fn learn(&self, change: ChatChange) {
+        let version = change.version;
+        self.lock().keep(Arc::new(change));
         self.observe(version);
     }
 
@@ -254,7 +315,7 @@ impl Room {
     /// # Errors
     /// What storage answered; nothing was lost and asking again is safe.
     pub(crate) async fn changes_after(&self, version: i64, clients: &Clients, user: &User) -> Result<Changes, Status> {
-        if let Some(changes) = self.cached_after(version) {
+        if let Some(changes) = self.own_after(version).await {
             return Ok(Changes::Next(changes));
         }
         let _asking = self.asking.lock().await;
@@ -278,22 +339,28 @@ impl Room {
         Ok(Changes::Next(changes))
     }
 
-    /// Cached changes behind `version`; `None` when the room cannot tell.
+    /// Cached changes behind `version`, or the answer to a write that is under way.
+    async fn own_after(&self, version: i64) -> Option<Vec<Arc<ChatChange>>> {
+        let mut ticks = self.follow();
+        let deadline = tokio::time::Instant::now() + OWN_ANSWER_LIMIT;
+        loop {
+            let cached = self.cached_after(version);
+            if cached.is_some() || self.writes.load(Ordering::SeqCst) == 0 {
+                return cached;
+            }
+            tokio::time::timeout_at(deadline, ticks.changed()).await.ok()?.ok()?;
+        }
+    }
+
+    /// Cached changes that follow `version` without a gap; `None` when the room cannot tell.
     fn cached_after(&self, version: i64) -> Option<Vec<Arc<ChatChange>>> {
         let state = self.lock();
-        let first = state.changes.front()?.version;
-        let last = state.changes.back()?.version;
-        if version + 1 < first || version >= last {
-            return None;
-        }
-        Some(
-            state
-                .changes
-                .iter()
-                .filter(|change| change.version > version)
-                .map(Arc::clone)
-                .collect(),
-        )
+        let following = state.changes.range(version + 1..).zip(version + 1..);
+        let next: Vec<_> = following
+            .take_while(|((version, _), expected)| *version == expected)
+            .map(|((_, change), _)| Arc::clone(change))
+            .collect();
+        (!next.is_empty()).then_some(next)
     }
 
     fn remember(&self, after: i64, heard: i64, changes: &[Arc<ChatChange>], has_more: bool) {
@@ -304,17 +371,7 @@ impl Room {
             state.version = changes.last().map_or(after, |last| last.version);
         }
         for change in changes {
-            let expected = state.changes.back().map(|last| last.version + 1);
-            if expected.is_some_and(|expected| expected != change.version) {
-                state.changes.clear();
-                state.changes_bytes = 0;
-            }
-            state.changes_bytes += prost::Message::encoded_len(change.as_ref());
-            state.changes.push_back(Arc::clone(change));
-        }
-        while state.changes.len() > MAX_CACHED_CHANGES || state.changes_bytes > MAX_CACHED_BYTES {
-            let Some(oldest) = state.changes.pop_front() else { break };
-            state.changes_bytes -= prost::Message::encoded_len(oldest.as_ref());
+            state.keep(Arc::clone(change));
         }
     }
 
@@ -378,8 +435,24 @@ mod tests {
     fn a_gap_in_what_is_remembered_is_never_served() {
         let room = Room::new("chat");
         room.remember(0, 0, &[change(1), change(2)], false);
-        room.remember(4, 0, &[change(5)], false);
-        assert!(room.cached_after(0).is_none());
+        room.learn(ChatChange::clone(&change(5)));
+        let versions = |after| {
+            room.cached_after(after)
+                .map(|changes| changes.iter().map(|c| c.version).collect::<Vec<_>>())
+        };
+        assert_eq!(versions(0), Some(vec![1, 2]));
+        assert_eq!(versions(2), None);
+        assert_eq!(versions(4), Some(vec![5]));
+        assert_eq!(room.version(), 5, "readers look for what lies between");
+    }
+
+    #[test]
+    fn answers_that_overtake_each_other_are_put_in_order() {
+        let room = Room::new("chat");
+        room.learn(ChatChange::clone(&change(4)));
+        room.learn(ChatChange::clone(&change(3)));
+        let next = room.cached_after(2).unwrap();
+        assert_eq!(next.iter().map(|change| change.version).collect::<Vec<_>>(), [3, 4]);
     }
 
     #[test]

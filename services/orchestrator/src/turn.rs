@@ -10,12 +10,13 @@ use tandem_chassis::clock::Clock;
 use tandem_chassis::identity::User;
 use tandem_chat_core::message::{Message, Role};
 use tandem_proto::common::v1::{Chat, ChatError, ModelConfig, Part, PendingToolCall};
-use tandem_proto::storage::v1::{NewMessage, StepOutcome, StepPurpose};
-use tokio::sync::{Notify, watch};
+use tandem_proto::storage::v1::{NewMessage, StepIntent, StepOutcome, StepPurpose};
+use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::clients::Clients;
 use crate::config::Turns;
+use crate::due::Due;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::room::Room;
@@ -55,8 +56,10 @@ pub(crate) struct Turn {
     /// The chat's owner, in whose name tools run.
     pub(crate) owner: User,
     pub(crate) cause: watch::Receiver<Option<Cause>>,
+    /// The call of the model that the claim has recorded, until it is made.
+    pub(crate) begun: Option<StepIntent>,
     /// Tells the claim loop that a chat became due.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) due: Arc<Due>,
 }
 
 /// How a turn leaves its course.
@@ -125,6 +128,10 @@ impl Turn {
         let mut prompt = Prompt::new(&loaded, tools)?;
         let mut step = u32::try_from(loaded.step).unwrap_or(0);
         let (mut intent, summary) = match loaded.intent {
+            Some(intent) if intent.epoch == self.epoch => {
+                self.begun = Some(intent);
+                (None, None)
+            }
             Some(intent) if intent.purpose() == StepPurpose::Unspecified => (Some(intent), None),
             other => (None, other),
         };

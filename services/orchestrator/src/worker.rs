@@ -12,16 +12,17 @@ use tandem_chassis::identity::User;
 use tandem_chassis::lifecycle::{OnEnd, Shutdown, Tasks};
 use tandem_proto::common::v1::ChatStatus;
 use tandem_proto::storage::v1::{ClaimChatsRequest, ClaimedChat, Lease, ReleaseChatRequest, RenewLeasesRequest};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::clients::{Clients, STORAGE_DEADLINE};
 use crate::config::Config;
+use crate::due::Due;
 use crate::metrics::Metrics;
 use crate::room::{Hub, Room};
 use crate::turn::{Cause, Turn};
 
-/// Chats claimed by one statement.
+/// Chats claimed by one request.
 const CLAIM_BATCH: usize = 32;
 
 /// After a hint about one of our own chats, the time our own commit's answer gets to explain it.
@@ -40,13 +41,15 @@ struct Parts {
     shutdown: Shutdown,
     tasks: Tasks,
     metrics: Metrics,
-    wake: Arc<Notify>,
+    due: Arc<Due>,
     running: Mutex<HashMap<String, Running>>,
 }
 
 /// A turn this replica runs.
 struct Running {
     epoch: i64,
+    /// The version the claim made.
+    claimed_at: i64,
     cause: watch::Sender<Option<Cause>>,
 }
 
@@ -68,7 +71,7 @@ impl Worker {
             shutdown: runtime.shutdown.clone(),
             tasks: runtime.tasks.clone(),
             metrics: metrics.clone(),
-            wake: Arc::new(Notify::new()),
+            due: Arc::default(),
             running: Mutex::default(),
         }))
     }
@@ -85,9 +88,14 @@ impl Worker {
             .spawn("renew leases", OnEnd::Fatal, async move { renewals.renew_loop().await });
     }
 
-    /// There may be work. Carries no count: the claim itself finds out.
-    pub(crate) fn wake(&self) {
-        self.0.wake.notify_one();
+    /// There may be work: storage is asked for it.
+    pub(crate) fn search(&self) {
+        self.0.due.search();
+    }
+
+    /// This chat was due at this version.
+    pub(crate) fn hear(&self, chat_id: &str, version: i64) {
+        self.0.due.hear(chat_id, version);
     }
 
     /// A command asked this epoch's turn to stop. Another epoch's turn is not concerned.
@@ -119,16 +127,25 @@ impl Worker {
     async fn claim_loop(&self) {
         let draining = self.0.shutdown.draining();
         tokio::pin!(draining);
-        loop {
-            let is_more = !self.0.shutdown.is_draining() && self.claim().await;
-            if is_more {
-                continue;
+        let mut is_search = true;
+        while !self.0.shutdown.is_draining() {
+            let heard = self.0.due.take();
+            let chats = self.not_claimed_since(heard.chats);
+            for chats in chats.chunks(CLAIM_BATCH) {
+                // Without room for another turn they wait for the search.
+                self.claim(chats.to_vec()).await;
+            }
+            if is_search || heard.is_search {
+                is_search = self.claim(Vec::new()).await;
+                if is_search {
+                    continue;
+                }
             }
             tokio::select! {
                 biased;
                 () = &mut draining => break,
-                () = self.0.wake.notified() => {}
-                () = tokio::time::sleep(self.0.config.lease.poll_interval) => {}
+                () = self.0.due.news() => {}
+                () = tokio::time::sleep(self.0.config.lease.poll_interval) => is_search = true,
             }
         }
         // No claim can follow, so what runs now is all there is to hand back.
@@ -137,13 +154,24 @@ impl Worker {
         }
     }
 
-    /// Claims one batch; says whether another may be due at once.
-    async fn claim(&self) -> bool {
+    /// Chats heard to be due, without those that this replica has claimed since.
+    fn not_claimed_since(&self, heard: HashMap<String, i64>) -> Vec<String> {
+        let running = self.lock();
+        let is_due = |(chat_id, version): &(String, i64)| {
+            running.get(chat_id).is_none_or(|running| running.claimed_at < *version)
+        };
+        heard.into_iter().filter(is_due).map(|(chat_id, _)| chat_id).collect()
+    }
+
+    /// Claims one batch, of these chats or of whatever is due; says whether more may be due at once.
+    async fn claim(&self, chat_ids: Vec<String>) -> bool {
         let room = self.0.config.turns.max_running.saturating_sub(self.lock().len());
         let limit = room.min(CLAIM_BATCH);
         if limit == 0 {
             return false;
         }
+        let rooms = chat_ids.iter().filter_map(|chat_id| self.0.hub.find(chat_id));
+        let _writing: Vec<_> = rooms.map(|room| room.writing()).collect();
         let message = ClaimChatsRequest {
             replica_id: self.0.replica_id.clone(),
             limit: i32::try_from(limit).unwrap_or(i32::MAX),
@@ -155,6 +183,9 @@ impl Worker {
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            chat_ids: chat_ids.into_iter().take(limit).collect(),
+            begins_steps: true,
+            provider_gateway_address: String::new(),
         };
         let request = self.0.clients.outbound.request(None, STORAGE_DEADLINE, message);
         match self.0.clients.turns.clone().claim_chats(request).await {
@@ -189,11 +220,15 @@ impl Worker {
         let room = self.0.hub.enter(&chat.id);
         // Law 6: the log is open before anybody on this replica hears that the chat runs.
         let log = room.open_log(lease.epoch, chat.version);
+        if let Some(change) = claimed.change {
+            room.learn(change);
+        }
         room.explain(chat.version);
         let earlier = self.lock().insert(
             chat.id.clone(),
             Running {
                 epoch: lease.epoch,
+                claimed_at: chat.version,
                 cause: sender,
             },
         );
@@ -208,7 +243,8 @@ impl Worker {
             clock: Arc::clone(&self.0.clock),
             metrics: self.0.metrics.clone(),
             limits: self.0.config.turns.clone(),
-            wake: Arc::clone(&self.0.wake),
+            due: Arc::clone(&self.0.due),
+            begun: None,
             epoch: lease.epoch,
             owner,
             cause,
@@ -313,7 +349,7 @@ impl Worker {
 struct Crash {
     clients: Clients,
     room: Arc<Room>,
-    wake: Arc<Notify>,
+    due: Arc<Due>,
     chat_id: String,
     epoch: i64,
 }
@@ -323,7 +359,7 @@ impl Crash {
         Self {
             clients: turn.clients.clone(),
             room: Arc::clone(&turn.room),
-            wake: Arc::clone(&turn.wake),
+            due: Arc::clone(&turn.due),
             chat_id: turn.chat.id.clone(),
             epoch: turn.epoch,
         }
@@ -346,7 +382,7 @@ impl Crash {
                     "turn crashed"
                 );
                 self.room.explain(answer.version);
-                self.wake.notify_one();
+                self.due.hear(&self.chat_id, answer.version);
             }
             Err(status) => {
                 tracing::error!(chat_id = self.chat_id, code = ?status.code(), "turn crashed, and could not be handed back");

@@ -117,32 +117,35 @@ impl Open {
 
     /// Stores the row with its change record, commits, and tells the house. A change that is none only ends the transaction.
     pub(crate) async fn commit(mut self, hints: &Hints) -> Result<Done, Error> {
-        let is_change = self.store().await?;
+        self.store().await?;
         let (tx, done) = self.done();
         tx.commit().await?;
-        // Committed, and nobody has been told: the caller may not even get its answer.
-        tandem_chassis::fault::point("storage.committed", &done.row.id.to_string());
-        if is_change {
-            hints.send(Hint::of(&done.row));
-        }
+        done.tell(hints);
         Ok(done)
     }
 
     /// Like [`Open::commit`], and keeps what the caller is answered for when they ask again.
     pub(crate) async fn answer<T: Message>(
-        mut self,
+        self,
         hints: &Hints,
         answer: impl FnOnce(&Done) -> Result<T, Error> + Send,
     ) -> Result<T, Error> {
-        let is_change = self.store().await?;
+        let (answer, _) = self.answer_and_tell(hints, answer).await?;
+        Ok(answer)
+    }
+
+    /// Like [`Open::answer`], with what was done, for what only the first answer tells.
+    pub(crate) async fn answer_and_tell<T: Message>(
+        mut self,
+        hints: &Hints,
+        answer: impl FnOnce(&Done) -> Result<T, Error> + Send,
+    ) -> Result<(T, Done), Error> {
+        self.store().await?;
         let (tx, done) = self.done();
         let answer = answer(&done)?;
         tx.answer(&answer).await?;
-        tandem_chassis::fault::point("storage.committed", &done.row.id.to_string());
-        if is_change {
-            hints.send(Hint::of(&done.row));
-        }
-        Ok(answer)
+        done.tell(hints);
+        Ok((answer, done))
     }
 
     /// Like [`Open::commit`] without the end: the caller goes on in the same transaction, and tells the house when it has committed.
@@ -151,21 +154,23 @@ impl Open {
         Ok(self.done())
     }
 
-    /// The row with its change record; says whether there was a change.
-    async fn store(&mut self) -> Result<bool, Error> {
+    /// The row with its change record, if there is a change.
+    async fn store(&mut self) -> Result<(), Error> {
         if self.row.version == self.before.version {
-            return Ok(false);
+            return Ok(());
         }
         self.settle();
         changes::save(&mut self.tx, &self.before, &self.row, &self.change, self.is_activity).await?;
         if self.is_activity {
             self.row.updated_at = self.row.now;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn done(self) -> (Tx, Done) {
+        let is_change = self.row.version != self.before.version;
         let done = Done {
+            change: is_change.then(|| self.change.recorded(&self.before, &self.row)),
             row: self.row,
             inserted: self.inserted,
             promoted: self.promoted,
@@ -413,10 +418,23 @@ impl Open {
 
 /// What a committed change left behind.
 pub(crate) struct Done {
+    /// As it was recorded; `None` when nothing changed.
+    pub(crate) change: Option<changes::Row>,
     pub(crate) row: chats::Row,
     pub(crate) inserted: Vec<messages::Row>,
     pub(crate) promoted: Option<messages::Row>,
     pub(crate) queued: Option<queue::Row>,
+}
+
+impl Done {
+    /// Tells the house of a change that is committed.
+    fn tell(&self, hints: &Hints) {
+        // Nobody has been told yet: the caller may not even get its answer.
+        tandem_chassis::fault::point("storage.committed", &self.row.id.to_string());
+        if self.change.is_some() {
+            hints.send(Hint::of(&self.row));
+        }
+    }
 }
 
 /// Calls of the last answer in `tail` that are ours to answer and have no result.

@@ -16,5 +16,6 @@ pub(crate) mod settings;
 pub(crate) mod sqlstate;
 pub(crate) mod tokens;
 pub(crate) mod tool_calls;
+pub(crate) mod turns;
 pub(crate) mod users;
 pub(crate) mod workspaces;

@@ -42,7 +42,7 @@ impl Commands {
         let Some(chat) = chat else { return };
         self.hub.hint(&chat.id, &chat.owner_id, chat.version);
         if chat.status == i32::from(ChatStatus::Pending) {
-            self.worker.wake();
+            self.worker.hear(&chat.id, chat.version);
         }
         if chat.status == i32::from(ChatStatus::Interrupting) {
             self.worker.interrupt(&chat.id, chat.epoch);
@@ -86,9 +86,12 @@ impl Commands {
     }
 }
 
-/// Passes a request on in the caller's name and announces the chat that comes back.
+/// Passes a request on in the caller's name and announces the chat that comes back, after `$first` has seen the answer.
 macro_rules! pass_on {
-    ($self:ident, $method:ident, $request:ident) => {{
+    ($self:ident, $method:ident, $request:ident) => {
+        pass_on!($self, $method, $request, |_: &mut _| {})
+    };
+    ($self:ident, $method:ident, $request:ident, $first:expr) => {{
         let user = Caller::of(&$request)?.user()?.clone();
         let mark = idempotency::Attempt::of(&$request)?;
         let message = $request.into_inner();
@@ -105,7 +108,8 @@ macro_rules! pass_on {
             .await
             .map_err(Fault::from)?;
         let is_replayed = idempotency::is_replayed(&answer);
-        let answer = answer.into_inner();
+        let mut answer = answer.into_inner();
+        $first(&mut answer);
         $self.announce(answer.chat.as_ref());
         (user, idempotency::answer(answer, is_replayed))
     }};
@@ -127,7 +131,10 @@ impl ChatCommandService for Commands {
         &self,
         request: Request<SendMessageRequest>,
     ) -> Result<Response<SendMessageResponse>, Status> {
-        let (_, answer) = pass_on!(self, send_message, request);
+        let room = self.hub.find(&request.get_ref().chat_id);
+        let _writing = room.as_ref().map(|room| room.writing());
+        let learn = |answer: &mut SendMessageResponse| self.hub.learn(answer.change.take());
+        let (_, answer) = pass_on!(self, send_message, request, learn);
         Ok(answer)
     }
 

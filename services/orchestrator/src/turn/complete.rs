@@ -16,6 +16,7 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::answer::Answer;
+use super::settle::number;
 use super::{Cause, Prompt, Stop, Turn};
 use crate::clients::{STORAGE_DEADLINE, persist};
 
@@ -134,11 +135,21 @@ impl Turn {
         answer: &mut Answer,
     ) -> Result<Result<(), Failure>, Stop> {
         let Ask {
-            completion_id, purpose, ..
+            mut completion_id,
+            purpose,
+            ..
         } = ask;
         self.fault_point("before_intent");
-        self.record_intent(step, attempt, &completion_id, purpose, model)
-            .await?;
+        let begun = self.begun.take();
+        match begun.filter(|intent| {
+            (intent.step, intent.attempt, intent.purpose()) == (number(step), number(attempt), purpose)
+        }) {
+            Some(intent) => completion_id = intent.completion_id,
+            None => {
+                self.record_intent(step, attempt, &completion_id, purpose, model)
+                    .await?;
+            }
+        }
         self.fault_point("intent_stored");
         let message = CompleteRequest {
             completion_id: completion_id.clone(),
@@ -198,15 +209,16 @@ impl Turn {
     ) -> Result<(), Stop> {
         let intent = StepIntent {
             completion_id: completion_id.to_owned(),
-            step: i32::try_from(step).unwrap_or(i32::MAX),
-            attempt: i32::try_from(attempt).unwrap_or(i32::MAX),
+            step: number(step),
+            attempt: number(attempt),
             model_config_id: model.id.clone(),
             provider_gateway_address: String::new(),
             begun_at: Some(self.timestamp()),
             epoch: self.epoch,
             purpose: purpose.into(),
         };
-        persist(|| {
+        let _writing = self.room.writing();
+        let answer = persist(|| {
             let message = BeginStepRequest {
                 chat_id: self.chat.id.clone(),
                 epoch: self.epoch,
@@ -217,8 +229,13 @@ impl Turn {
             async move { turns.begin_step(request).await }
         })
         .await
-        .map(|_| ())
-        .map_err(Stop::from_storage("record a step"))
+        .map_err(Stop::from_storage("record a step"))?;
+        if let Some(change) = answer.into_inner().change {
+            let version = change.version;
+            self.room.learn(change);
+            self.room.explain(version);
+        }
+        Ok(())
     }
 
     /// Continues a completion that an earlier owner began; `None` when nobody holds it any more.

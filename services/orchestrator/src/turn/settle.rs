@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tandem_proto::common::v1::{Chat, ChatError, ChatStatus, PendingToolCall};
 use tandem_proto::storage::v1::{
-    CommitStepRequest, FailTurnRequest, FinishInterruptionRequest, LoadTurnRequest, LoadTurnResponse, NewMessage,
-    ReleaseChatRequest, StepOutcome, StoreToolResultsRequest,
+    ChatChange, CommitStepRequest, FailTurnRequest, FinishInterruptionRequest, LoadTurnRequest, LoadTurnResponse,
+    NewMessage, ReleaseChatRequest, StepOutcome, StoreToolResultsRequest,
 };
 use tonic::Status;
 
@@ -46,6 +46,7 @@ impl Turn {
             part_count: count(position),
             pending_tool_calls: Vec::new(),
         };
+        let _writing = self.room.writing();
         let answer = persist(|| {
             let request = self.clients.outbound.request(None, STORAGE_DEADLINE, message.clone());
             let mut turns = self.clients.turns.clone();
@@ -54,7 +55,8 @@ impl Turn {
         .await
         .map_err(Stop::from_storage("store the answer"))?;
         self.fault_point("answer_stored");
-        self.sealed(position, answer.into_inner().chat);
+        let answer = answer.into_inner();
+        self.sealed(position, answer.chat, answer.change);
         Ok(())
     }
 
@@ -76,6 +78,7 @@ impl Turn {
             part_count: count(position),
             pending_tool_calls,
         };
+        let _writing = self.room.writing();
         let answer = persist(|| {
             let request = self.clients.outbound.request(None, STORAGE_DEADLINE, message.clone());
             let mut turns = self.clients.turns.clone();
@@ -83,7 +86,8 @@ impl Turn {
         })
         .await
         .map_err(Stop::from_storage("store tool results"))?;
-        self.sealed(position, answer.into_inner().chat);
+        let answer = answer.into_inner();
+        self.sealed(position, answer.chat, answer.change);
         Ok(())
     }
 
@@ -114,13 +118,15 @@ impl Turn {
             attempt: number(position.attempt),
             part_count: count(position),
         };
+        let _writing = self.room.writing();
         let answer = persist(|| {
             let request = self.clients.outbound.request(None, STORAGE_DEADLINE, message.clone());
             let mut turns = self.clients.turns.clone();
             async move { turns.finish_interruption(request).await }
         })
         .await?;
-        self.sealed(position, answer.into_inner().chat);
+        let answer = answer.into_inner();
+        self.sealed(position, answer.chat, answer.change);
         Ok(())
     }
 
@@ -136,13 +142,15 @@ impl Turn {
             attempt: number(position.attempt),
             part_count: count(position),
         };
+        let _writing = self.room.writing();
         let answer = persist(|| {
             let request = self.clients.outbound.request(None, STORAGE_DEADLINE, message.clone());
             let mut turns = self.clients.turns.clone();
             async move { turns.fail_turn(request).await }
         })
         .await?;
-        self.sealed(position, answer.into_inner().chat);
+        let answer = answer.into_inner();
+        self.sealed(position, answer.chat, answer.change);
         Ok(())
     }
 
@@ -159,18 +167,22 @@ impl Turn {
     }
 
     /// The seal of the log and the durable message become visible together: both wait for the version that is announced last.
-    fn sealed(&self, position: Position, chat: Option<Chat>) {
+    fn sealed(&self, position: Position, chat: Option<Chat>, change: Option<ChatChange>) {
         if let Some(chat) = chat {
             self.log.seal(position, chat.version);
+            if let Some(change) = change {
+                self.room.learn(change);
+            }
             self.room.explain(chat.version);
             if chat.status == i32::from(ChatStatus::Pending) {
-                self.wake.notify_one();
+                self.due.hear(&chat.id, chat.version);
             }
         }
     }
 }
 
-fn number(value: u32) -> i32 {
+/// A count on the wire.
+pub(super) fn number(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 

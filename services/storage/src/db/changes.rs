@@ -44,6 +44,28 @@ pub(crate) struct Row {
     pub(crate) created_at: OffsetDateTime,
 }
 
+impl Change {
+    /// As [`save`] records it.
+    pub(crate) fn recorded(self, from: &chats::Row, to: &chats::Row) -> Row {
+        Row {
+            version: to.version,
+            status: to.status.clone(),
+            previous_status: from.status.clone(),
+            epoch: to.epoch,
+            first_message_id: self.first_message_id,
+            last_message_id: self.last_message_id,
+            sealed: self.sealed.map(Json),
+            is_queue_changed: self.is_queue_changed,
+            error: self.error.map(Json),
+            history_reset_from_id: self.history_reset_from_id,
+            is_preview_reset: self.is_preview_reset,
+            action_required: self.action_required.map(Json),
+            watch_kinds: self.watch_kinds,
+            created_at: to.now,
+        }
+    }
+}
+
 /// A new chat with its first change.
 pub(crate) async fn create(conn: &mut PgConnection, row: &chats::Row, change: &Change) -> Result<(), sqlx::Error> {
     sqlx::query!(

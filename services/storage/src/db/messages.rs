@@ -230,6 +230,11 @@ impl Row {
             .ok_or_else(|| Error::damaged("chat_messages", "unknown role"))
     }
 
+    /// Whether people see it, as [`page`] asks.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.visibility().is_for_user() && self.role != Role::System.as_str()
+    }
+
     pub(crate) fn visibility(&self) -> Visibility {
         [Visibility::Both, Visibility::User, Visibility::Model]
             .into_iter()

@@ -6,8 +6,6 @@ use tandem_proto::common::v1::ModelConfig;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::error::Error;
-
 /// A model with what it needs to know of its provider.
 pub(crate) struct Row {
     pub(crate) id: Uuid,
@@ -50,14 +48,6 @@ pub(crate) async fn find_default(conn: &mut PgConnection) -> Result<Option<Row>,
     select_models!("WHERE m.is_default AND m.deleted_at IS NULL")
         .fetch_optional(conn)
         .await
-}
-
-/// The model a chat's row points at, as the contract writes it.
-pub(crate) async fn get(conn: &mut PgConnection, id: Uuid) -> Result<ModelConfig, Error> {
-    let row = find(conn, id)
-        .await?
-        .ok_or_else(|| Error::damaged("chats", "points at a model that is not there"))?;
-    Ok(row.to_wire())
 }
 
 /// Live models by provider, model, newest change.

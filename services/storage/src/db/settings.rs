@@ -33,25 +33,20 @@ pub(crate) struct OfTurn {
     pub(crate) compaction_threshold: Option<i32>,
 }
 
-/// What a turn with this model needs of its owner's settings, in one statement.
-pub(crate) async fn of_turn(conn: &mut PgConnection, id: Uuid, model: Uuid) -> Result<OfTurn, sqlx::Error> {
-    let rows = sqlx::query!(
-        "SELECT key, value FROM user_settings WHERE user_id = $1 AND key IN ('custom_prompt', $2)",
-        id,
-        format!("{COMPACTION_THRESHOLD}{model}")
-    )
-    .fetch_all(conn)
-    .await?;
-    let mut own = OfTurn::default();
-    for row in rows {
-        if row.key == "custom_prompt" {
-            row.value.as_str().unwrap_or_default().clone_into(&mut own.user_prompt);
-        } else {
-            let percent = row.value.as_i64().and_then(|percent| i32::try_from(percent).ok());
-            own.compaction_threshold = percent.filter(|percent| (0..=100).contains(percent));
+impl OfTurn {
+    /// From settings by key: the prompt, and the threshold of the one model the turn is for.
+    pub(crate) fn new(settings: impl IntoIterator<Item = (String, Value)>) -> Self {
+        let mut own = Self::default();
+        for (key, value) in settings {
+            if key == "custom_prompt" {
+                value.as_str().unwrap_or_default().clone_into(&mut own.user_prompt);
+            } else if key.starts_with(COMPACTION_THRESHOLD) {
+                let percent = value.as_i64().and_then(|percent| i32::try_from(percent).ok());
+                own.compaction_threshold = percent.filter(|percent| (0..=100).contains(percent));
+            }
         }
+        own
     }
-    Ok(own)
 }
 
 /// Settings of a user or, without one, of the deployment, whose keys begin with `prefix`, by key.

@@ -7,6 +7,7 @@ use tandem_proto::common::v1 as wire;
 use tandem_proto::storage::v1::{ChatChange, NewMessage, StepPosition};
 use uuid::Uuid;
 
+use crate::change::Done;
 use crate::db::{changes, chats, messages, queue};
 use crate::error::{Error, violations};
 use crate::turn_facts::Sealed;
@@ -142,6 +143,19 @@ pub(super) fn change(chat: Uuid, row: &changes::Row) -> ChatChange {
             .collect(),
         watch_kinds: row.watch_kinds.clone(),
     }
+}
+
+/// A change for those who have heard of it from its own answer. `None` where nothing changed, and where the queue did, which the answer
+/// does not hold.
+pub(super) fn own_change(done: &Done) -> Result<Option<ChatChange>, Error> {
+    let Some(row) = done.change.as_ref().filter(|row| !row.is_queue_changed) else {
+        return Ok(None);
+    };
+    let shown = done.inserted.iter().filter(|message| message.is_shown());
+    Ok(Some(ChatChange {
+        messages: shown.map(message).collect::<Result<_, _>>()?,
+        ..change(done.row.id, row)
+    }))
 }
 
 /// A message a worker produced.

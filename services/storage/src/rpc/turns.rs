@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tandem_chat_core::chat::{Calls, Command};
+use tandem_chat_core::chat::{Calls, Command, Progress, Status as ChatStatus};
 use tandem_chat_core::error::ChatError;
 use tandem_chat_core::id::{Epoch, ReplicaId};
 use tandem_chat_core::message::Role;
@@ -14,16 +14,17 @@ use tandem_proto::storage::v1::{
     BeginStepRequest, BeginStepResponse, ClaimChatsRequest, ClaimChatsResponse, ClaimedChat, CommitStepRequest,
     CommitStepResponse, FailTurnRequest, FailTurnResponse, FinishInterruptionRequest, FinishInterruptionResponse,
     Lease, LoadTurnRequest, LoadTurnResponse, NewMessage, ReleaseChatRequest, ReleaseChatResponse, RenewLeasesRequest,
-    RenewLeasesResponse, RenewedLease, SetGeneratedTitleRequest, SetGeneratedTitleResponse, StepOutcome,
+    RenewLeasesResponse, RenewedLease, SetGeneratedTitleRequest, SetGeneratedTitleResponse, StepOutcome, StepPurpose,
     StoreToolResultsRequest, StoreToolResultsResponse,
 };
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::convert;
 use crate::authz;
 use crate::change::{Done, Open, Payload};
-use crate::db::{chats, leases, messages, models, settings};
+use crate::db::{chats, leases, messages, turns};
 use crate::error::Error;
 use crate::hints::Hints;
 use crate::turn_facts::Intent;
@@ -64,12 +65,25 @@ impl Turns {
         if !(1..=MAX_CLAIM).contains(&message.limit) {
             return Err(convert::one("limit", "must be 1 to 64"));
         }
-        let limit = i64::from(message.limit);
-        let due = chats::due(&mut *self.pool.acquire().await?, limit).await?;
+        if message.chat_ids.len() > usize::try_from(message.limit).unwrap_or_default() {
+            return Err(convert::one("chat_ids", "must not be more than limit"));
+        }
+        let due = if message.chat_ids.is_empty() {
+            chats::due(&mut *self.pool.acquire().await?, i64::from(message.limit)).await?
+        } else {
+            let heard = message.chat_ids.iter().map(|id| convert::id(id, "chat_ids"));
+            heard.collect::<Result<_, _>>()?
+        };
+        let claimant = Claimant {
+            owner,
+            ttl,
+            address: message.replica_address,
+            first_steps_at: message.begins_steps.then_some(message.provider_gateway_address),
+        };
         let mut claimed = Vec::with_capacity(due.len());
         for chat in due {
             // One transaction for each chat: a claim that fails costs only itself.
-            match self.claim_one(chat, owner, ttl, &message.replica_address).await {
+            match self.claim_one(chat, &claimant).await {
                 Ok(chat) => claimed.extend(chat),
                 Err(error) => tracing::warn!(chat_id = %chat, %error, "could not claim a chat"),
             }
@@ -77,30 +91,32 @@ impl Turns {
         Ok(ClaimChatsResponse { chats: claimed })
     }
 
-    async fn claim_one(
-        &self,
-        chat: uuid::Uuid,
-        owner: ReplicaId,
-        ttl: Duration,
-        address: &str,
-    ) -> Result<Option<ClaimedChat>, Error> {
+    async fn claim_one(&self, chat: Uuid, claimant: &Claimant) -> Result<Option<ClaimedChat>, Error> {
         let mut tx = self.pool.begin().await?;
         let Some(row) = chats::lock_if_free(&mut tx, chat).await? else {
             return Ok(None);
         };
         let is_takeover = row.lease_owner.is_some();
         let now = row.now;
-        let mut commands = vec![Command::Claim { owner, now, ttl }];
+        let mut commands = vec![Command::Claim {
+            owner: claimant.owner,
+            now,
+            ttl: claimant.ttl,
+        }];
         let mut open = Open::new(tx, row)?;
+        let epoch = open.state.epoch.next();
         open.row.takeover_count += i16::from(is_takeover);
         let is_hopeless = open.row.takeover_count > MAX_TAKEOVERS;
         if is_hopeless {
-            commands.push(Command::Fail {
-                epoch: open.state.epoch.next(),
-            });
+            commands.push(Command::Fail { epoch });
+        }
+        let first_step = (!is_hopeless).then(|| claimant.first_step(&open, epoch)).flatten();
+        if first_step.is_some() {
+            commands.push(Command::BeginStep { epoch });
         }
         let payload = Payload {
             error: Some(quarantined("Whoever worked on this chat vanished, time and again.")),
+            intent: first_step,
             ..Payload::default()
         };
         match open.apply(&commands, payload).await {
@@ -114,12 +130,13 @@ impl Turns {
             open.commit(&self.hints).await?;
             return Ok(None);
         }
-        open.row.lease_address = Some(address.to_owned()).filter(|address| !address.is_empty());
+        open.row.lease_address = Some(claimant.address.clone()).filter(|address| !address.is_empty());
         let done = open.commit(&self.hints).await?;
         Ok(Some(ClaimedChat {
             lease: Some(lease(&done.row)),
             chat: Some(convert::chat(&done.row)),
             is_takeover,
+            change: convert::own_change(&done)?,
         }))
     }
 
@@ -136,30 +153,64 @@ impl Turns {
 
     async fn load(&self, message: LoadTurnRequest) -> Result<LoadTurnResponse, Error> {
         let chat = convert::id(&message.chat_id, "chat_id")?;
-        let mut tx = self.pool.begin().await?;
-        let row = chats::find_for_worker(&mut tx, chat)
+        let mut conn = self.pool.acquire().await?;
+        let facts = turns::facts(&mut conn, chat)
             .await?
             .ok_or_else(crate::error::chat_not_found)?;
-        if row.epoch != message.epoch {
-            return Err(crate::error::stale_epoch(message.epoch, row.epoch));
+        if facts.epoch != message.epoch {
+            return Err(crate::error::stale_epoch(message.epoch, facts.epoch));
         }
-        let history = messages::for_prompt(&mut tx, chat).await?;
-        let model = models::get(&mut tx, row.last_model_config_id).await?;
-        let own = settings::of_turn(&mut tx, row.owner_id, row.last_model_config_id).await?;
-        tx.commit().await?;
+        // What another owner may have written by now does no harm: nothing this one writes will stand then.
+        let history = messages::for_prompt(&mut conn, chat).await?;
+        drop(conn);
         let dynamic_tools: Vec<StoredTool> =
-            serde_json::from_value(row.dynamic_tools.clone()).map_err(|error| Error::damaged("chats", error))?;
+            serde_json::from_value(facts.dynamic_tools).map_err(|error| Error::damaged("chats", error))?;
+        let own = facts.own;
         Ok(LoadTurnResponse {
             messages: convert::messages(&history)?,
             dynamic_tools: dynamic_tools.into_iter().map(Into::into).collect(),
-            intent: row.intent.as_ref().map(|intent| intent.to_wire()),
-            step: row.turn_step,
-            compaction_threshold: own.compaction_threshold.unwrap_or(model.compression_threshold),
+            intent: facts.intent.as_ref().map(|intent| intent.to_wire()),
+            step: facts.turn_step,
+            compaction_threshold: own.compaction_threshold.unwrap_or(facts.model.compression_threshold),
             user_prompt: own.user_prompt,
             deployment_prompt: String::new(),
-            is_compaction_requested: row.is_compaction_requested,
-            model_config: Some(model),
-            chat: Some(convert::chat(&row)),
+            is_compaction_requested: facts.is_compaction_requested,
+            model_config: Some(facts.model.to_wire()),
+        })
+    }
+}
+
+/// Who claims, and how.
+struct Claimant {
+    owner: ReplicaId,
+    ttl: Duration,
+    /// Where peers reach it; may be empty.
+    address: String,
+    /// Where the calls of the model are to run that claims record; `None` where claims record none.
+    first_steps_at: Option<String>,
+}
+
+impl Claimant {
+    /// The call of the model with which a turn begins, when it begins with one. Nothing is lost where the turn then decides otherwise.
+    fn first_step(&self, chat: &Open, epoch: Epoch) -> Option<Intent> {
+        let provider_gateway_address = self.first_steps_at.clone()?;
+        let row = &chat.row;
+        let is_at_begin = chat.state.status
+            == ChatStatus::Pending {
+                progress: Progress::Between,
+            }
+            && row.turn_step == 0
+            && row.intent.is_none()
+            && !row.is_compaction_requested;
+        is_at_begin.then(|| Intent {
+            completion_id: Uuid::now_v7().to_string(),
+            step: 0,
+            attempt: 0,
+            model_config_id: row.last_model_config_id.to_string(),
+            provider_gateway_address,
+            begun_at: row.now,
+            epoch: epoch.0,
+            purpose: StepPurpose::Unspecified.into(),
         })
     }
 }
@@ -218,7 +269,7 @@ impl TurnService for Turns {
                 .leases
                 .iter()
                 .map(|lease| Ok((convert::id(&lease.chat_id, "leases.chat_id")?, lease.epoch)));
-            let held: Vec<(uuid::Uuid, i64)> = held.collect::<Result<_, Error>>()?;
+            let held: Vec<(Uuid, i64)> = held.collect::<Result<_, Error>>()?;
             let mut conn = self.pool.acquire().await?;
             Ok(leases::renew(&mut conn, owner, &held, ttl).await?)
         };
@@ -298,15 +349,13 @@ impl TurnService for Turns {
             intent: Some(intent),
             ..Payload::default()
         };
-        self.worker(
-            &message.chat_id,
-            &[Command::BeginStep {
-                epoch: Epoch(message.epoch),
-            }],
-            payload,
-        )
-        .await?;
-        Ok(Response::new(BeginStepResponse {}))
+        let command = Command::BeginStep {
+            epoch: Epoch(message.epoch),
+        };
+        let done = self.worker(&message.chat_id, &[command], payload).await?;
+        Ok(Response::new(BeginStepResponse {
+            change: convert::own_change(&done)?,
+        }))
     }
 
     async fn commit_step(&self, request: Request<CommitStepRequest>) -> Result<Response<CommitStepResponse>, Status> {
@@ -331,6 +380,7 @@ impl TurnService for Turns {
             chat: Some(convert::chat(&done.row)),
             messages: convert::messages(&done.inserted)?,
             promoted: done.promoted.as_ref().map(convert::message).transpose()?,
+            change: convert::own_change(&done)?,
         }))
     }
 
@@ -359,6 +409,7 @@ impl TurnService for Turns {
             chat: Some(convert::chat(&done.row)),
             messages: convert::messages(&done.inserted)?,
             promoted: done.promoted.as_ref().map(convert::message).transpose()?,
+            change: convert::own_change(&done)?,
         }))
     }
 
@@ -392,6 +443,7 @@ impl TurnService for Turns {
         let done = self.worker(&message.chat_id, &commands, payload).await?;
         Ok(Response::new(FailTurnResponse {
             chat: Some(convert::chat(&done.row)),
+            change: convert::own_change(&done)?,
         }))
     }
 
@@ -426,6 +478,7 @@ impl TurnService for Turns {
             chat: Some(convert::chat(&done.row)),
             messages: convert::messages(&done.inserted)?,
             promoted: done.promoted.as_ref().map(convert::message).transpose()?,
+            change: convert::own_change(&done)?,
         }))
     }
 

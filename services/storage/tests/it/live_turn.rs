@@ -96,6 +96,7 @@ async fn orchestrators_are_told_where_a_turn_runs_while_it_runs() {
         limit: 1,
         ttl: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
         replica_address: ADDRESS.to_owned(),
+        ..ClaimChatsRequest::default()
     };
     let claimed = world
         .turns

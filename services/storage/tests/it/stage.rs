@@ -383,7 +383,7 @@ pub fn claims(replica: &str, limit: i32) -> ClaimChatsRequest {
         replica_id: replica.to_owned(),
         limit,
         ttl: Some(TTL),
-        replica_address: String::new(),
+        ..ClaimChatsRequest::default()
     }
 }
 

@@ -63,9 +63,14 @@ impl Chats {
                 queued_message: queued.map(convert::queued).transpose()?,
                 chat: Some(convert::chat(&done.row)),
                 warnings,
+                change: None,
             })
         };
-        open.answer(&self.hints, answer).await
+        let (answer, done) = open.answer_and_tell(&self.hints, answer).await?;
+        Ok(SendMessageResponse {
+            change: convert::own_change(&done)?,
+            ..answer
+        })
     }
 
     pub(super) async fn edit_message(
