@@ -17,6 +17,7 @@ use crate::{auth::token::Carrier, problem::Problem, service::App, ws};
 pub mod accounts;
 pub mod cookie;
 pub mod limiter;
+pub mod open_streams;
 pub mod origin;
 pub mod token;
 
@@ -40,7 +41,6 @@ pub struct Peer(pub Option<IpAddr>);
 #[derive(Clone, Debug)]
 pub struct Principal {
     account: Arc<Account>,
-    token: token::Token,
 }
 
 impl Principal {
@@ -61,11 +61,6 @@ impl Principal {
     /// Whether the credential is a session, which signing out ends.
     pub fn is_session(&self) -> bool {
         self.account.is_session
-    }
-
-    /// The token, for asking again whether it holds.
-    pub fn token(&self) -> &token::Token {
-        &self.token
     }
 
     /// Refuses everybody but administrators.
@@ -111,12 +106,11 @@ async fn admit(app: &App, request: Request) -> Result<Request, Problem> {
     app.origins.check(&parts.method, &parts.headers, carrier, is_socket)?;
     let peer = parts.extensions.get::<Peer>().and_then(|peer| peer.0);
     let outcome = match found {
-        Some(found) => app.accounts.get(&found.token).await.map(|account| {
-            Some(Principal {
-                account,
-                token: found.token,
-            })
-        }),
+        Some(found) => app
+            .accounts
+            .get(&found.token)
+            .await
+            .map(|account| Some(Principal { account })),
         None => Ok(None),
     };
     let subject = match &outcome {

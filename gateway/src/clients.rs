@@ -1,5 +1,5 @@
 //! The services behind the gateway: one channel each, and requests that carry the caller. What a call means is the
-//! routes' business; retrying is nobody's, because a browser can ask again.
+//! routes' business; only reads come again when their connection breaks.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tandem_proto::{
 };
 use tonic::{Request, Response, Status, transport::Channel};
 
-use crate::{config::Config, idempotency};
+use crate::{again::Repeating, config::Config, idempotency};
 
 /// Time a call has, its answer included.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(20);
@@ -38,12 +38,12 @@ pub struct Clients {
     outbound: Outbound,
     /// Channels by the service's name, for health.
     channels: [(&'static str, Channel); 4],
-    pub chats: ChatServiceClient<Channel>,
-    pub files: FileServiceClient<Channel>,
-    pub settings: SettingsServiceClient<Channel>,
-    pub users: UserServiceClient<Channel>,
-    pub commands: ChatCommandServiceClient<Channel>,
-    pub streams: ChatStreamServiceClient<Channel>,
+    pub chats: ChatServiceClient<Repeating>,
+    pub files: FileServiceClient<Repeating>,
+    pub settings: SettingsServiceClient<Repeating>,
+    pub users: UserServiceClient<Repeating>,
+    pub commands: ChatCommandServiceClient<Repeating>,
+    pub streams: ChatStreamServiceClient<Repeating>,
     pub providers: ProviderAdminServiceClient<Channel>,
 }
 
@@ -53,19 +53,20 @@ impl Clients {
     /// # Errors
     /// Unreadable certificates.
     pub fn new(config: &Config, outbound: Outbound) -> Result<Self, client::Error> {
-        let open = |address| client::channel(address, &config.tls);
+        let open = |address| client::channel(address, &config.peer_tls);
         let storage = open(&config.peers.storage)?;
         let orchestrator = open(&config.peers.orchestrator)?;
+        let (stored, orchestrated) = (Repeating::new(storage.clone()), Repeating::new(orchestrator.clone()));
         let provider_gateway = open(&config.peers.provider_gateway)?;
         let tool_runner = open(&config.peers.tool_runner)?;
         Ok(Self {
             outbound,
-            chats: with_message_limits!(ChatServiceClient::new(storage.clone())),
-            files: with_message_limits!(FileServiceClient::new(storage.clone())),
-            settings: with_message_limits!(SettingsServiceClient::new(storage.clone())),
-            users: with_message_limits!(UserServiceClient::new(storage.clone())),
-            commands: with_message_limits!(ChatCommandServiceClient::new(orchestrator.clone())),
-            streams: with_message_limits!(ChatStreamServiceClient::new(orchestrator.clone())),
+            chats: with_message_limits!(ChatServiceClient::new(stored.clone())),
+            files: with_message_limits!(FileServiceClient::new(stored.clone())),
+            settings: with_message_limits!(SettingsServiceClient::new(stored.clone())),
+            users: with_message_limits!(UserServiceClient::new(stored.clone())),
+            commands: with_message_limits!(ChatCommandServiceClient::new(orchestrated.clone())),
+            streams: with_message_limits!(ChatStreamServiceClient::new(orchestrated.clone())),
             providers: with_message_limits!(ProviderAdminServiceClient::new(provider_gateway.clone())),
             channels: [
                 ("storage", storage),

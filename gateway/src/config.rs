@@ -18,7 +18,7 @@ pub struct Config {
     /// Where the services this one calls are reached.
     pub peers: Peers,
     /// Certificates for `https:` peers.
-    pub tls: tls::ClientConfig,
+    pub peer_tls: tls::ClientConfig,
     /// Where browsers reach this gateway, for example `https://tandem.example.com`. Unset: the listener's own address.
     pub public_url: Option<Url>,
     /// Further origins whose pages may use cookies here, for example `http://localhost:5173` of a development server.
@@ -44,7 +44,7 @@ pub struct Peers {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sessions {
-    /// Whether cookies travel over HTTPS only. Unset: when `public_url` says `https`.
+    /// Whether cookies travel over HTTPS only. Unset: when `public_url` or the listener says `https`.
     pub cookie_secure: Option<bool>,
     /// How long a checked token is taken as good without asking again; a revoked one lives this much longer elsewhere.
     #[serde(with = "duration")]
@@ -122,17 +122,6 @@ impl Default for Limits {
     }
 }
 
-impl Config {
-    /// Whether cookies are marked for HTTPS only.
-    pub fn is_cookie_secure(&self) -> bool {
-        self.sessions.cookie_secure.unwrap_or_else(|| {
-            self.public_url
-                .as_ref()
-                .is_some_and(|public_url| public_url.scheme() == "https")
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -144,15 +133,5 @@ mod tests {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
         let config: Config = tandem_chassis::config::load_from(Some(&file), "TANDEM_GATEWAY__", []).unwrap();
         assert_eq!(config, Config::default());
-    }
-
-    #[test]
-    fn cookies_are_secure_where_the_public_address_is() {
-        let mut config = Config::default();
-        assert!(!config.is_cookie_secure());
-        config.public_url = Some("https://tandem.example.com".parse().unwrap());
-        assert!(config.is_cookie_secure());
-        config.sessions.cookie_secure = Some(false);
-        assert!(!config.is_cookie_secure());
     }
 }

@@ -8,7 +8,6 @@ use tandem_chassis::{
     status::{Code, Fault},
 };
 use tandem_proto::storage::v1::BootstrapRequest;
-use url::Url;
 
 use crate::{clients::Answer, service::App};
 
@@ -23,7 +22,7 @@ const CODE_BYTES: usize = 16;
 ///
 /// # Errors
 /// Storage refuses, or there is no randomness.
-pub async fn prepare(app: &App, public_url: &Url) -> Result<Option<String>, RunError> {
+pub async fn prepare(app: &App) -> Result<Option<String>, RunError> {
     let code = code()?;
     let request = BootstrapRequest {
         api_token: app
@@ -47,7 +46,7 @@ pub async fn prepare(app: &App, public_url: &Url) -> Result<Option<String>, RunE
     if !answer.is_setup_code_active {
         return Ok(None);
     }
-    let base = public_url.as_str().trim_end_matches('/');
+    let base = app.public_url.as_str().trim_end_matches('/');
     Ok(Some(format!("{base}/setup#code={code}")))
 }
 

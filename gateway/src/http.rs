@@ -102,10 +102,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 }
 
 async fn serve_one(connection: Connection, router: Router, builder: Arc<Builder<TokioExecutor>>, shutdown: Shutdown) {
-    let peer = match &connection {
-        Connection::Tcp(stream) => Peer(stream.peer_addr().ok().map(|address| address.ip())),
-        Connection::Unix(_) | Connection::Memory(_) => Peer(None),
-    };
+    let peer = Peer(connection.peer_ip());
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         router.clone().oneshot(request.map(Body::new))

@@ -2,7 +2,7 @@
 //! client reads (`{message, detail, validations}`, or RFC 9457 when it asks for `application/problem+json`) is decided
 //! once, in [`render`], where the request is known.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -17,6 +17,9 @@ use crate::json;
 
 /// What everybody reads who asks for a thing that is not there, or not theirs.
 const NOT_FOUND_MESSAGE: &str = "Not found, or not yours to see.";
+
+/// When to come back to a service that could not be asked when.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A failed request.
 #[derive(Clone, Debug)]
@@ -180,6 +183,9 @@ impl From<Fault> for Problem {
     /// Logs the private detail, then drops it.
     fn from(mut fault: Fault) -> Self {
         fault.log();
+        if fault.code == Code::Unavailable {
+            fault.retry_after.get_or_insert(RETRY_AFTER);
+        }
         Self {
             status: status_of(&fault),
             fault,
@@ -324,6 +330,22 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn who_cannot_be_served_now_is_told_when_to_come_back() {
+        let seconds = |fault: Fault| {
+            let response = render(Problem::from(fault).into_response(), &HeaderMap::new(), "r1");
+            let header = response.headers().get(header::RETRY_AFTER).cloned();
+            header.map(|header| header.to_str().unwrap().to_owned())
+        };
+        let gone = || Fault::unavailable("UNREACHABLE", "nobody there");
+        assert_eq!(seconds(gone()).as_deref(), Some("1"));
+        assert_eq!(
+            seconds(gone().retry_after(Duration::from_secs(7))).as_deref(),
+            Some("7")
+        );
+        assert_eq!(seconds(Fault::not_found("CHAT_NOT_FOUND", "no chat")), None);
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use crate::{assets, auth, idempotency, observe, problem::Problem, service::App, ws};
+use crate::{again, assets, auth, idempotency, observe, problem::Problem, service::App, ws};
 
 pub mod byok;
 pub mod chats;
@@ -28,6 +28,7 @@ pub mod query;
 pub mod queue;
 pub mod settings;
 pub mod setup;
+pub mod titles;
 pub mod tokens;
 pub mod users;
 pub mod wire;
@@ -53,6 +54,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(middleware::from_fn(idempotency::layer))
         .route_layer(middleware::from_fn_with_state(app.clone(), auth::authenticate))
+        .route_layer(middleware::from_fn(again::layer))
         .fallback(no_such_route);
     let mut router = health::routes();
     for prefix in std::iter::once(PREFIX).chain(OTHER_PREFIXES) {
@@ -105,6 +107,7 @@ fn table() -> OpenApiRouter<App> {
             settings::put_plan_mode_instructions
         ))
         .routes(routes!(settings::get_user_prompt, settings::put_user_prompt))
+        .routes(routes!(titles::get_override, titles::put_override))
         .routes(routes!(memory::thresholds))
         .routes(routes!(memory::put_threshold, memory::delete_threshold))
         .routes(routes!(files::upload))
@@ -113,6 +116,8 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(chats::by_workspace))
         .routes(routes!(chats::get, chats::update))
         .routes(routes!(chats::interrupt))
+        .routes(routes!(titles::regenerate))
+        .routes(routes!(titles::propose))
         .routes(routes!(memory::retry))
         .routes(routes!(memory::compact))
         .routes(routes!(memory::clear))

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::{
-    auth::{accounts::Accounts, limiter::Limiter, origin::Origins},
+    auth::{accounts::Accounts, limiter::Limiter, open_streams::OpenStreams, origin::Origins},
     clients::Clients,
     config::Config,
     first_start, http,
@@ -34,6 +34,7 @@ pub struct Parts {
     pub config: Config,
     pub clients: Clients,
     pub accounts: Accounts,
+    pub open_streams: OpenStreams,
     pub origins: Origins,
     pub requests: Limiter,
     pub uploads: Limiter,
@@ -46,6 +47,8 @@ pub struct Parts {
     pub health: Health,
     pub registry: Registry,
     pub public_url: Url,
+    /// Whether cookies are marked for HTTPS only.
+    pub is_cookie_secure: bool,
 }
 
 impl Deref for App {
@@ -57,16 +60,20 @@ impl Deref for App {
 }
 
 impl App {
-    /// Connects the parts; `public_url` is where browsers find them.
+    /// Connects the parts of a gateway that listens at `address`.
     ///
     /// # Errors
     /// Unreadable certificates.
-    pub fn new(config: Config, public_url: &Url, runtime: &Runtime) -> Result<Self, RunError> {
+    pub fn new(config: Config, address: &Address, runtime: &Runtime) -> Result<Self, RunError> {
+        let public_url = public_url(&config, address);
+        let has_tls = matches!(address, Address::Https { .. });
+        let is_https = has_tls || public_url.scheme() == "https";
         let clients = Clients::new(&config, runtime.outbound(ServiceName::Gateway))?;
         let limiter = |per_minute| Limiter::new(per_minute, Arc::clone(&runtime.clock));
         Ok(Self(Arc::new(Parts {
             accounts: Accounts::new(clients.clone(), config.sessions.cache),
-            origins: Origins::new(public_url, &config.allowed_origins),
+            open_streams: OpenStreams::default(),
+            origins: Origins::new(&public_url, has_tls, &config.allowed_origins),
             requests: limiter(config.rate_limit.requests_per_minute),
             uploads: limiter(config.rate_limit.uploads_per_minute),
             failed_logins: limiter(config.rate_limit.failed_logins_per_minute),
@@ -76,7 +83,8 @@ impl App {
             shutdown: runtime.shutdown.clone(),
             health: runtime.health.clone(),
             registry: runtime.registry.clone(),
-            public_url: public_url.clone(),
+            is_cookie_secure: config.sessions.cookie_secure.unwrap_or(is_https),
+            public_url,
             clients,
             config,
         })))
@@ -96,8 +104,7 @@ pub async fn run(
     runtime: Runtime,
     setup_link: Option<oneshot::Sender<String>>,
 ) -> Result<(), RunError> {
-    let public_url = public_url(&config, listener.address());
-    let app = App::new(config, &public_url, &runtime)?;
+    let app = App::new(config, listener.address(), &runtime)?;
     let setup = runtime.health.check("setup");
     setup.fail("not done yet");
     let peers = Peers::new(app.clone());
@@ -107,6 +114,20 @@ pub async fn run(
             tokio::select! {
                 () = draining => {}
                 () = peers.watch() => {}
+            }
+        }
+    });
+    runtime.tasks.spawn("look after open streams", OnEnd::Expected, {
+        let revocations = app.accounts.revocations();
+        let looking =
+            app.open_streams
+                .clone()
+                .look_after(app.clients.clone(), app.config.sessions.recheck, revocations);
+        let draining = runtime.shutdown.draining();
+        async move {
+            tokio::select! {
+                () = draining => {}
+                () = looking => {}
             }
         }
     });
@@ -124,7 +145,7 @@ pub async fn run(
     ));
     tokio::select! {
         () = &mut serving => return Ok(()),
-        link = first_start::prepare(&app, &public_url) => announce(link?, setup_link),
+        link = first_start::prepare(&app) => announce(link?, setup_link),
     }
     setup.pass();
     serving.await;
@@ -176,8 +197,8 @@ mod tests {
 
     fn router() -> Router {
         let runtime = Runtime::new(ServiceSecret::generate().unwrap());
-        let public_url = "http://localhost:7080".parse().unwrap();
-        rest::router(App::new(Config::default(), &public_url, &runtime).unwrap())
+        let address = "http://localhost:7080".parse().unwrap();
+        rest::router(App::new(Config::default(), &address, &runtime).unwrap())
     }
 
     async fn ask(method: Method, path: &str) -> (u16, String, String) {
@@ -235,5 +256,31 @@ mod tests {
         assert_eq!(url("http://[::]:7080"), "http://localhost:7080/");
         assert_eq!(url("http://127.0.0.1:80"), "http://127.0.0.1/");
         assert_eq!(url("memory:gateway"), "http://localhost/");
+        assert_eq!(url("https://0.0.0.0:7443"), "https://localhost:7443/");
+    }
+
+    #[tokio::test]
+    async fn cookies_are_secure_where_the_public_address_or_the_listener_is() {
+        let is_secure = |address: &str, public_url: Option<&str>, setting| {
+            let mut config = Config {
+                public_url: public_url.map(|url| url.parse().unwrap()),
+                ..Config::default()
+            };
+            config.sessions.cookie_secure = setting;
+            let runtime = Runtime::new(ServiceSecret::generate().unwrap());
+            App::new(config, &address.parse().unwrap(), &runtime)
+                .unwrap()
+                .is_cookie_secure
+        };
+        let (plain, tls, proxy) = (
+            "http://localhost:7080",
+            "https://localhost:7443",
+            "https://tandem.example.com",
+        );
+        assert!(!is_secure(plain, None, None));
+        assert!(is_secure(tls, None, None));
+        assert!(is_secure(tls, Some(plain), None));
+        assert!(is_secure(plain, Some(proxy), None));
+        assert!(!is_secure(plain, Some(proxy), Some(false)));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The bindings are committed, so that a build needs neither `protoc` nor a build script; `tests/codegen.rs` keeps them true.
 
+mod codec;
+
 /// The encoded descriptors of every contract, for gRPC reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/descriptors.bin");
 

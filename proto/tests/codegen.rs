@@ -36,6 +36,7 @@ fn generate() -> BTreeMap<String, Vec<u8>> {
     }
     tonic_prost_build::configure()
         .out_dir(out.path())
+        .codec_path("crate::codec::Codec")
         .emit_rerun_if_changed(false)
         .compile_fds(descriptors)
         .expect("generate bindings");

@@ -28,7 +28,7 @@ pub struct Account {
 pub struct Accounts {
     clients: Clients,
     remembered: Cache<[u8; 32], Arc<Account>>,
-    /// Counts revocations made here, so that open sockets ask again at once.
+    /// Counts revocations made here, so that open streams are looked after at once.
     revocations: Arc<watch::Sender<u64>>,
 }
 
@@ -51,19 +51,6 @@ impl Accounts {
             .try_get_with(token.digest(), self.ask(token))
             .await
             .map_err(|fault: Arc<Fault>| Fault::clone(&fault))
-    }
-
-    /// The account of `token`, as of now.
-    ///
-    /// # Errors
-    /// As [`Accounts::get`].
-    pub async fn check(&self, token: &Token) -> Result<Arc<Account>, Fault> {
-        let account = self.ask(token).await;
-        match &account {
-            Ok(account) => self.remembered.insert(token.digest(), Arc::clone(account)).await,
-            Err(_) => self.remembered.invalidate(&token.digest()).await,
-        }
-        account
     }
 
     /// Forgets everything, because some credential or right was taken away through this gateway.

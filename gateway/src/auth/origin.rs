@@ -13,17 +13,20 @@ use crate::problem::Problem;
 pub struct Origins {
     /// `scheme://host:port` as browsers write it.
     allowed: Vec<String>,
+    /// Of our own listener.
+    scheme: &'static str,
 }
 
 impl Origins {
-    /// Those of `public_url` and `others`. A page from where the request itself went to is ours too, if that is an
+    /// Those of `public_url` and `others`; `has_tls` says whether our own listener speaks TLS. A page from where the request itself went to is ours too, if that is an
     /// address or `localhost`, which nobody else's name can point to.
-    pub fn new<'a>(public_url: &'a Url, others: impl IntoIterator<Item = &'a Url>) -> Self {
+    pub fn new<'a>(public_url: &'a Url, has_tls: bool, others: impl IntoIterator<Item = &'a Url>) -> Self {
         let allowed = std::iter::once(public_url)
             .chain(others)
             .map(|url| url.origin().ascii_serialization())
             .collect();
-        Self { allowed }
+        let scheme = if has_tls { "https" } else { "http" };
+        Self { allowed, scheme }
     }
 
     /// Refuses a request another site's page could have caused.
@@ -77,7 +80,7 @@ impl Origins {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let authority = origin.split_once("://").map(|(_, authority)| authority);
         is_unforgeable
-            && page.scheme() == "http"
+            && page.scheme() == self.scheme
             && host.is_some_and(|host| Some(host.to_ascii_lowercase().as_str()) == authority)
     }
 }
@@ -99,7 +102,7 @@ mod tests {
     ) -> bool {
         let public_url = "https://tandem.example.com".parse().unwrap();
         let other = "http://localhost:5173".parse().unwrap();
-        let origins = Origins::new(&public_url, [&other]);
+        let origins = Origins::new(&public_url, false, [&other]);
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         if let Some(origin) = origin {
@@ -148,6 +151,23 @@ mod tests {
                 expected,
                 "{origin:?} {host} {carrier:?}"
             );
+        }
+    }
+
+    #[test]
+    fn pages_of_this_machine_count_with_the_scheme_of_the_listener() {
+        let public_url = "https://tandem.example.com".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "localhost:7443".parse().unwrap());
+        for (has_tls, origin, expected) in [
+            (true, "https://localhost:7443", true),
+            (true, "http://localhost:7443", false),
+            (false, "https://localhost:7443", false),
+        ] {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            let origins = Origins::new(&public_url, has_tls, []);
+            let admitted = origins.check(&Method::GET, &headers, COOKIE, true).is_ok();
+            assert_eq!(admitted, expected, "{has_tls} {origin}");
         }
     }
 

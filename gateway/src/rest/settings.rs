@@ -3,6 +3,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tandem_chat_core::prompt::DEFAULT_SYSTEM_PROMPT;
 use tandem_proto::storage::v1 as proto;
 use utoipa::ToSchema;
 
@@ -64,7 +65,7 @@ pub async fn get_system_prompt(State(app): State<App>, who: Principal) -> Result
     Ok(Reply::ok(ChatSystemPrompt {
         system_prompt: deployment.get(SYSTEM_PROMPT).await?.unwrap_or_default(),
         include_default_system_prompt: deployment.get(INCLUDE_DEFAULT).await?.unwrap_or(true),
-        default_system_prompt: String::new(),
+        default_system_prompt: DEFAULT_SYSTEM_PROMPT.to_owned(),
     }))
 }
 

@@ -77,7 +77,7 @@ pub fn signed_in(app: &App, session: proto::Session) -> Result<Response, Problem
         .expires_at
         .as_ref()
         .map_or(0, |expires_at| expires_at.seconds - app.clock.now().unix_timestamp());
-    let cookie = cookie::set(&session.token, lifetime, app.config.is_cookie_secure())
+    let cookie = cookie::set(&session.token, lifetime, app.is_cookie_secure)
         .ok_or_else(|| Fault::internal("CONTRACT_BROKEN", "a session token is no cookie text"))?;
     let mut response = Reply::created(LoginResponse {
         session_token: session.token,
@@ -100,7 +100,7 @@ pub async fn logout(State(app): State<App>, who: Principal) -> Result<Response, 
     }
     let message = "You are signed out.";
     let mut response = Reply::ok(super::queue::Done { message }).into_response();
-    let removed = cookie::set("", 0, app.config.is_cookie_secure());
+    let removed = cookie::set("", 0, app.is_cookie_secure);
     add_header(response.headers_mut(), removed);
     Ok(response)
 }

@@ -17,9 +17,12 @@ use super::{
     Reader,
     feed::{Feed, Source},
     server_time,
-    socket::{PING_INTERVAL, is_refused},
+    socket::PING_INTERVAL,
 };
-use crate::{auth::Principal, service::App};
+use crate::{
+    auth::{Principal, open_streams::Guard},
+    service::App,
+};
 
 /// Tells buffering proxies to pass every event on at once.
 const NO_BUFFERING: (HeaderName, HeaderValue) = (
@@ -32,12 +35,11 @@ const RETRY: Duration = Duration::from_secs(1);
 
 struct State<S: Source, G> {
     app: App,
-    who: Principal,
     feed: Feed<S>,
     has_heartbeat: bool,
     waiting: VecDeque<Event>,
     beats: Interval,
-    rechecks: Interval,
+    credential: Guard,
     draining: Pin<Box<dyn Future<Output = ()> + Send>>,
     reader: Reader,
     _guard: G,
@@ -59,10 +61,9 @@ pub fn respond<S: Source>(
         reader: Reader::new(&app, S::VIEW),
         draining: Box::pin(app.shutdown.draining()),
         beats: every(PING_INTERVAL),
-        rechecks: every(app.config.sessions.recheck),
+        credential: app.open_streams.open(who.credential_id()),
         waiting,
         app,
-        who,
         feed,
         has_heartbeat,
         _guard: guard,
@@ -98,11 +99,7 @@ impl<S: Source, G> State<S, G> {
                     let beat = self.feed.source().heartbeat_data(server_time(&self.app));
                     self.waiting.push_back(Event::default().data(beat));
                 }
-                _ = self.rechecks.tick() => {
-                    if is_refused(self.app.accounts.check(self.who.token()).await.err()) {
-                        return None;
-                    }
-                }
+                () = self.credential.ended() => return None,
             }
         }
     }

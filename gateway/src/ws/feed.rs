@@ -91,7 +91,8 @@ impl<S: Source> Feed<S> {
                     Ok(None) => Fault::unavailable("STREAM_ENDED", "the stream ended"),
                     Err(status) => Fault::from(status),
                 },
-                None => match self.source.open(&self.cursor).await {
+                // Boxed: a silent reader holds no room for it.
+                None => match Box::pin(self.source.open(&self.cursor)).await {
                     Ok(opened) => {
                         self.current = Some(opened);
                         continue;

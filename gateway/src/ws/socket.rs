@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{auth::Principal, service::App};
 
-/// Between two pings. A reader that has not answered one by the next is gone.
-pub const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// Between two pings. A reader that has not answered one by the next is gone, and noticed within 10 s.
+pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Time a frame has to leave.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
@@ -50,8 +50,8 @@ pub async fn run<S: Source>(mut socket: WebSocket, app: App, who: Principal, mut
     let end = serve(&mut socket, &app, &who, &mut feed, has_heartbeat, &reader).await;
     tracing::debug!(?end, "a reader's connection is over");
     let (code, reason) = match &end {
-        End::Gone => return,
-        End::Silent => (close_code::AWAY, "no answer to a ping"),
+        // Nobody is there to read why.
+        End::Gone | End::Silent => return,
         End::Spoke => (close_code::POLICY, "this socket is read-only"),
         End::SignedOut => (close_code::POLICY, "signed out"),
         End::Draining => (close_code::AWAY, "server is going away"),
@@ -83,10 +83,7 @@ async fn serve<S: Source>(
 ) -> End {
     let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let recheck = app.config.sessions.recheck;
-    let mut rechecks = interval_at(Instant::now() + recheck, recheck);
-    rechecks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut revocations = app.accounts.revocations();
+    let credential = app.open_streams.open(who.credential_id());
     let mut draining = pin!(app.shutdown.draining());
     let mut is_pong_due = false;
     if has_heartbeat && !beat(socket, app, feed).await {
@@ -125,23 +122,9 @@ async fn serve<S: Source>(
                     return End::Gone;
                 }
             }
-            _ = rechecks.tick() => {
-                if is_refused(app.accounts.check(who.token()).await.err()) {
-                    return End::SignedOut;
-                }
-            }
-            Ok(()) = revocations.changed() => {
-                if is_refused(app.accounts.get(who.token()).await.err()) {
-                    return End::SignedOut;
-                }
-            }
+            () = credential.ended() => return End::SignedOut,
         }
     }
-}
-
-/// Whether the token is bad, as opposed to nobody being able to say.
-pub fn is_refused(fault: Option<Fault>) -> bool {
-    fault.is_some_and(|fault| matches!(fault.code, Code::Unauthenticated | Code::Forbidden | Code::NotFound))
 }
 
 async fn beat<S: Source>(socket: &mut WebSocket, app: &App, feed: &Feed<S>) -> bool {

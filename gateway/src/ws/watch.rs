@@ -27,7 +27,7 @@ struct Watch {
 
 impl Watch {
     fn changes(batch: WatchChatsResponse) -> impl Iterator<Item = ChatWatchEvent> {
-        let gap = batch.is_gap.then(ChatWatchEvent::gap);
+        let gap = batch.is_gap.then(|| ChatWatchEvent::gap(batch.next_cursor));
         gap.into_iter()
             .chain(batch.events.into_iter().filter_map(ChatWatchEvent::from_proto))
     }
@@ -48,8 +48,7 @@ impl Source for Watch {
     }
 
     fn cursor(batch: &WatchChatsResponse) -> Option<String> {
-        let mut cursors = batch.events.iter().rev().map(|event| &event.cursor);
-        cursors.find(|cursor| !cursor.is_empty()).cloned()
+        Some(batch.next_cursor.clone()).filter(|cursor| !cursor.is_empty())
     }
 
     fn frames(&self, batch: WatchChatsResponse) -> Vec<String> {

@@ -12,7 +12,7 @@ use tandem_chassis::status::Fault;
 use tandem_proto::{
     common::v1 as common,
     orchestrator::v1::{StreamChatRequest, StreamChatResponse, WatchChatsRequest, WatchChatsResponse},
-    storage::v1::{AuthenticateRequest, AuthenticateResponse, MarkChatReadRequest, MarkChatReadResponse},
+    storage::v1::{CheckCredentialsRequest, CheckCredentialsResponse, MarkChatReadRequest, MarkChatReadResponse},
 };
 use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
@@ -215,11 +215,14 @@ async fn readers_are_sent_away_when_their_token_is_revoked() {
     let world = World::start_with(|config| config.sessions.recheck = Duration::from_millis(50)).await;
     Orchestrator::of(&world);
     let mut socket = open(&world, "").await;
-    world
-        .stubs
-        .on(&format!("{USERS}/Authenticate"), |_: AuthenticateRequest| {
-            Err::<AuthenticateResponse, _>(Fault::unauthenticated("BAD_TOKEN", "revoked"))
-        });
+    world.stubs.on(
+        &format!("{USERS}/CheckCredentials"),
+        |request: CheckCredentialsRequest| {
+            Ok(CheckCredentialsResponse {
+                ended_ids: request.credential_ids,
+            })
+        },
+    );
     assert_eq!(closed(&mut socket).await, 1008);
 }
 
@@ -303,18 +306,49 @@ async fn server_sent_heartbeats_are_single_events() {
     assert_eq!(event["type"], "heartbeat");
 }
 
-#[tokio::test]
-async fn watched_changes_come_one_in_a_frame() {
-    let world = World::start().await;
-    let opened: Arc<Mutex<Vec<(WatchChatsRequest, _)>>> = Arc::default();
+type Watches = Arc<Mutex<Vec<(WatchChatsRequest, UnboundedSender<Result<WatchChatsResponse, Fault>>)>>>;
+
+/// What the orchestrator was asked to watch, and the other end of each stream.
+fn watches(world: &World) -> Watches {
+    let opened = Watches::default();
     let keep = Arc::clone(&opened);
     world
         .stubs
         .on_stream(&format!("{STREAMS}/WatchChats"), move |request: WatchChatsRequest| {
-            let (send, receive) = unbounded_channel::<Result<WatchChatsResponse, Fault>>();
+            let (send, receive) = unbounded_channel();
             keep.lock().unwrap().push((request, send));
             Ok(receive)
         });
+    opened
+}
+
+#[tokio::test]
+async fn a_watch_that_cannot_be_continued_says_so_and_goes_on_behind_where_it_says() {
+    let world = World::start().await;
+    let opened = watches(&world);
+    let token = format!("Bearer {ADAS_TOKEN}");
+    let path = "/api/v1/chats/watch?after_cursor=old";
+    let mut socket = world.socket(path, &[("authorization", &token)]).await.expect("opened");
+    let (_, upstream) = until(|| opened.lock().unwrap().first().cloned()).await;
+    let gap = WatchChatsResponse {
+        is_gap: true,
+        next_cursor: "now".to_owned(),
+        ..Default::default()
+    };
+    upstream.send(Ok(gap)).unwrap();
+    assert_eq!(frame(&mut socket).await, json!({ "kind": "gap", "cursor": "now" }));
+    // Once is enough: what is opened again does not begin with the old cursor.
+    upstream
+        .send(Err(Fault::unavailable("GONE", "the orchestrator is gone")))
+        .unwrap();
+    let (again, _) = until(|| opened.lock().unwrap().get(1).cloned()).await;
+    assert_eq!(again.after_cursor, "now");
+}
+
+#[tokio::test]
+async fn watched_changes_come_one_in_a_frame() {
+    let world = World::start().await;
+    let opened = watches(&world);
     let token = format!("Bearer {ADAS_TOKEN}");
     let path = "/api/experimental/chats/watch?after_cursor=c1";
     let mut socket = world.socket(path, &[("authorization", &token)]).await.expect("opened");
@@ -332,8 +366,12 @@ async fn watched_changes_come_one_in_a_frame() {
         change(common::WatchKind::Created, "c2"),
         change(common::WatchKind::TitleChange, "c3"),
     ];
-    upstream.send(Ok(WatchChatsResponse { events, is_gap: true })).unwrap();
-    assert_eq!(frame(&mut socket).await["kind"], "gap");
+    let batch = WatchChatsResponse {
+        events,
+        next_cursor: "c3".to_owned(),
+        ..Default::default()
+    };
+    upstream.send(Ok(batch)).unwrap();
     let created = frame(&mut socket).await;
     assert_eq!(
         (&created["kind"], &created["cursor"]),

@@ -66,24 +66,42 @@ impl World {
 
     /// With another configuration.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let (mut world, link) = Self::launch(true, change).await;
+        Self::start_on(plain_listener().await, change).await
+    }
+
+    /// With another configuration, behind a listener of the test's own.
+    pub async fn start_on(listener: Listener, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_between(listener, memory_listener().await, change).await
+    }
+
+    /// With another configuration, and services behind a listener of the test's own.
+    pub async fn start_between(listener: Listener, services: Listener, change: impl FnOnce(&mut Config)) -> Self {
+        let (mut world, link) = Self::launch(listener, Some(services), change).await;
         world.setup_link = tokio::time::timeout(LIMIT, link).await.unwrap().ok();
         world
     }
 
     /// With nobody behind it.
     pub async fn alone() -> Self {
-        Self::launch(false, |_| ()).await.0
+        Self::launch(plain_listener().await, None, |_| ()).await.0
     }
 
-    async fn launch(has_services: bool, change: impl FnOnce(&mut Config)) -> (Self, oneshot::Receiver<String>) {
+    async fn launch(
+        listener: Listener,
+        services: Option<Listener>,
+        change: impl FnOnce(&mut Config),
+    ) -> (Self, oneshot::Receiver<String>) {
         let process = Runtime::new(ServiceSecret::generate().unwrap());
         let runtime = process.for_service(ServiceName::Gateway);
         let stubs = Stubs::new(process.verifier());
-        let peers = Address::Memory(Uuid::new_v4().to_string());
-        if has_services {
-            stubs.serve(Listener::bind(&peers).await.unwrap());
-        }
+        let peers = match services {
+            Some(services) => {
+                let address = services.address().clone();
+                stubs.serve(services);
+                address
+            }
+            None => Address::Memory(Uuid::new_v4().to_string()),
+        };
         script_accounts(&stubs);
         let mut config = Config {
             peers: Peers {
@@ -95,7 +113,6 @@ impl World {
             ..Config::default()
         };
         change(&mut config);
-        let listener = Listener::bind(&"http://127.0.0.1:0".parse().unwrap()).await.unwrap();
         let base = listener.address().to_string();
         let (send, link) = oneshot::channel();
         tokio::spawn({
@@ -158,6 +175,15 @@ impl Drop for World {
     fn drop(&mut self) {
         self.runtime.shutdown.stop();
     }
+}
+
+async fn memory_listener() -> Listener {
+    let address = Address::Memory(Uuid::new_v4().to_string());
+    Listener::bind(&address).await.unwrap()
+}
+
+pub async fn plain_listener() -> Listener {
+    Listener::bind(&"http://127.0.0.1:0".parse().unwrap()).await.unwrap()
 }
 
 pub async fn answer(request: RequestBuilder) -> Answer {

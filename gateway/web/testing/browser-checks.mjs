@@ -1,44 +1,9 @@
 // Checks in a real browser against the stub server, without pictures: a cut stream ends with the server's text, a long chat
 // opens at its end, and axe finds nothing serious. Usage: node testing/browser-checks.mjs (needs dist/ and Chromium)
-import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { ask, check, composer, end, expect, idle, shown } from "./check.mjs";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const stub = fileURLToPath(new URL("./stub-server.mjs", import.meta.url));
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-quic", "--disable-background-networking"],
-});
-let nextPort = 7400;
-let failures = 0;
-
-async function check(name, env, play, options = {}) {
-  const port = nextPort++;
-  const child = spawn(process.execPath, [stub, String(port)], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"] });
-  await new Promise((resolve) => child.stdout.once("data", resolve));
-  const page = await browser.newPage({ baseURL: `http://127.0.0.1:${port}`, viewport: { width: 1200, height: 800 }, bypassCSP: options.bypassCSP ?? false });
-  try {
-    await play(page);
-    process.stdout.write(`ok    ${name}\n`);
-  } catch (error) {
-    failures += 1;
-    process.stdout.write(`FAIL  ${name}: ${error.message}\n`);
-  }
-  await page.close();
-  child.kill();
-}
-
-const ask = async (page, text) => {
-  await page.getByLabel("Message", { exact: true }).fill(text);
-  await page.keyboard.press("Enter");
-  await page.waitForURL(/\/chats\//);
-};
-const expect = (truth, message) => {
-  if (!truth) throw new Error(message);
-};
-const shown = (page) => page.locator("[role=log]").innerText();
 const plain = (text) => text.replaceAll(/[\s`*>#|-]/g, "");
 
 await check("a stream that is cut three times ends with exactly the server's text", { SPEED: "1.5" }, async (page) => {
@@ -115,11 +80,6 @@ await check("everything can be done by keyboard", { SEED: "1" }, async (page) =>
   expect((await page.getByRole("heading", { name: "Pinned" }).count()) === 1, "not pinned");
 });
 
-const composer = (page) => page.getByLabel("Message", { exact: true });
-const idle = async (page) => {
-  await page.getByRole("button", { name: "Stop (Esc)" }).waitFor({ timeout: 5_000 }).catch(() => undefined);
-  await page.getByRole("button", { name: "Send", exact: true }).waitFor({ timeout: 20_000 });
-};
 const sentTexts = async (page) => {
   const { messages } = await (await page.request.get(`/api/v1/chats/${page.url().split("/").pop()}/messages`)).json();
   return messages.filter((m) => m.role === "user").map((m) => m.content[0].text).toReversed();
@@ -336,6 +296,10 @@ for (const scheme of ["light", "dark"]) {
       await page.getByLabel("New label").waitFor();
     }],
     ["the settings", async (page) => page.goto("/settings/models")],
+    ["users", async (page) => {
+      await page.goto("/settings/users");
+      await page.getByRole("button", { name: "Add" }).click();
+    }],
   ]) {
     await check(`axe: ${where}, ${scheme}`, { SEED: "1", SPEED: "4" }, async (page) => {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
@@ -349,5 +313,4 @@ for (const scheme of ["light", "dark"]) {
     }, { bypassCSP: true });
   }
 }
-await browser.close();
-process.exit(failures === 0 ? 0 : 1);
+await end();

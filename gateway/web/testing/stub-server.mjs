@@ -28,6 +28,7 @@ const state = {
   providers: [],
   models: [],
   tokens: [],
+  users: [{ ...USER, status: "active" }],
   files: new Map(),
   watchers: new Set(),
   /** Answers by Idempotency-Key. */
@@ -155,6 +156,7 @@ async function runTurn(chat, script) {
       setStatus(chat, "error");
       return;
     }
+    chat.row.last_turn_summary = null;
     if (partial.length > 0) addMessage(chat, "assistant", [{ type: "text", text: partial.join("") }]);
     else publish(chat, { type: "preview_reset" });
   } finally {
@@ -232,6 +234,15 @@ const routes = [
   }, { open: true }],
   ["POST", "/users/logout", () => void (state.signedIn = false)],
   ["GET", "/users/me", () => USER],
+  ["GET", "/users", () => ({ users: state.users, count: state.users.length })],
+  ["POST", "/users", ({ body }) => {
+    if (state.users.some((user) => user.username === body.username)) throw new Problem(409, "That user name is taken.");
+    const user = { ...USER, ...body, id: randomUUID(), status: "active", roles: body.roles.map((name) => ({ name })), password: undefined };
+    state.users.push(user);
+    return user;
+  }],
+  ["DELETE", "/users/:id", ({ id }) => void (state.users = state.users.filter((user) => user.id !== id))],
+  ["PUT", "/users/:id/status/:other", ({ id, other }) => Object.assign(state.users.find((user) => user.id === id), { status: other === "suspend" ? "suspended" : "active" })],
   ["PUT", "/users/me/password", () => void (state.needsSetup = false)],
   ["GET", "/users/me/keys/tokens", () => state.tokens],
   ["POST", "/users/me/keys/tokens", ({ body }) => {

@@ -48,9 +48,12 @@ pub struct WatchChatsRequest {
 pub struct WatchChatsResponse {
     #[prost(message, repeated, tag = "1")]
     pub events: ::prost::alloc::vec::Vec<super::super::common::v1::WatchEvent>,
-    /// The cursor was too old: read the list again.
+    /// The cursor could not be continued: read the list again. There are no events then.
     #[prost(bool, tag = "2")]
     pub is_gap: bool,
+    /// Continues behind all of this.
+    #[prost(string, tag = "3")]
+    pub next_cursor: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadTurnLogRequest {
@@ -223,7 +226,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/CreateChat",
             );
@@ -255,7 +258,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/UpdateChat",
             );
@@ -287,7 +290,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/SendMessage",
             );
@@ -319,7 +322,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/EditMessage",
             );
@@ -353,7 +356,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/DeleteQueuedMessage",
             );
@@ -387,7 +390,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/PromoteQueuedMessage",
             );
@@ -421,7 +424,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/ReorderQueuedMessage",
             );
@@ -453,7 +456,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/InterruptChat",
             );
@@ -485,7 +488,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/RetryChat",
             );
@@ -517,7 +520,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/CompactChat",
             );
@@ -549,7 +552,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/ClearChatContext",
             );
@@ -580,7 +583,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/RegenerateTitle",
             );
@@ -610,7 +613,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/ProposeTitle",
             );
@@ -642,7 +645,7 @@ pub mod chat_command_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatCommandService/SubmitToolResults",
             );
@@ -915,7 +918,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateChatSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -964,7 +967,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateChatSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1013,7 +1016,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SendMessageSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1062,7 +1065,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = EditMessageSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1114,7 +1117,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteQueuedMessageSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1166,7 +1169,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PromoteQueuedMessageSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1218,7 +1221,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReorderQueuedMessageSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1267,7 +1270,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = InterruptChatSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1315,7 +1318,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetryChatSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1364,7 +1367,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CompactChatSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1416,7 +1419,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ClearChatContextSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1462,7 +1465,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RegenerateTitleSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1508,7 +1511,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ProposeTitleSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1560,7 +1563,7 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SubmitToolResultsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1723,7 +1726,7 @@ pub mod chat_stream_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatStreamService/StreamChat",
             );
@@ -1753,7 +1756,7 @@ pub mod chat_stream_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatStreamService/WatchChats",
             );
@@ -1784,7 +1787,7 @@ pub mod chat_stream_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.orchestrator.v1.ChatStreamService/ReadTurnLog",
             );
@@ -1959,7 +1962,7 @@ pub mod chat_stream_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StreamChatSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2005,7 +2008,7 @@ pub mod chat_stream_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchChatsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2052,7 +2055,7 @@ pub mod chat_stream_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReadTurnLogSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

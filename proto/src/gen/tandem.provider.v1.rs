@@ -297,7 +297,7 @@ pub mod provider_admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.ProviderAdminService/ListProviders",
             );
@@ -327,7 +327,7 @@ pub mod provider_admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.ProviderAdminService/GetProvider",
             );
@@ -357,7 +357,7 @@ pub mod provider_admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.ProviderAdminService/CreateProvider",
             );
@@ -387,7 +387,7 @@ pub mod provider_admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.ProviderAdminService/UpdateProvider",
             );
@@ -417,7 +417,7 @@ pub mod provider_admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.ProviderAdminService/DeleteProvider",
             );
@@ -447,7 +447,7 @@ pub mod provider_admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.ProviderAdminService/TestProvider",
             );
@@ -477,7 +477,7 @@ pub mod provider_admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.ProviderAdminService/DetectLocalProviders",
             );
@@ -507,7 +507,7 @@ pub mod provider_admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.ProviderAdminService/ListCatalog",
             );
@@ -710,7 +710,7 @@ pub mod provider_admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListProvidersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -756,7 +756,7 @@ pub mod provider_admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetProviderSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -805,7 +805,7 @@ pub mod provider_admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateProviderSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -854,7 +854,7 @@ pub mod provider_admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UpdateProviderSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -903,7 +903,7 @@ pub mod provider_admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteProviderSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -949,7 +949,7 @@ pub mod provider_admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TestProviderSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -998,7 +998,7 @@ pub mod provider_admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DetectLocalProvidersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1044,7 +1044,7 @@ pub mod provider_admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCatalogSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1442,7 +1442,7 @@ pub mod completion_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.CompletionService/Complete",
             );
@@ -1469,7 +1469,7 @@ pub mod completion_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.CompletionService/Attach",
             );
@@ -1496,7 +1496,7 @@ pub mod completion_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::Codec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/tandem.provider.v1.CompletionService/CancelCompletion",
             );
@@ -1664,7 +1664,7 @@ pub mod completion_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CompleteSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1710,7 +1710,7 @@ pub mod completion_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AttachSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1756,7 +1756,7 @@ pub mod completion_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CancelCompletionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

@@ -20,9 +20,10 @@ use crate::{
 /// Time to establish a connection, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A silent connection is probed this often, and given up when the probe is not answered within the next.
-pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
-pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A silent connection is probed after the first, and given up when the probe is not answered within the second: a peer that vanished
+/// without a word is noticed within 10 s.
+pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Flow-control windows. One connection carries all calls between two services, so its window must hold many streams
 /// whose readers are slow; a stream's own window bounds what one of them can hold.

@@ -14,6 +14,7 @@
 use std::{collections::BTreeSet, convert::Infallible, future::Future, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use tonic::{
     body::Body,
     server::NamedService,
@@ -22,7 +23,7 @@ use tonic::{
 use tower::Service;
 
 use crate::{
-    MAX_HEADER_BYTES, MAX_MESSAGE_BYTES, Runtime, client, config, health::HealthRpc, identity::ServiceName, tls,
+    MAX_HEADER_BYTES, MAX_MESSAGE_BYTES, Runtime, client, config, health::HealthRpc, identity::ServiceName,
     transport::Listener,
 };
 
@@ -63,10 +64,6 @@ impl Default for Limits {
 pub enum Error {
     #[error("descriptors for reflection are not valid")]
     Reflection(#[source] tonic_reflection::server::Error),
-    #[error(transparent)]
-    Tls(#[from] tls::Error),
-    #[error("TLS certificate or key of the listener is not usable")]
-    Certificate(#[source] tonic::transport::Error),
     #[error("server ended")]
     Serve(#[source] tonic::transport::Error),
 }
@@ -78,8 +75,8 @@ pub struct Server {
     routes: RoutesBuilder,
     services: BTreeSet<&'static str>,
     exempt: Vec<&'static str>,
+    subscriptions: Vec<&'static str>,
     limits: Limits,
-    tls: Option<tls::ServerConfig>,
     descriptors: &'static [u8],
 }
 
@@ -92,8 +89,8 @@ impl Server {
             routes: Routes::builder(),
             services: BTreeSet::new(),
             exempt: vec!["/grpc.health.v1.Health/", "/grpc.reflection."],
+            subscriptions: Vec::new(),
             limits: Limits::default(),
-            tls: None,
             descriptors: &[],
         }
     }
@@ -121,6 +118,13 @@ impl Server {
         self
     }
 
+    /// Ends streams whose path starts with `method_prefix` as `unavailable`, `DRAINING`, as soon as the server begins to
+    /// drain: their clients stay for as long as both sides want, and take them up elsewhere.
+    pub fn subscriptions(mut self, method_prefix: &'static str) -> Self {
+        self.subscriptions.push(method_prefix);
+        self
+    }
+
     /// Offers these encoded descriptors by reflection.
     pub fn reflection(mut self, encoded_descriptors: &'static [u8]) -> Self {
         self.descriptors = encoded_descriptors;
@@ -133,12 +137,6 @@ impl Server {
         self
     }
 
-    /// Serves with TLS; for `https:` listeners.
-    pub fn tls(mut self, config: Option<tls::ServerConfig>) -> Self {
-        self.tls = config;
-        self
-    }
-
     /// Serves on `listener` until `shutdown` completes and all requests have ended, or until the runtime's shutdown is
     /// stopped, which ends the remaining ones as `unavailable`.
     ///
@@ -146,7 +144,7 @@ impl Server {
     /// a later moment. Readiness ([`crate::health`]) stays the service's own to set.
     ///
     /// # Errors
-    /// Certificates or descriptors that cannot be used. A failed accept is no error.
+    /// Descriptors that cannot be used. A failed accept is no error.
     pub async fn serve(
         mut self,
         listener: Listener,
@@ -154,18 +152,25 @@ impl Server {
     ) -> Result<(), Error> {
         let address = listener.address().clone();
         self.add_standard_services()?;
-        let mut server = tonic::transport::Server::builder()
+        let server = tonic::transport::Server::builder()
             .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
             .http2_max_header_list_size(MAX_HEADER_BYTES)
             .initial_stream_window_size(client::STREAM_WINDOW_BYTES)
             .initial_connection_window_size(client::CONNECTION_WINDOW_BYTES)
             .http2_keepalive_interval(Some(client::KEEP_ALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(client::KEEP_ALIVE_TIMEOUT));
-        if let Some(tls) = &self.tls {
-            server = server.tls_config(tls.load()?).map_err(Error::Certificate)?;
-        }
         let stopped = self.runtime.shutdown.stopped();
-        let stack = stack::StackLayer::new(&self.runtime, self.services, self.exempt, self.limits);
+        let draining = CancellationToken::new();
+        let paths = stack::Paths {
+            services: self.services,
+            exempt: self.exempt,
+            subscriptions: self.subscriptions,
+        };
+        let stack = stack::StackLayer::new(&self.runtime, paths, self.limits, draining.clone());
+        let shutdown = async move {
+            shutdown.await;
+            draining.cancel();
+        };
         tracing::info!(service = %self.name, %address, "serving");
         let serving = server
             .layer(stack)

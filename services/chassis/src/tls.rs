@@ -1,16 +1,15 @@
-//! Certificates from PEM files, for servers and clients. No files means no TLS on a server, and the system's roots on a
-//! client. Certificates are read once, at start.
+//! Certificates from PEM files, for listeners and clients. No files means no TLS on a listener, and the system's roots
+//! on a client. A listener notices new files by itself; a client reads its own once, at start.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
+use rustls::pki_types::pem;
 use serde::{Deserialize, Serialize};
-use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-/// Time a client has for the TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+mod acceptor;
+
+pub use acceptor::Acceptor;
 
 /// Why certificates could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +22,21 @@ pub enum Error {
     },
     #[error("a client certificate needs both cert_file and key_file")]
     Incomplete,
+    #[error("{path} holds no usable PEM")]
+    Pem {
+        path: PathBuf,
+        #[source]
+        source: pem::Error,
+    },
+    #[error("certificate {cert_file} and key {key_file} cannot be used together")]
+    Certificate {
+        cert_file: PathBuf,
+        key_file: PathBuf,
+        #[source]
+        source: rustls::Error,
+    },
+    #[error("{path} holds no certificate authority that can be used: {message}")]
+    Authority { path: PathBuf, message: String },
 }
 
 /// TLS of a listener.
@@ -42,15 +56,10 @@ impl ServerConfig {
     /// Reads the files.
     ///
     /// # Errors
-    /// [`Error::Read`]; whether the content is a certificate shows when the server starts.
-    pub fn load(&self) -> Result<ServerTlsConfig, Error> {
+    /// Any [`Error`] but [`Error::Incomplete`].
+    pub fn load(&self) -> Result<Acceptor, Error> {
         install_default_provider();
-        let identity = Identity::from_pem(read(&self.cert_file)?, read(&self.key_file)?);
-        let mut config = ServerTlsConfig::new().identity(identity).timeout(HANDSHAKE_TIMEOUT);
-        if let Some(path) = &self.client_ca_file {
-            config = config.client_ca_root(Certificate::from_pem(read(path)?));
-        }
-        Ok(config)
+        Acceptor::new(self.clone())
     }
 }
 

@@ -15,12 +15,15 @@ use crate::message::{Message, Role};
 use crate::part::{Part, ProviderMetadata, ReasoningPart, ToolCallPart, ToolResultPart};
 use ids::CallIds;
 
+/// Longest name of a tool that every vendor takes; nobody offers longer ones.
+const MAX_TOOL_NAME_CHARS: usize = 64;
+
 /// The prompt sequence of a history in conversation order. Linear in its length.
 ///
 /// What comes out:
 /// * only messages the model may see, none empty, blank texts and unsigned reasoning dropped;
 /// * after each assistant message its tool results, one message each, in call order; a missing result becomes an "interrupted" error;
-/// * call ids unique and of letters, digits, `_` and `-`, renamed together with their result where they were not;
+/// * call ids unique and of letters, digits, `_` and `-`, renamed together with their result where they were not; tool names likewise;
 /// * results whose call is unknown behind a call made up for them; second results of one call dropped;
 /// * provider-executed calls and results only in pairs within one assistant message.
 ///
@@ -156,13 +159,13 @@ fn made_up_call(result: &ToolResultPart) -> ToolCallPart {
     }
 }
 
-/// Vendors refuse a call without a name.
+/// A name every vendor accepts. Models make up names nobody offered, and one that is refused would be refused in every later prompt too.
 fn tool_name(name: &str) -> String {
     if name.is_empty() {
-        "unknown".to_owned()
-    } else {
-        name.to_owned()
+        return "unknown".to_owned();
     }
+    let plain = name.chars().map(|c| if ids::is_plain(c) { c } else { '_' });
+    plain.take(MAX_TOOL_NAME_CHARS).collect()
 }
 
 /// What of an assistant message may be sent back. Empty if there is no more to it than reasoning, which no vendor takes alone.

@@ -7,12 +7,16 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::part::Part;
 
 /// The version written today: an array of parts.
 pub const CONTENT_VERSION: i16 = 1;
+
+/// Stands for what cannot be read.
+const UNREADABLE: &str = "[Something here cannot be read by this version of Tandem.]";
 
 const ESCAPE: char = '\u{E000}';
 const NUL_MARK: char = '\u{E001}';
@@ -34,6 +38,28 @@ pub fn decode(content: Value, version: i16) -> Result<Vec<Part>, Error> {
         return Err(Error::UnknownVersion(version));
     }
     serde_json::from_value(unescape_value(content)).map_err(Error::Decode)
+}
+
+/// The parts of a stored message as far as they can be read, a note in the place of the others, and why the first of these could not
+/// be. One bad part does not take its conversation away.
+pub fn salvage(content: Value, version: i16) -> (Vec<Part>, Option<Error>) {
+    let note = || Part::text(UNREADABLE);
+    if version != CONTENT_VERSION {
+        return (vec![note()], Some(Error::UnknownVersion(version)));
+    }
+    let content = unescape_value(content);
+    let error = match Vec::<Part>::deserialize(&content) {
+        Ok(parts) => return (parts, None),
+        Err(error) => Error::Decode(error),
+    };
+    let parts = match content {
+        Value::Array(parts) => parts
+            .into_iter()
+            .map(|part| serde_json::from_value(part).unwrap_or_else(|_| note()))
+            .collect(),
+        _ => vec![note()],
+    };
+    (parts, Some(error))
 }
 
 /// A stored message that cannot be written or read.
@@ -153,6 +179,18 @@ mod tests {
     fn ordinary_text_is_stored_as_it_is() {
         assert!(matches!(escape("häß\u{E001}lich"), Cow::Borrowed(_)));
         assert_eq!(escape("a\0b"), "a\u{E000}\u{E001}b");
+    }
+
+    #[test]
+    fn what_cannot_be_read_leaves_a_note_among_the_rest() {
+        let (hello, note) = (Part::text("Hello"), Part::text(UNREADABLE));
+        let content = json!([{"type": "text", "text": "Hello"}, {"type": "hologram"}]);
+        let (parts, error) = salvage(content.clone(), CONTENT_VERSION);
+        assert_eq!(parts, [hello, note.clone()]);
+        assert!(matches!(error, Some(Error::Decode(_))));
+        assert_eq!(salvage(json!("text"), CONTENT_VERSION).0, std::slice::from_ref(&note));
+        assert_eq!(salvage(content, CONTENT_VERSION + 1).0, [note]);
+        assert!(salvage(json!([]), CONTENT_VERSION).1.is_none());
     }
 
     #[test]

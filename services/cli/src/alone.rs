@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use tandem_chassis::lifecycle::signals;
-use tandem_chassis::transport::Listener;
 use tandem_chassis::{Runtime, telemetry};
 use tandem_storage::postgres::Private;
 use tokio::sync::oneshot;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::listen;
 use crate::services::{self, Extras, Name};
 
 const GRACE: Duration = Duration::from_secs(30);
@@ -22,10 +21,8 @@ pub(crate) async fn run(file: Option<&Path>, name: Name) -> anyhow::Result<()> {
     let config = Config::load(file, &data)?;
     let _telemetry = telemetry::init(&config.telemetry, name.as_str())?;
     data.create()?;
-    let address = config::listen_address(name)?;
-    let listener = Listener::bind(&address)
-        .await
-        .with_context(|| format!("could not listen on {address}"))?;
+    let listener = listen::bind(name, config.tls.as_ref()).await?;
+    let admin = listen::bind_admin().await?;
     let needs_database = name == Name::Storage && config.storage.database_url.is_none();
     let database = if needs_database {
         Some(Private::start(&data.postgres()).await?)
@@ -35,6 +32,7 @@ pub(crate) async fn run(file: Option<&Path>, name: Name) -> anyhow::Result<()> {
 
     let process = Runtime::new(data.service_secret()?);
     let runtime = process.for_service(name.service());
+    listen::serve_admin(admin, &process);
     tokio::spawn({
         let (asked, everything) = (runtime.shutdown.clone(), process.shutdown.clone());
         async move {

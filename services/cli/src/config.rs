@@ -3,23 +3,19 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::Context;
 use serde::Deserialize;
 use tandem_chassis::config::Secret;
-use tandem_chassis::telemetry;
-use tandem_chassis::transport::Address;
+use tandem_chassis::{telemetry, tls};
 
 use crate::data_dir::DataDir;
-use crate::services::Name;
-
-/// Where browsers find Tandem unless told otherwise.
-const DEFAULT_LISTEN: &str = "127.0.0.1:7080";
 
 /// What a process can be told.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     pub(crate) telemetry: telemetry::Config,
+    /// Certificate of the process's listener.
+    pub(crate) tls: Option<tls::ServerConfig>,
     pub(crate) storage: tandem_storage::Config,
     pub(crate) provider_gateway: tandem_provider_gateway::Config,
     pub(crate) tool_runner: tandem_tool_runner::Config,
@@ -48,43 +44,6 @@ impl Config {
     }
 }
 
-/// Where a service listens: the gateway at `TANDEM_LISTEN`, others at `TANDEM_<SERVICE>__LISTEN`.
-pub(crate) fn listen_address(name: Name) -> anyhow::Result<Address> {
-    if name == Name::Gateway {
-        let listen = variable("TANDEM_LISTEN").unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
-        let text = if listen.contains("://") {
-            listen
-        } else {
-            format!("http://{listen}")
-        };
-        let address = text
-            .parse()
-            .context("TANDEM_LISTEN is not an address such as 127.0.0.1:7080")?;
-        return without_tls(address, "TANDEM_LISTEN");
-    }
-    let variable_name = format!("TANDEM_{}__LISTEN", name.variable());
-    let text = variable(&variable_name).with_context(|| {
-        format!(
-            "set {variable_name} to where {} shall listen, for example http://127.0.0.1:7090",
-            name.as_str()
-        )
-    })?;
-    let address = text
-        .parse()
-        .with_context(|| format!("{variable_name} is not an address"))?;
-    without_tls(address, &variable_name)
-}
-
-/// No listener speaks TLS yet; one that was asked to must not silently speak without.
-fn without_tls(address: Address, variable_name: &str) -> anyhow::Result<Address> {
-    if matches!(address, Address::Https { .. }) {
-        anyhow::bail!(
-            "{variable_name} asks for https, which Tandem does not serve by itself: put a proxy that ends TLS in front of an http address"
-        );
-    }
-    Ok(address)
-}
-
 /// A variable that is set and not empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -99,12 +58,6 @@ fn is_section(name: &OsString) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_listener_that_shall_speak_tls_is_refused_rather_than_served_without() {
-        assert!(without_tls("https://127.0.0.1:7080".parse().unwrap(), "X").is_err());
-        assert!(without_tls("http://127.0.0.1:7080".parse().unwrap(), "X").is_ok());
-    }
 
     #[test]
     fn only_sections_are_taken_from_the_environment() {

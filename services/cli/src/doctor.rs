@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tandem_chassis::transport::Listener;
+use tandem_chassis::tls;
 use tandem_storage::postgres::Private;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::listen;
 use crate::services::Name;
 
 /// How long one look may take.
@@ -27,17 +28,18 @@ pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let has_database = config
         .as_ref()
         .is_ok_and(|config| config.storage.database_url.is_some());
+    let certificate = config.as_ref().ok().and_then(|config| config.tls.clone());
     let mut findings = vec![Finding {
         what: "configuration",
         outcome: config.map(|_| "read".to_owned()).map_err(|error| format!("{error:#}")),
     }];
     findings.push(Finding {
         what: "data directory",
-        outcome: data_directory(&data),
+        outcome: data_directory(&data, has_database).await,
     });
     findings.push(Finding {
         what: "port",
-        outcome: port().await,
+        outcome: port(certificate.as_ref()).await,
     });
     findings.push(Finding {
         what: "database",
@@ -74,22 +76,24 @@ pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<()> {
     }
 }
 
-fn data_directory(data: &DataDir) -> Result<String, String> {
+async fn data_directory(data: &DataDir, has_database: bool) -> Result<String, String> {
     let probe = data.path().join(".doctor");
     data.create()
         .and_then(|()| Ok(std::fs::write(&probe, b"")?))
         .and_then(|()| Ok(std::fs::remove_file(&probe)?))
-        .map(|()| format!("{} is writable", data.path().display()))
-        .map_err(|error| format!("{error:#}; set TANDEM_DATA_DIR to a directory of yours"))
+        .map_err(|error| format!("{error:#}; set TANDEM_DATA_DIR to a directory of yours"))?;
+    if !has_database {
+        Private::check_reachable(data.path())
+            .await
+            .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+    }
+    Ok(format!("{} is writable", data.path().display()))
 }
 
-async fn port() -> Result<String, String> {
-    let address = config::listen_address(Name::Gateway).map_err(|error| format!("{error:#}"))?;
-    match Listener::bind(&address).await {
-        Ok(_) => Ok(format!("{address} is free")),
-        Err(error) => Err(format!(
-            "{address}: {error}; stop what listens there, or set TANDEM_LISTEN"
-        )),
+async fn port(certificate: Option<&tls::ServerConfig>) -> Result<String, String> {
+    match listen::bind(Name::Gateway, certificate).await {
+        Ok(listener) => Ok(format!("{} is free", listener.address())),
+        Err(error) => Err(format!("{error:#}; stop what listens there, or set TANDEM_LISTEN")),
     }
 }
 

@@ -9,6 +9,7 @@ mod alone;
 mod config;
 mod data_dir;
 mod doctor;
+mod listen;
 mod serve;
 mod services;
 
@@ -91,7 +92,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 )]
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("tandem: {error:#}");
-    let is_config = error.chain().any(|cause| cause.is::<tandem_chassis::config::Error>());
+    let is_config = error
+        .chain()
+        .any(|cause| cause.is::<tandem_chassis::config::Error>() || cause.is::<listen::Error>());
     ExitCode::from(if is_config {
         tandem_chassis::config::EX_CONFIG
     } else {

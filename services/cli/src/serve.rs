@@ -11,8 +11,9 @@ use tandem_storage::postgres::Private;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::listen;
 use crate::services::{self, Extras, Name};
 
 /// How long draining may take before it becomes stopping.
@@ -34,10 +35,8 @@ pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<()> {
     let config = Config::load(file, &data)?;
     let _telemetry = telemetry::init(&config.telemetry, "tandem")?;
     data.create()?;
-    let listen = config::listen_address(Name::Gateway)?;
-    let listener = Listener::bind(&listen)
-        .await
-        .with_context(|| format!("could not listen on {listen}"))?;
+    let listener = listen::bind(Name::Gateway, config.tls.as_ref()).await?;
+    let admin = listen::bind_admin().await?;
     let address = listener.address().to_string();
     let database = match config.storage.database_url {
         Some(_) => None,
@@ -45,6 +44,7 @@ pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<()> {
     };
 
     let runtime = Runtime::new(data.service_secret()?);
+    listen::serve_admin(admin, &runtime);
     let asked = Shutdown::new();
     tokio::spawn(stop_when_asked(asked.clone(), runtime.shutdown.clone()));
     let (setup_link, link) = oneshot::channel();

@@ -3,10 +3,12 @@
 //! It understands no protocol. Bytes held back are delivered after the network has healed, as TCP would.
 
 mod pump;
+mod socket;
 
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -15,14 +17,16 @@ use std::{
 };
 
 use anyhow::Context as _;
-use rustix::net::sockopt::set_socket_linger;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UnixStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
 
-use self::pump::Budget;
+use self::{
+    pump::{Budget, Counts, Way},
+    socket::Socket,
+};
 
 /// Connections carried at once; more wait in the listen queue.
 const MAX_CONNECTIONS: usize = 4096;
@@ -59,6 +63,8 @@ struct Climate {
     to_client: Weather,
     /// New connections are reset at once.
     refusing: bool,
+    /// Connections with a lower number get nothing through any more.
+    stranded: u64,
     /// Raised to end the connections that are open.
     ended: u64,
     ending: Option<Ending>,
@@ -70,6 +76,11 @@ impl Climate {
             Direction::ToServer => self.to_server,
             Direction::ToClient => self.to_client,
         }
+    }
+
+    /// Whether nothing of this direction arrives on the connection with this number.
+    fn holds(&self, direction: Direction, connection: u64) -> bool {
+        self.of(direction).held || connection < self.stranded
     }
 
     fn of_mut(&mut self, direction: Direction) -> &mut Weather {
@@ -97,17 +108,38 @@ pub struct Traffic {
     pub connections: u64,
     pub bytes_to_server: u64,
     pub bytes_to_client: u64,
+    /// Bytes that came while their way was lost.
+    pub held_to_server: u64,
+    pub held_to_client: u64,
+    /// Connections that the client, or the server, was the one to end; both for some.
+    pub ended_by_client: u64,
+    pub ended_by_server: u64,
     /// Connections ended by a cut.
     pub cuts: u64,
 }
 
+/// Where the server is.
+enum Upstream {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Upstream {
+    async fn connect(&self) -> io::Result<Socket> {
+        Ok(match self {
+            Self::Tcp(address) => Socket::Tcp(TcpStream::connect(address).await?),
+            Self::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
+        })
+    }
+}
+
 struct Shared {
-    upstream: SocketAddr,
+    upstream: Upstream,
     climate: watch::Sender<Climate>,
     cut: Mutex<Option<Cut>>,
     connections: AtomicU64,
-    to_server: AtomicU64,
-    to_client: AtomicU64,
+    to_server: Counts,
+    to_client: Counts,
     cuts: AtomicU64,
 }
 
@@ -124,6 +156,18 @@ impl ChaosProxy {
     /// # Errors
     /// When no port is free.
     pub async fn start(upstream: SocketAddr) -> anyhow::Result<Self> {
+        Self::start_to(Upstream::Tcp(upstream)).await
+    }
+
+    /// Starts a proxy to a server on a Unix socket; clients reach it by TCP all the same.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start_to_unix(upstream: PathBuf) -> anyhow::Result<Self> {
+        Self::start_to(Upstream::Unix(upstream)).await
+    }
+
+    async fn start_to(upstream: Upstream) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .context("chaos proxy finds no free port")?;
@@ -133,8 +177,8 @@ impl ChaosProxy {
             climate: watch::Sender::new(Climate::default()),
             cut: Mutex::new(None),
             connections: AtomicU64::new(0),
-            to_server: AtomicU64::new(0),
-            to_client: AtomicU64::new(0),
+            to_server: Counts::default(),
+            to_client: Counts::default(),
             cuts: AtomicU64::new(0),
         });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
@@ -160,6 +204,13 @@ impl ChaosProxy {
     pub fn blackhole(&self) {
         self.hold(Direction::ToServer);
         self.hold(Direction::ToClient);
+    }
+
+    /// What is open now is lost for good, both ways and without a sign, as when a machine on the way forgets it. New connections are
+    /// well.
+    pub fn strand(&self) {
+        let stranded = self.shared.connections.load(Ordering::Acquire);
+        self.change(|climate| climate.stranded = stranded);
     }
 
     /// Resets new connections at once; open ones live on.
@@ -201,8 +252,12 @@ impl ChaosProxy {
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         Traffic {
             connections: read(&self.shared.connections),
-            bytes_to_server: read(&self.shared.to_server),
-            bytes_to_client: read(&self.shared.to_client),
+            bytes_to_server: read(&self.shared.to_server.bytes),
+            bytes_to_client: read(&self.shared.to_client.bytes),
+            held_to_server: read(&self.shared.to_server.held),
+            held_to_client: read(&self.shared.to_client.held),
+            ended_by_client: read(&self.shared.to_server.ends),
+            ended_by_server: read(&self.shared.to_client.ends),
             cuts: read(&self.shared.cuts),
         }
     }
@@ -242,12 +297,13 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 /// Carries one connection to its end.
 async fn carry(client: TcpStream, shared: Arc<Shared>) {
+    let client = Socket::Tcp(client);
     let mut climate = shared.climate.subscribe();
     if climate.borrow_and_update().refusing {
         end(&[&client], Ending::Reset);
         return;
     }
-    let mut server = match TcpStream::connect(shared.upstream).await {
+    let server = match shared.upstream.connect().await {
         Ok(server) => server,
         Err(error) => {
             tracing::debug!(%error, "upstream refuses, so does the proxy");
@@ -255,8 +311,8 @@ async fn carry(client: TcpStream, shared: Arc<Shared>) {
             return;
         }
     };
-    shared.connections.fetch_add(1, Ordering::AcqRel);
-    let ending = match carry_between(&client, &mut server, climate, &shared).await {
+    let connection = shared.connections.fetch_add(1, Ordering::AcqRel);
+    let ending = match carry_between(connection, &client, &server, climate, &shared).await {
         Ok(ending) => ending,
         // One side is gone with an error: the other hears of it in the same way.
         Err(_) => Ending::Reset,
@@ -265,13 +321,14 @@ async fn carry(client: TcpStream, shared: Arc<Shared>) {
 }
 
 async fn carry_between(
-    client: &TcpStream,
-    server: &mut TcpStream,
+    connection: u64,
+    client: &Socket,
+    server: &Socket,
     climate: watch::Receiver<Climate>,
     shared: &Shared,
 ) -> io::Result<Ending> {
-    client.set_nodelay(true)?;
-    server.set_nodelay(true)?;
+    client.set_nodelay()?;
+    server.set_nodelay()?;
     let cut = next_cut(shared);
     let budget = |direction: Direction| match cut {
         Some(cut) if cut.direction == direction => Budget::Bytes(cut.after_bytes),
@@ -279,10 +336,11 @@ async fn carry_between(
     };
     let pump = |direction: Direction| {
         let (from, to, count) = match direction {
-            Direction::ToServer => (client, &*server, &shared.to_server),
-            Direction::ToClient => (&*server, client, &shared.to_client),
+            Direction::ToServer => (client, server, &shared.to_server),
+            Direction::ToClient => (server, client, &shared.to_client),
         };
-        pump::run(from, to, direction, climate.clone(), budget(direction), count)
+        let way = Way { direction, connection };
+        pump::run(from, to, way, climate.clone(), budget(direction), count)
     };
     let ended = climate.borrow().ended;
     let mut watching = climate.clone();
@@ -314,12 +372,12 @@ fn next_cut(shared: &Shared) -> Option<Cut> {
     Some(cut)
 }
 
-fn end(streams: &[&TcpStream], ending: Ending) {
+fn end(sockets: &[&Socket], ending: Ending) {
     if ending == Ending::Close {
         return;
     }
-    for stream in streams {
-        if let Err(error) = set_socket_linger(stream, Some(Duration::ZERO)) {
+    for socket in sockets {
+        if let Err(error) = socket.reset_when_dropped() {
             tracing::warn!(%error, "connection closes without a reset");
         }
     }

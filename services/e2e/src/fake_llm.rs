@@ -1,4 +1,4 @@
-//! A scriptable stand-in for an LLM vendor: OpenAI Chat Completions, byte for byte, on a real socket.
+//! A scriptable stand-in for LLM vendors: OpenAI Chat Completions and Anthropic Messages, byte for byte, on a real socket.
 //!
 //! It answers with what tests script, checks every request as strictly as the vendor and in the vendor's words,
 //! remembers what it was asked and what it sent, and goes wrong where told: at any byte, with any status.
@@ -6,6 +6,7 @@
 //!
 //! It is no model: it reads tool results only to check and record them.
 
+mod anthropic;
 mod body;
 mod control;
 mod gate;
@@ -215,7 +216,8 @@ impl FakeLlm {
     /// The remembered completion requests that passed validation, oldest first.
     pub fn completions(&self) -> Vec<RecordedRequest> {
         let mut requests = self.requests();
-        requests.retain(|request| request.path == "/v1/chat/completions" && request.rejection.is_none());
+        let paths = ["/v1/chat/completions", anthropic::MESSAGES];
+        requests.retain(|request| paths.contains(&request.path.as_str()) && request.rejection.is_none());
         requests
     }
 

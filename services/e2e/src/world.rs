@@ -4,8 +4,10 @@
 //! Everything is private to a world: data directory, database, ports.
 
 mod chats;
+mod database;
 mod faults;
 mod mode;
+mod network;
 mod process;
 mod rest;
 mod stream;
@@ -26,8 +28,10 @@ use tempfile::TempDir;
 
 pub use self::{
     chats::{id_of, text, wait_for_status},
+    database::Database,
     faults::Faults,
     mode::{Mode, Service},
+    network::{Network, Wire},
     rest::{Answer, Rest, finish},
     stream::Stream,
     transcript::{Transcript, lines},
@@ -49,6 +53,11 @@ const READY_INTERVAL: Duration = Duration::from_millis(20);
 const TERMINATE_LIMIT: Duration = Duration::from_secs(45);
 /// A database whose owner was killed stops by itself within this time.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(5);
+/// What a model does beside turns, as variables of the environment.
+const SIDE_JOBS: [&str; 2] = [
+    "TANDEM_ORCHESTRATOR__SIDE_JOBS__TITLES",
+    "TANDEM_ORCHESTRATOR__SIDE_JOBS__SUMMARIES",
+];
 /// The model every world offers.
 const MODEL: &str = "fake-model";
 
@@ -62,6 +71,8 @@ pub struct Builder {
     fake: fake_llm::Builder,
     without_provider: bool,
     program: Option<PathBuf>,
+    has_network: bool,
+    has_database: bool,
 }
 
 impl Builder {
@@ -102,6 +113,13 @@ impl Builder {
         self
     }
 
+    /// Has models name chats and label turns, as the product does unless told otherwise.
+    pub fn side_jobs(mut self) -> Self {
+        self.environment
+            .extend(SIDE_JOBS.map(|name| (name.to_owned(), "true".to_owned())));
+        self
+    }
+
     /// A fake LLM of your own making.
     pub fn fake(mut self, fake: fake_llm::Builder) -> Self {
         self.fake = fake;
@@ -138,7 +156,18 @@ impl Builder {
             Some(program) => program,
             None => program()?,
         };
-        let mut environment = self.environment;
+        let database = match self.has_database {
+            true => Some(Database::start(&program, &data, &logs).await?),
+            false => None,
+        };
+        let socket = database.as_ref().map(Database::socket);
+        let network = match self.has_network || self.has_database {
+            true => Some(Network::start(&sockets, socket.as_deref(), self.has_network).await?),
+            false => None,
+        };
+        // Scripts and counts of requests are about turns; a test of what runs beside them switches it on.
+        let mut environment = SIDE_JOBS.map(|name| (name.to_owned(), "false".to_owned())).to_vec();
+        environment.extend(self.environment);
         environment.push(("TANDEM_FAULTS".to_owned(), faults.display().to_string()));
         let site = Site {
             program: &program,
@@ -149,6 +178,7 @@ impl Builder {
             service_secret: &secret,
             extra: &environment,
             replica_extra: &self.replica_environment,
+            network: network.as_ref(),
         };
         let processes = mode::plans(mode, &site)
             .into_iter()
@@ -169,6 +199,8 @@ impl Builder {
             model_config_id: String::new(),
             data,
             faults: Faults::new(faults),
+            network,
+            database,
             directory,
         };
         for process in &mut world.processes {
@@ -204,6 +236,8 @@ pub struct World {
     model_config_id: String,
     data: PathBuf,
     faults: Faults,
+    network: Option<Network>,
+    database: Option<Database>,
     directory: TempDir,
 }
 
@@ -301,14 +335,6 @@ impl World {
         self.process(service, replica)?.kill().await
     }
 
-    /// SIGTERM to one of several processes of a service, without waiting for its end.
-    ///
-    /// # Errors
-    /// When it is not running.
-    pub fn ask_to_end(&mut self, service: Service, replica: usize) -> anyhow::Result<()> {
-        self.process(service, replica)?.signal(Signal::TERM)
-    }
-
     /// Starts every process that does not run and waits until all is ready.
     ///
     /// # Errors
@@ -339,7 +365,15 @@ impl World {
     /// # Errors
     /// When it does not end in time.
     pub async fn terminate_service(&mut self, service: Service) -> anyhow::Result<ExitStatus> {
-        self.process(service, 0)?.terminate(TERMINATE_LIMIT).await
+        self.terminate_replica(service, 0).await
+    }
+
+    /// SIGTERM to one of several processes of a service, and its orderly end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub async fn terminate_replica(&mut self, service: Service, replica: usize) -> anyhow::Result<ExitStatus> {
+        self.process(service, replica)?.terminate(TERMINATE_LIMIT).await
     }
 
     /// Stops a service in its tracks (SIGSTOP).
@@ -501,7 +535,8 @@ impl World {
 
     fn log_tails(&self) -> String {
         let tails: Vec<String> = self.processes.iter().map(Process::log_tail).collect();
-        tails.join("\n")
+        let database = self.database.iter().map(Database::log_tail);
+        tails.into_iter().chain(database).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -514,6 +549,9 @@ impl Drop for World {
         }
         for process in &mut self.processes {
             process.kill_now();
+        }
+        if let Some(database) = &mut self.database {
+            database.kill_now();
         }
         wait_for_orphans(&self.data);
     }

@@ -38,6 +38,7 @@ const TOOLS: [(&str, &[(&str, Kind)]); 2] = [
             ("tandem-provider-gateway", Kind::Normal),
             // Speaks as a browser or a program would.
             ("tandem-gateway", Kind::Dev),
+            ("tandem-cli", Kind::Dev),
             ("tandem-e2e", Kind::Normal),
         ],
     ),
@@ -118,7 +119,7 @@ fn imports_run_as_drawn() {
     tandem-chat-core -> tandem-proto
     tandem-cli -> tandem-chassis, tandem-gateway, tandem-orchestrator, tandem-provider-gateway, tandem-storage, tandem-tool-runner, tandem-workspace-agent
     tandem-e2e -> tandem-chassis
-    tandem-gateway -> tandem-chassis, tandem-proto
+    tandem-gateway -> tandem-chassis, tandem-chat-core, tandem-proto
     tandem-orchestrator -> tandem-chassis, tandem-chat-core, tandem-proto
     tandem-proto
     tandem-provider-gateway -> tandem-chassis, tandem-chat-core, tandem-proto

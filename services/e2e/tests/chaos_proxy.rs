@@ -140,3 +140,59 @@ async fn open_connections_can_be_reset_and_new_ones_refused() {
     proxy.heal();
     assert_eq!(exchange(&mut connect(&proxy).await, b"again").await, b"again");
 }
+
+#[tokio::test]
+async fn what_is_held_is_counted_and_so_is_who_ends_a_connection() {
+    let proxy = proxy().await;
+    let mut stream = connect(&proxy).await;
+    exchange(&mut stream, b"before").await;
+    assert_eq!(
+        (proxy.traffic().held_to_server, proxy.traffic().ended_by_client),
+        (0, 0)
+    );
+    proxy.hold(Direction::ToServer);
+    stream.write_all(b"held").await.unwrap();
+    stream.shutdown().await.unwrap();
+    until(|| proxy.traffic().held_to_server == 4 && proxy.traffic().ended_by_client == 1).await;
+    assert_eq!(proxy.traffic().ended_by_server, 0, "the server heard of it");
+    proxy.heal();
+    until(|| proxy.traffic().ended_by_server == 1).await;
+}
+
+#[tokio::test]
+async fn a_stranded_connection_is_silent_for_good_and_later_ones_are_well() {
+    let proxy = proxy().await;
+    let mut stream = connect(&proxy).await;
+    exchange(&mut stream, b"before").await;
+    proxy.strand();
+    stream.write_all(b"lost").await.unwrap();
+    assert_eq!(exchange(&mut connect(&proxy).await, b"well").await, b"well");
+    proxy.heal();
+    let mut back = [0; 4];
+    let reading = timeout(SILENCE, stream.read_exact(&mut back)).await;
+    assert!(reading.is_err(), "something arrived");
+}
+
+#[tokio::test]
+async fn a_server_on_a_unix_socket_is_reached_by_tcp() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("echo.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut read, mut write) = stream.split();
+        tokio::io::copy(&mut read, &mut write).await.ok();
+    });
+    let proxy = ChaosProxy::start_to_unix(path).await.unwrap();
+    let mut stream = connect(&proxy).await;
+    assert_eq!(exchange(&mut stream, b"hello").await, b"hello");
+}
+
+async fn until(met: impl Fn() -> bool) {
+    let waiting = async {
+        while !met() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, waiting).await.unwrap();
+}

@@ -11,6 +11,8 @@ use tandem_proto::provider::v1::completion_service_client::CompletionServiceClie
 use tandem_proto::storage::v1::chat_service_client::ChatServiceClient;
 use tandem_proto::storage::v1::feed_service_client::FeedServiceClient;
 use tandem_proto::storage::v1::file_service_client::FileServiceClient;
+use tandem_proto::storage::v1::settings_service_client::SettingsServiceClient;
+use tandem_proto::storage::v1::title_service_client::TitleServiceClient;
 use tandem_proto::storage::v1::turn_service_client::TurnServiceClient;
 use tandem_proto::tool::v1::tool_service_client::ToolServiceClient;
 use tonic::transport::Channel;
@@ -38,6 +40,8 @@ pub(crate) struct Clients {
     pub(crate) turns: TurnServiceClient<Channel>,
     pub(crate) feed: FeedServiceClient<Channel>,
     pub(crate) files: FileServiceClient<Channel>,
+    pub(crate) settings: SettingsServiceClient<Channel>,
+    pub(crate) titles: TitleServiceClient<Channel>,
     pub(crate) completions: CompletionServiceClient<Channel>,
     pub(crate) tools: ToolServiceClient<Channel>,
 }
@@ -55,7 +59,9 @@ impl Clients {
             chats: with_message_limits!(ChatServiceClient::new(storage.clone())),
             turns: with_message_limits!(TurnServiceClient::new(storage.clone())),
             feed: with_message_limits!(FeedServiceClient::new(storage.clone())),
-            files: with_message_limits!(FileServiceClient::new(storage)),
+            files: with_message_limits!(FileServiceClient::new(storage.clone())),
+            settings: with_message_limits!(SettingsServiceClient::new(storage.clone())),
+            titles: with_message_limits!(TitleServiceClient::new(storage)),
             completions: with_message_limits!(CompletionServiceClient::new(channel(&peers.provider_gateway)?)),
             tools: with_message_limits!(ToolServiceClient::new(channel(&peers.tool_runner)?)),
         })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use tandem_chassis::tls;
 use tandem_chassis::transport::Address;
 
 /// Settings of one orchestrator.
@@ -11,6 +12,8 @@ use tandem_chassis::transport::Address;
 pub struct Config {
     /// Where the services this one calls are reached.
     pub peers: Peers,
+    /// Certificates for `https:` peers, other replicas included.
+    pub peer_tls: tls::ClientConfig,
     /// Where other replicas reach this one, and no other, to read live logs; unset when there are none. Without it their readers see the
     /// answers of turns that run here only when these are durable.
     pub advertised_address: Option<Address>,
@@ -18,6 +21,8 @@ pub struct Config {
     pub lease: Lease,
     /// How turns are run.
     pub turns: Turns,
+    /// What models do beside the turns.
+    pub side_jobs: SideJobs,
 }
 
 /// Addresses of the services this one calls.
@@ -57,6 +62,25 @@ pub struct Turns {
     pub max_steps: u32,
     /// Attempts of one model call, the first included.
     pub max_attempts: u32,
+}
+
+/// What models do beside the turns. Each costs a model call, counted with the chat.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SideJobs {
+    /// New chats are named by a model. Without it they keep the first words of their first message; a person can still ask for a title.
+    pub titles: bool,
+    /// Turns that end well are labelled by a model, where a fast one is configured.
+    pub summaries: bool,
+}
+
+impl Default for SideJobs {
+    fn default() -> Self {
+        Self {
+            titles: true,
+            summaries: true,
+        }
+    }
 }
 
 impl Default for Peers {

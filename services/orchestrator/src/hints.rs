@@ -41,7 +41,10 @@ async fn follow_once(clients: &Clients, hub: &Hub, worker: &Worker, backoff: &mu
             worker.search();
         }
         for hint in answer.hints {
-            hub.hint(&hint.chat_id, &hint.owner_id, hint.version);
+            hub.hint(&hint.chat_id, hint.version);
+            if !hint.is_unwatched {
+                hub.hint_owner(&hint.owner_id);
+            }
             worker.look_at(&hint.chat_id, hint.version);
             if hint.is_runnable {
                 worker.hear(&hint.chat_id, hint.version);

@@ -29,9 +29,6 @@ use crate::room::{Changes, Room};
 /// Events handed out at once.
 pub(crate) const MAX_BATCH: usize = 256;
 
-/// How long a reader believes that silence means nothing happened.
-const POLL_INTERVAL: Duration = Duration::from_secs(10);
-
 /// How long a message waits for those of its live parts that are on their way from another replica. Without them it is shown whole.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -127,10 +124,11 @@ impl Reader {
         loop {
             self.ticks.mark_unchanged();
             if self.ready.is_empty() && self.relay.as_ref().is_some_and(|relay| relay.is_torn()) {
-                self.start_over().await?;
+                Box::pin(self.start_over()).await?;
             }
             if self.ready.is_empty() && self.changes.is_empty() && self.room.version() > self.version {
-                self.read_changes().await?;
+                // Boxed, like all that is rare: a silent reader holds no room for it.
+                Box::pin(self.read_changes()).await?;
             }
             if self.ready.is_empty() {
                 self.apply_changes();
@@ -139,16 +137,17 @@ impl Reader {
                 self.read_log();
             }
             if !self.ready.is_empty() {
-                let count = self.ready.len().min(MAX_BATCH);
-                return Ok(self.ready.drain(..count).collect());
+                let rest = self.ready.split_off(self.ready.len().min(MAX_BATCH));
+                return Ok(std::mem::replace(&mut self.ready, rest).into());
             }
-            let wake = self.patience.unwrap_or_else(|| Instant::now() + POLL_INTERVAL);
-            match tokio::time::timeout_at(wake, self.ticks.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Status::unavailable("the chat's room was closed")),
-                Err(_) if self.changes.is_empty() => self.read_changes().await?,
-                Err(_) => {}
-            }
+            // Whoever keeps the room's version up to date wakes the reader, also where a hint was lost.
+            let is_open = match self.patience {
+                Some(end) => tokio::time::timeout_at(end, self.ticks.changed())
+                    .await
+                    .unwrap_or(Ok(())),
+                None => self.ticks.changed().await,
+            };
+            is_open.map_err(|_| Status::unavailable("the chat's room was closed"))?;
         }
     }
 

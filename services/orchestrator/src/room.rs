@@ -72,14 +72,27 @@ impl Hub {
         lock(&self.rooms).get(chat_id).and_then(Weak::upgrade)
     }
 
-    /// Passes a hint on to whoever is concerned.
-    pub(crate) fn hint(&self, chat_id: &str, owner_id: &str, version: i64) {
+    /// The chat has at least this version.
+    pub(crate) fn hint(&self, chat_id: &str, version: i64) {
         if let Some(room) = self.find(chat_id) {
             room.observe(version);
         }
+    }
+
+    /// There may be news in this user's feed.
+    pub(crate) fn hint_owner(&self, owner_id: &str) {
         if let Some(owner) = lock(&self.owners).get(owner_id) {
             owner.send_modify(|count| *count += 1);
         }
+    }
+
+    /// The chats somebody reads here.
+    pub(crate) fn read_chats(&self) -> Vec<String> {
+        let rooms = lock(&self.rooms);
+        let read = rooms
+            .iter()
+            .filter(|(_, room)| room.upgrade().is_some_and(|room| room.ticks.receiver_count() > 0));
+        read.map(|(chat_id, _)| chat_id.clone()).collect()
     }
 
     /// Hints may have been lost: everybody looks for himself.
@@ -459,7 +472,7 @@ mod tests {
     fn a_room_lives_as_long_as_somebody_is_in_it() {
         let hub = Hub::new();
         let room = hub.enter("chat");
-        hub.hint("chat", "owner", 7);
+        hub.hint("chat", 7);
         assert_eq!(room.version(), 7);
         assert!(Arc::ptr_eq(&room, &hub.enter("chat")));
         drop(room);

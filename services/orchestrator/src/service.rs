@@ -6,7 +6,6 @@ use tandem_chassis::Runtime;
 use tandem_chassis::identity::ServiceName;
 use tandem_chassis::lifecycle::OnEnd;
 use tandem_chassis::server::Server;
-use tandem_chassis::tls;
 use tandem_chassis::transport::{Address, Listener};
 use tandem_chassis::with_message_limits;
 use tandem_proto::orchestrator::v1::chat_command_service_server::ChatCommandServiceServer;
@@ -18,9 +17,11 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::hints;
 use crate::metrics::Metrics;
+use crate::poll;
 use crate::relay::Relays;
 use crate::room::Hub;
 use crate::rpc::{Commands, Streams};
+use crate::title::Titles;
 use crate::worker::Worker;
 
 /// Runs an orchestrator on `listener` until the runtime drains: readers go, running chats are handed back, then it ends.
@@ -29,7 +30,7 @@ use crate::worker::Worker;
 /// [`Error`] when it cannot start or its server fails.
 pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result<(), Error> {
     let outbound = runtime.outbound(ServiceName::Orchestrator);
-    let tls = tls::ClientConfig::default();
+    let tls = config.peer_tls.clone();
     let clients = Clients::new(&config.peers, &tls, outbound.clone())?;
     let metrics = Metrics::new(&runtime.registry);
     let relays = Relays::new(config.advertised_address.clone(), tls, outbound, metrics.clone());
@@ -40,25 +41,29 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
         );
     }
     let hub = Arc::new(Hub::new());
-    let worker = Worker::new(&config, &clients, &hub, &runtime, &metrics);
+    let titles = Titles::new(&config.side_jobs, &clients, &runtime);
+    let worker = Worker::new(&config, &clients, &hub, &runtime, &metrics, &titles);
 
     let feed = hints::follow(clients.clone(), Arc::clone(&hub), worker.clone());
+    let poll = poll::poll(clients.clone(), Arc::clone(&hub));
     // Readers need them for as long as they are served, which outlasts the beginning of the drain.
     let (serving, served) = oneshot::channel::<()>();
     runtime.tasks.spawn("follow hints", OnEnd::Fatal, async move {
         tokio::select! {
             _ = served => {}
             () = feed => {}
+            () = poll => {}
         }
     });
     worker.start();
     runtime.health.set_serving(true);
 
-    let commands = Commands::new(clients.clone(), Arc::clone(&hub), worker);
+    let commands = Commands::new(clients.clone(), Arc::clone(&hub), worker, titles);
     let streams = Streams::new(clients, hub, relays, metrics);
     let outcome = Server::new(ServiceName::Orchestrator, &runtime)
         .add_service(with_message_limits!(ChatCommandServiceServer::new(commands)))
         .add_service(with_message_limits!(ChatStreamServiceServer::new(streams)))
+        .subscriptions("/tandem.orchestrator.v1.ChatStreamService/")
         .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
         .serve(listener, runtime.shutdown.draining())
         .await;

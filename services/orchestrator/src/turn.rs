@@ -20,6 +20,7 @@ use crate::due::Due;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::room::Room;
+use crate::title::OfTurn;
 
 mod answer;
 mod compact;
@@ -60,6 +61,8 @@ pub(crate) struct Turn {
     pub(crate) begun: Option<StepIntent>,
     /// Tells the claim loop that a chat became due.
     pub(crate) due: Arc<Due>,
+    /// What is done beside the turn.
+    pub(crate) titles: OfTurn,
 }
 
 /// How a turn leaves its course.
@@ -120,6 +123,7 @@ impl Turn {
         }
         self.fault_point("message_stored");
         let loaded = self.load().await?;
+        self.titles.learn(&loaded, &self.chat.title);
         let model = loaded.model_config.clone().unwrap_or_default();
         let tools = match takes_tools(&model) {
             true => self.list_tools().await?,

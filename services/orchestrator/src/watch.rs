@@ -67,10 +67,10 @@ impl Watcher {
                 return Ok(ready);
             }
             let is_hinted = tokio::time::timeout(POLL_INTERVAL, self.ticks.changed()).await.is_ok();
-            if !self.read().await? && is_hinted {
+            if !Box::pin(self.read()).await? && is_hinted {
                 for pause in SETTLE_PAUSES {
                     tokio::time::sleep(pause).await;
-                    if self.read().await? {
+                    if Box::pin(self.read()).await? {
                         break;
                     }
                 }
@@ -90,12 +90,13 @@ impl Watcher {
             .outbound
             .request(Some(&self.user), STORAGE_DEADLINE, message);
         let answer = self.clients.feed.clone().list_watch_events(request).await?.into_inner();
-        self.cursor = answer.next_cursor;
+        self.cursor.clone_from(&answer.next_cursor);
         let is_news = answer.is_expired || !answer.events.is_empty();
         if is_news {
             self.ready.push_back(WatchChatsResponse {
                 events: answer.events,
                 is_gap: answer.is_expired,
+                next_cursor: answer.next_cursor,
             });
         }
         Ok(is_news)

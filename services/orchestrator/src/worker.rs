@@ -12,7 +12,7 @@ use tandem_chassis::identity::User;
 use tandem_chassis::lifecycle::{OnEnd, Shutdown, Tasks};
 use tandem_proto::common::v1::ChatStatus;
 use tandem_proto::storage::v1::{ClaimChatsRequest, ClaimedChat, Lease, ReleaseChatRequest, RenewLeasesRequest};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::clients::{Clients, STORAGE_DEADLINE};
@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::due::Due;
 use crate::metrics::Metrics;
 use crate::room::{Hub, Room};
+use crate::title::{OfTurn, Titles};
 use crate::turn::{Cause, Turn};
 
 /// Chats claimed by one request.
@@ -41,8 +42,11 @@ struct Parts {
     shutdown: Shutdown,
     tasks: Tasks,
     metrics: Metrics,
+    titles: Titles,
     due: Arc<Due>,
     running: Mutex<HashMap<String, Running>>,
+    /// Told when the last turn has ended, and when no other can begin.
+    idle: Notify,
 }
 
 /// A turn this replica runs.
@@ -60,6 +64,7 @@ impl Worker {
         hub: &Arc<Hub>,
         runtime: &Runtime,
         metrics: &Metrics,
+        titles: &Titles,
     ) -> Self {
         Self(Arc::new(Parts {
             // Random for each process: leases of an earlier life are not ours.
@@ -71,8 +76,10 @@ impl Worker {
             shutdown: runtime.shutdown.clone(),
             tasks: runtime.tasks.clone(),
             metrics: metrics.clone(),
+            titles: titles.clone(),
             due: Arc::default(),
             running: Mutex::default(),
+            idle: Notify::new(),
         }))
     }
 
@@ -152,6 +159,7 @@ impl Worker {
         for (chat_id, epoch) in self.epochs() {
             self.signal(&chat_id, epoch, Cause::Draining);
         }
+        self.0.idle.notify_one();
     }
 
     /// Chats heard to be due, without those that this replica has claimed since.
@@ -244,6 +252,7 @@ impl Worker {
             metrics: self.0.metrics.clone(),
             limits: self.0.config.turns.clone(),
             due: Arc::clone(&self.0.due),
+            titles: OfTurn::new(&self.0.titles, &chat, &owner),
             begun: None,
             epoch: lease.epoch,
             owner,
@@ -272,9 +281,15 @@ impl Worker {
         let mut ticks = tokio::time::interval(self.0.config.lease.renew_interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            // While draining there is nothing to wait for once nothing runs.
+            let idle = async {
+                self.0.shutdown.draining().await;
+                self.0.idle.notified().await;
+            };
             tokio::select! {
                 biased;
                 () = self.0.shutdown.stopped() => return,
+                () = idle => {}
                 _ = ticks.tick() => {}
             }
             let leases: Vec<Lease> = self
@@ -411,6 +426,9 @@ impl Drop for Done {
             running.len()
         };
         self.worker.0.metrics.running(count);
+        if count == 0 {
+            self.worker.0.idle.notify_one();
+        }
     }
 }
 

@@ -43,6 +43,20 @@ pub struct Request {
     pub max_output_tokens: Option<u32>,
     /// The chat, for logs; absent for calls outside chats.
     pub chat_id: Option<ChatId>,
+    /// What the answer is for.
+    pub purpose: Purpose,
+}
+
+/// What an answer is for. Models find it in their instructions; only the demo model, which reads none, goes by this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be read as an answer.
+    #[default]
+    Answer,
+    /// The title of a conversation, which began with the second text of the last message.
+    Title,
+    /// A few words on how a turn ended.
+    TurnSummary,
 }
 
 /// A tool as the model is told of it.
@@ -151,6 +165,16 @@ pub enum FinishReason {
 }
 
 impl FinishReason {
+    /// What counts as the reason, whatever the vendor `said`: calls wait for results, and calls that were announced but did not come
+    /// are an ordinary end.
+    pub fn settled(said: Option<Self>, has_calls: bool) -> Self {
+        match said {
+            Some(Self::Stop | Self::ToolCalls) | None if has_calls => Self::ToolCalls,
+            Some(Self::ToolCalls) | None => Self::Stop,
+            Some(reason) => reason,
+        }
+    }
+
     /// The name in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -5,17 +5,14 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde_json::Value;
 use tandem_chassis::clock::Clock;
 use url::Url;
 
 use crate::{
     outbound::{self, Outbound, Refused, Unresolved},
-    provider::{
-        Kind, Protocol, demo,
-        openai::{self, authorization},
-    },
+    provider::{Kind, Protocol, demo, http::endpoint},
     secret::{ApiKey, redact},
 };
 
@@ -69,10 +66,10 @@ pub async fn test(outbound: &Outbound, clock: &dyn Clock, kind: Kind, base_url: 
             models: vec![demo::MODEL.to_owned()],
             latency: Duration::ZERO,
         },
-        Protocol::ChatCompletions if key.is_none() && kind.needs_key() => {
+        Protocol::ChatCompletions | Protocol::Messages if key.is_none() && kind.needs_key() => {
             Report::problem(format!("{} needs an API key.", kind.display_name()))
         }
-        Protocol::ChatCompletions => ask_with_hint(outbound, kind, base_url, key).await,
+        Protocol::ChatCompletions | Protocol::Messages => ask_with_hint(outbound, kind, base_url, key).await,
     };
     Report {
         message: redact(&report.message, key.map(std::slice::from_ref).unwrap_or_default()),
@@ -100,10 +97,11 @@ async fn ask_with_hint(outbound: &Outbound, kind: Kind, base_url: &Url, key: Opt
         Answer::Problem(problem) => Report::problem(problem),
         Answer::NotTheApi(problem) => {
             let path = base_url.path().trim_end_matches('/');
-            if path.ends_with("/v1") {
+            // The other protocol finds its version by itself.
+            if path.ends_with("/v1") || kind.protocol() == Protocol::Messages {
                 return Report::problem(problem);
             }
-            let with_version = openai::endpoint(base_url, "v1");
+            let with_version = endpoint(base_url, "v1");
             match ask(outbound, kind, &with_version, key, HINT_TIMEOUT).await {
                 Answer::Models(_) => Report::problem(format!(
                     "{problem} It answers at {with_version}: use that as the base URL."
@@ -139,14 +137,17 @@ async fn ask(outbound: &Outbound, kind: Kind, base_url: &Url, key: Option<&ApiKe
         Err(problem) => return Answer::Problem(problem),
     };
     if status.is_success() {
+        let dialect = kind.protocol().display_name();
         return match serde_json::from_slice::<Value>(&body) {
             Ok(value) => match model_names(&value) {
                 Some(models) => Answer::Models(models),
-                None => Answer::NotTheApi("The server answered, but not with a list of models. Is this an OpenAI-compatible address?".to_owned()),
+                None => Answer::NotTheApi(format!(
+                    "The server answered, but not with a list of models. Is this an {dialect} address?"
+                )),
             },
-            Err(_) => Answer::NotTheApi(
-                "The address answered with a web page or other text, not with an OpenAI-compatible API. Check the base URL.".to_owned(),
-            ),
+            Err(_) => Answer::NotTheApi(format!(
+                "The address answered with a web page or other text, not with an {dialect} API. Check the base URL."
+            )),
         };
     }
     let said = quote(&body);
@@ -169,19 +170,6 @@ async fn ask(outbound: &Outbound, kind: Kind, base_url: &Url, key: Option<&ApiKe
     }
 }
 
-/// The headers that show a key where models are listed. Anthropic's list, unlike its Chat Completions, takes only its own header.
-fn credentials(kind: Kind, key: &ApiKey) -> Result<Vec<(&'static str, HeaderValue)>, String> {
-    const UNSENDABLE: &str = "The API key has characters that cannot be sent.";
-    if kind != Kind::Anthropic {
-        let value = authorization(key).map_err(|_| UNSENDABLE.to_owned())?;
-        return Ok(vec![("authorization", value)]);
-    }
-    let mut value = HeaderValue::from_str(key.expose()).map_err(|_| UNSENDABLE.to_owned())?;
-    value.set_sensitive(true);
-    let version = HeaderValue::from_static("2023-06-01");
-    Ok(vec![("x-api-key", value), ("anthropic-version", version)])
-}
-
 /// Status and body, or what prevented them, as a sentence.
 async fn fetch(
     outbound: &Outbound,
@@ -190,13 +178,15 @@ async fn fetch(
     key: Option<&ApiKey>,
     limit: Duration,
 ) -> Result<(StatusCode, Vec<u8>), String> {
-    let url = openai::endpoint(base_url, "models");
-    let mut request = outbound.get(url).map_err(|refused| refused_address(&refused))?;
-    if let Some(key) = key {
-        for (name, value) in credentials(kind, key)? {
-            request = request.header(name, value);
-        }
-    }
+    let protocol = kind.protocol();
+    let headers = protocol
+        .headers(base_url, key)
+        .map_err(|_| "The API key has characters that cannot be sent.".to_owned())?;
+    let url = protocol.models_url(base_url);
+    let request = outbound
+        .get(url)
+        .map_err(|refused| refused_address(&refused))?
+        .headers(headers);
     let exchange = async {
         let response = request.send().await.map_err(|error| unanswered(base_url, error))?;
         let status = response.status();

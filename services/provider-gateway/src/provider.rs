@@ -1,10 +1,12 @@
 //! The vendors: which there are, and the one shape in which their answers come back.
 //!
-//! Nothing specific to a vendor leaves its module. Adding a protocol is one module, one arm of [`Protocols::open`] and one line of
-//! [`Kind::protocol`].
+//! Nothing specific to a vendor leaves its module. Adding a protocol is one module, its arms in [`Protocol`] and [`Protocols::open`],
+//! and one line of [`Kind::protocol`]. What protocols share: [`http`] (the exchange), `body` and `sse` (the form of answers),
+//! `tool_call`, `options`, and `words` (parts told in words).
 
 use std::{sync::Arc, time::Duration};
 
+use ::http::HeaderMap;
 use futures::stream::BoxStream;
 use tandem_chat_core::{
     classify::Cause,
@@ -12,6 +14,7 @@ use tandem_chat_core::{
     message::Usage,
     part::{Part, ReasoningPart},
 };
+use url::Url;
 
 use crate::{
     catalog::Model,
@@ -19,8 +22,17 @@ use crate::{
     secret::ApiKey,
 };
 
+mod anthropic;
+mod body;
 pub mod demo;
-pub mod openai;
+pub(crate) mod http;
+mod openai;
+mod options;
+mod sse;
+#[cfg(test)]
+mod test_support;
+mod tool_call;
+mod words;
 
 /// What a provider row can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +62,8 @@ pub enum Kind {
 pub enum Protocol {
     /// OpenAI Chat Completions.
     ChatCompletions,
+    /// Anthropic Messages.
+    Messages,
     /// The script inside this service.
     Demo,
 }
@@ -103,11 +117,11 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// How it is spoken to. Vendors with a protocol of their own are reached through their OpenAI-compatible endpoints.
+    /// How it is spoken to. The other vendors with a protocol of their own are reached through their OpenAI-compatible endpoints.
     pub fn protocol(self) -> Protocol {
         match self {
-            Self::Anthropic
-            | Self::Azure
+            Self::Anthropic => Protocol::Messages,
+            Self::Azure
             | Self::Bedrock
             | Self::Google
             | Self::OpenAi
@@ -144,6 +158,37 @@ impl Kind {
             | Self::OpenRouter
             | Self::Vercel => true,
             Self::OpenAiCompat | Self::Demo => false,
+        }
+    }
+}
+
+impl Protocol {
+    /// What people call it.
+    pub fn display_name(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "OpenAI-compatible",
+            Self::Messages => "Anthropic-compatible",
+            Self::Demo => "demo",
+        }
+    }
+
+    /// Where models are listed below a base address.
+    pub(crate) fn models_url(self, base_url: &Url) -> Url {
+        match self {
+            Self::ChatCompletions | Self::Demo => http::endpoint(base_url, "models"),
+            Self::Messages => anthropic::address::below(base_url, "models"),
+        }
+    }
+
+    /// The headers with which a key is shown.
+    ///
+    /// # Errors
+    /// A key with characters no header can carry.
+    pub(crate) fn headers(self, base_url: &Url, key: Option<&ApiKey>) -> Result<HeaderMap, Failure> {
+        match (self, key) {
+            (Self::Messages, key) => anthropic::address::headers(base_url, key),
+            (Self::ChatCompletions, Some(key)) => http::bearer(key),
+            (Self::ChatCompletions, None) | (Self::Demo, _) => Ok(HeaderMap::new()),
         }
     }
 }
@@ -226,8 +271,8 @@ pub type Deltas = BoxStream<'static, Result<Delta, Failure>>;
 /// Everything this version can speak to.
 #[derive(Clone, Debug)]
 pub struct Protocols {
-    /// OpenAI Chat Completions.
-    pub openai: openai::Client,
+    /// What all protocols of vendors go through.
+    pub http: http::Http,
     /// The demo model.
     pub demo: demo::Model,
 }
@@ -239,7 +284,8 @@ impl Protocols {
     /// [`Failure`]: nothing was answered.
     pub async fn open(&self, protocol: Protocol, call: Call) -> Result<Deltas, Failure> {
         match protocol {
-            Protocol::ChatCompletions => self.openai.open(call).await,
+            Protocol::ChatCompletions => openai::open(&self.http, call).await,
+            Protocol::Messages => anthropic::open(&self.http, call).await,
             Protocol::Demo => Ok(self.demo.open(&call)),
         }
     }

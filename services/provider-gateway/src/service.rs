@@ -16,7 +16,7 @@ use crate::{
     error::RunError,
     metrics::Metrics,
     outbound::Outbound,
-    provider::{Protocols, demo, openai},
+    provider::{Protocols, demo, http::Http},
     rpc::{Admin, Completions},
     secret::keyring::Keyring,
 };
@@ -44,7 +44,7 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
         config.cache_ttl,
     );
     let protocols = Protocols {
-        openai: openai::Client::new(outbound.clone(), Arc::clone(&runtime.clock)),
+        http: Http::new(outbound.clone(), Arc::clone(&runtime.clock)),
         demo: demo::Model::new(&config.demo),
     };
     let metrics = Metrics::new(&runtime.registry);

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::hints::{Hint, Hints};
 use crate::idempotency::Tx;
 use crate::turn_facts::{Intent, PendingCall, Sealed};
+use crate::turn_label;
 
 /// What a command brings along, for the effects that write it.
 #[derive(Default)]
@@ -214,6 +215,12 @@ impl Open {
         if is_new_owner {
             self.row.sealed = None;
         }
+        if let Some(label) = turn_label::after(&self.before, &self.row, self.promoted.is_some())
+            && label != self.row.last_turn_summary.as_deref()
+        {
+            self.row.last_turn_summary = label.map(str::to_owned);
+            self.watch(WatchKind::SummaryChange);
+        }
         if matches!(self.row.status.as_str(), "waiting" | "error") {
             self.row.turn_step = 0;
             self.row.intent = None;
@@ -345,7 +352,7 @@ impl Open {
 
     /// Calls of the last answer without a result.
     async fn open_calls(&mut self) -> Result<Vec<ToolCallId>, Error> {
-        let open = open_calls(&messages::tail(&mut self.tx, self.row.id).await?)?;
+        let open = open_calls(&messages::tail(&mut self.tx, self.row.id).await?);
         Ok(open.into_iter().map(|call| call.tool_call_id).collect())
     }
 
@@ -402,7 +409,7 @@ impl Open {
 
     /// Gives every call of the last answer that has no result the result that there will be none.
     async fn answer_open_calls(&mut self, reason: AnswerReason) -> Result<(), Error> {
-        let open = open_calls(&messages::tail(&mut self.tx, self.row.id).await?)?;
+        let open = open_calls(&messages::tail(&mut self.tx, self.row.id).await?);
         let now = self.row.now;
         let results: Vec<_> = open
             .iter()
@@ -431,17 +438,17 @@ impl Done {
     fn tell(&self, hints: &Hints) {
         // Nobody has been told yet: the caller may not even get its answer.
         tandem_chassis::fault::point("storage.committed", &self.row.id.to_string());
-        if self.change.is_some() {
-            hints.send(Hint::of(&self.row));
+        if let Some(change) = &self.change {
+            hints.send(Hint::of_change(&self.row, change));
         }
     }
 }
 
 /// Calls of the last answer in `tail` that are ours to answer and have no result.
-pub(crate) fn open_calls(tail: &[messages::Row]) -> Result<Vec<ToolCallPart>, Error> {
+pub(crate) fn open_calls(tail: &[messages::Row]) -> Vec<ToolCallPart> {
     let mut open: Vec<ToolCallPart> = Vec::new();
     for row in tail {
-        for part in row.parts()? {
+        for part in row.parts() {
             match part {
                 Part::ToolCall(call) if !call.provider_executed => open.push(call),
                 Part::ToolResult(result) => open.retain(|call| call.tool_call_id != result.tool_call_id),
@@ -449,7 +456,7 @@ pub(crate) fn open_calls(tail: &[messages::Row]) -> Result<Vec<ToolCallPart>, Er
             }
         }
     }
-    Ok(open)
+    open
 }
 
 /// The line behind which the model's memory begins when its user cleared it, and the same for people to see.
@@ -485,11 +492,16 @@ fn cleared(now: time::OffsetDateTime) -> Result<[messages::New; 3], Error> {
 /// What of `open`, and of the calls these messages add, they leave without a result.
 ///
 /// # Errors
-/// A result that belongs to none of them, or comes a second time.
+/// A result that belongs to none of them, or comes a second time; two calls that no result could tell apart.
 fn unanswered(mut open: Vec<ToolCallId>, messages: &[messages::New]) -> Result<Vec<ToolCallId>, Error> {
     for part in messages.iter().flat_map(|message| &message.parts) {
         match part {
-            Part::ToolCall(call) if !call.provider_executed => open.push(call.tool_call_id.clone()),
+            Part::ToolCall(call) if !call.provider_executed => {
+                if open.contains(&call.tool_call_id) {
+                    return Err(broken("messages", "must not hold two open calls of one id"));
+                }
+                open.push(call.tool_call_id.clone());
+            }
             Part::ToolResult(result) if !result.provider_executed => {
                 let place = open.iter().position(|id| *id == result.tool_call_id);
                 open.remove(

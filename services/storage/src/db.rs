@@ -14,6 +14,7 @@ pub(crate) mod queue;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod sqlstate;
+pub(crate) mod titles;
 pub(crate) mod tokens;
 pub(crate) mod tool_calls;
 pub(crate) mod turns;

@@ -12,7 +12,7 @@ use tandem_proto::storage::v1::ChatHint;
 use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
 
-use crate::db::chats;
+use crate::db::{changes, chats};
 
 /// The one channel of the database; PostgreSQL serialises commits that notify, so hints are sent outside of transactions.
 const CHANNEL: &str = "tandem_chats";
@@ -33,6 +33,8 @@ pub(crate) struct Hint {
     owner_id: Uuid,
     version: i64,
     is_runnable: bool,
+    #[serde(default)]
+    is_unwatched: bool,
 }
 
 impl Hint {
@@ -43,6 +45,15 @@ impl Hint {
             version: row.version,
             is_runnable: row.status == StatusKind::Pending.as_str()
                 || row.lease_expires_at.is_some_and(|expires_at| expires_at <= row.now),
+            is_unwatched: false,
+        }
+    }
+
+    /// A hint that leaves the readers of the owner's feed alone where the change is not in it.
+    pub(crate) fn of_change(row: &chats::Row, change: &changes::Row) -> Self {
+        Self {
+            is_unwatched: change.watch_kinds.is_empty(),
+            ..Self::of(row)
         }
     }
 
@@ -52,6 +63,7 @@ impl Hint {
             owner_id: self.owner_id.to_string(),
             version: self.version,
             is_runnable: self.is_runnable,
+            is_unwatched: self.is_unwatched,
         }
     }
 }

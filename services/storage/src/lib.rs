@@ -10,9 +10,11 @@ mod error;
 mod hints;
 mod idempotency;
 pub mod postgres;
+mod pulse;
 mod rpc;
 mod service;
 mod turn_facts;
+mod turn_label;
 
 pub use config::Config;
 pub use error::Error;

@@ -16,6 +16,7 @@ pub mod testing;
 
 use binaries::Binaries;
 use cluster::Cluster;
+use owner::Owner;
 use server::Server;
 
 /// How long a server may take to accept its first connection; recovery after a crash takes longest.
@@ -50,6 +51,19 @@ pub enum Error {
     /// PostgreSQL refuses to run as root, and no other user was found.
     #[error("PostgreSQL does not run as root, and there is no user `postgres` or `nobody` to run it as")]
     NoUser,
+    /// The user the server runs as cannot get to its files.
+    #[error(
+        "PostgreSQL runs as user `{user}`, who may not pass through {closed} to the data directory {directory}; \
+         allow it (chmod o+x {closed}), or set TANDEM_DATA_DIR to a directory elsewhere, for example /var/lib/tandem"
+    )]
+    Unreachable {
+        /// Who runs it.
+        user: String,
+        /// The directory that lets nobody pass.
+        closed: PathBuf,
+        /// Where it should get to.
+        directory: PathBuf,
+    },
     /// Something with files or processes.
     #[error("could not {action}")]
     Io {
@@ -101,6 +115,14 @@ impl Private {
     /// [`Error`], each with what to do about it.
     pub async fn start(directory: &Path) -> Result<Self, Error> {
         Self::start_with(directory, &[]).await
+    }
+
+    /// Whether a server in `directory`, which exists, could get at its files.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], or [`Error::NoUser`].
+    pub async fn check_reachable(directory: &Path) -> Result<(), Error> {
+        Owner::choose()?.refuse_unreachable(directory).await
     }
 
     async fn start_with(directory: &Path, settings: &[(&str, &str)]) -> Result<Self, Error> {

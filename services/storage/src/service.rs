@@ -14,6 +14,7 @@ use tandem_proto::storage::v1::chat_service_server::ChatServiceServer;
 use tandem_proto::storage::v1::feed_service_server::FeedServiceServer;
 use tandem_proto::storage::v1::file_service_server::FileServiceServer;
 use tandem_proto::storage::v1::settings_service_server::SettingsServiceServer;
+use tandem_proto::storage::v1::title_service_server::TitleServiceServer;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallServiceServer;
 use tandem_proto::storage::v1::turn_service_server::TurnServiceServer;
 use tandem_proto::storage::v1::user_service_server::UserServiceServer;
@@ -22,7 +23,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::hints::{self, Hints};
-use crate::rpc::{Chats, Feed, Files, Settings, ToolCalls, Turns, Users, Workspaces};
+use crate::rpc::{Chats, Feed, Files, Settings, Titles, ToolCalls, Turns, Users, Workspaces};
 
 /// How often old change records are dropped, and how many at once.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
@@ -101,6 +102,14 @@ pub async fn run(
         }
     });
 
+    runtime.tasks.spawn("watch the database", OnEnd::Expected, {
+        let (pool, check) = (pool.clone(), runtime.health.check("database"));
+        let draining = runtime.shutdown.draining();
+        async move {
+            tokio::select! { () = draining => {} () = crate::pulse::watch(pool, check) => {} }
+        }
+    });
+
     runtime.health.set_serving(true);
     let served = Server::new(ServiceName::Storage, &runtime)
         .add_service(with_message_limits!(ChatServiceServer::new(Chats::new(
@@ -111,6 +120,10 @@ pub async fn run(
             pool.clone(),
             hints.clone(),
             config.action_limit
+        ))))
+        .add_service(with_message_limits!(TitleServiceServer::new(Titles::new(
+            pool.clone(),
+            hints.clone()
         ))))
         .add_service(with_message_limits!(FeedServiceServer::new(Feed::new(
             pool.clone(),
@@ -128,6 +141,7 @@ pub async fn run(
         .add_service(with_message_limits!(WorkspaceServiceServer::new(Workspaces::new(
             pool.clone()
         ))))
+        .subscriptions("/tandem.storage.v1.FeedService/SubscribeHints")
         .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
         .serve(listener, runtime.shutdown.draining())
         .await;
@@ -155,20 +169,23 @@ async fn connect(config: &Config, database: Option<PgConnectOptions>) -> Result<
         .connect_with(options)
         .await
         .map_err(RunError::Connect)?;
-    if !config.allow_unsafe_postgres {
-        refuse_unsafe(&pool).await?;
-    }
+    refuse_unsafe(&pool, config.allow_unsafe_postgres).await?;
     Ok(pool)
 }
 
-/// A message that was acknowledged must survive a power failure; a server that cannot promise that is refused.
-async fn refuse_unsafe(pool: &PgPool) -> Result<(), RunError> {
+/// A message that was acknowledged must survive a power failure; a server that cannot promise that is refused, or at least named.
+async fn refuse_unsafe(pool: &PgPool, is_allowed: bool) -> Result<(), RunError> {
     for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
         let value = sqlx::query_scalar!(r#"SELECT current_setting($1) AS "value!""#, setting)
             .fetch_one(pool)
             .await
             .map_err(RunError::Connect)?;
-        if value == "off" {
+        if value == "off" && is_allowed {
+            tracing::warn!(
+                setting,
+                "PostgreSQL may lose acknowledged messages at a power failure, which allow_unsafe_postgres allows"
+            );
+        } else if value == "off" {
             return Err(RunError::UnsafePostgres { setting });
         }
     }

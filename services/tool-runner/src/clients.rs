@@ -49,8 +49,8 @@ impl Clients {
     ///
     /// # Errors
     /// An address that cannot be used.
-    pub(crate) fn new(peers: &Peers, outbound: Outbound) -> Result<Self, client::Error> {
-        let storage = client::channel(&peers.storage, &tls::ClientConfig::default())?;
+    pub(crate) fn new(peers: &Peers, tls: &tls::ClientConfig, outbound: Outbound) -> Result<Self, client::Error> {
+        let storage = client::channel(&peers.storage, tls)?;
         Ok(Self {
             outbound,
             calls: with_message_limits!(ToolCallServiceClient::new(storage.clone())),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use tandem_chassis::tls;
 use tandem_chassis::transport::Address;
 
 /// Settings of one tool-runner.
@@ -12,6 +13,8 @@ use tandem_chassis::transport::Address;
 pub struct Config {
     /// Where the services this one calls are reached.
     pub peers: Peers,
+    /// Certificates for `https:` peers.
+    pub peer_tls: tls::ClientConfig,
     /// Holds one home directory for each local workspace.
     pub workspaces_dir: PathBuf,
     /// Where agents dial in; unset: a socket in `link/` beside `workspaces_dir`. Agents are other processes, so `memory:` cannot be
@@ -52,6 +55,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             peers: Peers::default(),
+            peer_tls: tls::ClientConfig::default(),
             workspaces_dir: PathBuf::from("/var/lib/tandem/workspaces"),
             link_listen: None,
             agent_command: None,

@@ -33,7 +33,11 @@ const MAX_LINKS: usize = 4_096;
 /// [`Error`] when it cannot start or a server fails.
 pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result<(), Error> {
     let metrics = Metrics::new(&runtime.registry);
-    let clients = Clients::new(&config.peers, runtime.outbound(ServiceName::ToolRunner))?;
+    let clients = Clients::new(
+        &config.peers,
+        &config.peer_tls,
+        runtime.outbound(ServiceName::ToolRunner),
+    )?;
     let agents = Agents::default();
     let link = listen_for_agents(&config.link_address()).await?;
     let local = Local::new(&config, link.address().clone(), runtime.tasks.clone()).await?;

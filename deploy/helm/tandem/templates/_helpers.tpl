@@ -54,6 +54,7 @@ gateway: { values: gateway, port: 7080, peers: [storage, provider-gateway, tool-
   valueFrom: { fieldRef: { fieldPath: status.podIP } }
 # Made by the service itself within the volume, because it changes its mode.
 - { name: TANDEM_DATA_DIR, value: /data/tandem }
+- { name: TANDEM_ADMIN_LISTEN, value: "http://0.0.0.0:{{ $root.Values.monitoring.port }}" }
 - { name: TANDEM_TELEMETRY__FORMAT, value: json }
 - { name: TANDEM_TELEMETRY__LOG, value: {{ $root.Values.telemetry.log | quote }} }
 - { name: TANDEM_TELEMETRY__OTLP_ENDPOINT, value: {{ $root.Values.telemetry.otlpEndpoint | quote }} }

@@ -261,9 +261,12 @@ impl ChatWatchEvent {
         })
     }
 
-    /// Changes may have been missed: the list must be read again.
-    pub fn gap() -> Self {
-        Self::bare("gap", None)
+    /// Changes may have been missed: the list must be read again, and the view goes on behind `cursor`.
+    pub fn gap(cursor: String) -> Self {
+        Self {
+            cursor: some_text(cursor),
+            ..Self::bare("gap", None)
+        }
     }
 
     /// A sign of life.

@@ -51,6 +51,8 @@ export const createChat = (chat: NewChat, key: string) =>
   call<Chat>("POST", "/chats", { body: { ...chat, client_type: "ui" }, idempotencyKey: key });
 export const patchChat = (id: string, patch: ChatPatch) => call<void>("PATCH", at(id), { body: patch });
 export const interruptChat = (id: string) => call<Chat>("POST", `${at(id)}/interrupt`);
+/** Has a model name it anew; takes as long as the model does. */
+export const regenerateTitle = (id: string) => call<Chat>("POST", `${at(id)}/title/regenerate`);
 /** Tries a failed turn again as it stands. */
 export const retryChat = (id: string) => call<unknown>("POST", `${at(id)}/retry`);
 /** Has the history summarized; the summary takes its place for the model, not for people. */

@@ -10,6 +10,8 @@ export interface User {
   email: string;
   organization_ids: string[];
   roles: { name: string }[];
+  /** `active` or `suspended`. */
+  status?: string;
 }
 
 export interface Organization {

@@ -46,7 +46,7 @@ export function AccountMenu({ me, onPalette, onShortcuts }: AccountMenuProps) {
         { label: "Sign out", icon: <LogOut />, onSelect: () => void signOut() },
       ]}
       trigger={
-        <button type="button" className="flex h-9 min-w-0 flex-1 items-center gap-2.5 rounded-md px-2 text-left text-sm hover:bg-hover max-sm:h-11">
+        <button type="button" className="flex h-9 min-w-0 flex-1 items-center gap-2.5 rounded-md px-2 text-left text-sm hover:bg-hover touch:h-11">
           <span aria-hidden className="grid size-6 shrink-0 place-items-center rounded-full bg-selected text-xs font-semibold text-muted uppercase">
             {name.charAt(0)}
           </span>

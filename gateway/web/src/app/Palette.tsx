@@ -1,13 +1,15 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
-import { Keyboard, KeyRound, MessageSquare, Moon, Settings, SquarePen, Sun } from "lucide-react";
+import { Keyboard, KeyRound, MessageSquare, Moon, Settings, SquarePen, Sun, SwatchBook, User, Users } from "lucide-react";
 import type { ReactNode } from "react";
 import { Dialog } from "@/components/Dialog.tsx";
 import { StatusDot } from "@/components/StatusDot.tsx";
+import { Title } from "@/components/Title.tsx";
 import { usePrefs } from "@/data/prefs.ts";
 import { useChats } from "@/data/queries.ts";
+import { plainTitle } from "@/lib/title.ts";
 
-const ITEM = "flex min-h-9 cursor-default items-center gap-3 rounded-md px-3 py-1.5 text-sm data-[selected=true]:bg-hover max-sm:min-h-11";
+const ITEM = "flex min-h-9 cursor-default items-center gap-3 rounded-md px-3 py-1.5 text-sm data-[selected=true]:bg-hover touch:min-h-11";
 
 interface PaletteProps {
   onClose: () => void;
@@ -22,7 +24,10 @@ export default function Palette({ onClose, onShortcuts }: PaletteProps) {
   const actions: { name: string; icon: ReactNode; run: () => void }[] = [
     { name: "New chat", icon: <SquarePen />, run: () => void navigate({ to: "/" }) },
     { name: "Settings: models and providers", icon: <Settings />, run: () => void navigate({ to: "/settings/models" }) },
+    { name: "Settings: users", icon: <Users />, run: () => void navigate({ to: "/settings/users" }) },
     { name: "Settings: API tokens", icon: <KeyRound />, run: () => void navigate({ to: "/settings/tokens" }) },
+    { name: "Settings: your account and password", icon: <User />, run: () => void navigate({ to: "/settings/account" }) },
+    { name: "Settings: appearance", icon: <SwatchBook />, run: () => void navigate({ to: "/settings/look" }) },
     { name: isDark ? "Light theme" : "Dark theme", icon: isDark ? <Sun /> : <Moon />, run: () => set({ theme: isDark ? "light" : "dark" }) },
     { name: "Keyboard shortcuts", icon: <Keyboard />, run: onShortcuts },
   ];
@@ -47,9 +52,11 @@ export default function Palette({ onClose, onShortcuts }: PaletteProps) {
           </Command.Group>
           <Command.Group className="[&_[cmdk-group-heading]]:px-3 [&_[cmdk-group-heading]]:py-1.5 [&_[cmdk-group-heading]]:text-xs [&_[cmdk-group-heading]]:text-faint" heading="Chats">
             {chats.map((chat) => (
-              <Command.Item key={chat.id} value={`${chat.title} ${chat.id}`} className={ITEM} onSelect={() => pick(() => void navigate({ to: "/chats/$chatId", params: { chatId: chat.id } }))}>
+              <Command.Item key={chat.id} value={`${plainTitle(chat.title)} ${chat.id}`} className={ITEM} onSelect={() => pick(() => void navigate({ to: "/chats/$chatId", params: { chatId: chat.id } }))}>
                 <MessageSquare size={16} className="shrink-0 text-muted" />
-                <span className="min-w-0 flex-1 truncate">{chat.title}</span>
+                <span className="min-w-0 flex-1 truncate">
+                  <Title text={chat.title} />
+                </span>
                 <StatusDot status={chat.status} unread={chat.has_unread} />
               </Command.Item>
             ))}

@@ -46,6 +46,7 @@ const chat = createRoute({ getParentRoute: () => shell, path: "/chats/$chatId", 
 const settings = createRoute({ getParentRoute: () => shell, path: "/settings", component: lazyRouteComponent(() => import("./settings.tsx"), "Settings") });
 const models = createRoute({ getParentRoute: () => settings, path: "/models", component: lazyRouteComponent(() => import("./settings.tsx"), "ModelsPage") });
 const tokens = createRoute({ getParentRoute: () => settings, path: "/tokens", component: lazyRouteComponent(() => import("./settings.tsx"), "TokensPage") });
+const users = createRoute({ getParentRoute: () => settings, path: "/users", component: lazyRouteComponent(() => import("./settings.tsx"), "UsersPage") });
 const account = createRoute({ getParentRoute: () => settings, path: "/account", component: lazyRouteComponent(() => import("./settings.tsx"), "AccountPage") });
 const look = createRoute({ getParentRoute: () => settings, path: "/look", component: lazyRouteComponent(() => import("./settings.tsx"), "LookPage") });
 const settingsIndex = createRoute({
@@ -59,7 +60,7 @@ const settingsIndex = createRoute({
 const routeTree = root.addChildren([
   login,
   setup,
-  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, tokens, account, look])]),
+  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, users, tokens, account, look])]),
 ]);
 
 export function makeRouter(client: QueryClient) {

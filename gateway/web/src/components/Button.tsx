@@ -6,10 +6,20 @@ type Look = "primary" | "secondary" | "quiet" | "danger";
 
 const LOOKS: Record<Look, string> = {
   primary: "bg-accent text-accent-ink hover:brightness-95 dark:hover:brightness-110",
-  secondary: "border border-line bg-raised text-ink hover:bg-hover",
+  secondary: "border border-line-strong/45 bg-raised text-ink hover:bg-hover",
   quiet: "text-muted hover:bg-hover hover:text-ink",
   danger: "border border-danger-line text-danger hover:bg-danger-soft",
 };
+
+/** How a button looks, for links that stand where buttons do. */
+export function buttonClasses(look: Look, className?: string): string {
+  return classes(
+    "inline-flex h-9 shrink-0 items-center justify-center gap-2 rounded-md px-3.5 text-sm font-medium whitespace-nowrap select-none",
+    "transition-colors duration-100 disabled:opacity-55 touch:h-11",
+    LOOKS[look],
+    className,
+  );
+}
 
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   look?: Look;
@@ -23,12 +33,7 @@ export function Button({ look = "secondary", busy = false, className, children, 
       type={type}
       disabled={disabled === true || busy}
       aria-busy={busy || undefined}
-      className={classes(
-        "inline-flex h-9 shrink-0 items-center justify-center gap-2 rounded-md px-3.5 text-sm font-medium whitespace-nowrap select-none",
-        "transition-colors duration-100 disabled:opacity-55 max-sm:h-11",
-        LOOKS[look],
-        className,
-      )}
+      className={buttonClasses(look, className)}
       {...rest}
     >
       {busy ? <Spinner /> : null}

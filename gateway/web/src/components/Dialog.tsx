@@ -1,5 +1,6 @@
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, useLayoutEffect, useRef } from "react";
 import { classes } from "@/lib/classes.ts";
+import { giveFocusBack } from "./focus.ts";
 
 interface DialogProps {
   label: string;
@@ -11,10 +12,15 @@ interface DialogProps {
 /** A modal on the browser's own dialog element: it traps the focus, closes on Escape and gives the focus back. */
 export function Dialog({ label, onClose, children, className }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Closed while it is still on the page: one that is taken away open leaves the focus nowhere.
+  useLayoutEffect(() => {
     const dialog = ref.current;
+    const before = document.activeElement;
     if (dialog && !dialog.open) dialog.showModal();
-    return () => dialog?.close();
+    return () => {
+      dialog?.close();
+      giveFocusBack(before);
+    };
   }, []);
   return (
     // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-noninteractive-element-interactions -- a click on the backdrop; Escape does the same by key

@@ -21,7 +21,7 @@ export function Field({ label, hint, problem, className, ...rest }: FieldProps) 
         aria-describedby={note ? `${id}-note` : undefined}
         aria-invalid={problem ? true : undefined}
         className={classes(
-          "h-10 w-full rounded-md border bg-canvas px-3 text-base text-ink max-sm:h-11",
+          "h-10 w-full rounded-md border bg-canvas px-3 text-base text-ink touch:h-11",
           problem ? "border-danger" : "border-line-strong",
         )}
         {...rest}

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import { classes } from "@/lib/classes.ts";
 import { Logo } from "./Logo.tsx";
+import { usePageTitle } from "./usePageTitle.ts";
 
 interface FrontPageProps {
   title: string;
@@ -11,6 +12,7 @@ interface FrontPageProps {
 
 /** A page outside the app: one thing to do, in the middle. */
 export function FrontPage({ title, lead, wide = false, children }: FrontPageProps) {
+  usePageTitle(title);
   return (
     <main className="h-full overflow-y-auto bg-side">
       <div className={classes("mx-auto px-5 py-[clamp(32px,12dvh,128px)]", wide ? "max-w-[600px]" : "max-w-[420px]")}>

@@ -37,7 +37,7 @@ export function GrowingText({ label, value, maxHeight, readOnly = false, takesFo
       readOnly={readOnly}
       onChange={(event) => onChange(event.target.value)}
       onKeyDown={onKeyDown}
-      className={classes("block w-full resize-none bg-transparent outline-none", className)}
+      className={classes("block w-full resize-none bg-transparent outline-none touch:min-h-11", className)}
     />
   );
 }

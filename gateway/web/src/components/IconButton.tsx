@@ -18,7 +18,7 @@ export function IconButton({ label, tipSide = "bottom", size = "md", className, 
       data-tip-side={tipSide}
       className={classes(
         "tip inline-flex shrink-0 items-center justify-center rounded-md text-muted transition-colors duration-100 hover:bg-hover hover:text-ink disabled:opacity-45",
-        size === "sm" ? "size-7 max-sm:size-9" : "size-8 max-sm:size-11",
+        size === "sm" ? "size-7 touch:h-11 touch:w-10" : "size-8 touch:size-11",
         className,
       )}
       {...rest}

@@ -13,7 +13,7 @@ export function LabelChip({ label, onRemove }: LabelChipProps) {
       <span className="shrink-0 truncate pl-1.5 text-faint">{label.key}:</span>
       <span className={onRemove ? "truncate pl-1 font-medium" : "truncate pr-1.5 pl-1 text-muted"}>{label.value}</span>
       {onRemove ? (
-        <button type="button" aria-label={`Remove ${label.key}: ${label.value}`} className="ml-0.5 grid size-6 shrink-0 place-items-center rounded-[5px] text-muted hover:bg-hover hover:text-ink max-sm:size-9" onClick={onRemove}>
+        <button type="button" aria-label={`Remove ${label.key}: ${label.value}`} className="ml-0.5 grid size-6 shrink-0 place-items-center rounded-[5px] text-muted hover:bg-hover hover:text-ink touch:size-11" onClick={onRemove}>
           <X size={12} />
         </button>
       ) : null}

@@ -2,10 +2,12 @@ import { type FormEvent, useState } from "react";
 import type { Chat } from "@/api/types.ts";
 import { useChatActions } from "@/data/chatActions.ts";
 import { labelsOf, MAX_LABELS, readLabel } from "@/lib/labels.ts";
+import { plainTitle } from "@/lib/title.ts";
 import { Button } from "./Button.tsx";
 import { Dialog } from "./Dialog.tsx";
 import { Field } from "./Field.tsx";
 import { LabelChip } from "./LabelChip.tsx";
+import { Title } from "./Title.tsx";
 
 /** The labels of a chat. Each change is saved at once. */
 export default function LabelsDialog({ chat, onClose }: { chat: Chat; onClose: () => void }) {
@@ -23,10 +25,12 @@ export default function LabelsDialog({ chat, onClose }: { chat: Chat; onClose: (
   };
   const remove = (key: string) => void setLabels(chat, Object.fromEntries(Object.entries(chat.labels).filter(([other]) => other !== key)));
   return (
-    <Dialog label={`Labels of ${chat.title}`} onClose={onClose}>
+    <Dialog label={`Labels of ${plainTitle(chat.title)}`} onClose={onClose}>
       <div className="p-5">
         <h2 className="font-semibold">Labels</h2>
-        <p className="mt-0.5 truncate text-sm text-muted">{chat.title}</p>
+        <p className="mt-0.5 truncate text-sm text-muted">
+          <Title text={chat.title} />
+        </p>
         <ul className="mt-4 flex min-h-6 flex-wrap gap-1.5">
           {labels.map((label) => (
             <li key={label.key} className="max-w-full">

@@ -94,7 +94,7 @@ function Item({ entry, onClose }: { entry: MenuEntry; onClose: MenuPopupProps["o
         entry.onSelect();
       }}
       className={classes(
-        "flex min-h-8 w-full items-center gap-2.5 rounded-md px-2.5 py-1.5 text-left outline-none select-none focus:bg-hover disabled:opacity-50 max-sm:min-h-11",
+        "flex min-h-8 w-full items-center gap-2.5 rounded-md px-2.5 py-1.5 text-left outline-none select-none focus:bg-hover disabled:opacity-50 touch:min-h-11",
         entry.danger && "text-danger",
       )}
     >

@@ -42,7 +42,7 @@ export function RenameField({ chat, onDone, className }: RenameFieldProps) {
       onFocus={(event) => event.target.select()}
       onBlur={() => end(true, false)}
       onKeyDown={onKeyDown}
-      className={classes("h-8 min-w-0 flex-1 rounded-md border border-line-strong bg-canvas px-2 text-sm", className)}
+      className={classes("h-8 touch:h-11 min-w-0 flex-1 rounded-md border border-line-strong bg-canvas px-2 text-sm", className)}
     />
   );
 }

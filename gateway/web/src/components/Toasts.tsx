@@ -6,7 +6,7 @@ import { currentToasts, dismiss, onToasts } from "./toasts.ts";
 export function Toasts() {
   const toasts = useSyncExternalStore(onToasts, currentToasts);
   return (
-    <div aria-live="polite" className="pointer-events-none fixed inset-x-0 bottom-4 z-50 flex flex-col items-center gap-2 px-4">
+    <div aria-live="polite" className="pointer-events-none fixed inset-x-0 top-15 z-50 flex flex-col items-center gap-2 px-4">
       {toasts.map((toast) => (
         <div
           key={toast.id}
@@ -16,7 +16,7 @@ export function Toasts() {
           {toast.action ? (
             <button
               type="button"
-              className="rounded-md px-2 py-1 font-medium text-accent hover:bg-hover"
+              className="rounded-md px-2 py-1 font-medium text-accent hover:bg-hover touch:min-h-11"
               onClick={() => {
                 toast.action?.run();
                 dismiss(toast.id);
@@ -25,7 +25,7 @@ export function Toasts() {
               {toast.action.label}
             </button>
           ) : null}
-          <button type="button" aria-label="Dismiss" className="rounded-md p-1.5 text-muted hover:bg-hover" onClick={() => dismiss(toast.id)}>
+          <button type="button" aria-label="Dismiss" className="grid size-7 shrink-0 place-items-center rounded-md text-muted hover:bg-hover touch:size-11" onClick={() => dismiss(toast.id)}>
             <X size={14} />
           </button>
         </div>

@@ -1,4 +1,4 @@
-import { Archive, ArchiveRestore, Pencil, Pin, PinOff, Tag } from "lucide-react";
+import { Archive, ArchiveRestore, Pencil, Pin, PinOff, Sparkles, Tag } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import type { Chat } from "@/api/types.ts";
 import { useChatActions } from "@/data/chatActions.ts";
@@ -17,7 +17,7 @@ interface ChatMenu {
 
 /** What can be done to a chat, the same wherever it is offered. */
 export function useChatMenu(chat: Chat | undefined): ChatMenu {
-  const { setArchived, setPinned } = useChatActions();
+  const { nameAnew, setArchived, setPinned } = useChatActions();
   const [isRenaming, setRenaming] = useState(false);
   const [isLabelling, setLabelling] = useState(false);
   const entries = chat ? [...editEntries(chat), ...archiveEntries(chat)] : [];
@@ -30,6 +30,7 @@ export function useChatMenu(chat: Chat | undefined): ChatMenu {
         : { label: "Pin", icon: <Pin />, onSelect: () => void setPinned(of, true) };
     return [
       { label: "Rename", icon: <Pencil />, onSelect: () => setRenaming(true) },
+      { label: "Suggest a title", icon: <Sparkles />, onSelect: () => void nameAnew(of) },
       ...(isChild || of.archived ? [] : [pin]),
       { label: "Labels…", icon: <Tag />, onSelect: () => setLabelling(true) },
     ];

@@ -1,15 +1,18 @@
 // What can be done to a chat from its row, its header or the palette: one implementation, with the list kept in step at once.
 import { useQueryClient } from "@tanstack/react-query";
-import { type ChatPatch, patchChat } from "@/api/chats.ts";
+import { type ChatPatch, patchChat, regenerateTitle } from "@/api/chats.ts";
 import { describe } from "@/api/problem.ts";
 import type { Chat } from "@/api/types.ts";
 import { toast } from "@/components/toasts.ts";
+import { plainTitle } from "@/lib/title.ts";
 import { isBusy } from "@/stream/view.ts";
 import { archivedText, patched } from "./chatList.ts";
 import { keys } from "./keys.ts";
 
 export interface ChatActions {
   rename: (chat: Chat, title: string) => Promise<void>;
+  /** By a model. The new title comes with the watch. */
+  nameAnew: (chat: Chat) => Promise<void>;
   setPinned: (chat: Chat, pinned: boolean) => Promise<void>;
   /** Replaces all of them. */
   setLabels: (chat: Chat, labels: Record<string, string>) => Promise<boolean>;
@@ -38,16 +41,23 @@ export function useChatActions(): ChatActions {
     rename: async (chat, title) => {
       await change(chat, { title });
     },
+    nameAnew: async (chat) => {
+      try {
+        await regenerateTitle(chat.id);
+      } catch (error) {
+        toast(describe(error), { tone: "danger" });
+      }
+    },
     setPinned: async (chat, pinned) => {
       await change(chat, { pin_order: pinned ? 1 : 0 });
     },
     setLabels: (chat, labels) => change(chat, { labels }),
     setArchived: async (chat, archived) => {
       const family = [chat, ...chat.children];
-      const text = archivedText(chat.title, chat.children.length, family.some((member) => isBusy(member.status)));
+      const text = archivedText(plainTitle(chat.title), chat.children.length, family.some((member) => isBusy(member.status)));
       if (!(await change(chat, { archived }))) return;
       if (archived) toast(text, { action: { label: "Undo", run: () => void change(chat, { archived: false }) } });
-      else toast(`Restored “${chat.title}”`);
+      else toast(`Restored “${plainTitle(chat.title)}”`);
     },
   };
 }

@@ -1,6 +1,7 @@
 // How the list of chats takes in a change, from the feed or from this page, and how it is put in order. Pure.
 import type { ChatPatch } from "@/api/chats.ts";
 import type { Chat, ChatWatchEvent } from "@/api/types.ts";
+import { plainTitle } from "@/lib/title.ts";
 import { dayGroup, type DayGroup } from "@/lib/time.ts";
 
 /** The list after `event`. `openId` is the chat on screen: what happens there is being read. */
@@ -64,7 +65,7 @@ export interface ChatGroup {
 /** Those in whose title or summary the words stand. */
 export function withWords(chats: readonly Chat[], words: string): readonly Chat[] {
   const wanted = words.trim().toLowerCase();
-  return wanted === "" ? chats : chats.filter((chat) => `${chat.title}\n${chat.last_turn_summary ?? ""}`.toLowerCase().includes(wanted));
+  return wanted === "" ? chats : chats.filter((chat) => `${chat.title}\n${plainTitle(chat.title)}\n${chat.last_turn_summary ?? ""}`.toLowerCase().includes(wanted));
 }
 
 /** Pinned in their own order, everything else by day, newest first. Empty groups are left out. */

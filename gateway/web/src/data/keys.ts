@@ -12,4 +12,5 @@ export const keys = {
   providers: ["providers"],
   detected: ["detected"],
   tokens: ["tokens"],
+  users: ["users"],
 } as const;

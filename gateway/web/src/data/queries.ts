@@ -2,9 +2,11 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { getMe, getOrganizations, getSetup, listTokens } from "@/api/account.ts";
 import { getChat, listChats } from "@/api/chats.ts";
+import { listUsers } from "@/api/users.ts";
 import { detectServers, listModels, listProviders } from "@/api/models.ts";
 import type { Chat, ModelConfig, Organization } from "@/api/types.ts";
 import { keys } from "./keys.ts";
+import { withoutRead } from "./readMarks.ts";
 
 const MINUTE = 60_000;
 const SEARCH_FRESH_MS = 10_000;
@@ -13,7 +15,7 @@ export const meQuery = queryOptions({ queryKey: keys.me, queryFn: getMe, staleTi
 export const setupQuery = queryOptions({ queryKey: keys.setup, queryFn: getSetup, staleTime: MINUTE, retry: false });
 
 export const useMe = () => useQuery(meQuery);
-export const useChats = () => useQuery({ queryKey: keys.chats, queryFn: () => listChats(), staleTime: Infinity });
+export const useChats = () => useQuery({ queryKey: keys.chats, queryFn: () => listChats().then((chats) => [...withoutRead(chats, null)]), staleTime: Infinity });
 export const useArchivedChats = (enabled: boolean) => useQuery({ queryKey: keys.archivedChats, queryFn: () => listChats({ q: "archived:true" }), enabled });
 
 /** What the server finds; nothing is asked while `q` and `labels` are empty. The last find stays until the next is there. */
@@ -37,6 +39,8 @@ export function useChat(chatId: string): Chat | undefined {
 export const useModels = () => useQuery({ queryKey: keys.models, queryFn: listModels, staleTime: MINUTE });
 export const useProviders = () => useQuery({ queryKey: keys.providers, queryFn: listProviders, staleTime: MINUTE });
 export const useDetectedServers = () => useQuery({ queryKey: keys.detected, queryFn: detectServers, staleTime: 0, retry: false });
+/** All users; only administrators may ask. */
+export const useUsers = (enabled: boolean) => useQuery({ queryKey: keys.users, queryFn: listUsers, enabled });
 export const useTokens = () => useQuery({ queryKey: keys.tokens, queryFn: listTokens });
 
 export const organizationsQuery = queryOptions({ queryKey: keys.organizations, queryFn: getOrganizations, staleTime: Infinity });
@@ -47,9 +51,18 @@ export const homeOf = (organizations: readonly Organization[] | undefined): Orga
 /** Where the user's chats belong. */
 export const useOrganization = () => homeOf(useQuery(organizationsQuery).data);
 
-/** Models that can be chosen, and the one that is used when nothing is. */
-export function useChoosableModels(): { models: ModelConfig[]; fallback: ModelConfig | undefined; isLoaded: boolean } {
-  const { data } = useModels();
+interface ChoosableModels {
+  models: ModelConfig[];
+  /** Used when nothing is chosen. */
+  fallback: ModelConfig | undefined;
+  isLoaded: boolean;
+  /** Nothing is known yet, and nothing has gone wrong. */
+  isPending: boolean;
+}
+
+/** Models that can be chosen. */
+export function useChoosableModels(): ChoosableModels {
+  const { data, isPending } = useModels();
   const models = (data ?? []).filter((model) => model.enabled);
-  return { models, fallback: models.find((model) => model.is_default) ?? models[0], isLoaded: data !== undefined };
+  return { models, fallback: models.find((model) => model.is_default) ?? models[0], isLoaded: data !== undefined, isPending };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { call, events, liveView, message, NOW, play, result, text } from "@/testing/fixtures.ts";
 import { parseEvent } from "./events.ts";
-import { connected, initialView, MAX_UNKNOWN, reduce, snapshotOver, withMessages } from "./reduce.ts";
+import { begun, connected, initialView, MAX_UNKNOWN, reduce, snapshotOver, withMessages } from "./reduce.ts";
 
 const fresh = () => connected(initialView(null), false);
 const ids = (view: { messages: readonly { id: number }[] }) => view.messages.map((m) => m.id);
@@ -53,6 +53,27 @@ describe("a snapshot", () => {
   it("leaves no repeated text behind when the turn settles during it", () => {
     const view = play(fresh(), events.status("running"), events.part(text("done")), events.message(message(2, "assistant", text("done"))), events.status("waiting"));
     expect(view.live).toEqual([]);
+  });
+});
+
+describe("a message that was taken from this page", () => {
+  const asked = message(1, "user", text("hi"));
+
+  it("begins a turn before the stream says so", () => {
+    const rests = play(liveView(asked), events.status("waiting"));
+    expect(begun(rests).status).toBe("pending");
+    expect(play(begun(rests), events.status("running"), events.status("waiting")).status).toBe("waiting");
+  });
+
+  it("takes the failure of the turn before with it", () => {
+    const failed = play(liveView(asked), parseEvent({ type: "error", error: { message: "no" } }), events.status("error"));
+    expect(failed.error).not.toBeNull();
+    expect(begun(failed)).toMatchObject({ status: "pending", error: null });
+  });
+
+  it("changes nothing while a turn is under way", () => {
+    const view = liveView(asked);
+    expect(begun(view)).toBe(view);
   });
 });
 

@@ -31,6 +31,11 @@ export function snapshotOver(view: ChatView): ChatView {
   return view.snapshot === null ? view : { ...view, snapshot: null };
 }
 
+/** A message of the reader's has been taken: its turn begins, as the stream will tell in a moment. */
+export function begun(view: ChatView): ChatView {
+  return view.status === "waiting" || view.status === "error" ? { ...view, status: "pending", error: null, retry: null } : view;
+}
+
 /** Adds a page of older or newer durable messages, in any order; ids already present keep their row. */
 export function withMessages(view: ChatView, page: readonly ChatMessage[]): ChatView {
   const messages = mergeMessages(view.messages, page);

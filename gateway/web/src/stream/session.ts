@@ -4,7 +4,7 @@ import { socketUrl } from "@/api/client.ts";
 import { ApiError, describe } from "@/api/problem.ts";
 import type { ChatMessage } from "@/api/types.ts";
 import { normalizeMessage, parseFrame, type StreamEvent } from "./events.ts";
-import { connected, initialView, reduceAll, snapshotOver, withMessages } from "./reduce.ts";
+import { begun, connected, initialView, reduceAll, snapshotOver, withMessages } from "./reduce.ts";
 import { type Connection, ReconnectingSocket } from "./socket.ts";
 import { type ChatView, newestMessageId } from "./view.ts";
 
@@ -25,6 +25,8 @@ export interface SessionState {
   failure: { status: number; message: string } | null;
   /** Server's clock minus ours, in milliseconds. */
   clockOffset: number;
+  /** When the stream last said anything but that it is alive, by our clock; 0 before it has. */
+  newsAt: number;
 }
 
 export class ChatSession {
@@ -36,6 +38,7 @@ export class ChatSession {
     loadingOlder: false,
     failure: null,
     clockOffset: 0,
+    newsAt: 0,
   };
   private readonly listeners = new Set<() => void>();
   private readonly socket: ReconnectingSocket;
@@ -83,16 +86,24 @@ export class ChatSession {
 
   /** A message the server has just confirmed to this page; the stream will tell it again, harmlessly. */
   confirm(message: ChatMessage): void {
-    this.apply([{ type: "message", message: normalizeMessage(message) }]);
+    this.applyOwn(message.id, [{ type: "message", message: normalizeMessage(message) }]);
   }
 
   /** The server has just put `message` in the place of the one with this id and of everything behind it. */
   replace(fromMessageId: number, message: ChatMessage): void {
-    this.apply([
+    this.applyOwn(message.id, [
       { type: "history_reset", fromMessageId },
       { type: "queue_update", queue: [] },
       { type: "message", message: normalizeMessage(message) },
     ]);
+  }
+
+  /** What this page has done itself. If the stream has not told the message yet, it has yet to tell of its turn as well. */
+  private applyOwn(messageId: number, events: readonly StreamEvent[]): void {
+    const { view } = this.state;
+    const isNews = view.snapshot === null && newestMessageId(view) < messageId;
+    this.apply(events);
+    if (isNews) this.set({ view: begun(this.state.view) });
   }
 
   readonly loadOlder = async (): Promise<void> => {
@@ -169,7 +180,7 @@ export class ChatSession {
     const late = Date.now() - this.openedAt > SNAPSHOT_DEADLINE_MS;
     const view = late ? snapshotOver(this.state.view) : this.state.view;
     const next = reduceAll(view, events, new Date().toISOString());
-    this.set({ view: next });
+    this.set({ view: next, newsAt: Date.now() });
     if (next.status === "error" && next.error === null) void this.askWhatFailed();
   }
 

@@ -1,8 +1,8 @@
 // A WebSocket that comes back by itself: the only place with a reconnect policy. Knows nothing of chats or of React.
 import { retryDelay } from "./backoff.ts";
 
-/** Silence longer than this on a connection that has heartbeats means it is dead. The server beats every 15 s. */
-export const SILENCE_MS = 40_000;
+/** Silence longer than this on a connection that has heartbeats means it is dead. The server beats every 5 s. */
+export const SILENCE_MS = 12_000;
 /** An opening handshake that takes longer is given up. */
 export const OPEN_DEADLINE_MS = 15_000;
 

@@ -21,9 +21,14 @@ scene("the link lets nobody in a second time", async (set) => {
   late.expects(/^40\d POST \/api\/v1\/setup/);
   late.tolerates(/401.*\/api\/v1\/users\/me/, /status of 40\d.*\/api\/v1\/setup/);
   await late.page.goto(link);
-  await late.page.getByText(/A code works once/).waitFor();
+  await late.page.getByText("This sign-in link was already used").waitFor();
   await late.shoot("link-used-twice");
   assert.equal((await late.page.request.get("/api/v1/users/me")).status(), 401);
+  await late.page.getByRole("link", { name: "Sign in with a password" }).click();
+  await late.page.getByRole("heading", { name: "Sign in to Tandem" }).waitFor();
+  // By hand, without a code, there is nothing to set up either.
+  await late.page.goto("/setup");
+  await late.page.getByRole("heading", { name: "Sign in to Tandem" }).waitFor();
 });
 
 scene("signing out leads to the sign-in page, and the chat is out of reach", async () => {
@@ -64,11 +69,13 @@ scene("a second user finds neither the first one's chat nor a word of it", async
   bea.expects(new RegExp(`^404 GET /api/v1/chats/${chatId}`));
   bea.tolerates(new RegExp(`status of 404.*/api/v1/chats/${chatId}`));
   await bea.page.goto(`/chats/${chatId}`);
-  await bea.page.getByText("There is no such chat").waitFor();
+  await bea.page.getByRole("heading", { name: "Chat not found" }).waitFor();
   await bea.shoot("not-found");
   const seen = await bea.page.locator("body").innerText();
   assert.doesNotMatch(seen, /nobody else may read/);
-  await bea.page.getByRole("link", { name: "Start a new one" }).click();
+  assert.equal(await bea.page.title(), "Chat not found · Tandem");
+  await bea.page.getByRole("link", { name: "Back to your chats" }).click();
+  await bea.page.getByRole("heading", { name: "What shall we do?" }).waitFor();
   await bea.startChat("count to 3");
   await bea.answered();
 });

@@ -58,7 +58,9 @@ export class Tandem {
 
   /** Starts on the same data and port as before, and waits until everything is ready. */
   async start() {
-    const env = { ...environment(), TANDEM_DATA_DIR: this.dataDirectory, TANDEM_LISTEN: `127.0.0.1:${this.#port}` };
+    // Titles would be asked for with the very words that cue the model's lines.
+    const silent = { TANDEM_ORCHESTRATOR__SIDE_JOBS__TITLES: "false", TANDEM_ORCHESTRATOR__SIDE_JOBS__SUMMARIES: "false" };
+    const env = { ...environment(), ...silent, TANDEM_DATA_DIR: this.dataDirectory, TANDEM_LISTEN: `127.0.0.1:${this.#port}` };
     const child = spawn(PROGRAM, ["serve"], { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     for (const output of [child.stdout, child.stderr]) {

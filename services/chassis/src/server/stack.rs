@@ -16,6 +16,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field};
@@ -48,26 +49,32 @@ struct Parts {
     verifier: Verifier,
     shutdown: Shutdown,
     metrics: RpcMetrics,
-    services: BTreeSet<&'static str>,
-    exempt: Vec<&'static str>,
+    paths: Paths,
+    /// Of this server, which may begin to drain later than its process.
+    draining: CancellationToken,
     limits: Limits,
     in_flight: Arc<Semaphore>,
 }
 
+/// What is special about which methods.
+pub(super) struct Paths {
+    /// The services there are.
+    pub(super) services: BTreeSet<&'static str>,
+    /// Prefixes of methods that need no caller token.
+    pub(super) exempt: Vec<&'static str>,
+    /// Prefixes of methods whose streams end when draining begins.
+    pub(super) subscriptions: Vec<&'static str>,
+}
+
 impl StackLayer {
-    pub(super) fn new(
-        runtime: &Runtime,
-        services: BTreeSet<&'static str>,
-        exempt: Vec<&'static str>,
-        limits: Limits,
-    ) -> Self {
+    pub(super) fn new(runtime: &Runtime, paths: Paths, limits: Limits, draining: CancellationToken) -> Self {
         let permits = limits.max_in_flight.min(Semaphore::MAX_PERMITS);
         Self(Arc::new(Parts {
             verifier: runtime.verifier(),
             shutdown: runtime.shutdown.clone(),
             metrics: runtime.registry.rpc(),
-            services,
-            exempt,
+            paths,
+            draining,
             limits,
             in_flight: Arc::new(Semaphore::new(permits)),
         }))
@@ -203,7 +210,19 @@ impl Parts {
             measure.finish(status.code());
         }
         let until = allowance.covers_stream.then_some(until);
-        let cut = cut(&self.shutdown, until).boxed();
+        let cut = cut(&self.shutdown, until);
+        let cut = if starts_with_any(&path, &self.paths.subscriptions) {
+            let draining = self.draining.clone().cancelled_owned();
+            async move {
+                tokio::select! {
+                    fault = cut => fault,
+                    () = draining => Fault::unavailable("DRAINING", "the service is about to stop"),
+                }
+            }
+            .boxed()
+        } else {
+            cut.boxed()
+        };
         Ok(response.map(|body| Body::new(GuardedBody::new(body, cut, Span::current(), measure, permit))))
     }
 
@@ -213,7 +232,7 @@ impl Parts {
         let is_known = method
             .trim_start_matches('/')
             .split_once('/')
-            .is_some_and(|(service, _)| self.services.contains(service));
+            .is_some_and(|(service, _)| self.paths.services.contains(service));
         Measure::start(self.metrics.clone(), method, is_known)
     }
 
@@ -232,13 +251,9 @@ impl Parts {
                 request.extensions_mut().insert(caller);
                 Ok(permit)
             }
-            Err(_) if self.is_exempt(request.uri().path()) => Ok(permit),
+            Err(_) if starts_with_any(request.uri().path(), &self.paths.exempt) => Ok(permit),
             Err(fault) => Err(fault),
         }
-    }
-
-    fn is_exempt(&self, method: &str) -> bool {
-        self.exempt.iter().any(|prefix| method.starts_with(prefix))
     }
 
     fn identify(&self, request: &Request<Body>) -> Result<Arc<Caller>, Fault> {
@@ -272,6 +287,10 @@ async fn cut_at(stopped: impl Future<Output = ()>, until: Option<Instant>) -> Fa
 
 fn cut(shutdown: &Shutdown, until: Option<Instant>) -> impl Future<Output = Fault> + Send + 'static {
     cut_at(shutdown.stopped(), until)
+}
+
+fn starts_with_any(method: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| method.starts_with(prefix))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use tokio::task::JoinHandle;
 use tonic::{Request, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -10,7 +8,7 @@ use crate::{
     client::Outbound,
     identity::{ServiceSecret, User},
     status::{Code, Fault},
-    telemetry,
+    telemetry, tls,
     transport::Address,
 };
 
@@ -31,17 +29,13 @@ struct World {
 
 impl World {
     async fn start(address: &Address) -> Self {
-        Self::start_with(address, &tls::ClientConfig::default(), |server| server).await
+        Self::start_with(address, |server| server).await
     }
 
-    async fn start_with(
-        address: &Address,
-        client_tls: &tls::ClientConfig,
-        change: impl FnOnce(Server) -> Server,
-    ) -> Self {
+    async fn start_with(address: &Address, change: impl FnOnce(Server) -> Server) -> Self {
         let runtime = Runtime::new(ServiceSecret::generate().unwrap());
         let listener = Listener::bind(address).await.unwrap();
-        let channel = client::channel(listener.address(), client_tls).unwrap();
+        let channel = client::channel(listener.address(), &tls::ClientConfig::default()).unwrap();
         let server = change(Server::new(ServiceName::Storage, &runtime).add_service(Scripted));
         let serving = tokio::spawn(server.serve(listener, runtime.shutdown.draining()));
         Self {
@@ -106,59 +100,6 @@ async fn every_transport_carries_calls_and_identity() {
 }
 
 #[tokio::test]
-async fn tls_and_client_certificates_work_end_to_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let server_side = issue(folder.path(), "server");
-    let client_side = issue(folder.path(), "client");
-    let server_tls = tls::ServerConfig {
-        cert_file: server_side.0.clone(),
-        key_file: server_side.1,
-        client_ca_file: Some(client_side.0.clone()),
-    };
-    let client_tls = tls::ClientConfig {
-        ca_file: Some(server_side.0),
-        cert_file: Some(client_side.0),
-        key_file: Some(client_side.1),
-        domain: Some("tandem.test".to_owned()),
-    };
-    let address = "https://127.0.0.1:0".parse().unwrap();
-    let world = World::start_with(&address, &client_tls, |server| server.tls(Some(server_tls))).await;
-
-    assert_eq!(world.call("Echo").await.unwrap(), "hello");
-
-    let nobody = tls::ClientConfig {
-        cert_file: None,
-        key_file: None,
-        ..client_tls.clone()
-    };
-    let stranger = tls::ClientConfig {
-        ca_file: client_tls.cert_file,
-        ..nobody.clone()
-    };
-    for refused in [nobody, stranger] {
-        let world = World::start_with(&address, &refused, |server| {
-            server.tls(Some(tls::ServerConfig {
-                cert_file: folder.path().join("server.pem"),
-                key_file: folder.path().join("server.key"),
-                client_ca_file: Some(folder.path().join("client.pem")),
-            }))
-        })
-        .await;
-        assert_eq!(world.call("Echo").await.unwrap_err().code, Code::Unavailable);
-    }
-}
-
-/// A self-signed certificate and its key as files.
-fn issue(folder: &Path, name: &str) -> (std::path::PathBuf, std::path::PathBuf) {
-    let issued = rcgen::generate_simple_self_signed(["tandem.test".to_owned()]).unwrap();
-    let cert = folder.join(format!("{name}.pem"));
-    let key = folder.join(format!("{name}.key"));
-    std::fs::write(&cert, issued.cert.pem()).unwrap();
-    std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
-    (cert, key)
-}
-
-#[tokio::test]
 async fn unknown_callers_are_refused_and_health_is_open() {
     let world = World::in_memory().await;
     let bare = Request::new(String::new());
@@ -195,10 +136,7 @@ async fn unknown_callers_are_refused_and_health_is_open() {
 
 #[tokio::test]
 async fn exempt_methods_need_no_token_and_still_understand_one() {
-    let world = World::start_with(&memory_address(), &tls::ClientConfig::default(), |server| {
-        server.exempt("/test.Scripted/WhoAmI")
-    })
-    .await;
+    let world = World::start_with(&memory_address(), |server| server.exempt("/test.Scripted/WhoAmI")).await;
 
     let bare = call(&world.channel, "WhoAmI", Request::new(String::new())).await;
     assert_eq!(bare.unwrap_err().reason, "CALLER_MISSING", "the handler itself refuses");
@@ -245,7 +183,7 @@ async fn deadline_ends_a_hanging_handler_and_a_hanging_stream() {
 
 #[tokio::test]
 async fn default_deadline_applies_when_the_caller_names_none() {
-    let world = World::start_with(&memory_address(), &tls::ClientConfig::default(), |server| {
+    let world = World::start_with(&memory_address(), |server| {
         server.limits(Limits {
             default_deadline: Duration::from_millis(20),
             ..Limits::default()
@@ -273,7 +211,7 @@ async fn stream_opened_to_stay_outlives_its_opening_deadline() {
 
 #[tokio::test]
 async fn load_beyond_the_limit_is_refused_and_slots_come_back() {
-    let world = World::start_with(&memory_address(), &tls::ClientConfig::default(), |server| {
+    let world = World::start_with(&memory_address(), |server| {
         server.limits(Limits {
             max_in_flight: 1,
             ..Limits::default()
@@ -341,6 +279,29 @@ async fn trace_continues_in_the_handler() {
     let theirs = call(&world.channel, "TraceId", request).await.unwrap();
 
     assert_eq!(theirs, ours);
+}
+
+#[tokio::test]
+async fn draining_ends_subscriptions_at_once_and_waits_for_nothing_else() {
+    let world = World::start_with(&memory_address(), |server| {
+        server.subscriptions("/test.Scripted/StreamHang")
+    })
+    .await;
+    let request = world.outbound.open_stream(None, LIMIT, String::new());
+    let mut stream = open(&world.channel, "StreamHang", request).await.unwrap();
+    assert_eq!(stream.message().await.unwrap().as_deref(), Some("first"));
+
+    world.runtime.shutdown.drain();
+
+    let ended = tokio::time::timeout(LIMIT, stream.message()).await.unwrap();
+    let fault = Fault::from(ended.unwrap_err());
+    assert_eq!((fault.code, &*fault.reason), (Code::Unavailable, "DRAINING"));
+    tokio::time::timeout(LIMIT, world.serving)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert!(!world.runtime.shutdown.is_stopped());
 }
 
 #[tokio::test]

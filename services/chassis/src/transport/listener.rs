@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     pin::Pin,
@@ -12,20 +13,27 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    task::JoinSet,
     time::Sleep,
 };
+use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
 use super::{Address, memory::MemoryListener};
+use crate::tls::Acceptor;
 
 /// Pause after a failed accept. The usual cause is having no file descriptor left, which trying harder does not cure.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// TLS handshakes at once; further connections wait in the system's queue. Each ends within seconds.
+const MAX_HANDSHAKES: usize = 1_024;
 
 /// A bound address, ready to accept. Dropping it closes it; a Unix socket's file goes with it.
 #[derive(Debug)]
 pub struct Listener {
     kind: Kind,
+    tls: Option<Acceptor>,
     address: Address,
 }
 
@@ -54,9 +62,23 @@ impl Listener {
     /// Binds `address`. A Unix socket gets mode 0600, and a socket file nobody answers on is replaced.
     ///
     /// # Errors
-    /// As the system says; `AddrInUse` when somebody listens there already.
+    /// As the system says; `AddrInUse` when somebody listens there already, `InvalidInput` for `https:`, which needs
+    /// [`Listener::bind_with`].
     pub async fn bind(address: &Address) -> io::Result<Self> {
+        Self::bind_with(address, None).await
+    }
+
+    /// Like [`Listener::bind`], with the certificate for `https:`. Other addresses have no use for one.
+    ///
+    /// # Errors
+    /// As [`Listener::bind`]; `InvalidInput` for `https:` without a certificate.
+    pub async fn bind_with(address: &Address, tls: Option<Acceptor>) -> io::Result<Self> {
+        let tls = tls.filter(|_| matches!(address, Address::Https { .. }));
         match address {
+            Address::Https { .. } if tls.is_none() => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{address} needs a certificate"),
+            )),
             Address::Http { host, port } | Address::Https { host, port } => {
                 // A URL writes IPv6 hosts in brackets, the resolver wants them bare.
                 let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -69,6 +91,7 @@ impl Listener {
                 };
                 Ok(Self {
                     kind: Kind::Tcp(listener),
+                    tls,
                     address,
                 })
             }
@@ -79,6 +102,7 @@ impl Listener {
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
                 Ok(Self {
                     kind: Kind::Unix(listener, file),
+                    tls,
                     address: address.clone(),
                 })
             }
@@ -87,6 +111,7 @@ impl Listener {
                 let address = Address::Memory(listener.name().to_owned());
                 Ok(Self {
                     kind: Kind::Memory(listener),
+                    tls,
                     address,
                 })
             }
@@ -102,6 +127,8 @@ impl Listener {
     pub fn incoming(self) -> Incoming {
         Incoming {
             kind: self.kind,
+            tls: self.tls,
+            handshakes: JoinSet::new(),
             pause: None,
         }
     }
@@ -130,10 +157,13 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Connections to a [`Listener`].
+/// Connections to a [`Listener`], TLS already spoken.
 #[derive(Debug)]
 pub struct Incoming {
     kind: Kind,
+    tls: Option<Acceptor>,
+    /// Tasks of their own, so that a slow client delays nobody.
+    handshakes: JoinSet<io::Result<TlsStream<TcpStream>>>,
     /// Set after a failed accept; nothing is accepted until it is over.
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -143,20 +173,45 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
+            if let Some(connection) = self.poll_handshakes(cx) {
+                return Poll::Ready(Some(Ok(connection)));
+            }
+            // The end of a handshake wakes this up.
+            if self.handshakes.len() >= MAX_HANDSHAKES {
+                return Poll::Pending;
+            }
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
-            match ready!(self.kind.poll_accept(cx)) {
+            match (ready!(self.kind.poll_accept(cx)), &self.tls) {
                 // The client gave up while it was waiting; that says nothing about the next one.
-                Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Some(Err(error)) => {
+                (Some(Err(error)), _) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                (Some(Err(error)), _) => {
                     tracing::warn!(%error, "could not accept a connection");
                     self.pause = Some(Box::pin(tokio::time::sleep(ACCEPT_PAUSE)));
                 }
-                accepted => return Poll::Ready(accepted),
+                (Some(Ok(Connection::Tcp(stream))), Some(tls)) => {
+                    let tls = tls.clone();
+                    self.handshakes.spawn(async move { tls.accept(stream).await });
+                }
+                (accepted, _) => return Poll::Ready(accepted),
             }
         }
+    }
+}
+
+impl Incoming {
+    /// The next connection whose handshake is done. Those that failed are forgotten: anybody can send anything.
+    fn poll_handshakes(&mut self, cx: &mut Context<'_>) -> Option<Connection> {
+        while let Poll::Ready(Some(ended)) = self.handshakes.poll_join_next(cx) {
+            match ended {
+                Ok(Ok(stream)) => return Some(Connection::Tls(Box::new(stream))),
+                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Err(error) => tracing::error!(%error, "TLS handshake fell"),
+            }
+        }
+        None
     }
 }
 
@@ -182,8 +237,21 @@ impl Kind {
 #[derive(Debug)]
 pub enum Connection {
     Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
     Memory(DuplexStream),
+}
+
+impl Connection {
+    /// Who is at the other end, if that is a machine.
+    pub fn peer_ip(&self) -> Option<IpAddr> {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+            Self::Unix(_) | Self::Memory(_) => return None,
+        };
+        stream.peer_addr().ok().map(|address| address.ip())
+    }
 }
 
 impl Connected for Connection {
@@ -196,6 +264,7 @@ macro_rules! forward {
     ($self:ident, $inner:ident => $call:expr) => {
         match $self.get_mut() {
             Connection::Tcp($inner) => $call,
+            Connection::Tls($inner) => $call,
             Connection::Unix($inner) => $call,
             Connection::Memory($inner) => $call,
         }
@@ -232,6 +301,7 @@ impl AsyncWrite for Connection {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
             Self::Unix(stream) => stream.is_write_vectored(),
             Self::Memory(pipe) => pipe.is_write_vectored(),
         }

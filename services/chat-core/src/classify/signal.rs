@@ -68,7 +68,7 @@ pub(super) fn provider_in(text: &str) -> &'static str {
 
 /// The prompt is longer than the model's window.
 pub(super) fn is_context_exceeded(text: &str) -> bool {
-    const WORDS: [&str; 7] = [
+    const WORDS: [&str; 8] = [
         "context length exceeded",
         "context_length_exceeded",
         "context_exceeded",
@@ -76,6 +76,7 @@ pub(super) fn is_context_exceeded(text: &str) -> bool {
         "exceeds the available context size",
         "maximum context length",
         "prompt is too long",
+        "exceed context limit",
     ];
     has_any(text, &WORDS)
 }

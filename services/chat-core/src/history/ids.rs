@@ -41,7 +41,8 @@ impl CallIds {
     }
 }
 
-fn is_plain(character: char) -> bool {
+/// Whether every vendor takes the character in an id or a name.
+pub(super) fn is_plain(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_' || character == '-'
 }
 

@@ -238,6 +238,21 @@ fn arguments_that_are_no_object_become_an_empty_one() {
     assert_eq!((&call.args, call.tool_name.as_str()), (&json!({}), "unknown"));
 }
 
+#[test]
+fn names_no_vendor_takes_get_near_ones() {
+    let mut odd = call("a");
+    if let Part::ToolCall(call) = &mut odd {
+        call.tool_name = format!("read\u{1b} file.{}", "x".repeat(100));
+    }
+    let prompt = repair([assistant([odd])]);
+    let name = &local_call(&prompt[0].parts[0]).unwrap().tool_name;
+    assert_eq!(*name, format!("read__file_{}", "x".repeat(53)));
+    let Part::ToolResult(result) = &prompt[1].parts[0] else {
+        panic!("{prompt:?}");
+    };
+    assert_eq!(result.tool_name, *name);
+}
+
 fn any_part() -> impl Strategy<Value = Part> {
     let ids = || proptest::sample::select(vec!["a", "b", "c", "a_2", "x.y", "x:y"]);
     prop_oneof![

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 
-use super::wire::VendorError;
+use super::{anthropic, wire::VendorError};
 
 /// Characters at the end of a key that the record keeps.
 const HINT_CHARS: usize = 3;
@@ -63,7 +63,8 @@ pub(super) fn check(keys: &HashMap<String, KeyState>, headers: &HeaderMap) -> Re
 
 /// The end of the key, for telling the keys of a pool apart.
 pub(super) fn hint(headers: &HeaderMap) -> String {
-    let key: Vec<char> = bearer(headers).unwrap_or_default().chars().collect();
+    let key = bearer(headers).or_else(|| anthropic::key(headers)).unwrap_or_default();
+    let key: Vec<char> = key.chars().collect();
     key[key.len().saturating_sub(HINT_CHARS)..].iter().collect()
 }
 
@@ -79,7 +80,7 @@ pub(super) fn redacted(headers: &HeaderMap) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     value.strip_prefix("Bearer ").map(str::trim)
 }

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{
-    reply::{Fault, Item, Reply, Usage},
+    reply::{Fault, FaultKind, Item, Reply, Usage},
     wire::{self, VendorError},
 };
 
 /// Characters per delta of a tool call's arguments.
-const ARGUMENT_DELTA_CHARS: usize = 8;
+pub(super) const ARGUMENT_DELTA_CHARS: usize = 8;
 
 /// The request's side of a response.
 pub(super) struct Context {
@@ -103,10 +103,18 @@ pub(super) fn reply(context: &Context, reply: &Reply) -> Response {
     } else {
         whole::render(context, reply)
     };
+    afflict(&mut response, reply);
+    response
+}
+
+/// Adds what goes wrong with a response on its way.
+pub(super) fn afflict(response: &mut Response, reply: &Reply) {
     response.faults = reply.faults.clone();
     response.faults.sort_by_key(|fault| fault.at_byte);
+    // Keep-alive comments come on top of the body for as long as anybody listens.
+    let pings = |fault: &Fault| matches!(fault.kind, FaultKind::Stall { ping_ms: Some(_) });
+    response.sized &= !response.faults.iter().any(pings);
     response.write_bytes = reply.pace.write_bytes;
-    response
 }
 
 /// Tool calls of a reply: id if given, name, arguments.
@@ -127,7 +135,7 @@ fn finish(reply: &Reply) -> &str {
 }
 
 /// The usage: what the script says, else what was counted.
-fn usage(context: &Context, reply: &Reply) -> Usage {
+pub(super) fn usage(context: &Context, reply: &Reply) -> Usage {
     reply.usage.unwrap_or_else(|| {
         let (mut completion, mut reasoning) = (0, 0);
         for item in &reply.items {
@@ -151,7 +159,7 @@ fn usage(context: &Context, reply: &Reply) -> Usage {
 }
 
 /// Splits text into `tokens` deltas of about equal length, or into words that each keep the space before them.
-fn split(text: &str, tokens: Option<usize>) -> Vec<&str> {
+pub(super) fn split(text: &str, tokens: Option<usize>) -> Vec<&str> {
     if let Some(tokens) = tokens {
         return share(text, tokens);
     }
@@ -181,7 +189,7 @@ fn share(text: &str, parts: usize) -> Vec<&str> {
 }
 
 /// Splits text into pieces of at most `chars` characters.
-fn pieces(text: &str, chars: usize) -> Vec<&str> {
+pub(super) fn pieces(text: &str, chars: usize) -> Vec<&str> {
     share(text, text.chars().count().div_ceil(chars))
 }
 

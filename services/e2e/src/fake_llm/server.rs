@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    MODELS_CREATED,
+    MODELS_CREATED, anthropic,
     body::ReplyBody,
     control,
     gate::Gates,
@@ -200,7 +200,10 @@ impl Exchange {
             Err(error) => {
                 let message = error.message.clone();
                 let ticket = self.enter(String::new(), None, Some(message));
-                let response = render::error(self.number, &error);
+                let response = match self.is_anthropic() {
+                    true => anthropic::error(self.number, &error),
+                    false => render::error(self.number, &error),
+                };
                 Ok(self.begin(response, ticket))
             }
         }
@@ -210,6 +213,18 @@ impl Exchange {
     fn route(&self) -> Result<Route, VendorError> {
         let is_get = self.method == Method::GET;
         let is_post = self.method == Method::POST;
+        if self.is_anthropic() {
+            anthropic::check_caller(&self.shared.keys(), &self.headers)?;
+            self.check_content_type_of(is_post)?;
+            return match self.path.as_str() {
+                anthropic::MESSAGES if is_post => {
+                    let accepted = anthropic::check(&self.body, &self.shared.rules)?;
+                    Ok(Route::Completion(Box::new(accepted)))
+                }
+                anthropic::MODELS if is_get => Ok(Route::Models(anthropic::models(&self.shared.rules.models))),
+                _ => Err(anthropic::no_route()),
+            };
+        }
         keys::check(&self.shared.keys(), &self.headers)?;
         match self.path.as_str() {
             "/v1/models" if is_get => Ok(Route::Models(self.models(None)?)),
@@ -236,6 +251,15 @@ impl Exchange {
                 Err(VendorError::invalid(message, None, None).with_status(404))
             }
         }
+    }
+
+    /// Whether this is the dialect of Anthropic Messages.
+    fn is_anthropic(&self) -> bool {
+        anthropic::is_spoken(&self.path, &self.headers)
+    }
+
+    fn check_content_type_of(&self, has_body: bool) -> Result<(), VendorError> {
+        if has_body { self.check_content_type() } else { Ok(()) }
     }
 
     /// Without the JSON content type the vendor does not look into the body.
@@ -301,7 +325,11 @@ impl Exchange {
             may_obfuscate: accepted.may_obfuscate,
             prompt_tokens: accepted.prompt_tokens,
         };
-        Ok(self.begin(render::reply(&context, &reply), ticket))
+        let response = match self.is_anthropic() {
+            true => anthropic::reply(&context, &reply),
+            false => render::reply(&context, &reply),
+        };
+        Ok(self.begin(response, ticket))
     }
 
     fn enter(&self, script: String, accepted: Option<&Accepted>, rejection: Option<String>) -> Ticket {

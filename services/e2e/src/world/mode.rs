@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use super::process::Plan;
+use super::{network::Network, process::Plan};
 
 /// One process for everything, or one for each service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Service {
     }
 
     /// The services this one calls.
-    fn peers(self) -> &'static [Self] {
+    pub(super) fn peers(self) -> &'static [Self] {
         match self {
             Self::Storage => &[],
             Self::ProviderGateway | Self::ToolRunner => &[Self::Storage],
@@ -104,12 +104,14 @@ pub(super) struct Site<'a> {
     pub extra: &'a [(String, String)],
     /// Variables of one replica's processes.
     pub replica_extra: &'a [(usize, String, String)],
+    /// What lies between the processes of the first replica; nothing if absent.
+    pub network: Option<&'a Network>,
 }
 
 /// The processes of a mode, each after those it calls.
 pub(super) fn plans(mode: Mode, site: &Site<'_>) -> Vec<Plan> {
     match mode {
-        Mode::AllInOne => vec![plan("tandem", site, 0, vec!["serve".to_owned()], Vec::new())],
+        Mode::AllInOne => vec![plan("tandem", site, 0, vec!["serve".to_owned()], database(site))],
         Mode::Separate => Service::ALL
             .into_iter()
             .flat_map(|service| {
@@ -127,15 +129,27 @@ pub(super) fn plans(mode: Mode, site: &Site<'_>) -> Vec<Plan> {
                     environment.push((format!("{prefix}ADVERTISED_ADDRESS"), address));
                 }
                 for peer in service.peers() {
+                    let caller = replica;
                     let name = format!("{prefix}PEERS__{}", peer.variable());
                     let replica = if peer.is_replicated() { replica } else { 0 };
-                    environment.push((name, socket(site, *peer, replica)));
+                    let through = site.network.filter(|_| caller == 0);
+                    let through = through.and_then(|network| network.address(service, *peer));
+                    environment.push((name, through.unwrap_or_else(|| socket(site, *peer, replica))));
+                }
+                if service == Service::Storage {
+                    environment.extend(database(site));
                 }
                 let arguments = vec![service.name().to_owned()];
                 plan(&service.instance(replica), site, replica, arguments, environment)
             })
             .collect(),
     }
+}
+
+/// Where storage finds its database, unless it runs its own.
+fn database(site: &Site<'_>) -> Vec<(String, String)> {
+    let url = site.network.and_then(Network::database_url);
+    url.into_iter().map(|url| ("DATABASE_URL".to_owned(), url)).collect()
 }
 
 fn socket(site: &Site<'_>, service: Service, replica: usize) -> String {

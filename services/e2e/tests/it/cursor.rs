@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tandem_e2e::{
     fake_llm::{Reply, Script},
-    world::{Transcript, World, id_of},
+    world::{Stream, Transcript, User, World, id_of},
 };
 
 use crate::{LIMIT, Result, settled};
@@ -95,5 +95,61 @@ async fn after_id_skips_the_messages_already_known() -> Result {
         Transcript::of(&events).lines(),
         ["user: two", "assistant: You said: two"]
     );
+    Ok(())
+}
+
+/// The watch of `user` behind `cursor`.
+async fn watch_behind(user: &User, cursor: &str) -> anyhow::Result<Stream> {
+    let path = format!("/api/v1/chats/watch?after_cursor={cursor}");
+    Stream::open(user.rest.base(), &path, user.rest.token()).await
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_behind_any_of_its_events_and_takes_nobody_elses_cursor() -> Result {
+    let world = World::start().await?;
+    let watch = world.watch().await?;
+    settled(&world, id_of(&world.create_chat("one").await?)?).await?;
+    // The end of a turn is several events of one change.
+    let seen = watch
+        .wait_until(LIMIT, |events| {
+            events.last().is_some_and(|event| event["kind"] == "summary_change")
+        })
+        .await?;
+    let kinds = |events: &[Value]| events.iter().map(|event| event["kind"].clone()).collect::<Vec<_>>();
+    for (index, event) in seen.iter().enumerate() {
+        let (_, expected) = seen.split_at(index + 1);
+        let cursor = event["cursor"].as_str().expect("every event carries its cursor");
+        let again = watch_behind(world.admin(), cursor).await?;
+        let rest = again.wait_until(LIMIT, |events| events.len() >= expected.len()).await?;
+        let rest = kinds(&rest);
+        assert!(rest.starts_with(&kinds(expected)), "behind {event} came {rest:?}");
+    }
+    let bob = world.create_user("bob").await?;
+    let cursor = seen[0]["cursor"].as_str().expect("a cursor");
+    let refused = watch_behind(&bob, cursor)
+        .await
+        .err()
+        .expect("another user's cursor was taken");
+    assert!(format!("{refused:#}").contains("400"), "{refused:#}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_watch_that_comes_back_too_late_is_told_to_read_the_list_again() -> Result {
+    // Nothing is kept, so that every cursor is too old.
+    let world = World::builder()
+        .env("TANDEM_STORAGE__CHANGE_RETENTION_DAYS", "0")
+        .start()
+        .await?;
+    let watch = world.watch().await?;
+    settled(&world, id_of(&world.create_chat("one").await?)?).await?;
+    let seen = watch.wait_until(LIMIT, |events| !events.is_empty()).await?;
+    assert_eq!(seen[0]["kind"], "gap");
+    let cursor = seen[0]["cursor"].as_str().expect("where to go on");
+    let again = watch_behind(world.admin(), cursor).await?;
+    let seen = again.wait_until(LIMIT, |events| !events.is_empty()).await?;
+    assert_eq!(seen[0]["kind"], "gap");
+    let list = world.rest().get("/api/v1/chats").await?.expect(200)?;
+    assert_eq!(list[0]["status"], "waiting");
     Ok(())
 }

@@ -2,11 +2,13 @@
 //!
 //! `TANDEM_E2E_MODE=separate` runs the same tests with every service as a process of its own.
 
+mod anthropic;
 mod bad_input;
 mod bad_provider;
 mod client_tools;
 mod crash;
 mod cursor;
+mod database;
 mod drills;
 mod every_call;
 mod idempotency;
@@ -14,8 +16,11 @@ mod interrupt;
 mod isolation;
 mod life;
 mod memory;
+mod network;
+mod providers;
 mod queue;
 mod relay;
+mod side_jobs;
 mod storms;
 mod tools;
 mod turn;
@@ -62,4 +67,11 @@ fn conversation(request: &RecordedRequest) -> Vec<(String, String)> {
 
 fn pair(role: &str, text: &str) -> (String, String) {
     (role.to_owned(), text.to_owned())
+}
+
+/// A figure for whoever runs the drills; shown where a test's output is.
+fn tell(figure: &str) {
+    use std::io::Write as _;
+    // A figure nobody reads is no failure.
+    let _ = writeln!(std::io::stderr(), "{figure}");
 }

@@ -383,10 +383,18 @@ async fn the_words_of_settings_reach_the_model() -> Result {
         .put(&format!("{config}/system-prompt"), &operator)
         .await?
         .expect(204)?;
+    let shown = world
+        .rest()
+        .get(&format!("{config}/system-prompt"))
+        .await?
+        .expect(200)?;
+    let built_in = &shown["default_system_prompt"];
+    assert!(built_in.as_str().is_some_and(|text| !text.is_empty()), "{shown}");
     let chat = world.create_chat("Hello").await?;
     settled(&world, id_of(&chat)?).await?;
     let requests = world.fake().completions();
     let text = serde_json::to_string(&requests[0].body["messages"])?;
+    assert!(text.contains(built_in.to_string().trim_matches('"')), "{text}");
     assert!(text.contains("Call me Ada."), "{text}");
     assert!(text.contains("Speak of ships only."), "{text}");
     Ok(())

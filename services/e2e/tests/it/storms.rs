@@ -85,7 +85,7 @@ async fn d09_a_rolling_restart_under_load_loses_no_word() -> Result {
         Service::Storage,
     ] {
         let name = service.name();
-        let mut chats = Vec::new();
+        let (mut chats, mut readers) = (Vec::new(), Vec::new());
         for n in 0..CHATS {
             let gate = format!("{name}-{n}");
             let message = format!("Roll {name} {n}.");
@@ -94,11 +94,26 @@ async fn d09_a_rolling_restart_under_load_loses_no_word() -> Result {
             let chat = world.create_chat(&message).await?;
             let id = id_of(&chat)?.to_owned();
             world.fake().wait_at_gate(&gate, LIMIT).await?;
+            readers.push(world.stream(&id).await?);
             chats.push((id, gate, message));
         }
         let paid = world.fake().completions().len();
         let status = world.terminate_service(service).await?;
         assert!(status.success(), "{name} ended with {status}");
+        assert!(
+            !world.logs().contains("draining took too long"),
+            "{name} waited for its readers"
+        );
+        if service == Service::Gateway {
+            // The code for "going away": clients come back elsewhere with their cursor.
+            for reader in &readers {
+                let ended = reader.ended().unwrap_or_default();
+                assert!(
+                    ended.contains("Away") && ended.contains("server is going away"),
+                    "{ended}"
+                );
+            }
+        }
         world.restart().await?;
         for (id, gate, message) in &chats {
             world.fake().open(gate);

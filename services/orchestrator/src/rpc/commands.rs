@@ -8,6 +8,9 @@ use tandem_chassis::identity::{Caller, User};
 use tandem_chassis::status::Fault;
 use tandem_proto::common::v1::{Chat, ChatStatus};
 use tandem_proto::orchestrator::v1::chat_command_service_server::ChatCommandService;
+use tandem_proto::orchestrator::v1::{
+    ProposeTitleRequest, ProposeTitleResponse, RegenerateTitleRequest, RegenerateTitleResponse,
+};
 use tandem_proto::storage::v1::{
     ClearChatContextRequest, ClearChatContextResponse, CompactChatRequest, CompactChatResponse, CreateChatRequest,
     CreateChatResponse, DeleteQueuedMessageRequest, DeleteQueuedMessageResponse, EditMessageRequest,
@@ -20,6 +23,7 @@ use tonic::{Request, Response, Status};
 
 use crate::clients::{Clients, STORAGE_DEADLINE};
 use crate::room::Hub;
+use crate::title::Titles;
 use crate::worker::Worker;
 
 /// How long an interrupt waits for the turn to settle, so that its answer shows the outcome.
@@ -30,17 +34,24 @@ pub(crate) struct Commands {
     clients: Clients,
     hub: Arc<Hub>,
     worker: Worker,
+    titles: Titles,
 }
 
 impl Commands {
-    pub(crate) fn new(clients: Clients, hub: Arc<Hub>, worker: Worker) -> Self {
-        Self { clients, hub, worker }
+    pub(crate) fn new(clients: Clients, hub: Arc<Hub>, worker: Worker, titles: Titles) -> Self {
+        Self {
+            clients,
+            hub,
+            worker,
+            titles,
+        }
     }
 
     /// Tells readers, claimers and the running turn what a command has just done.
     fn announce(&self, chat: Option<&Chat>) {
         let Some(chat) = chat else { return };
-        self.hub.hint(&chat.id, &chat.owner_id, chat.version);
+        self.hub.hint(&chat.id, chat.version);
+        self.hub.hint_owner(&chat.owner_id);
         if chat.status == i32::from(ChatStatus::Pending) {
             self.worker.hear(&chat.id, chat.version);
         }
@@ -207,6 +218,28 @@ impl ChatCommandService for Commands {
     ) -> Result<Response<ClearChatContextResponse>, Status> {
         let (_, answer) = pass_on!(self, clear_chat_context, request);
         Ok(answer)
+    }
+
+    async fn regenerate_title(
+        &self,
+        request: Request<RegenerateTitleRequest>,
+    ) -> Result<Response<RegenerateTitleResponse>, Status> {
+        let user = Caller::of(&request)?.user()?.clone();
+        let named = self.titles.requested(&user, request.into_inner().chat_id, true).await?;
+        self.announce(named.chat.as_ref());
+        Ok(Response::new(RegenerateTitleResponse { chat: named.chat }))
+    }
+
+    async fn propose_title(
+        &self,
+        request: Request<ProposeTitleRequest>,
+    ) -> Result<Response<ProposeTitleResponse>, Status> {
+        let user = Caller::of(&request)?.user()?.clone();
+        let named = self
+            .titles
+            .requested(&user, request.into_inner().chat_id, false)
+            .await?;
+        Ok(Response::new(ProposeTitleResponse { title: named.title }))
     }
 
     async fn submit_tool_results(

@@ -7,8 +7,8 @@ use tandem_chat_core::{retry, wire};
 use tandem_proto::common::v1::{ChatError, ModelConfig, RetryEvent, ToolDefinition};
 use tandem_proto::provider::v1::completion_event::Event;
 use tandem_proto::provider::v1::{
-    AttachRequest, CancelCompletionRequest, CompleteRequest, CompletionEvent, CompletionFailed, FinishReason,
-    PromptMessage, ToolChoice,
+    AttachRequest, CancelCompletionRequest, CompleteRequest, CompletionEvent, CompletionFailed, CompletionPurpose,
+    FinishReason, PromptMessage, ToolChoice,
 };
 use tandem_proto::storage::v1::{BeginStepRequest, StepIntent, StepPurpose};
 use tokio_stream::{Stream, StreamExt};
@@ -161,6 +161,7 @@ impl Turn {
             chat_id: self.chat.id.clone(),
             root_chat_id: self.chat.root_chat_id.clone(),
             owner_id: self.chat.owner_id.clone(),
+            purpose: CompletionPurpose::Unspecified.into(),
         };
         let started = self.clock.monotonic();
         self.metrics.step_started(model);
@@ -315,6 +316,7 @@ impl Turn {
                     {
                         if std::mem::take(&mut is_first) {
                             self.metrics.first_token(model, self.clock.monotonic() - opened);
+                            self.titles.answer_began();
                         }
                         if self.log.push(part).is_err() {
                             self.cancel_completion(completion_id).await;

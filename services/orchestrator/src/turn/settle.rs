@@ -56,6 +56,10 @@ impl Turn {
         .map_err(Stop::from_storage("store the answer"))?;
         self.fault_point("answer_stored");
         let answer = answer.into_inner();
+        let ended = answer.chat.as_ref().filter(|_| outcome == StepOutcome::Finish);
+        if let Some(chat) = ended.filter(|chat| chat.status() == ChatStatus::Waiting) {
+            self.titles.finished(chat, &message.messages);
+        }
         self.sealed(position, answer.chat, answer.change);
         Ok(())
     }

@@ -14,6 +14,7 @@ use tandem_chassis::{
 use tandem_chat_core::{
     classify::{self, Cause, Classified},
     error::{ChatError, Detail, ErrorKind},
+    message::Usage,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
@@ -38,6 +39,9 @@ use crate::{
 
 /// How long a vendor gets to close the stream behind its last event, so that the connection can be used again.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
+
+/// More tokens than any model takes or gives. A vendor that reports more is not believed: nothing may be planned or summed up by it.
+const MAX_TOKENS: i64 = 1_000_000_000;
 
 /// Runs completions. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -409,6 +413,7 @@ impl Run {
             mut usage,
             response_id,
         } = finish;
+        forget_impossible(&mut usage);
         let cost_usd_micros = meter::cost_usd_micros(&self.model.options, &usage);
         self.parts.metrics.used(&self.model, &usage);
         let span = tracing::Span::current();
@@ -499,7 +504,12 @@ impl Run {
             retry_after: failure.retry_after,
             cause: failure.cause,
         });
-        error.detail = self.detail(error.detail.as_str());
+        error.detail = self.detail(match error.detail.as_str() {
+            "" if failure.status.is_none() && failure.cause == Cause::Reported => {
+                "the answer is an error without words"
+            }
+            words => words,
+        });
         Failed {
             error,
             retry_after,
@@ -516,6 +526,19 @@ impl Run {
             "" => Detail::new(&format!("{provider}, model {model}")),
             text => Detail::new(&format!("{provider}, model {model}: {text}")),
         }
+    }
+}
+
+fn forget_impossible(usage: &mut Usage) {
+    for count in [
+        &mut usage.input_tokens,
+        &mut usage.output_tokens,
+        &mut usage.total_tokens,
+        &mut usage.reasoning_tokens,
+        &mut usage.cache_creation_tokens,
+        &mut usage.cache_read_tokens,
+    ] {
+        *count = count.filter(|count| (0..=MAX_TOKENS).contains(count));
     }
 }
 

@@ -14,7 +14,7 @@ use tandem_proto::{
     provider::v1::{self as wire, completion_event},
 };
 
-use crate::completion::{Event, FinishReason, Request, Tool, ToolChoice};
+use crate::completion::{Event, FinishReason, Purpose, Request, Tool, ToolChoice};
 
 /// Tools in one request.
 const MAX_TOOLS: usize = 512;
@@ -57,6 +57,11 @@ pub(super) fn request(request: wire::CompleteRequest) -> Result<Request, Fault> 
         wire::ToolChoice::Unspecified | wire::ToolChoice::Auto => ToolChoice::Auto,
         wire::ToolChoice::None => ToolChoice::None,
     };
+    let purpose = match request.purpose() {
+        wire::CompletionPurpose::Unspecified => Purpose::Answer,
+        wire::CompletionPurpose::Title => Purpose::Title,
+        wire::CompletionPurpose::TurnSummary => Purpose::TurnSummary,
+    };
     let chat_id = match request.chat_id.as_str() {
         "" => None,
         text => Some(id(text, "chat_id")?),
@@ -69,6 +74,7 @@ pub(super) fn request(request: wire::CompleteRequest) -> Result<Request, Fault> 
         tool_choice,
         max_output_tokens,
         chat_id,
+        purpose,
     })
 }
 

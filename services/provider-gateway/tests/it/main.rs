@@ -2,6 +2,7 @@
 
 mod admin;
 mod complete;
+mod messages;
 mod storage;
 mod vendor;
 mod world;

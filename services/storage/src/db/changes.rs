@@ -123,7 +123,7 @@ pub(crate) async fn save(
                 lease_owner = $15, lease_expires_at = $16, lease_address = $17, action_deadline = $18, last_error = $19,
                 pending_tool_calls = $20, intent = $21, turn_step = $22, sealed = $23,
                 is_compaction_requested = $35, crash_count = $36, takeover_count = $37,
-                queued_count = $38,
+                queued_count = $38, last_turn_summary = $39,
                 updated_at = CASE WHEN $24 THEN now() ELSE updated_at END
             WHERE id = $1 AND version = $2
             RETURNING id, owner_id)
@@ -168,7 +168,8 @@ pub(crate) async fn save(
         to.is_compaction_requested,
         to.crash_count,
         to.takeover_count,
-        to.queued_count
+        to.queued_count,
+        to.last_turn_summary
     )
     .execute(conn)
     .await?;
@@ -208,14 +209,31 @@ pub(crate) struct FeedRow {
     pub(crate) watch_kinds: Vec<i32>,
 }
 
-/// The end of the feed as of now: nothing behind it has been committed that could be read before it.
-pub(crate) async fn feed_end(conn: &mut PgConnection) -> Result<FeedPosition, sqlx::Error> {
-    let xid = sqlx::query_scalar!(r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xid!""#)
-        .fetch_one(conn)
-        .await?;
-    Ok(FeedPosition {
-        xid: xid - 1,
-        seq: i64::MAX,
+/// The feed as of now.
+pub(crate) struct FeedEnd {
+    /// Nothing behind it has been committed that could be read before it.
+    pub(crate) position: FeedPosition,
+    /// No transaction from here on has ended, so no reader has heard of one.
+    pub(crate) first_unheard: i64,
+    /// The database's clock.
+    pub(crate) now: OffsetDateTime,
+}
+
+/// Where the feed ends.
+pub(crate) async fn feed_end(conn: &mut PgConnection) -> Result<FeedEnd, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "oldest_running!",
+            pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS "first_unheard!", now() AS "now!""#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(FeedEnd {
+        position: FeedPosition {
+            xid: row.oldest_running - 1,
+            seq: i64::MAX,
+        },
+        first_unheard: row.first_unheard,
+        now: row.now,
     })
 }
 

@@ -169,6 +169,14 @@ pub(crate) async fn by_ids(conn: &mut PgConnection, ids: &[Uuid], user: Uuid) ->
         .await
 }
 
+/// The versions of these chats.
+pub(crate) async fn versions(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, sqlx::Error> {
+    let rows = sqlx::query!("SELECT id, version FROM chats WHERE id = ANY($1)", ids)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.version)).collect())
+}
+
 /// What a page of the list is to show.
 pub(crate) struct Page {
     pub(crate) user: Uuid,

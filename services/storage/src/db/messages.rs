@@ -217,10 +217,13 @@ pub(crate) async fn mark_read(conn: &mut PgConnection, chat: Uuid, user: Uuid) -
 }
 
 impl Row {
-    /// The message's parts.
-    pub(crate) fn parts(&self) -> Result<Vec<Part>, Error> {
-        stored::decode(self.content.clone(), self.content_version)
-            .map_err(|error| Error::damaged("chat_messages", error))
+    /// The message's parts, with a note in the place of what cannot be read.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let (parts, problem) = stored::salvage(self.content.clone(), self.content_version);
+        if let Some(error) = problem {
+            tracing::error!(chat_id = %self.chat_id, message_id = self.id, %error, "a stored message cannot be read");
+        }
+        parts
     }
 
     pub(crate) fn role(&self) -> Result<Role, Error> {

@@ -64,6 +64,27 @@ pub(crate) async fn authenticate(conn: &mut PgConnection, hash: &[u8]) -> Result
     Ok(found)
 }
 
+/// Which of these sessions and tokens no longer let anybody in.
+pub(crate) async fn ended(
+    conn: &mut PgConnection,
+    sessions: &[Uuid],
+    tokens: &[String],
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT asked.id::text AS "id!" FROM unnest($1::uuid[]) AS asked (id)
+        WHERE NOT EXISTS (SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id
+            WHERE s.id = asked.id AND s.expires_at > now() AND u.status = 'active')
+        UNION ALL
+        SELECT asked.id FROM unnest($2::text[]) AS asked (id)
+        WHERE NOT EXISTS (SELECT 1 FROM api_tokens t JOIN users u ON u.id = t.user_id
+            WHERE t.id = asked.id AND t.expires_at > now() AND u.status = 'active')"#,
+        sessions,
+        tokens
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Ends a session.
 pub(crate) async fn delete(conn: &mut PgConnection, id: Uuid, user: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("DELETE FROM sessions WHERE id = $1 AND user_id = $2", id, user)

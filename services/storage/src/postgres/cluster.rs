@@ -37,6 +37,7 @@ impl Cluster {
             owner.refuse_foreign(private)?;
             make_directory(private, 0o700)?;
             owner.own(private)?;
+            owner.refuse_unreachable(private).await?;
         }
         let log = directory.join("postgres.log");
         rotate(&log)?;

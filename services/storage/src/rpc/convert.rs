@@ -92,7 +92,7 @@ pub(super) fn message(row: &messages::Row) -> Result<wire::ChatMessage, Error> {
         model_config_id: row.model_config_id.map(|id| id.to_string()).unwrap_or_default(),
         created_at: Some(core::time_to_wire(row.created_at)),
         role: core::role_to_wire(row.role()?).into(),
-        parts: core::parts_to_wire(&row.parts()?),
+        parts: core::parts_to_wire(&row.parts()),
         usage: row.usage.as_ref().and_then(|usage| core::usage_to_wire(&usage.0)),
         visibility: core::visibility_to_wire(row.visibility()).into(),
         provider_response_id: row.provider_response_id.clone().unwrap_or_default(),

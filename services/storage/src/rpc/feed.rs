@@ -12,7 +12,8 @@ use tandem_chassis::status::Fault;
 use tandem_proto::common::v1::WatchEvent;
 use tandem_proto::storage::v1::feed_service_server::FeedService;
 use tandem_proto::storage::v1::{
-    ListWatchEventsRequest, ListWatchEventsResponse, SubscribeHintsRequest, SubscribeHintsResponse,
+    ChatVersion, ListChatVersionsRequest, ListChatVersionsResponse, ListWatchEventsRequest, ListWatchEventsResponse,
+    SubscribeHintsRequest, SubscribeHintsResponse,
 };
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -22,7 +23,7 @@ use uuid::Uuid;
 use super::convert;
 use crate::authz;
 use crate::db::changes::{self, FeedPosition};
-use crate::db::{chats, leases};
+use crate::db::chats;
 use crate::error::Error;
 use crate::hints::{Hints, News};
 
@@ -30,6 +31,9 @@ const MAX_EVENTS: i32 = 256;
 
 /// The longest a change takes from its transaction's begin, by which its age counts, to its commit, at which readers see it.
 const MAX_COMMIT_DELAY: Duration = Duration::from_secs(60);
+
+/// Chats asked about at once.
+const MAX_VERSIONS: usize = 10_000;
 
 /// Hints handed to a subscriber at once.
 const MAX_HINTS: usize = 256;
@@ -53,24 +57,26 @@ impl Feed {
             limit if (1..=MAX_EVENTS).contains(&limit) => limit,
             _ => return Err(convert::one("limit", &format!("must be 1 to {MAX_EVENTS}"))),
         };
-        let after = match request.after_cursor.as_str() {
+        let asked = match request.after_cursor.as_str() {
             "" => None,
-            text => Some(Cursor::parse(text)?),
+            text => Some(Cursor::parse(text, user)?),
         };
         let mut tx = self.pool.begin().await?;
-        let now = leases::now(&mut tx).await?.unix_timestamp();
-        let after = match after {
-            Some(after) if !after.is_expired(now, self.retention) => after,
+        let end = changes::feed_end(&mut tx).await?;
+        let now = end.now.unix_timestamp();
+        let after = match asked {
+            // A place that this database has not reached is one of a database that was set back since.
+            Some(asked) if !asked.is_expired(now, self.retention) && asked.position.xid < end.first_unheard => asked,
             other => {
-                let position = changes::feed_end(&mut tx).await?;
                 tx.commit().await?;
-                let end = Cursor {
-                    position,
+                let next = Cursor {
+                    position: end.position,
                     told: 0,
                     issued_at: now,
+                    feed: user,
                 };
                 return Ok(ListWatchEventsResponse {
-                    next_cursor: end.to_string(),
+                    next_cursor: next.to_string(),
                     is_expired: other.is_some(),
                     ..ListWatchEventsResponse::default()
                 });
@@ -103,7 +109,7 @@ impl Feed {
                 }
             }
         }
-        if events.len() < limit {
+        if rows.len() < limit && events.len() < limit {
             // All there is was told, so what is missing is not older than this moment.
             next.issued_at = now;
         }
@@ -115,7 +121,9 @@ impl Feed {
     }
 }
 
-/// A reader's place in a feed, as text `w<xid>.<seq>.<told>.<issued_at>`.
+/// A reader's place in a feed, as text `w<xid>.<seq>.<told>.<issued_at>.<feed>`.
+///
+/// Nobody's cursor is good for another feed: behind it lies what its owner has not heard, and nothing says what the other has.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Cursor {
     /// The change read last.
@@ -124,6 +132,8 @@ struct Cursor {
     told: usize,
     /// When nothing behind it was left to tell, in seconds by the database's clock.
     issued_at: i64,
+    /// Whose feed it is.
+    feed: Uuid,
 }
 
 impl Cursor {
@@ -142,33 +152,45 @@ impl Cursor {
         self.issued_at.saturating_sub(seconds(MAX_COMMIT_DELAY)) < kept_since
     }
 
-    fn parse(text: &str) -> Result<Self, Error> {
-        let numbers = text
-            .strip_prefix('w')
-            .map(|text| text.split('.').map(str::parse::<i64>));
-        let numbers: Option<Vec<i64>> = numbers.and_then(|numbers| numbers.collect::<Result<_, _>>().ok());
-        let parsed = match numbers.as_deref() {
-            Some(&[xid, seq, told, issued_at]) if xid >= 0 && seq >= 0 && issued_at >= 0 => {
-                usize::try_from(told).ok().map(|told| Self {
-                    position: FeedPosition { xid, seq },
-                    told,
-                    issued_at,
-                })
-            }
-            _ => None,
+    /// A cursor of this user's feed.
+    fn parse(text: &str, user: Uuid) -> Result<Self, Error> {
+        let cursor = Self::read(text).ok_or_else(|| refused("The cursor is not one this server handed out."))?;
+        if cursor.feed == user {
+            Ok(cursor)
+        } else {
+            Err(refused("The cursor is one of another user's feed."))
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (numbers, feed) = text.strip_prefix('w')?.rsplit_once('.')?;
+        let numbers: Vec<i64> = numbers.split('.').map(str::parse).collect::<Result<_, _>>().ok()?;
+        let &[xid, seq, told, issued_at] = numbers.as_slice() else {
+            return None;
         };
-        parsed.ok_or_else(|| {
-            Fault::invalid("INVALID_CURSOR", "The cursor is not one this server handed out.")
-                .violation("after_cursor", "must be the cursor of an event")
-                .into()
+        (xid >= 0 && seq >= 0 && issued_at >= 0).then_some(Self {
+            position: FeedPosition { xid, seq },
+            told: usize::try_from(told).ok()?,
+            issued_at,
+            feed: Uuid::try_parse(feed).ok()?,
         })
     }
+}
+
+fn refused(why: &str) -> Error {
+    Fault::invalid("INVALID_CURSOR", why)
+        .violation(
+            "after_cursor",
+            "must be the cursor of an event of the caller's own feed",
+        )
+        .into()
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let FeedPosition { xid, seq } = self.position;
-        write!(f, "w{xid}.{seq}.{}.{}", self.told, self.issued_at)
+        let (told, issued_at, feed) = (self.told, self.issued_at, self.feed.simple());
+        write!(f, "w{xid}.{seq}.{told}.{issued_at}.{feed}")
     }
 }
 
@@ -192,6 +214,30 @@ impl FeedService for Feed {
             Some((Ok(answer), news))
         });
         Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn list_chat_versions(
+        &self,
+        request: Request<ListChatVersionsRequest>,
+    ) -> Result<Response<ListChatVersionsResponse>, Status> {
+        authz::orchestrator(&request)?;
+        let asked = request.into_inner().chat_ids;
+        if asked.len() > MAX_VERSIONS {
+            return Err(convert::one("chat_ids", "must not hold more than 10,000").into());
+        }
+        let list = async {
+            let ids = asked.iter().map(|id| convert::id(id, "chat_ids"));
+            let ids: Vec<Uuid> = ids.collect::<Result<_, Error>>()?;
+            let mut conn = self.pool.acquire().await?;
+            Ok::<_, Error>(chats::versions(&mut conn, &ids).await?)
+        };
+        let versions = list.await?.into_iter().map(|(id, version)| ChatVersion {
+            chat_id: id.to_string(),
+            version,
+        });
+        Ok(Response::new(ListChatVersionsResponse {
+            versions: versions.collect(),
+        }))
     }
 
     async fn list_watch_events(
@@ -240,6 +286,7 @@ mod tests {
             position,
             told: 1,
             issued_at,
+            feed: Uuid::from_u128(1),
         }
     }
 
@@ -256,9 +303,25 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_read_as_it_was_written() {
+    fn a_cursor_is_read_as_it_was_written_and_by_its_owner_only() {
         let cursor = issued_at(5);
-        assert_eq!(Cursor::parse(&cursor.to_string()).ok(), Some(cursor));
+        let text = cursor.to_string();
+        assert_eq!(Cursor::parse(&text, cursor.feed).ok(), Some(cursor));
+        assert!(Cursor::parse(&text, Uuid::from_u128(2)).is_err());
         assert_eq!(cursor.behind().seq, i64::MAX - 1);
+    }
+
+    #[test]
+    fn the_longest_cursor_is_within_what_the_contract_says() {
+        let longest = Cursor {
+            position: FeedPosition {
+                xid: i64::MAX,
+                seq: i64::MAX,
+            },
+            told: usize::MAX,
+            issued_at: i64::MAX,
+            feed: Uuid::max(),
+        };
+        assert!(longest.to_string().len() <= 128);
     }
 }

@@ -7,15 +7,14 @@ use tandem_chat_core::chat::{Calls, Command, Progress, Status as ChatStatus};
 use tandem_chat_core::error::ChatError;
 use tandem_chat_core::id::{Epoch, ReplicaId};
 use tandem_chat_core::message::Role;
-use tandem_chat_core::{title, wire as core};
-use tandem_proto::common::v1::{DynamicTool, WatchKind};
+use tandem_chat_core::wire as core;
+use tandem_proto::common::v1::DynamicTool;
 use tandem_proto::storage::v1::turn_service_server::TurnService;
 use tandem_proto::storage::v1::{
     BeginStepRequest, BeginStepResponse, ClaimChatsRequest, ClaimChatsResponse, ClaimedChat, CommitStepRequest,
     CommitStepResponse, FailTurnRequest, FailTurnResponse, FinishInterruptionRequest, FinishInterruptionResponse,
     Lease, LoadTurnRequest, LoadTurnResponse, NewMessage, ReleaseChatRequest, ReleaseChatResponse, RenewLeasesRequest,
-    RenewLeasesResponse, RenewedLease, SetGeneratedTitleRequest, SetGeneratedTitleResponse, StepOutcome, StepPurpose,
-    StoreToolResultsRequest, StoreToolResultsResponse,
+    RenewLeasesResponse, RenewedLease, StepOutcome, StepPurpose, StoreToolResultsRequest, StoreToolResultsResponse,
 };
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
@@ -480,29 +479,6 @@ impl TurnService for Turns {
             promoted: done.promoted.as_ref().map(convert::message).transpose()?,
             change: convert::own_change(&done)?,
         }))
-    }
-
-    async fn set_generated_title(
-        &self,
-        request: Request<SetGeneratedTitleRequest>,
-    ) -> Result<Response<SetGeneratedTitleResponse>, Status> {
-        authz::orchestrator(&request)?;
-        let message = request.into_inner();
-        let chat = convert::id(&message.chat_id, "chat_id")?;
-        let wanted = title::validate(&message.title).map_err(|error| convert::one("title", &error.to_string()))?;
-        let set = async {
-            let mut open = Open::for_worker(&self.pool, chat).await?;
-            let is_applied = open.row.title == message.expected_title && open.row.title != wanted;
-            if is_applied {
-                open.apply(&[Command::UpdateMetadata { is_pinning: false }], Payload::default())
-                    .await?;
-                open.row.title = wanted;
-                open.watch(WatchKind::TitleChange);
-            }
-            open.commit(&self.hints).await?;
-            Ok::<_, Error>(is_applied)
-        };
-        Ok(Response::new(SetGeneratedTitleResponse { is_applied: set.await? }))
     }
 }
 

@@ -26,6 +26,7 @@ const DEFAULT_LIFETIME_SECONDS: i64 = 30 * 24 * 60 * 60;
 const MAX_LIFETIME_SECONDS: i64 = 10 * 366 * 24 * 60 * 60;
 const DEFAULT_USERS: i32 = 50;
 const MAX_USERS: i32 = 1_000;
+const MAX_CREDENTIALS: usize = 10_000;
 
 /// Serves [`UserService`].
 pub(crate) struct Users {
@@ -216,6 +217,27 @@ impl UserService for Users {
     ) -> Result<Response<AuthenticateResponse>, Status> {
         gateway(&request)?;
         Ok(Response::new(self.authenticate(&request.get_ref().token).await?))
+    }
+
+    async fn check_credentials(
+        &self,
+        request: Request<CheckCredentialsRequest>,
+    ) -> Result<Response<CheckCredentialsResponse>, Status> {
+        gateway(&request)?;
+        let asked = request.into_inner().credential_ids;
+        if asked.len() > MAX_CREDENTIALS {
+            return Err(convert::one("credential_ids", "must not hold more than 10,000").into());
+        }
+        // Sessions go by uuids, tokens by words of their own.
+        let (sessions, tokens): (Vec<_>, Vec<_>) = asked.into_iter().partition(|id| Uuid::try_parse(id).is_ok());
+        let sessions: Vec<Uuid> = sessions.iter().filter_map(|id| Uuid::try_parse(id).ok()).collect();
+        let check = async {
+            let mut conn = self.pool.acquire().await?;
+            Ok::<_, Error>(sessions::ended(&mut conn, &sessions, &tokens).await?)
+        };
+        Ok(Response::new(CheckCredentialsResponse {
+            ended_ids: check.await?,
+        }))
     }
 
     async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {

@@ -13,6 +13,7 @@ use tandem_proto::storage::v1::chat_service_client::ChatServiceClient;
 use tandem_proto::storage::v1::feed_service_client::FeedServiceClient;
 use tandem_proto::storage::v1::file_service_client::FileServiceClient;
 use tandem_proto::storage::v1::settings_service_client::SettingsServiceClient;
+use tandem_proto::storage::v1::title_service_client::TitleServiceClient;
 use tandem_proto::storage::v1::tool_call_service_client::ToolCallServiceClient;
 use tandem_proto::storage::v1::turn_service_client::TurnServiceClient;
 use tandem_proto::storage::v1::user_service_client::UserServiceClient;
@@ -38,6 +39,7 @@ pub struct Harness {
     pub users: UserServiceClient<Channel>,
     pub settings: SettingsServiceClient<Channel>,
     pub files: FileServiceClient<Channel>,
+    pub titles: TitleServiceClient<Channel>,
     pub tools: ToolCallServiceClient<Channel>,
     pub workspaces: WorkspaceServiceClient<Channel>,
     process: Runtime,
@@ -78,6 +80,7 @@ impl Harness {
             users: UserServiceClient::new(channel.clone()),
             settings: SettingsServiceClient::new(channel.clone()),
             files: FileServiceClient::new(channel.clone()),
+            titles: TitleServiceClient::new(channel.clone()),
             tools: ToolCallServiceClient::new(channel.clone()),
             workspaces: WorkspaceServiceClient::new(channel),
             process,

@@ -11,6 +11,7 @@ mod model;
 mod postgres;
 mod settings;
 mod stage;
+mod titles;
 mod tools;
 mod turns;
 mod users;

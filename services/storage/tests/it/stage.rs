@@ -100,7 +100,6 @@ as_worker! {
     store_tool_results(StoreToolResultsRequest) -> StoreToolResultsResponse;
     fail_turn(FailTurnRequest) -> FailTurnResponse;
     finish_interruption(FinishInterruptionRequest) -> FinishInterruptionResponse;
-    set_generated_title(SetGeneratedTitleRequest) -> SetGeneratedTitleResponse;
 }
 
 impl Stage {

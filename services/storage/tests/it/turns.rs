@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::harness::reason;
-use crate::stage::{Stage, Turn, assistant, begins, brief, commits, fails, releases, result, settles, status, stores};
+use crate::stage::{Stage, Turn, assistant, begins, brief, commits, fails, releases, result, settles, stores};
 
 /// Every write of a worker, by name, and what it was answered.
 async fn writes(stage: &Stage, turn: &Turn) -> Vec<(&'static str, Result<(), Status>)> {
@@ -232,40 +232,4 @@ async fn only_orchestrators_run_turns() {
             .unwrap_err();
         assert_eq!(refused.code(), Code::PermissionDenied);
     }
-}
-
-#[tokio::test]
-async fn a_generated_title_replaces_only_the_one_it_was_made_for() {
-    let stage = Stage::start().await;
-    let chat = stage.waiting("fix the door").await;
-    let title = |expected: &str, title: &str| SetGeneratedTitleRequest {
-        chat_id: chat.clone(),
-        expected_title: expected.to_owned(),
-        title: title.to_owned(),
-    };
-    let before = stage.get(&chat).await;
-    assert!(
-        stage
-            .set_generated_title(title("fix the door", "Door repair"))
-            .await
-            .unwrap()
-            .is_applied
-    );
-    let now = stage.get(&chat).await;
-    assert_eq!(
-        (now.title.as_str(), now.version, now.updated_at),
-        ("Door repair", before.version + 1, before.updated_at)
-    );
-    let rows = stage.rows().await;
-    assert!(
-        !stage
-            .set_generated_title(title("fix the door", "Late title"))
-            .await
-            .unwrap()
-            .is_applied
-    );
-    let empty = stage.set_generated_title(title("Door repair", " ")).await.unwrap_err();
-    assert_eq!(empty.code(), Code::InvalidArgument);
-    assert_eq!(stage.rows().await, rows);
-    assert_eq!(status(&now), "waiting");
 }

@@ -229,7 +229,10 @@ async fn nothing_in_a_workspace_shares_the_session_of_tandem() {
         .filter(|id| !command_line(*id).starts_with("bwrap"))
         .filter_map(|id| Some((command_line(id), session(id)?)))
         .partition(|(_, session)| *session == ours);
-    assert!(sharing.is_empty() && !apart.is_empty(), "{sharing:?} share {ours}; apart: {apart:?}");
+    assert!(
+        sharing.is_empty() && !apart.is_empty(),
+        "{sharing:?} share {ours}; apart: {apart:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

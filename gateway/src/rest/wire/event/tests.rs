@@ -191,7 +191,7 @@ fn signs_of_life_carry_the_servers_clock() {
         json!({ "kind": "heartbeat", "server_time": "2026-01-01T00:00:00Z" })
     );
     assert_eq!(
-        serde_json::to_value(ChatWatchEvent::gap()).unwrap(),
-        json!({ "kind": "gap" })
+        serde_json::to_value(ChatWatchEvent::gap("w9".to_owned())).unwrap(),
+        json!({ "kind": "gap", "cursor": "w9" })
     );
 }

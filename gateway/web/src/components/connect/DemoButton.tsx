@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { describe } from "@/api/problem.ts";
+import { DEMO_NAME, DEMO_TYPE } from "@/lib/names.ts";
 import { Button } from "../Button.tsx";
 import { Notice } from "../Notice.tsx";
 import { useConnect } from "./useConnect.ts";
@@ -13,7 +14,7 @@ export function DemoButton({ onDone }: { onDone: () => void }) {
     setBusy(true);
     setProblem(null);
     try {
-      await connectOpen({ type: "demo", name: "demo", displayName: "Demo" });
+      await connectOpen({ type: DEMO_TYPE, name: DEMO_TYPE, displayName: DEMO_NAME, modelName: DEMO_NAME });
       onDone();
     } catch (error) {
       setProblem(describe(error));

@@ -13,6 +13,8 @@ export interface Connectable {
   baseUrl?: string;
   apiKey?: string;
   model: string;
+  /** What the model is called on screen; absent: as the provider calls it. */
+  modelName?: string;
 }
 
 const MAX_NAMES = 20;
@@ -32,6 +34,7 @@ export function useConnect() {
     await createModel({
       ai_provider_id: provider.id,
       model: wanted.model,
+      ...(wanted.modelName && { display_name: wanted.modelName }),
       context_limit: contextLimitFor(wanted.model),
       enabled: true,
       is_default: true,

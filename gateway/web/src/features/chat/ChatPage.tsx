@@ -17,7 +17,7 @@ import { Conversation } from "./Conversation.tsx";
 import { toContent } from "./content.ts";
 import { hasArrived, markOf } from "./delivered.ts";
 import { EditingContext } from "./edit/editing.ts";
-import { LoadFailure } from "./LoadFailure.tsx";
+import { isGone, LoadFailure } from "./LoadFailure.tsx";
 import { Queue } from "./queue/Queue.tsx";
 import { TurnStatus } from "./status/TurnStatus.tsx";
 import { TitleBar } from "./TitleBar.tsx";
@@ -28,8 +28,10 @@ import { useTurn } from "./useTurn.ts";
 
 /** One chat: its conversation, its queue and its composer. */
 export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) {
-  const [session, { view, connection, hasOlder, loadingOlder, failure, clockOffset }] = useSession(chatId);
+  const [session, { view: streamed, connection, hasOlder, loadingOlder, failure, clockOffset, newsAt }] = useSession(chatId);
   const chat = useChat(chatId);
+  // What the list knows stands in until the chat itself has told: a turn that runs can be stopped from the first moment.
+  const view = useMemo(() => (streamed.status === null && chat ? { ...streamed, status: chat.status } : streamed), [streamed, chat]);
   const { setArchived } = useChatActions();
   const [chosenModel, setChosenModel] = useState("");
   /** The newest message when a summary was asked for: until there is a newer one, the turn does nothing else. */
@@ -37,7 +39,7 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
   const [sentCount, setSentCount] = useState(0);
   const rows = useMemo(() => timeline(view), [view]);
   const prompts = useMemo(() => rows.flatMap((row) => (row.kind === "user" && row.text ? [row.text] : [])).toReversed(), [rows]);
-  const turn = useTurn(chatId, view);
+  const turn = useTurn(chatId, view, chat);
   const editing = useMessageEdit(session, view, chat?.archived === false);
   const modelId = chosenModel || view.messages.findLast((m) => m.role === "user")?.model_config_id || chat?.last_model_config_id || "";
   const isLoaded = hasOlder !== null;
@@ -62,7 +64,7 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
 
   return (
     <ClockOffsetContext value={clockOffset}>
-      <TitleBar chat={chat} lead={lead} badge={failure ? null : <ConnectionBadge connection={connection} onRetry={session.retryNow} />} />
+      <TitleBar chat={chat} fallback={failure ? (isGone(failure) ? "Chat not found" : "Chat not loaded") : ""} lead={lead} badge={failure ? null : <ConnectionBadge connection={connection} onRetry={session.retryNow} />} />
       {failure ? (
         <LoadFailure failure={failure} onRetry={session.retryNow} />
       ) : (
@@ -77,7 +79,7 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
               sent={sentCount}
               fadeBehind={editing.messageId === null ? null : `m${String(editing.messageId)}`}
               status={
-                <TurnStatus chatId={chatId} view={view} rows={rows} isCompacting={compactedAt === newestMessageId(view)} stopping={turn.stopping} wasStopped={turn.wasStopped} onRetry={retry} onStop={turn.stop} />
+                <TurnStatus chatId={chatId} view={view} rows={rows} isCompacting={compactedAt === newestMessageId(view)} stopping={turn.stopping} end={turn.end} newsAt={newsAt} onRetry={retry} onStop={turn.stop} />
               }
             />
           ) : (

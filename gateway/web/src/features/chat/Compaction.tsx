@@ -35,7 +35,7 @@ export function Compaction({ row }: { row: ToolRow }) {
             aria-expanded={isOpen}
             aria-controls={id}
             onClick={() => setOpen(!isOpen)}
-            className="flex min-h-7 items-center gap-2 rounded-full border border-line px-3 hover:bg-hover max-sm:min-h-11"
+            className="flex min-h-7 items-center gap-2 rounded-full border border-line px-3 hover:bg-hover touch:min-h-11"
           >
             {words}
             <ChevronRight size={13} className={classes("shrink-0 text-faint transition-transform duration-100", isOpen && "rotate-90")} aria-hidden />

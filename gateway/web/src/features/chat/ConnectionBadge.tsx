@@ -5,31 +5,35 @@ import type { Connection } from "@/stream/socket.ts";
 
 /** Shorter interruptions than this are not worth a word. */
 const QUIET_MS = 1_500;
+/** So that the last second of a wait is shown for a second. */
+const TICK_MS = 500;
 
-/** Whether what is on the page is alive, and if not, how old it is. */
+/** Whether what is on the page is alive, and if not: how old it is, and when the next attempt is made. */
 export function ConnectionBadge({ connection, onRetry }: { connection: Connection; onRetry: () => void }) {
   const lost = connection.phase === "reconnecting" || connection.phase === "offline";
-  const now = useNow(1_000, lost);
+  const now = useNow(TICK_MS, lost);
   const age = lost ? now - connection.since : 0;
   if (!lost || age < QUIET_MS) {
     const live = connection.phase === "live" || lost;
     const label = live ? "Live" : connection.phase === "connecting" ? "Connecting" : "Not connected";
     return (
-      <span role="status" title={label} className="inline-flex items-center gap-1.5 text-xs text-faint">
+      <span role="status" title={label} className="inline-flex shrink-0 items-center gap-1.5 text-xs text-faint">
         <span className={classes("size-2 rounded-full", live ? "bg-ok" : "bg-faint pulse")} aria-hidden />
         <span className="max-sm:sr-only">{label}</span>
       </span>
     );
   }
-  const name = connection.phase === "offline" ? "Offline" : "Reconnecting";
+  const isWaiting = connection.phase === "reconnecting" && connection.retryAt > now;
   return (
-    <span className="inline-flex items-center gap-1.5 text-xs text-warn">
+    <span className="inline-flex shrink-0 items-center gap-1.5 text-xs text-warn">
       <span className={classes("size-2 rounded-full bg-warn", connection.phase === "reconnecting" && "pulse")} aria-hidden />
-      <span role="status">{name}</span>
-      <span className="tabular-nums" title="Nothing newer than this is on the page">
-        {clock(age)}
+      <span role="status">{connection.phase === "offline" ? "Offline" : "Reconnecting"}</span>
+      {/* Read out once, not once per second. */}
+      <span aria-hidden className="whitespace-nowrap tabular-nums" title="Nothing newer than this is on the page">
+        {isWaiting ? `in ${String(Math.ceil((connection.retryAt - now) / 1_000))} s` : connection.phase === "offline" ? "" : "now"}
+        <span className="max-sm:hidden"> · lost {clock(age)} ago</span>
       </span>
-      <button type="button" className="rounded-md px-1.5 py-0.5 font-medium underline underline-offset-2 hover:bg-hover" onClick={onRetry}>
+      <button type="button" className="-my-2 rounded-md px-1.5 py-0.5 font-medium whitespace-nowrap underline underline-offset-2 hover:bg-hover touch:min-h-11" onClick={onRetry}>
         Try now
       </button>
     </span>

@@ -1,10 +1,12 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
 import { type MouseEvent, type ReactNode, useEffect, useEffectEvent, useMemo, useRef } from "react";
+import { whenDrawn } from "@/components/focus.ts";
 import { Spinner } from "@/components/Spinner.tsx";
 import { classes } from "@/lib/classes.ts";
 import type { Row } from "@/stream/timeline.ts";
 import { OpenedContext } from "./opened.ts";
+import { reveal } from "./reveal.ts";
 import { RowView, spaceAbove } from "./RowView.tsx";
 import { useFollowEnd } from "./useFollowEnd.ts";
 
@@ -52,9 +54,12 @@ export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder, fa
   });
   useEffect(() => goToEnd(), [sent]);
 
-  /** What the reader opens grows downwards from where it is, not away from the pointer. */
+  /** What the reader opens grows downwards from where it is, not away from the pointer, and is then brought into view. */
   const onClickCapture = (event: MouseEvent) => {
-    if (event.target instanceof Element && event.target.closest("[aria-expanded=false], summary")) hold();
+    const opener = event.target instanceof Element ? event.target.closest("[aria-expanded=false], summary") : null;
+    if (!opener) return;
+    hold();
+    whenDrawn(() => box.current && reveal(box.current, opener));
   };
   const onScroll = () => {
     const element = box.current;
@@ -99,7 +104,7 @@ export function Conversation({ rows, status, hasOlder, loadingOlder, onOlder, fa
               follow();
               virtualizer.scrollToEnd();
             }}
-            className="appear absolute bottom-3 left-1/2 flex h-9 -translate-x-1/2 items-center gap-1.5 rounded-full border border-line bg-raised px-3.5 text-sm text-muted shadow-pop hover:text-ink"
+            className="appear absolute bottom-3 left-1/2 flex h-9 -translate-x-1/2 touch:h-11 items-center gap-1.5 rounded-full border border-line bg-raised px-3.5 text-sm text-muted shadow-pop hover:text-ink"
           >
             <ArrowDown size={14} aria-hidden /> To the end
           </button>

@@ -1,4 +1,5 @@
 import { FilePlus2, MessageCircle, SquareTerminal } from "lucide-react";
+import { Title } from "@/components/Title.tsx";
 
 const EXAMPLES = [
   { icon: SquareTerminal, text: "Run `uname -a` and tell me what it says", hint: "Runs a command in a workspace of its own" },
@@ -21,7 +22,9 @@ export function Examples({ isFirst, onPick }: ExamplesProps) {
             <button type="button" onClick={() => onPick(text)} className="flex w-full items-center gap-3.5 px-4 py-3 text-left -outline-offset-2 hover:bg-sunken">
               <Icon size={17} className="shrink-0 text-faint" aria-hidden />
               <span className="min-w-0">
-                <span className="block text-sm">{text}</span>
+                <span className="block text-sm">
+                  <Title text={text} />
+                </span>
                 <span className="block text-xs text-faint">{hint}</span>
               </span>
             </button>

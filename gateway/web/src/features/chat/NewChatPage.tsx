@@ -22,7 +22,7 @@ export function NewChatPage({ lead }: { lead: ReactNode }) {
   const client = useQueryClient();
   const navigate = useNavigate();
   const organization = useOrganization();
-  const { models, isLoaded } = useChoosableModels();
+  const { models, isLoaded, isPending } = useChoosableModels();
   const { data: chats } = useChats();
   const modelId = usePrefs((prefs) => prefs.modelId);
   const setPrefs = usePrefs((prefs) => prefs.set);
@@ -53,7 +53,7 @@ export function NewChatPage({ lead }: { lead: ReactNode }) {
       <header className="flex h-13 shrink-0 items-center gap-2 px-3">{lead}</header>
       <div className="min-h-0 flex-1 overflow-y-auto">
         <div className="mx-auto max-w-[728px] px-6 pt-[clamp(24px,14dvh,160px)] pb-10 max-sm:px-4">
-          {isLoaded && models.length === 0 ? (
+          {isPending ? null : isLoaded && models.length === 0 ? (
             <>
               <h1 className="text-[22px] font-semibold tracking-tight">First, a model</h1>
               <p className="mt-1.5 mb-6 text-muted">There is nobody to answer yet. Three ways to change that:</p>

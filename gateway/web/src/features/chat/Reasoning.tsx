@@ -17,7 +17,7 @@ export function Reasoning({ row }: { row: ReasoningRow }) {
         aria-expanded={isOpen}
         aria-controls={id}
         onClick={() => setOpen(!isOpen)}
-        className="-ml-1 inline-flex min-h-7 items-center gap-1.5 rounded-md px-1 text-faint hover:text-ink max-sm:min-h-11"
+        className="-ml-1 inline-flex min-h-7 items-center gap-1.5 rounded-md px-1 text-faint hover:text-ink touch:min-h-11"
       >
         <ChevronRight size={14} className={classes("transition-transform duration-100", isOpen && "rotate-90")} aria-hidden />
         <span className={classes(row.isLive && "pulse")}>{label(row)}</span>

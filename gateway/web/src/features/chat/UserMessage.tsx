@@ -29,7 +29,7 @@ export function UserMessage({ row }: { row: UserRow }) {
         </p>
       ))}
       {row.text ? <Words row={row} /> : null}
-      <div className="-mt-1 flex h-7 items-center opacity-0 transition-opacity max-sm:h-9 group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:opacity-100">
+      <div className="-mt-1 flex h-7 items-center opacity-0 transition-opacity touch:h-11 group-focus-within:opacity-100 group-hover:opacity-100 pointer-coarse:opacity-100">
         <time dateTime={row.createdAt} className="mr-1 text-xs text-faint pointer-coarse:hidden">
           {exactTime(row.createdAt)}
         </time>
@@ -51,7 +51,7 @@ function Words({ row }: { row: UserRow }) {
     <div className="max-w-[85%] rounded-xl bg-bubble px-4 py-2.5 wrap-anywhere whitespace-pre-wrap">
       {isLong && !all ? `${row.text.slice(0, LONG_CHARS)}…` : row.text}
       {isLong ? (
-        <button type="button" className="mt-1 block text-sm text-accent" onClick={() => setAll(!all)}>
+        <button type="button" className="mt-1 block text-sm text-accent touch:min-h-11" onClick={() => setAll(!all)}>
           {all ? "Show less" : "Show all"}
         </button>
       ) : null}

@@ -1,5 +1,6 @@
 // Why a turn failed, for people: whose fault it is and what to do next. Pure; one text for every kind of error.
 import type { ChatError } from "@/api/types.ts";
+import { DEMO_NAME } from "@/lib/names.ts";
 
 export interface Failure {
   title: string;
@@ -15,7 +16,7 @@ type Text = Omit<Failure, "canRetry"> & { canRetry?: boolean };
 const KINDS: Record<string, (who: string) => Text> = {
   overloaded: (who) => ({ title: `${who} is overloaded`, next: "Nothing is wrong on your side. Try again in a moment, or choose another model.", inSettings: false }),
   rate_limit: (who) => ({ title: `${who} limits how often it may be asked`, next: "Wait a moment and try again, or choose another model.", inSettings: false }),
-  timeout: (who) => ({ title: `${who} did not answer in time`, next: "The connection was lost or the answer took too long. Try again.", inSettings: false }),
+  timeout: (who) => ({ title: `${who} did not answer`, next: "It is not running, cannot be reached, or took too long. Try again.", inSettings: false }),
   startup_timeout: (who) => ({ title: `${who} did not begin to answer`, next: "It may be starting or overloaded. Try again in a moment.", inSettings: false }),
   stream_silence_timeout: (who) => ({ title: `${who} fell silent in mid-answer`, next: "What it had written is kept. Try again.", inSettings: false }),
   auth: (who) => ({ title: `${who} rejected the API key`, next: "The key is wrong, expired or lacks rights. Replace it in the settings, then try again.", inSettings: true }),
@@ -41,7 +42,7 @@ const NAMES: Record<string, string> = {
   azure: "Azure",
   bedrock: "Bedrock",
   vercel: "Vercel",
-  demo: "The demo model",
+  demo: DEMO_NAME,
 };
 
 export function providerName(provider: string | undefined): string {

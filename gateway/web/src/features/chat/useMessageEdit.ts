@@ -1,5 +1,6 @@
 import { useMemo, useState } from "react";
 import { editMessage } from "@/api/chats.ts";
+import { returnToComposer } from "@/components/focus.ts";
 import { toast } from "@/components/toasts.ts";
 import type { ChatSession } from "@/stream/session.ts";
 import type { ChatView } from "@/stream/view.ts";
@@ -19,7 +20,10 @@ export function useMessageEdit(session: ChatSession, view: ChatView, canEdit: bo
       messageId,
       consequence,
       ...(canEdit && { begin: setWanted }),
-      cancel: () => setWanted(null),
+      cancel: () => {
+        setWanted(null);
+        returnToComposer();
+      },
       save: async (id, content, chosenModel, key) => {
         const isOther = chosenModel !== "" && chosenModel !== modelId;
         const saved = await editMessage(session.chatId, id, { content, ...(isOther && { model_config_id: chosenModel }) }, key);

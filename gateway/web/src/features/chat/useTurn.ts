@@ -1,52 +1,41 @@
 import { useEffect, useState } from "react";
 import { interruptChat } from "@/api/chats.ts";
 import { describe } from "@/api/problem.ts";
+import type { Chat } from "@/api/types.ts";
+import { returnToComposer } from "@/components/focus.ts";
 import { toast } from "@/components/toasts.ts";
+import { Remembered } from "@/lib/remembered.ts";
 import { type ChatView, isBusy } from "@/stream/view.ts";
+import { rowTellsCut, type TurnEnd, turnEnd } from "./status/stopped.ts";
 
 export interface Turn {
   isBusy: boolean;
   /** The reader has asked it to end, and it has not yet. */
   stopping: boolean;
-  /** The reader has ended the last turn from this tab. */
-  wasStopped: boolean;
+  /** How the last turn ended: as its messages tell, else its row, else as this browser remembers. */
+  end: TurnEnd;
   stop: () => void;
 }
 
-const PREFIX = "tandem.stopped.";
-
-/** The message whose turn was stopped; 0 for none. Kept for the tab, so that a reload shows the same. */
-function readStopped(chatId: string): number {
-  try {
-    return Number(sessionStorage.getItem(PREFIX + chatId) ?? 0);
-  } catch {
-    return 0;
-  }
-}
-
-function writeStopped(chatId: string, messageId: number): void {
-  try {
-    sessionStorage.setItem(PREFIX + chatId, String(messageId));
-  } catch {
-    // Then it is forgotten with the page.
-  }
-}
+/** The message whose turn was stopped from here, for sub-chats and for the moment before the chat's row has told. */
+const stopped = new Remembered<number>("tandem.stopped");
 
 /** The turn under way, and ending it: by button, or by Escape from anywhere on the page. */
-export function useTurn(chatId: string, view: ChatView): Turn {
+export function useTurn(chatId: string, view: ChatView, chat: Chat | undefined): Turn {
   const busy = isBusy(view.status) || view.status === "requires_action";
   const asked = view.messages.findLast((message) => message.role === "user")?.id ?? 0;
   const [stopping, setStopping] = useState(false);
-  const [stoppedAt, setStoppedAt] = useState(() => readStopped(chatId));
+  const [stoppedAt, setStoppedAt] = useState(() => stopped.get(chatId) ?? 0);
   if (stopping && !busy) setStopping(false);
   // Another turn for the same message: a retry, or a compaction.
   if (stoppedAt !== 0 && busy && !stopping) setStoppedAt(0);
-  useEffect(() => writeStopped(chatId, stoppedAt), [chatId, stoppedAt]);
+  useEffect(() => stopped.set(chatId, stoppedAt === 0 ? null : stoppedAt), [chatId, stoppedAt]);
 
   const stop = () => {
     if (stopping) return;
     setStopping(true);
     setStoppedAt(asked);
+    returnToComposer();
     interruptChat(chatId).catch((error: unknown) => {
       setStopping(false);
       setStoppedAt(0);
@@ -62,5 +51,7 @@ export function useTurn(chatId: string, view: ChatView): Turn {
     window.addEventListener("keydown", onKeyDown);
     return () => window.removeEventListener("keydown", onKeyDown);
   });
-  return { isBusy: busy, stopping, wasStopped: view.status === "waiting" && asked > 0 && stoppedAt === asked, stop };
+  const stored = turnEnd(view);
+  const isCut = (asked > 0 && stoppedAt === asked) || rowTellsCut(chat, view);
+  return { isBusy: busy, stopping, end: stored === "unknown" && isCut ? "cut" : stored, stop };
 }

@@ -43,7 +43,7 @@ export function ChatList({ openId, search }: { openId: string | null; search: st
         type="button"
         aria-expanded={showArchived}
         onClick={() => setShowArchived(!showArchived)}
-        className="mt-5 flex min-h-8 items-center gap-2 rounded-md px-2 text-xs text-faint hover:bg-hover hover:text-ink max-sm:min-h-11"
+        className="mt-5 flex min-h-8 items-center gap-2 rounded-md px-2 text-xs text-faint hover:bg-hover hover:text-ink touch:min-h-11"
       >
         <Archive size={13} aria-hidden /> {showArchived ? "Hide archived chats" : "Archived chats"}
       </button>
@@ -56,7 +56,7 @@ function ArchivedChats({ openId }: { openId: string | null }) {
   const { data: archived } = useArchivedChats(true);
   if (!archived) return <Placeholder />;
   return (
-    <ul aria-label="Archived chats">
+    <ul aria-label="Archived chats" className="mt-1">
       {archived.map((chat) => (
         <ChatRow key={chat.id} chat={chat} openId={openId} />
       ))}

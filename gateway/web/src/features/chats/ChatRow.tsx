@@ -8,9 +8,11 @@ import { Menu, type MenuEntry } from "@/components/Menu.tsx";
 import { RelativeTime } from "@/components/RelativeTime.tsx";
 import { RenameField } from "@/components/RenameField.tsx";
 import { StatusDot } from "@/components/StatusDot.tsx";
+import { Title } from "@/components/Title.tsx";
 import { useChatMenu } from "@/components/useChatMenu.tsx";
 import { classes } from "@/lib/classes.ts";
 import { labelsOf } from "@/lib/labels.ts";
+import { plainTitle } from "@/lib/title.ts";
 
 /** Labels beyond these are only counted. */
 const SHOWN_LABELS = 2;
@@ -54,22 +56,24 @@ export const ChatRow = memo(function ChatRow({ chat, openId }: ChatRowProps) {
             data-walk="chat"
             aria-current={isOpen ? "page" : undefined}
             onKeyDown={onKeyDown}
-            className="row-link block rounded-md px-2 py-1.5 -outline-offset-2"
+            className="row-link flex flex-col justify-center rounded-md px-2 py-1.5 -outline-offset-2 touch:min-h-11"
           >
             <span className="flex items-center gap-2">
-              <span className={classes("min-w-0 flex-1 truncate text-sm", unread && "font-semibold", chat.archived && "text-muted")}>{chat.title}</span>
+              <span className={classes("min-w-0 flex-1 truncate text-sm", unread && "font-semibold", chat.archived && "text-muted")}>
+                <Title text={chat.title} />
+              </span>
               <StatusDot status={chat.status} unread={unread} />
-              <RelativeTime iso={chat.updated_at} className="shrink-0 text-xs text-faint tabular-nums group-focus-within:invisible group-hover:invisible max-sm:mr-9 max-sm:visible!" />
+              <RelativeTime iso={chat.updated_at} className="shrink-0 text-xs text-faint tabular-nums group-focus-within:invisible group-hover:invisible touch:mr-9 touch:visible!" />
             </span>
             <Line chat={chat} />
             <RowLabels chat={chat} />
           </Link>
-          <RowMenu title={chat.title} entries={entries} />
+          <RowMenu title={plainTitle(chat.title)} entries={entries} />
         </div>
       )}
       {dialog}
       {chat.children.length > 0 ? (
-        <ul aria-label={`Sub-chats of ${chat.title}`} className="mb-1 ml-3 border-l border-line pl-1">
+        <ul aria-label={`Sub-chats of ${plainTitle(chat.title)}`} className="mb-1 ml-3 border-l border-line pl-1">
           {chat.children.map((child) => (
             <ChatRow key={child.id} chat={child} openId={openId} />
           ))}
@@ -82,7 +86,7 @@ export const ChatRow = memo(function ChatRow({ chat, openId }: ChatRowProps) {
 function Line({ chat }: { chat: Chat }) {
   if (chat.status === "error") return <span className="block truncate text-xs text-danger">{chat.last_error?.message ?? "Failed"}</span>;
   if (chat.status === "requires_action") return <span className="block truncate text-xs text-warn">Waiting for you</span>;
-  return chat.last_turn_summary ? <span className="row-summary block truncate text-xs text-faint">{chat.last_turn_summary}</span> : null;
+  return chat.last_turn_summary ? <span className="row-summary block truncate text-xs text-faint">{plainTitle(chat.last_turn_summary)}</span> : null;
 }
 
 function RowLabels({ chat }: { chat: Chat }) {
@@ -105,7 +109,7 @@ function RowMenu({ title, entries }: { title: string; entries: readonly MenuEntr
         <button
           type="button"
           aria-label={`Actions for ${title}`}
-          className="absolute top-1 right-1 grid size-6 place-items-center rounded-md text-muted opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 hover:bg-selected hover:text-ink data-[state=open]:opacity-100 max-sm:top-0 max-sm:size-9 max-sm:opacity-100"
+          className="absolute top-1 right-1 grid size-6 place-items-center rounded-md text-muted opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 hover:bg-selected hover:text-ink data-[state=open]:opacity-100 touch:top-0 touch:right-0 touch:size-11 touch:opacity-100"
         >
           <Ellipsis size={15} />
         </button>

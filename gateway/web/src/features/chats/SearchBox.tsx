@@ -8,7 +8,7 @@ interface SearchBoxProps {
   onChange: (text: string) => void;
 }
 
-const BUTTON = "grid h-6 w-6 place-items-center rounded-md text-muted hover:bg-hover hover:text-ink max-sm:h-9 max-sm:w-9";
+const BUTTON = "grid h-6 w-6 place-items-center rounded-md text-muted hover:bg-hover hover:text-ink touch:h-11 touch:w-11";
 
 /** The field that searches the list: words, and filters from a menu that teaches how they are written. */
 export function SearchBox({ text, onChange }: SearchBoxProps) {
@@ -36,9 +36,9 @@ export function SearchBox({ text, onChange }: SearchBoxProps) {
           if (text === "") event.currentTarget.blur();
           else onChange("");
         }}
-        className="h-8 w-full rounded-md border border-line bg-canvas pr-16 pl-8 text-sm max-sm:h-11 max-sm:pr-20"
+        className="h-8 w-full rounded-md border border-line bg-canvas pr-16 pl-8 text-sm touch:h-11 touch:pr-24"
       />
-      <div className="absolute top-1/2 right-1 flex -translate-y-1/2">
+      <div className="absolute top-1/2 right-1 flex touch:right-0 -translate-y-1/2">
         {text ? (
           <button type="button" aria-label="Clear search" className={BUTTON} onClick={() => onChange("")}>
             <X size={13} />

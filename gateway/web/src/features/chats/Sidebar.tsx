@@ -44,7 +44,7 @@ export function Sidebar({ openId, me, lead, notice, account }: SidebarProps) {
           aria-label={me ? `Settings of ${me.username}` : "Settings"}
           data-tip="Settings"
           data-tip-side="top"
-          className="tip grid size-8 place-items-center rounded-md text-muted hover:bg-hover hover:text-ink max-sm:size-11"
+          className="tip grid size-8 place-items-center rounded-md text-muted hover:bg-hover hover:text-ink touch:size-11"
         >
           <Settings size={16} />
         </Link>

@@ -19,7 +19,7 @@ function Choice<T extends string>({ label, value, options, onChange }: ChoicePro
           role="radio"
           aria-checked={option === value}
           onClick={() => onChange(option)}
-          className={classes("h-8 rounded-md px-3.5 text-sm max-sm:h-11", option === value ? "bg-selected font-medium" : "text-muted hover:bg-hover")}
+          className={classes("h-8 rounded-md px-3.5 text-sm touch:h-11", option === value ? "bg-selected font-medium" : "text-muted hover:bg-hover")}
         >
           {name}
         </button>

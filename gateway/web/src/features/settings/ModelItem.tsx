@@ -5,11 +5,12 @@ import { IconButton } from "@/components/IconButton.tsx";
 import { Menu } from "@/components/Menu.tsx";
 import { toast } from "@/components/toasts.ts";
 import { keys } from "@/data/keys.ts";
+import { modelName } from "@/lib/names.ts";
 import { useChange } from "./useChange.ts";
 
 export function ModelItem({ model, providerName }: { model: ModelConfig; providerName: string }) {
   const { busy, run } = useChange(keys.models);
-  const name = model.display_name || model.model;
+  const name = modelName(model);
   const remove = async () => {
     if (!(await run(() => deleteModel(model.id)))) return;
     const { ai_provider_id, context_limit, display_name, is_default } = model;

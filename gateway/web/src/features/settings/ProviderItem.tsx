@@ -6,6 +6,7 @@ import { Dialog } from "@/components/Dialog.tsx";
 import { IconButton } from "@/components/IconButton.tsx";
 import { Menu } from "@/components/Menu.tsx";
 import { keys } from "@/data/keys.ts";
+import { providerName } from "@/lib/names.ts";
 import { AddModel } from "./AddModel.tsx";
 import { ProviderTest } from "./ProviderTest.tsx";
 import { RemoveProvider } from "./RemoveProvider.tsx";
@@ -18,7 +19,7 @@ export function ProviderItem({ provider }: { provider: Provider }) {
   const { busy, run } = useChange(keys.providers, keys.models);
   const [panel, setPanel] = useState<Panel | null>(null);
   const close = () => setPanel(null);
-  const name = provider.display_name || provider.name;
+  const name = providerName(provider);
   const keyText = provider.api_keys.map((key) => key.masked).join(", ");
   const titles: Record<Panel, string> = { test: `Test ${name}`, key: `Key of ${name}`, model: `Add a model of ${name}`, remove: `Remove ${name}?` };
   return (

@@ -6,6 +6,7 @@ import { Button } from "@/components/Button.tsx";
 import { CheckResult } from "@/components/connect/CheckResult.tsx";
 import { Notice } from "@/components/Notice.tsx";
 import { Spinner } from "@/components/Spinner.tsx";
+import { providerName } from "@/lib/names.ts";
 
 export function useProviderCheck(provider: Provider) {
   return useQuery({
@@ -23,7 +24,7 @@ export function ProviderTest({ provider }: { provider: Provider }) {
     <div className="space-y-4">
       {isFetching ? (
         <p className="flex items-center gap-2 text-sm text-muted">
-          <Spinner /> Asking {provider.display_name || provider.name}…
+          <Spinner /> Asking {providerName(provider)}…
         </p>
       ) : null}
       {error && !isFetching ? <Notice tone="danger" title={describe(error)} /> : null}

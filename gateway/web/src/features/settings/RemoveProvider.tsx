@@ -1,20 +1,28 @@
-import { deleteProvider } from "@/api/models.ts";
+import { deleteModel, deleteProvider } from "@/api/models.ts";
 import type { Provider } from "@/api/types.ts";
 import { Button } from "@/components/Button.tsx";
 import { keys } from "@/data/keys.ts";
+import { useModels } from "@/data/queries.ts";
+import { providerName } from "@/lib/names.ts";
 import { useChange } from "./useChange.ts";
 
 export function RemoveProvider({ provider, onDone }: { provider: Provider; onDone: () => void }) {
+  const models = useModels();
   const { busy, run } = useChange(keys.providers, keys.models);
+  // A model whose provider is gone could still be chosen, and would only fail.
+  const removeAll = async () => {
+    for (const model of models.data ?? []) if (model.ai_provider_id === provider.id) await deleteModel(model.id);
+    await deleteProvider(provider.id);
+  };
   const remove = async () => {
-    if (await run(() => deleteProvider(provider.id))) onDone();
+    if (await run(removeAll)) onDone();
   };
   return (
     <div className="space-y-4">
       <p className="text-sm text-muted">Its models and keys are removed with it. Chats keep their history and use the default model from then on.</p>
       <div className="flex gap-2">
         <Button look="danger" busy={busy} onClick={() => void remove()}>
-          Remove {provider.display_name || provider.name}
+          Remove {providerName(provider)}
         </Button>
         <Button look="quiet" onClick={onDone}>
           Keep it

@@ -23,3 +23,13 @@ export function Section({ title, text, action, children }: SectionProps) {
 }
 
 export const LIST = "divide-y divide-line rounded-xl border border-line bg-raised";
+
+/** Holds the place of a list's first row, so that nothing moves when it comes. */
+export function Loading() {
+  return (
+    <li role="status" aria-label="Loading" className="flex h-14 flex-col justify-center gap-2 px-4 touch:h-16">
+      <span className="block h-3.5 w-36 rounded bg-hover" />
+      <span className="block h-3 w-56 rounded bg-hover" />
+    </li>
+  );
+}

@@ -11,7 +11,7 @@ import { SelectField } from "@/components/SelectField.tsx";
 import { keys } from "@/data/keys.ts";
 import { useTokens } from "@/data/queries.ts";
 import { exactTime } from "@/lib/time.ts";
-import { LIST, Section } from "./Section.tsx";
+import { LIST, Loading, Section } from "./Section.tsx";
 import { useChange } from "./useChange.ts";
 
 const LIFETIMES = [7, 30, 90, 365];
@@ -27,6 +27,7 @@ export function TokensPage() {
         {error ? <Notice tone="danger" title={describe(error)} /> : null}
         <ul className={LIST}>
           {tokens?.map((token) => <TokenItem key={token.id} token={token} />)}
+          {tokens === undefined && !error ? <Loading /> : null}
           {tokens?.length === 0 ? <li className="px-4 py-4 text-sm text-muted">None yet.</li> : null}
         </ul>
       </Section>

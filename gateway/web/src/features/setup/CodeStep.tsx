@@ -1,18 +1,25 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { exchangeSetupCode } from "@/api/account.ts";
-import { describe } from "@/api/problem.ts";
+import { ApiError, describe } from "@/api/problem.ts";
 import { Button } from "@/components/Button.tsx";
 import { Field } from "@/components/Field.tsx";
 import { Notice } from "@/components/Notice.tsx";
-import { meQuery } from "@/data/queries.ts";
+import { meQuery, setupQuery } from "@/data/queries.ts";
+
+interface CodeStepProps {
+  code: string;
+  onDone: () => void;
+  /** No code works any more: somebody has signed in. */
+  onSpent: () => void;
+}
 
 /** Exchanges the one-time code for a session: by itself when it came with the link, else typed. */
-export function CodeStep({ code, onDone }: { code: string; onDone: () => void }) {
+export function CodeStep({ code, onDone, onSpent }: CodeStepProps) {
   const client = useQueryClient();
   const [typed, setTyped] = useState(code);
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<string | null>(null);
+  const [busy, setBusy] = useState(code !== "");
+  const [problem, setProblem] = useState<{ title: string; isRefused: boolean } | null>(null);
   const tried = useRef(false);
 
   const exchange = async (value: string) => {
@@ -27,7 +34,10 @@ export function CodeStep({ code, onDone }: { code: string; onDone: () => void })
       await client.fetchQuery({ ...meQuery, staleTime: 0 });
       onDone();
     } catch (error) {
-      setProblem(describe(error));
+      const isRefused = error instanceof ApiError && [400, 401].includes(error.status);
+      const isSpent = isRefused && (await client.fetchQuery({ ...setupQuery, staleTime: 0 }).then((setup) => !setup.needs_setup, () => false));
+      if (isSpent) return onSpent();
+      setProblem({ title: isRefused ? "This code is not valid any more" : describe(error), isRefused });
       setBusy(false);
     }
   };
@@ -55,8 +65,12 @@ export function CodeStep({ code, onDone }: { code: string; onDone: () => void })
         hint="Tandem printed it, as part of a link, in the terminal where it was started."
       />
       {problem ? (
-        <Notice tone="danger" title={problem}>
-          A code works once. Restart Tandem to get a new one if nobody could sign in yet.
+        <Notice tone="danger" title={problem.title}>
+          {problem.isRefused ? (
+            <>
+              Until somebody has signed in, every start of <code className="font-mono text-ink">tandem serve</code> prints a new link, and only the newest works. Use that one, or restart Tandem.
+            </>
+          ) : null}
         </Notice>
       ) : null}
       <Button type="submit" look="primary" busy={busy} disabled={typed.trim() === ""}>

@@ -2,6 +2,7 @@ import { Button } from "@/components/Button.tsx";
 import { ConnectChoices } from "@/components/connect/ConnectChoices.tsx";
 import { Notice } from "@/components/Notice.tsx";
 import { useChoosableModels } from "@/data/queries.ts";
+import { modelName } from "@/lib/names.ts";
 
 export function ModelStep({ onDone }: { onDone: () => void }) {
   const { models } = useChoosableModels();
@@ -9,7 +10,7 @@ export function ModelStep({ onDone }: { onDone: () => void }) {
     <div className="space-y-4">
       {models.length > 0 ? (
         <Notice tone="ok" title={`${models.length === 1 ? "A model is" : `${String(models.length)} models are`} ready`}>
-          {models.map((model) => model.display_name || model.model).join(", ")}
+          {models.map(modelName).join(", ")}
         </Notice>
       ) : null}
       <ConnectChoices onDone={onDone} />

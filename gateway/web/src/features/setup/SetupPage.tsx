@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { Navigate, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { FrontPage } from "@/components/FrontPage.tsx";
 import { Spinner } from "@/components/Spinner.tsx";
-import { meQuery } from "@/data/queries.ts";
+import { meQuery, setupQuery } from "@/data/queries.ts";
 import { CodeStep } from "./CodeStep.tsx";
 import { ModelStep } from "./ModelStep.tsx";
 import { PasswordStep } from "./PasswordStep.tsx";
+import { SpentLink } from "./SpentLink.tsx";
 import { StepBar } from "./StepBar.tsx";
 
 type Step = "code" | "password" | "model";
@@ -21,6 +22,8 @@ export function SetupPage() {
   const { data: me, isLoading } = useQuery(meQuery);
   const [code] = useState(codeFromAddress);
   const [step, setStep] = useState<Step | null>(null);
+  const [isSpent, setSpent] = useState(false);
+  const { data: setup } = useQuery({ ...setupQuery, enabled: code === "" });
   const current: Step = step ?? (me && code === "" ? "model" : "code");
 
   if (isLoading && code === "") {
@@ -30,9 +33,18 @@ export function SetupPage() {
       </FrontPage>
     );
   }
+  if (isSpent) {
+    return (
+      <FrontPage title="Welcome to Tandem" lead={TITLES.code.lead} wide>
+        <SpentLink />
+      </FrontPage>
+    );
+  }
+  // Nothing is left to set up, and without a code there is nothing to say about one.
+  if (step === null && code === "" && !me && setup?.needs_setup === false) return <Navigate to="/login" replace />;
   return (
     <FrontPage title={TITLES[current].title} lead={TITLES[current].lead} wide>
-      {current === "code" ? <CodeStep code={code} onDone={() => setStep("password")} /> : null}
+      {current === "code" ? <CodeStep code={code} onDone={() => setStep("password")} onSpent={() => setSpent(true)} /> : null}
       {current === "password" ? <PasswordStep onDone={() => setStep("model")} /> : null}
       {current === "model" ? <ModelStep onDone={() => void navigate({ to: "/" })} /> : null}
       <StepBar step={current === "code" ? 0 : current === "password" ? 1 : 2} steps={["Sign in", "Password", "Model"]} />

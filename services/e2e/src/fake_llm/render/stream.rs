@@ -56,17 +56,17 @@ pub(super) fn render(context: &Context, reply: &Reply) -> Response {
         let padding_last = padding(timeline.chunks, 2);
         frame.chunk(&mut timeline.body, "{}", Some(finish(reply)), &padding_last);
         timeline.mark(0);
-        if context.include_usage {
-            let padding_usage = padding(timeline.chunks, 0);
-            frame.usage(&mut timeline.body, &usage, &padding_usage);
-            timeline.mark(0);
-        }
-        if !reply.no_done {
-            timeline.body.extend(b"data: [DONE]\n\n");
-        }
-    } else if let Some(event) = &reply.error_event {
+    }
+    if context.include_usage && !cut_short(reply, timeline.chunks) {
+        let padding_usage = padding(timeline.chunks, 0);
+        frame.usage(&mut timeline.body, &usage, &padding_usage);
+        timeline.mark(0);
+    }
+    if let Some(event) = reply.error_event.as_ref().filter(|_| cut_short(reply, timeline.chunks)) {
         let error = VendorError::of_code(&event.code, 500, &context.model);
         timeline.body.extend(error.event());
+    } else if !reply.no_done {
+        timeline.body.extend(b"data: [DONE]\n\n");
     }
     timeline.mark(0);
 

@@ -16,7 +16,7 @@ use super::{
     request::{Action, Wish, quoted_for_shell, understand},
     words,
 };
-use crate::completion::{Tool, ToolChoice};
+use crate::completion::{Purpose, Tool, ToolChoice};
 
 /// One answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,6 +69,27 @@ pub(super) fn to(messages: &[Message], tools: &[Tool], choice: ToolChoice) -> Re
         ToolChoice::None => &[],
     };
     work(&wish, tools, since)
+}
+
+/// The answer to a question beside the conversation, if it is one: a title says what is to be done, and is empty where that is not known.
+/// Turns are not labelled, since an answer here says no more than its first line.
+pub(super) fn aside(purpose: Purpose, messages: &[Message]) -> Option<Reply> {
+    let text = match purpose {
+        Purpose::Answer => return None,
+        Purpose::TurnSummary => String::new(),
+        Purpose::Title => {
+            let parts = messages
+                .last()
+                .map(|message| message.parts.as_slice())
+                .unwrap_or_default();
+            let asked = parts.get(1).map(std::slice::from_ref).map(text_of).unwrap_or_default();
+            words::title(&understand(&asked).actions)
+        }
+    };
+    Some(Reply {
+        text,
+        ..Reply::default()
+    })
 }
 
 fn spoken(wish: &Wish, text: String) -> Reply {

@@ -7,7 +7,7 @@ use tandem_chat_core::{
 use uuid::Uuid;
 
 use super::*;
-use crate::completion::{Tool, ToolChoice};
+use crate::completion::{Purpose, Tool, ToolChoice};
 
 fn tool(name: &str, schema: Value) -> Tool {
     Tool {
@@ -222,6 +222,30 @@ fn it_never_pretends_to_be_a_model() {
 }
 
 #[test]
+fn a_title_says_what_is_to_be_done() {
+    let title = |asked: &str| {
+        let parts = ["The conversation begins with:", asked, "Say the title only."].map(Part::text);
+        reply::aside(Purpose::Title, &[Message::new(Role::User, parts.to_vec())]).map(|reply| reply.text)
+    };
+    for (asked, expected) in [
+        ("run `uname -a`", "Run uname -a"),
+        (
+            "create hello.py with \"print('hello')\" and run it",
+            "Write hello.py and run python3 hello.py",
+        ),
+        ("show hello.py", "Read hello.py"),
+        ("write a long story", "Tell a long story"),
+        ("count to 7", "Count to 7"),
+        ("run `echo one two three four five six seven eight`", "Run a command"),
+        // Whoever asked keeps the title there was.
+        ("Why is the sky blue?", ""),
+    ] {
+        assert_eq!(title(asked).as_deref(), Some(expected), "{asked}");
+    }
+    assert_eq!(reply::aside(Purpose::Answer, &[]), None);
+}
+
+#[test]
 fn long_answers_are_long() {
     let count = |asked: &str| converse(asked, &tools(), &[]).remove(0).text.split_whitespace().count();
     assert!(count("write a long story") > 800);
@@ -238,6 +262,7 @@ async fn an_answer_streams_word_by_word_and_ends_with_usage() {
         tool_choice: ToolChoice::Auto,
         max_output_tokens: None,
         chat_id: None,
+        purpose: Purpose::Answer,
     };
     let call = Call {
         request: request.into(),

@@ -16,6 +16,9 @@ const MAX_QUOTED_CHARS: usize = 4000;
 /// Most characters of the user's own words that are repeated.
 const MAX_ECHO_CHARS: usize = 120;
 
+/// Most words of a title.
+const MAX_TITLE_WORDS: usize = 8;
+
 /// Chapters of the story; about 1,000 words.
 const CHAPTERS: usize = 12;
 
@@ -66,6 +69,47 @@ fn abilities() -> &'static str {
      ```sh\n\
      $ echo \"hello from the workspace\"\n\
      ```"
+}
+
+/// What a conversation that begins with these actions is called; empty if there are none.
+pub(super) fn title(actions: &[Action]) -> String {
+    let mut steps = actions.iter().map(step);
+    let Some(first) = steps.next() else {
+        return String::new();
+    };
+    let mut title = capitalised(&first);
+    if let Some(second) = steps.next() {
+        let both = format!("{title} and {second}");
+        if both.split_whitespace().count() <= MAX_TITLE_WORDS {
+            title = both;
+        }
+    }
+    title
+}
+
+fn step(action: &Action) -> String {
+    match action {
+        Action::Run { command } if command.split_whitespace().count() < MAX_TITLE_WORDS && !command.contains('\n') => {
+            format!("run {command}")
+        }
+        Action::Run { .. } => "run a command".to_owned(),
+        Action::Write { path, .. } => format!("write {path}"),
+        Action::Edit { path, .. } => format!("edit {path}"),
+        Action::Read { path } => format!("read {path}"),
+        Action::Story => "tell a long story".to_owned(),
+        Action::Count { to } => format!("count to {to}"),
+        Action::Help => "see what the demo does".to_owned(),
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .chain(letters)
+        .collect()
 }
 
 /// What is said before a tool runs.

@@ -9,11 +9,11 @@ use sha2::{Digest as _, Sha256};
 use tandem_chat_core::{
     id::ToolCallId,
     message::{Message, Role},
-    part::{FilePart, FileReferencePart, Part, ToolCallPart, ToolResultPart},
+    part::{FilePart, Part, ToolCallPart, ToolResultPart},
 };
 
 use super::{
-    options::{self, InvalidOption},
+    options,
     wire::{
         Content, ContentPart, FileData, Function, FunctionCall, ImageUrl, Message as WireMessage, Request,
         StreamOptions, Tool, ToolCall,
@@ -22,30 +22,15 @@ use super::{
 use crate::{
     catalog::Model,
     completion::{self, ToolChoice},
-    provider::Kind,
+    provider::{
+        Kind,
+        options::InvalidOption,
+        words::{self, IMAGE_TYPES, Media, bare_type, join, text_of},
+    },
 };
 
 /// Longest id of a tool call the vendor takes.
 const MAX_CALL_ID_BYTES: usize = 40;
-
-/// Pictures the vendor understands.
-const IMAGE_TYPES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
-
-/// Kinds of files, beside `text/*`, that are text.
-const TEXT_TYPES: [&str; 12] = [
-    "application/json",
-    "application/xml",
-    "application/yaml",
-    "application/x-yaml",
-    "application/toml",
-    "application/javascript",
-    "application/x-javascript",
-    "application/typescript",
-    "application/sql",
-    "application/x-sh",
-    "application/x-ndjson",
-    "image/svg+xml",
-];
 
 /// The request as the vendor wants it.
 ///
@@ -122,7 +107,7 @@ impl Prompt {
     /// Neighbouring instructions become one message: many servers accept only one, at the start.
     fn system(&mut self, parts: &[Part]) {
         self.flush_media();
-        let text = join(parts.iter().filter_map(|part| self.text_of(part)));
+        let text = join(parts.iter().filter_map(text_of));
         if text.is_empty() {
             return;
         }
@@ -174,44 +159,35 @@ impl Prompt {
     }
 
     fn result_text(&mut self, result: &ToolResultPart) -> String {
-        if let Some(text) = self.media_text(result) {
-            return text;
+        if let Some(media) = Media::of(result) {
+            return self.media_text(result, &media);
         }
-        let text = match &result.result {
-            Value::String(text) => text.clone(),
-            Value::Null => String::new(),
-            other => other.to_string(),
+        let text = match words::result_text(result) {
+            text if text.is_empty() => words::no_output(result.is_error).to_owned(),
+            text => text,
         };
-        match (result.is_error, text.is_empty()) {
-            (true, true) => "Error: the tool failed without saying why.".to_owned(),
-            (true, false) => format!("Error: {text}"),
-            (false, true) => "(no output)".to_owned(),
-            (false, false) => text,
+        if result.is_error {
+            format!("Error: {text}")
+        } else {
+            text
         }
     }
 
     /// Sets a picture aside and returns what the tool message says instead.
-    fn media_text(&mut self, result: &ToolResultPart) -> Option<String> {
-        if !result.is_media {
-            return None;
-        }
-        let field = |name: &str| result.result.get(name).and_then(Value::as_str);
-        let (data, mime_type) = (field("data")?, field("mime_type")?);
-        let text = field("text").filter(|text| !text.is_empty());
-        if !IMAGE_TYPES.contains(&mime_type) {
-            let note = format!("(a file of type {mime_type}, which this model cannot be shown)");
-            return Some(join(text.map(str::to_owned).into_iter().chain([note])));
+    fn media_text(&mut self, result: &ToolResultPart, media: &Media<'_>) -> String {
+        let said = media.text.map(str::to_owned).into_iter();
+        if !IMAGE_TYPES.contains(&media.mime_type) {
+            return join(said.chain([media.unseen()]));
         }
         self.media.push(ContentPart::Text {
             text: format!("The image that {} returned:", result.tool_name),
         });
         self.media.push(ContentPart::ImageUrl {
             image_url: ImageUrl {
-                url: format!("data:{mime_type};base64,{data}"),
+                url: format!("data:{};base64,{}", media.mime_type, media.data),
             },
         });
-        let note = "(the image follows in the next message)".to_owned();
-        Some(join(text.map(str::to_owned).into_iter().chain([note])))
+        join(said.chain(["(the image follows in the next message)".to_owned()]))
     }
 
     fn flush_media(&mut self) {
@@ -226,30 +202,14 @@ impl Prompt {
     fn content_of(&self, part: &Part) -> Option<ContentPart> {
         match part {
             Part::File(file) => Some(self.file(file)),
-            other => self.text_of(other).map(|text| ContentPart::Text { text }),
+            other => text_of(other).map(note),
         }
     }
 
-    /// Parts that are words, or can be told in words.
-    fn text_of(&self, part: &Part) -> Option<String> {
-        let text = match part {
-            Part::Text(text) => text.text.clone(),
-            Part::FileReference(reference) => file_reference(reference),
-            Part::ContextFile(file) => inlined("context-file", &file.path, &file.content),
-            Part::Skill(skill) => format!("Skill {}: {}", skill.name, skill.description),
-            Part::Source(source) => format!("Source: {} {}", source.title, source.url),
-            Part::Reasoning(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::File(_) => return None,
-        };
-        (!text.trim().is_empty()).then_some(text)
-    }
-
     fn file(&self, file: &FilePart) -> ContentPart {
-        let media_type = file.media_type.split(';').next().unwrap_or_default().trim();
-        let name = if file.name.is_empty() { "file" } else { &file.name };
+        let media_type = bare_type(&file.media_type);
         if file.data.is_empty() {
-            return note(format!(
-                "[The file {name} ({media_type}) is empty or no longer available.]"
-            ));
+            return note(words::missing_file(file));
         }
         let url = || format!("data:{media_type};base64,{}", STANDARD.encode(&file.data));
         if IMAGE_TYPES.contains(&media_type) {
@@ -257,42 +217,22 @@ impl Prompt {
                 image_url: ImageUrl { url: url() },
             };
         }
-        if media_type.starts_with("text/") || TEXT_TYPES.contains(&media_type) || media_type.ends_with("+json") {
-            return note(inlined("file", name, &String::from_utf8_lossy(&file.data)));
+        if words::is_text(media_type) {
+            return note(words::text_file(file));
         }
         if media_type == "application/pdf" && self.kind == Kind::OpenAi {
             let file = FileData {
-                filename: name.to_owned(),
+                filename: words::file_name(file).to_owned(),
                 file_data: url(),
             };
             return ContentPart::File { file };
         }
-        note(format!(
-            "[The file {name} ({media_type}, {} bytes) is attached, but this model cannot be shown files of this type.]",
-            file.data.len()
-        ))
+        note(words::unseen_file(file))
     }
 }
 
 fn note(text: String) -> ContentPart {
     ContentPart::Text { text }
-}
-
-fn inlined(tag: &str, name: &str, text: &str) -> String {
-    format!("<{tag} name=\"{}\">\n{text}\n</{tag}>", name.replace('"', "'"))
-}
-
-fn file_reference(reference: &FileReferencePart) -> String {
-    let lines = match (reference.start_line, reference.end_line) {
-        (0, _) => String::new(),
-        (start, end) if end <= start => format!(":{start}"),
-        (start, end) => format!(":{start}-{end}"),
-    };
-    inlined(
-        "file-reference",
-        &format!("{}{lines}", reference.file_name),
-        &reference.content,
-    )
 }
 
 fn tool_call(part: &Part) -> Option<ToolCall> {
@@ -328,11 +268,6 @@ fn content(parts: Vec<ContentPart>) -> Content {
         Some(texts) => Content::Text(join(texts)),
         None => Content::Parts(parts),
     }
-}
-
-fn join(texts: impl IntoIterator<Item = String>) -> String {
-    let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
-    texts.join("\n\n")
 }
 
 #[cfg(test)]

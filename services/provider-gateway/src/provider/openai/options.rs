@@ -4,50 +4,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::provider::Kind;
-
-/// An option that cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the model's option {path} must be {expected}")]
-pub struct InvalidOption {
-    path: String,
-    expected: &'static str,
-}
-
-/// What a field must be.
-#[derive(Clone, Copy)]
-enum Shape {
-    Number,
-    Integer,
-    Boolean,
-    Text,
-    Object,
-}
-
-impl Shape {
-    fn fits(self, value: &Value) -> bool {
-        match self {
-            Self::Number => value.is_number(),
-            Self::Integer => value.is_i64() || value.is_u64(),
-            Self::Boolean => value.is_boolean(),
-            Self::Text => value.is_string(),
-            Self::Object => value.is_object(),
-        }
-    }
-
-    fn expected(self) -> &'static str {
-        match self {
-            Self::Number => "a number",
-            Self::Integer => "a whole number",
-            Self::Boolean => "true or false",
-            Self::Text => "text",
-            Self::Object => "an object",
-        }
-    }
-}
-
-/// Option, field of the request, shape.
-type Field = (&'static str, &'static str, Shape);
+use crate::provider::{
+    Kind,
+    options::{Field, InvalidOption, Shape, copy, own},
+};
 
 const GENERAL: [Field; 4] = [
     ("temperature", "temperature", Shape::Number),
@@ -128,11 +88,7 @@ pub(super) fn fields(
             ("openaicompat", &OPENAI_COMPAT)
         }
     };
-    if let Some(own) = options
-        .get("provider_options")
-        .and_then(|all| all.get(name))
-        .and_then(Value::as_object)
-    {
+    if let Some(own) = own(options, name) {
         copy(own, &format!("provider_options.{name}."), known, &mut fields)?;
     }
     if let Some(Value::String(tier)) = fields.get_mut("service_tier") {
@@ -146,27 +102,6 @@ pub(super) fn fields(
     limit_output(kind, options, asked_tokens, &mut fields)?;
     fields.sort_keys();
     Ok(fields)
-}
-
-fn copy(
-    options: &Map<String, Value>,
-    path: &str,
-    known: &[Field],
-    fields: &mut Map<String, Value>,
-) -> Result<(), InvalidOption> {
-    for (option, field, shape) in known {
-        let Some(value) = options.get(*option).filter(|value| !value.is_null()) else {
-            continue;
-        };
-        if !shape.fits(value) {
-            return Err(InvalidOption {
-                path: format!("{path}{option}"),
-                expected: shape.expected(),
-            });
-        }
-        fields.insert((*field).to_owned(), value.clone());
-    }
-    Ok(())
 }
 
 /// OpenAI's newer models refuse `max_tokens`, most other servers know nothing else.

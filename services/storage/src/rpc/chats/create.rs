@@ -8,6 +8,7 @@ use tandem_chassis::status::Fault;
 use tandem_chat_core::chat::{Lineage, State};
 use tandem_chat_core::message::{Role, Visibility};
 use tandem_chat_core::part::Part;
+use tandem_chat_core::prompt::DEFAULT_SYSTEM_PROMPT;
 use tandem_chat_core::{label, title};
 use tandem_proto::common::v1::{ClientType, DynamicTool, PlanMode, WatchKind};
 use tandem_proto::storage::v1::{CreateChatRequest, CreateChatResponse};
@@ -24,11 +25,6 @@ use crate::rpc::turns::StoredTool;
 
 const MAX_SYSTEM_PROMPT_BYTES: usize = 10_000;
 const MAX_DYNAMIC_TOOLS: usize = 250;
-
-/// What every model is told first.
-const DEFAULT_PROMPT: &str = "You are an agent in Tandem. You talk with a person and can work for them with the tools you are \
-offered. Do what was asked, no more; say plainly what you did, what failed and what you do not know. Prefer a tool's result to a \
-guess. Write Markdown; keep answers short unless asked otherwise.";
 
 /// What the model must know of its surroundings.
 const WORKSPACE_NOTE: &str = "This chat has a workspace: a directory on a machine that belongs to the person's chat. It is \
@@ -101,7 +97,7 @@ async fn system_messages(conn: &mut PgConnection, chat_prompt: &str) -> Result<V
     let deployment = settings::deployment_prompt(conn).await?;
     let mut texts = Vec::new();
     let default = if deployment.is_default_included {
-        DEFAULT_PROMPT
+        DEFAULT_SYSTEM_PROMPT
     } else {
         ""
     };

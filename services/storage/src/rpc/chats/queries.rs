@@ -177,7 +177,7 @@ impl Chats {
         tx.commit().await?;
         let mut prompts = Vec::with_capacity(rows.len());
         for row in rows {
-            let text: String = row.parts()?.iter().filter_map(text).collect();
+            let text: String = row.parts().iter().filter_map(text).collect();
             if !text.trim().is_empty() {
                 prompts.push(Prompt {
                     message_id: row.id,

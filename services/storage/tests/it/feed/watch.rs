@@ -9,6 +9,7 @@ use tandem_proto::storage::v1::*;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
+use crate::harness::reason;
 use crate::stage::{Stage, assistant, pending, stores};
 
 async fn list(stage: &Stage, user: &User, cursor: &str, limit: i32) -> Result<ListWatchEventsResponse, Status> {
@@ -58,7 +59,7 @@ async fn news(stage: &Stage, cursor: &mut String) -> Vec<(WatchKind, String)> {
 
 #[tokio::test]
 async fn the_feed_tells_what_lists_have_to_show() {
-    use WatchKind::{ActionRequired, Created, Deleted, StatusChange, TitleChange};
+    use WatchKind::{ActionRequired, Created, Deleted, StatusChange, SummaryChange, TitleChange};
     let stage = Stage::start().await;
     let mut cursor = end(&stage).await;
     let one = |kind: WatchKind| vec![(kind, "one".to_owned())];
@@ -69,7 +70,8 @@ async fn the_feed_tells_what_lists_have_to_show() {
     stage.send(&chat, "queued").await.unwrap();
     assert_eq!(news(&stage, &mut cursor).await, []);
     stage.finish(&turn, "Done.").await;
-    assert_eq!(news(&stage, &mut cursor).await, one(StatusChange));
+    let ended = || [one(StatusChange), one(SummaryChange)].concat();
+    assert_eq!(news(&stage, &mut cursor).await, ended());
     let turn = stage.claim_only(&chat).await;
     stage
         .answer(&turn, vec![assistant("", &["a"])], StepOutcome::RunTools)
@@ -82,10 +84,10 @@ async fn the_feed_tells_what_lists_have_to_show() {
     stage.store_tool_results(parks).await.unwrap();
     assert_eq!(
         news(&stage, &mut cursor).await,
-        [one(StatusChange), one(ActionRequired)].concat()
+        [one(StatusChange), one(ActionRequired), one(SummaryChange)].concat()
     );
     stage.interrupt(&chat).await.unwrap();
-    assert_eq!(news(&stage, &mut cursor).await, one(StatusChange));
+    assert_eq!(news(&stage, &mut cursor).await, ended());
     stage.archive(&chat, true).await.unwrap();
     assert_eq!(news(&stage, &mut cursor).await, one(Deleted));
     stage.archive(&chat, false).await.unwrap();
@@ -120,6 +122,7 @@ async fn an_event_shows_the_chat_as_it_is_now_and_never_an_old_copy() {
 
 #[tokio::test]
 async fn every_event_can_be_continued_behind() {
+    use WatchKind::{ActionRequired, Created, StatusChange, SummaryChange};
     let stage = Stage::start().await;
     let start = end(&stage).await;
     let chat = stage.requiring("one", &["a"]).await;
@@ -127,13 +130,17 @@ async fn every_event_can_be_continued_behind() {
     stage.chat("two").await;
     let all = follow(&stage, &mut start.clone()).await;
     let kinds = |events: &[WatchEvent]| events.iter().map(WatchEvent::kind).collect::<Vec<_>>();
-    assert_eq!(all.len(), 5, "{:?}", kinds(&all));
+    // Parking, and stopping what is parked, are one transaction each.
+    let parked = [StatusChange, ActionRequired, SummaryChange];
+    let stopped = [StatusChange, SummaryChange];
+    let expected = [[Created].as_slice(), &parked, &stopped, &[Created]].concat();
+    assert_eq!(kinds(&all), expected);
     for (place, event) in all.iter().enumerate() {
         assert!(event.cursor.len() <= 128);
         let rest = follow(&stage, &mut event.cursor.clone()).await;
         assert_eq!(kinds(&rest), kinds(&all[place + 1..]), "behind event {place}");
     }
-    for limit in 1..6 {
+    for limit in 1..8 {
         let (mut cursor, mut seen) = (start.clone(), Vec::new());
         loop {
             let page = list(&stage, &stage.admin, &cursor, limit).await.unwrap();
@@ -183,6 +190,15 @@ async fn a_feed_holds_its_owners_chats_only_and_takes_no_cursor_but_its_own() {
     ] {
         let refused = list(&stage, &stage.admin, wrong, 0).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{wrong}");
+    }
+    // Neither the end of somebody else's feed nor a place in it: what lies behind it here, nobody has said.
+    let page = list(&stage, &mia, &hers, 0).await.unwrap();
+    for foreign in [&hers, &page.next_cursor, &page.events[0].cursor] {
+        let refused = list(&stage, &stage.admin, foreign, 0).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains("another user's"), "{refused:?}");
+        assert_eq!(reason::<()>(Err(refused)), "INVALID_CURSOR");
+        assert!(list(&stage, &mia, foreign, 0).await.is_ok());
     }
     for limit in [-1, 257] {
         let refused = list(&stage, &stage.admin, &cursor, limit).await.unwrap_err();
@@ -352,4 +368,36 @@ async fn a_cursor_older_than_what_is_kept_is_expired_and_any_other_is_not() {
         "changes were skipped in silence"
     );
     assert_ne!(expired.next_cursor, "", "and here is where to go on");
+}
+
+#[tokio::test]
+async fn who_starts_over_goes_on_where_the_list_was_read_again() {
+    let stage = Stage::start().await;
+    let old = end(&stage).await;
+    stage.chat("before").await;
+    // As if a week had passed: changes are dropped by their age, and the cursor was issued before.
+    let mut fields: Vec<_> = old.split('.').collect();
+    fields[3] = "0";
+    let expired = list(&stage, &stage.admin, &fields.join("."), 0).await.unwrap();
+    assert!(expired.is_expired && expired.events.is_empty());
+    stage.chat("after").await;
+    let mut cursor = expired.next_cursor;
+    assert_eq!(
+        news(&stage, &mut cursor).await,
+        [(WatchKind::Created, "after".to_owned())]
+    );
+}
+
+#[tokio::test]
+async fn a_cursor_of_a_database_that_was_set_back_is_expired() {
+    let stage = Stage::start().await;
+    stage.chat("one").await;
+    let cursor = end(&stage).await;
+    let mut fields: Vec<_> = cursor.split('.').collect();
+    let ahead = format!("w{}", 1_i64 << 40);
+    fields[0] = &ahead;
+    let answer = list(&stage, &stage.admin, &fields.join("."), 0).await.unwrap();
+    assert!(answer.is_expired, "changes were skipped in silence");
+    let again = list(&stage, &stage.admin, &answer.next_cursor, 0).await.unwrap();
+    assert!(!again.is_expired);
 }

@@ -185,6 +185,63 @@ async fn every_call_gets_exactly_one_result_whatever_a_worker_hands_in() {
 }
 
 #[tokio::test]
+async fn an_answer_holds_its_own_calls_each_once_and_results_of_no_others() {
+    let stage = Stage::start().await;
+    let turn = stage.running("one").await;
+    stage.begin(&turn).await.unwrap();
+    let before = stage.rows().await;
+    let wrong = [
+        (
+            "two calls of one id",
+            vec![assistant("", &["a", "a"])],
+            StepOutcome::RunTools,
+        ),
+        (
+            "two in two messages",
+            vec![assistant("", &["a"]), assistant("", &["a"])],
+            StepOutcome::RunTools,
+        ),
+        (
+            "a result of no call",
+            vec![assistant("Hm.", &[]), result("a")],
+            StepOutcome::Continue,
+        ),
+        (
+            "a result before its call",
+            vec![result("a"), assistant("", &["a"])],
+            StepOutcome::RunTools,
+        ),
+        (
+            "a result twice",
+            vec![assistant("", &["a"]), result("a"), result("a")],
+            StepOutcome::Continue,
+        ),
+    ];
+    for (why, messages, outcome) in wrong {
+        let refused = stage
+            .commit_step(commits(&turn, messages, outcome))
+            .await
+            .map(drop)
+            .expect_err(why);
+        assert_eq!(refused.code(), Code::InvalidArgument, "{why}: {refused:?}");
+        assert_eq!(stage.rows().await, before, "{why}");
+    }
+    // Once it has its result, an id is free again: models count their calls from the beginning in each answer.
+    stage
+        .answer(&turn, vec![assistant("", &["a"])], StepOutcome::RunTools)
+        .await;
+    let stored = stores(&turn, vec![result("a")], StepOutcome::Continue);
+    stage.store_tool_results(stored).await.unwrap();
+    stage
+        .answer(&turn, vec![assistant("", &["a"])], StepOutcome::RunTools)
+        .await;
+    let stored = stores(&turn, vec![result("a")], StepOutcome::Finish);
+    stage.store_tool_results(stored).await.unwrap();
+    let expected = ["user one", "assistant ?a", "tool =a", "assistant ?a", "tool =a"];
+    assert_eq!(now(&stage, &turn.chat).await.1, expected);
+}
+
+#[tokio::test]
 async fn the_client_answers_its_own_calls_exactly_and_once() {
     let stage = Stage::start().await;
     let turn = calling(&stage, &["ours", "a", "b"]).await;

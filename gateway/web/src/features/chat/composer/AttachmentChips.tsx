@@ -3,7 +3,7 @@ import { Spinner } from "@/components/Spinner.tsx";
 import { classes } from "@/lib/classes.ts";
 import type { Attachment, Attachments } from "./useAttachments.ts";
 
-const BUTTON = "grid size-7 shrink-0 place-items-center rounded-md text-muted hover:bg-hover hover:text-ink max-sm:size-9";
+const BUTTON = "grid size-7 shrink-0 place-items-center rounded-md text-muted hover:bg-hover hover:text-ink touch:size-11";
 
 export function AttachmentChips({ attachments }: { attachments: Attachments }) {
   if (attachments.items.length === 0) return null;

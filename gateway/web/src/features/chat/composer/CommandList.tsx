@@ -31,7 +31,7 @@ export function CommandList({ menu, problem, onPick }: CommandListProps) {
             onPointerDown={(event) => event.preventDefault()}
             onClick={() => onPick(command.name)}
             className={classes(
-              "flex min-h-9 cursor-pointer items-baseline gap-3 rounded-md px-2.5 py-1.5 max-sm:min-h-11 max-sm:flex-col max-sm:gap-0.5",
+              "flex min-h-9 cursor-pointer items-baseline gap-3 rounded-md px-2.5 py-1.5 touch:min-h-11 max-sm:flex-col max-sm:gap-0.5",
               index === menu.active && "bg-hover",
               problem !== null && "opacity-60",
             )}

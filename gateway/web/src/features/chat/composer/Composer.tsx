@@ -1,7 +1,7 @@
 import { type ClipboardEvent, type DragEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { describe } from "@/api/problem.ts";
 import type { BusyBehavior } from "@/api/types.ts";
-import { COMPOSER_ID } from "@/components/focus.ts";
+import { COMPOSER_ID, returnToComposer } from "@/components/focus.ts";
 import { Notice } from "@/components/Notice.tsx";
 import { classes } from "@/lib/classes.ts";
 import type { Mark } from "@/lib/intents.ts";
@@ -49,12 +49,17 @@ export function Composer(props: ComposerProps) {
   const run = (name: CommandName) => {
     if (onCommand === undefined || commandProblem !== null) return;
     composer.change("");
+    returnToComposer();
     onCommand(name).catch((error: unknown) => composer.setProblem({ tone: "danger", title: `/${name} was not done`, text: describe(error) }));
   };
   const submit = (behavior: BusyBehavior) => {
     const command = onCommand && commandNamed(composer.text);
     if (command) run(command.name);
-    else void composer.send(behavior);
+    else void composer.send(behavior).then(returnToComposer);
+  };
+  const pickModel = (id: string) => {
+    onModel(id);
+    returnToComposer();
   };
   const menu = useCommands(composer.text, onCommand !== undefined && !composer.sending, run);
   const activeCommand = menu.items[menu.active];
@@ -120,11 +125,11 @@ export function Composer(props: ComposerProps) {
           aria-activedescendant={activeCommand && optionId(activeCommand.name)}
           onKeyDown={(event) => composer.onKeyDown(event, menu, submit)}
           onPaste={(event) => takeFiles(event, event.clipboardData.files)}
-          className="block max-h-80 w-full resize-none bg-transparent px-4 pt-3 pb-1 outline-none"
+          className="block max-h-80 w-full resize-none bg-transparent px-4 pt-3 pb-1 outline-none touch:min-h-11"
         />
         <div className="flex items-center gap-1 px-2 pb-2">
           <AttachButton onFiles={attachments.add} />
-          <ModelPicker modelId={modelId} onChange={onModel} />
+          <ModelPicker modelId={modelId} onChange={pickModel} />
           <span className="flex-1" />
           <SendButtons
             isBusy={isBusy}

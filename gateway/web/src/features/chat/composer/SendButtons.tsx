@@ -26,7 +26,7 @@ export function SendButtons({ isBusy, stopping, sending, canSend, hasText, onSen
         </IconButton>
       ) : null}
       {isBusy && hasText ? (
-        <div className="flex h-8 overflow-hidden rounded-md max-sm:h-11">
+        <div className="flex h-8 overflow-hidden rounded-md touch:h-11">
           <button type="button" disabled={!canSend} onClick={() => onSend("queue")} className={`flex items-center gap-1.5 pr-2 pl-3 text-sm font-medium -outline-offset-2 ${ACCENT}`}>
             {sending ? <Spinner /> : null} Queue
           </button>
@@ -50,7 +50,7 @@ export function SendButtons({ isBusy, stopping, sending, canSend, hasText, onSen
           aria-label="Send"
           disabled={!canSend}
           onClick={() => onSend("queue")}
-          className={`grid size-8 place-items-center rounded-md transition-colors max-sm:size-11 ${ACCENT}`}
+          className={`grid size-8 place-items-center rounded-md transition-colors touch:size-11 ${ACCENT}`}
         >
           {sending ? <Spinner /> : <ArrowUp size={17} strokeWidth={2.3} />}
         </button>

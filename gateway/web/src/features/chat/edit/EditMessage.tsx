@@ -62,7 +62,7 @@ export default function EditMessage({ row }: { row: UserRow }) {
             <li key={file.file_id} className="flex max-w-64 items-center gap-2 rounded-md border border-line py-1 pr-1 pl-2 text-sm">
               <Paperclip size={14} className="shrink-0 text-muted" aria-hidden />
               <span className="min-w-0 truncate">{file.name || "file"}</span>
-              <button type="button" aria-label={`Remove ${file.name || "file"}`} className="grid size-7 shrink-0 place-items-center rounded-md text-muted hover:bg-hover" onClick={() => setRemoved(new Set(removed).add(file.file_id ?? ""))}>
+              <button type="button" aria-label={`Remove ${file.name || "file"}`} className="grid size-7 touch:size-11 shrink-0 place-items-center rounded-md text-muted hover:bg-hover" onClick={() => setRemoved(new Set(removed).add(file.file_id ?? ""))}>
                 <X size={14} />
               </button>
             </li>
@@ -81,10 +81,10 @@ export default function EditMessage({ row }: { row: UserRow }) {
       <div className="flex flex-wrap items-center gap-1.5 p-2">
         <ModelPicker modelId={modelId} onChange={setModelId} />
         <div className="ml-auto flex gap-1.5">
-          <Button look="quiet" className="h-8" onClick={end}>
+          <Button look="quiet" className="h-8 touch:h-11" onClick={end}>
             Cancel
           </Button>
-          <Button look="primary" className="h-8" busy={saving} disabled={content.length === 0} title="Ctrl or ⌘ and Enter" onClick={() => void submit()}>
+          <Button look="primary" className="h-8 touch:h-11" busy={saving} disabled={content.length === 0} title="Ctrl or ⌘ and Enter" onClick={() => void submit()}>
             <span>
               Replace<span className="max-sm:sr-only"> and answer again</span>
             </span>

@@ -27,10 +27,10 @@ export function QueueEditor({ edit }: { edit: QueueEdit }) {
         </p>
       ) : null}
       <div className="mt-1.5 flex justify-end gap-1.5">
-        <Button look="quiet" className="h-8" onClick={edit.end}>
+        <Button look="quiet" className="h-8 touch:h-11" onClick={edit.end}>
           {wasSent ? "Discard" : "Cancel"}
         </Button>
-        <Button look="primary" className="h-8" busy={saving} disabled={editing.text.trim() === ""} onClick={() => void edit.save()}>
+        <Button look="primary" className="h-8 touch:h-11" busy={saving} disabled={editing.text.trim() === ""} onClick={() => void edit.save()}>
           {wasSent ? "Queue as a new message" : "Save"}
         </Button>
       </div>

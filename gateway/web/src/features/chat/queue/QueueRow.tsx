@@ -40,7 +40,7 @@ export function QueueRow({ message, index, count, isDragged, isPromoting, style,
           id={handleId(message.id)}
           aria-label={`Place ${String(index + 1)} of ${String(count)}: ${words || "attachment"}`}
           title="Drag, or use the arrow keys, to change the order"
-          className={classes("grid h-8 w-6 shrink-0 touch-none place-items-center rounded-md text-faint max-sm:h-11 max-sm:w-8", isDragged ? "cursor-grabbing" : "cursor-grab!")}
+          className={classes("grid h-8 w-6 shrink-0 touch-none place-items-center rounded-md text-faint -outline-offset-2 touch:h-11 touch:w-8", isDragged ? "cursor-grabbing" : "cursor-grab!")}
           onKeyDown={onKeyDown}
           {...handlers}
         >

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { describe } from "@/api/problem.ts";
 import type { QueuedMessage } from "@/api/types.ts";
+import { returnToComposer } from "@/components/focus.ts";
 import { newKey } from "@/lib/intents.ts";
 import { wordsOf } from "../content.ts";
 import { replaceQueued } from "./replaceQueued.ts";
@@ -37,6 +38,7 @@ export function useQueueEdit(chatId: string, items: readonly QueuedMessage[]): Q
   const end = () => {
     setEditing(null);
     setProblem("");
+    returnToComposer();
   };
   const save = async () => {
     const text = editing?.text.trim() ?? "";

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { RotateCw, Settings } from "lucide-react";
 import { useState } from "react";
 import type { ChatError } from "@/api/types.ts";
-import { Button } from "@/components/Button.tsx";
+import { Button, buttonClasses } from "@/components/Button.tsx";
 import { CopyButton } from "@/components/CopyButton.tsx";
 import { Notice } from "@/components/Notice.tsx";
 import { explainFailure, failureFacts, failureReport } from "../failure.ts";
@@ -35,7 +35,7 @@ export function FailurePanel({ chatId, error, waiting, onRetry }: FailurePanelPr
             </Button>
           ) : null}
           {inSettings ? (
-            <Link to="/settings/models" className="inline-flex h-9 items-center gap-2 rounded-md border border-line bg-raised px-3.5 text-sm font-medium text-ink hover:bg-hover max-sm:h-11">
+            <Link to="/settings/models" className={buttonClasses("secondary")}>
               <Settings size={14} aria-hidden /> Model settings
             </Link>
           ) : null}

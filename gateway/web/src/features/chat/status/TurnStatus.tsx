@@ -9,6 +9,10 @@ import { COMPACTION_TOOL } from "../compacted.ts";
 import { doing } from "./doing.ts";
 import { FailurePanel } from "./FailurePanel.tsx";
 import { RetryCountdown } from "./RetryCountdown.tsx";
+import type { TurnEnd } from "./stopped.ts";
+
+/** A flow of text that stands still for longer than this is worth a word: the page must not look livelier than it is. */
+const SILENCE_MS = 5_000;
 
 interface TurnStatusProps {
   chatId: string;
@@ -18,14 +22,16 @@ interface TurnStatusProps {
   isCompacting: boolean;
   /** The reader has asked the turn to end, and it has not yet. */
   stopping: boolean;
-  /** The reader has ended the last turn from this page. */
-  wasStopped: boolean;
+  /** How the last turn ended. */
+  end: TurnEnd;
+  /** When the stream last brought anything, by this device's clock; 0 when it has not. */
+  newsAt: number;
   onRetry: () => Promise<void>;
   onStop: () => void;
 }
 
 /** The end of the conversation: what the agent does now, or why it does nothing. */
-export function TurnStatus({ chatId, view, rows, isCompacting, stopping, wasStopped, onRetry, onStop }: TurnStatusProps) {
+export function TurnStatus({ chatId, view, rows, isCompacting, stopping, end, newsAt, onRetry, onStop }: TurnStatusProps) {
   if (view.status === "error") {
     return <FailurePanel chatId={chatId} error={view.error ?? { message: "The turn failed.", retryable: false }} waiting={view.queue.length} onRetry={onRetry} />;
   }
@@ -33,12 +39,24 @@ export function TurnStatus({ chatId, view, rows, isCompacting, stopping, wasStop
   if (view.status === "requires_action") return <NeedsAction view={view} />;
   // A compaction says for itself that it is under way.
   if (isBusy(view.status) && showsCompaction(rows.at(-1)) && !stopping) return null;
-  if (isBusy(view.status)) return <Working view={view} what={stopping ? "Stopping" : isCompacting ? "Summarizing the conversation" : doing(view, rows)} />;
-  return wasStopped ? <Stopped /> : null;
+  if (isBusy(view.status)) return <Working view={view} what={stopping ? "Stopping" : isCompacting ? "Summarizing the conversation" : doing(view, rows)} flowsSince={flows(rows.at(-1)) && !stopping ? newsAt : 0} />;
+  return end === "cut" || end === "unanswered" ? <Stopped hasAnswer={end === "cut"} /> : null;
 }
 
-function Working({ view, what }: { view: ChatView; what: string }) {
-  const now = useNow(1_000) + useClockOffset();
+/** Text that is being written or thought comes all the time; a tool may be silent for as long as it likes. */
+const flows = (row: Row | undefined) => (row?.kind === "text" || row?.kind === "reasoning") && row.isLive;
+
+interface WorkingProps {
+  view: ChatView;
+  what: string;
+  /** When the flow last moved; 0 when nothing is meant to flow. */
+  flowsSince: number;
+}
+
+function Working({ view, what, flowsSince }: WorkingProps) {
+  const here = useNow(1_000);
+  const now = here + useClockOffset();
+  const silence = flowsSince === 0 ? 0 : here - flowsSince;
   const asked = view.messages.findLast((message) => message.role === "user");
   const elapsed = asked ? now - Date.parse(asked.created_at) : 0;
   return (
@@ -46,6 +64,7 @@ function Working({ view, what }: { view: ChatView; what: string }) {
       <span className="size-2 shrink-0 rounded-full bg-accent pulse" aria-hidden />
       <span className="truncate">{what}</span>
       {elapsed >= 2_000 ? <span className="shrink-0 tabular-nums">{clock(elapsed)}</span> : null}
+      {silence >= SILENCE_MS ? <span className="shrink-0 text-warn tabular-nums">nothing new for {clock(silence)}</span> : null}
     </p>
   );
 }
@@ -54,10 +73,11 @@ function showsCompaction(row: Row | undefined): boolean {
   return row?.kind === "tool" && row.name === COMPACTION_TOOL && (row.state === "running" || row.state === "writing");
 }
 
-function Stopped() {
+function Stopped({ hasAnswer }: { hasAnswer: boolean }) {
   return (
-    <p className="flex items-center gap-2 text-sm text-faint">
-      <CircleStop size={15} className="shrink-0" aria-hidden /> You stopped the agent here. What it had written is kept.
+    <p className="flex items-start gap-2 text-sm text-faint">
+      <CircleStop size={15} className="mt-[2.5px] shrink-0" aria-hidden />
+      {hasAnswer ? "You stopped the agent here. What it had done is kept." : "You stopped the agent before it answered."}
     </p>
   );
 }

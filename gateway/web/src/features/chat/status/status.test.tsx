@@ -1,6 +1,6 @@
-import { render, screen } from "@testing-library/react";
+import { cleanup, render, screen } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
-import { events, liveView, message, NOW, play, text } from "@/testing/fixtures.ts";
+import { call, events, liveView, message, NOW, play, text } from "@/testing/fixtures.ts";
 import { parseEvent } from "@/stream/events.ts";
 import { connected, initialView } from "@/stream/reduce.ts";
 import { timeline } from "@/stream/timeline.ts";
@@ -8,6 +8,7 @@ import type { ChatView } from "@/stream/view.ts";
 import { statusText } from "../Announcer.tsx";
 import { doing } from "./doing.ts";
 import { retryProgress } from "./retryProgress.ts";
+import type { TurnEnd } from "./stopped.ts";
 import { TurnStatus } from "./TurnStatus.tsx";
 
 const RETRY = { attempt: 2, delay_ms: 12_000, error: "The provider is overloaded.", kind: "overloaded", provider: "anthropic", status_code: 529, retrying_at: "2026-11-21T10:00:12.000Z" };
@@ -20,8 +21,8 @@ const failed = play(
   events.status("error"),
 );
 
-function show(view: ChatView, change: { wasStopped?: boolean } = {}) {
-  render(<TurnStatus chatId="c" view={view} rows={timeline(view)} isCompacting={false} stopping={false} wasStopped={change.wasStopped ?? false} onRetry={async () => undefined} onStop={() => undefined} />);
+function show(view: ChatView, change: { end?: TurnEnd; newsAt?: number } = {}) {
+  render(<TurnStatus chatId="c" view={view} rows={timeline(view)} isCompacting={false} stopping={false} end={change.end ?? "finished"} newsAt={change.newsAt ?? 0} onRetry={async () => undefined} onStop={() => undefined} />);
 }
 
 describe("the wait for another attempt", () => {
@@ -76,13 +77,34 @@ describe("what a screen reader hears", () => {
   });
 });
 
+describe("text that is being written", () => {
+  const writes = play(liveView(message(1, "user", text("hi"))), events.part(text("half a sen")));
+
+  it("says so when nothing has come for a while, and not before", () => {
+    show(writes, { newsAt: Date.now() - 4_000 });
+    expect(screen.queryByText(/nothing new for/)).toBeNull();
+    cleanup();
+    show(writes, { newsAt: Date.now() - 12_000 });
+    expect(screen.getByText(/nothing new for 1[23] s/)).toBeTruthy();
+  });
+
+  it("is not what a tool does: that may be silent", () => {
+    const runs = play(writes, events.message(message(2, "assistant", call("a"))));
+    show(runs, { newsAt: Date.now() - 12_000 });
+    expect(screen.queryByText(/nothing new for/)).toBeNull();
+  });
+});
+
 describe("the end of a conversation", () => {
   it("says that the reader stopped it, and nothing when it ended by itself", () => {
     const done = play(liveView(message(1, "user", text("hi"))), events.status("waiting"));
     show(done);
     expect(screen.queryByText(/You stopped/)).toBeNull();
-    show(done, { wasStopped: true });
+    show(done, { end: "cut" });
     expect(screen.getByText(/You stopped the agent here/)).toBeTruthy();
+    cleanup();
+    show(done, { end: "unanswered" });
+    expect(screen.getByText("You stopped the agent before it answered.")).toBeTruthy();
   });
 
   it("names what is being done", () => {

@@ -56,7 +56,7 @@ export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
         aria-expanded={isOpen}
         aria-controls={id}
         onClick={() => setOpen(!isOpen)}
-        className="flex min-h-9 w-full items-center gap-2.5 px-3 py-1.5 text-left -outline-offset-2 hover:bg-sunken max-sm:min-h-11"
+        className="flex min-h-9 w-full items-center gap-2.5 px-3 py-1.5 text-left -outline-offset-2 hover:bg-sunken touch:min-h-11"
       >
         <Icon size={15} className={classes("shrink-0", active ? "text-accent pulse" : trouble ? TROUBLE[trouble.kind] : "text-faint")} aria-hidden />
         <span className="flex min-w-0 flex-1 items-baseline gap-2">

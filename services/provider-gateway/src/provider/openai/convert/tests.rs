@@ -1,64 +1,16 @@
 use serde_json::json;
-use tandem_chat_core::part::{ContextFilePart, ReasoningPart};
+use tandem_chat_core::part::{ContextFilePart, FileReferencePart, ReasoningPart};
 
 use super::*;
-use crate::catalog::test_support::model;
-
-fn call(id: &str, name: &str, args: Value) -> Part {
-    Part::ToolCall(ToolCallPart {
-        tool_call_id: ToolCallId::new(id).unwrap(),
-        tool_name: name.to_owned(),
-        args,
-        provider_executed: false,
-        mcp_server_config_id: None,
-        created_at: None,
-        provider_metadata: Default::default(),
-    })
-}
-
-fn result(id: &str, name: &str, result: Value) -> ToolResultPart {
-    ToolResultPart {
-        tool_call_id: ToolCallId::new(id).unwrap(),
-        tool_name: name.to_owned(),
-        result,
-        is_error: false,
-        is_media: false,
-        provider_executed: false,
-        mcp_server_config_id: None,
-        created_at: None,
-        provider_metadata: Default::default(),
-    }
-}
-
-fn file(media_type: &str, name: &str, data: &[u8]) -> Part {
-    Part::File(FilePart {
-        media_type: media_type.to_owned(),
-        name: name.to_owned(),
-        file_id: None,
-        data: data.to_vec(),
-    })
-}
+use crate::{
+    catalog::test_support::model,
+    provider::test_support::{self, call, file, result, tool},
+};
 
 fn ask(kind: Kind, messages: Vec<Message>, tools: Vec<completion::Tool>) -> Value {
-    let request = completion::Request {
-        id: tandem_chat_core::id::CompletionId::new(uuid::Uuid::nil()),
-        model_config_id: tandem_chat_core::id::ModelConfigId::new(uuid::Uuid::nil()),
-        messages,
-        tools,
-        tool_choice: ToolChoice::Auto,
-        max_output_tokens: Some(512),
-        chat_id: None,
-    };
+    let request = test_support::request(messages, tools);
     let model = model(kind, json!({"temperature": 0.5}));
     serde_json::to_value(super::request(&request, &model).unwrap()).unwrap()
-}
-
-fn tool(name: &str) -> completion::Tool {
-    completion::Tool {
-        name: name.to_owned(),
-        description: format!("Does {name}."),
-        input_schema: json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}),
-    }
 }
 
 #[test]

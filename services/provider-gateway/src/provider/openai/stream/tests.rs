@@ -1,6 +1,7 @@
 use serde_json::json;
 use tandem_chat_core::{
     classify::{Failure as Report, classify},
+    error::ErrorKind,
     part::{Part, ToolCallPart},
 };
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! Cuts a byte stream into server-sent events, within bounds and wherever the bytes were cut in transit.
 //!
 //! Owns lines, fields and the end of events. It knows only `data` and the event name; ids and retry times are for clients that
-//! reconnect, which a POST must not. What data means is [`super::stream`]'s.
+//! reconnect, which a POST must not. What data means is the protocols'.
 //!
 //! Source: WHATWG HTML, "Server-sent events", section 9.2.6.
 
@@ -40,10 +40,12 @@ impl Cutter {
     /// # Errors
     /// [`TooLong`]; the stream cannot be understood from here on.
     pub fn push(&mut self, mut bytes: &[u8], mut on_event: impl FnMut(SseEvent)) -> Result<(), TooLong> {
+        // Nothing has come, so nothing has followed the carriage return either.
+        if bytes.is_empty() {
+            return Ok(());
+        }
         if std::mem::take(&mut self.was_return) && bytes.first() == Some(&b'\n') {
             bytes = &bytes[1..];
-        } else if bytes.is_empty() {
-            return Ok(());
         }
         while let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             self.append(&bytes[..end])?;
@@ -158,6 +160,15 @@ mod tests {
         ] {
             assert_eq!(cut(&[text.as_bytes()]), data(&["a", "b"]), "{text:?}");
         }
+    }
+
+    #[test]
+    fn nothing_between_carriage_return_and_line_feed_makes_no_second_line() {
+        let named = SseEvent {
+            name: "e".to_owned(),
+            data: "a".to_owned(),
+        };
+        assert_eq!(cut(&[b"event: e\r", b"", b"\ndata: a\r", b"", b"\n\r\n"]), [named]);
     }
 
     #[test]

@@ -1,0 +1,2 @@
+/** The server takes none that is shorter. */
+export const MIN_PASSWORD = 8;

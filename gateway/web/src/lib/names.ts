@@ -1,0 +1,18 @@
+// What models and providers are called on screen, the same everywhere. Pure.
+import type { ModelConfig, Provider } from "@/api/types.ts";
+
+/** The built-in demo model must never be taken for a language model, whatever it was named when it was connected. */
+export const DEMO_TYPE = "demo";
+export const DEMO_NAME = "Demo (scripted)";
+/** Names that older versions gave it by themselves. */
+const GIVEN_BY_ITSELF = new Set(["", "Demo", "tandem-demo"]);
+
+export function modelName(model: Pick<ModelConfig, "provider" | "model" | "display_name">): string {
+  if (model.provider === DEMO_TYPE && GIVEN_BY_ITSELF.has(model.display_name)) return DEMO_NAME;
+  return model.display_name || model.model;
+}
+
+export function providerName(provider: Pick<Provider, "type" | "name" | "display_name">): string {
+  if (provider.type === DEMO_TYPE && GIVEN_BY_ITSELF.has(provider.display_name)) return DEMO_NAME;
+  return provider.display_name || provider.name;
+}

@@ -1,0 +1,5 @@
+//! The program as its operator starts it.
+
+mod admin;
+mod process;
+mod tls;

@@ -1,0 +1,96 @@
+//! What a model can, read off its name: how it thinks, how much it says, which settings it takes.
+//!
+//! Owns guesses about names. Names it does not know are taken for models that take everything the older ones take.
+
+/// How a model thinks before it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thinks {
+    /// Not at all.
+    Never,
+    /// Within a budget of tokens.
+    Budget,
+    /// Within a budget, or as it sees fit.
+    Either,
+    /// Only as it sees fit. Such models also refuse settings of sampling, and show their thinking only when asked.
+    Adaptive,
+}
+
+/// A model, as far as its name tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Family {
+    pub(super) thinks: Thinks,
+    /// Tokens of an answer if nobody says.
+    pub(super) max_tokens: u64,
+}
+
+/// Tokens that every current model can say.
+const MAX_TOKENS: u64 = 32_000;
+
+/// Families that came after the numbers.
+const ADAPTIVE_NAMES: [&str; 2] = ["mythos", "fable"];
+
+impl Family {
+    /// The family of a model's name, with or without a vendor before it and a date behind it.
+    pub(super) fn of(model: &str) -> Self {
+        let name = model.to_ascii_lowercase();
+        let words: Vec<&str> = name
+            .split_once("claude")
+            .map(|(_, rest)| rest.split(['-', '.', '@', ':', '_']).filter(|word| !word.is_empty()))
+            .map(Iterator::collect)
+            .unwrap_or_default();
+        if words.iter().any(|word| ADAPTIVE_NAMES.contains(word)) {
+            return Self::new(Thinks::Adaptive, MAX_TOKENS);
+        }
+        // Names used to have the number first (claude-3-5-sonnet) and have it last now (claude-opus-4-6).
+        let mut numbers = words.iter().skip_while(|word| version(word).is_none());
+        let major = numbers.next().and_then(|word| version(word));
+        let minor = numbers.next().and_then(|word| version(word)).unwrap_or(0);
+        match (major, minor) {
+            (Some(0..=2), _) | (Some(3), 0) => Self::new(Thinks::Never, 4096),
+            (Some(3), 1..=6) => Self::new(Thinks::Never, 8192),
+            (Some(4), 6) => Self::new(Thinks::Either, MAX_TOKENS),
+            (Some(4), 7..) | (Some(5..), _) => Self::new(Thinks::Adaptive, MAX_TOKENS),
+            (Some(3 | 4), _) | (None, _) => Self::new(Thinks::Budget, MAX_TOKENS),
+        }
+    }
+
+    fn new(thinks: Thinks, max_tokens: u64) -> Self {
+        Self { thinks, max_tokens }
+    }
+}
+
+/// A number of a version; longer ones are dates.
+fn version(word: &str) -> Option<u32> {
+    let digits = word.strip_prefix('v').unwrap_or(word);
+    (digits.len() <= 2).then(|| digits.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_how_a_model_thinks() {
+        for (name, thinks) in [
+            ("claude-2.1", Thinks::Never),
+            ("claude-instant-1.2", Thinks::Never),
+            ("claude-3-opus-20240229", Thinks::Never),
+            ("claude-3-5-sonnet-latest", Thinks::Never),
+            ("claude-3-7-sonnet-20250219", Thinks::Budget),
+            ("claude-sonnet-4-20250514", Thinks::Budget),
+            ("claude-opus-4-1", Thinks::Budget),
+            ("anthropic/claude-sonnet-4.5", Thinks::Budget),
+            ("claude-haiku-4-5@20251001", Thinks::Budget),
+            ("claude-opus-4-6", Thinks::Either),
+            ("us.anthropic.claude-sonnet-4-6-v1:0", Thinks::Either),
+            ("claude-opus-4-7", Thinks::Adaptive),
+            ("claude-opus-4-10-20270101", Thinks::Adaptive),
+            ("claude-sonnet-5", Thinks::Adaptive),
+            ("claude-mythos-preview", Thinks::Adaptive),
+            ("some-other-model-9", Thinks::Budget),
+            ("", Thinks::Budget),
+        ] {
+            assert_eq!(Family::of(name).thinks, thinks, "{name}");
+        }
+    }
+}
