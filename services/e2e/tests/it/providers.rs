@@ -347,11 +347,16 @@ async fn hears(world: &World, lie: &Lie) -> Result<Option<String>> {
 #[tokio::test]
 async fn d37_nonsense_leaves_no_memory_behind() -> Result {
     const MAX_GROWTH_KIB: u64 = 16 * 1024;
-    let world = World::builder().separate_processes().start().await?;
+    let world = World::builder()
+        .separate_processes()
+        // Answers are kept a while for whoever attaches; what is looked for here is what outlives that.
+        .env("TANDEM_PROVIDER_GATEWAY__COMPLETIONS__RETENTION", "100ms")
+        .start()
+        .await?;
     let endless = corpus::endless();
-    // The buffers of a first round belong to the process, like those of any other long answer.
+    // What an allocator keeps for later goes up and down by tens of MiB; what is lost only goes up.
     let mut held = Vec::new();
-    for round in 0..3 {
+    for round in 0..8 {
         for lie in &endless {
             let lie = Lie {
                 name: format!("{} {round}", lie.name),
@@ -362,7 +367,8 @@ async fn d37_nonsense_leaves_no_memory_behind() -> Result {
         held.push(resident_kib(world.process_ids()[1])?);
     }
     crate::tell(&format!("D37 provider-gateway holds {held:?} KiB after each round"));
-    let growth = held[2].saturating_sub(held[0]);
+    let (early, late) = (held[..4].iter().max(), held[4..].iter().min());
+    let growth = late.unwrap_or(&0).saturating_sub(*early.unwrap_or(&0));
     assert!(growth <= MAX_GROWTH_KIB, "it grows: {held:?} KiB");
     Ok(())
 }

@@ -322,6 +322,8 @@ async fn the_readers_of_a_replica_do_not_hold_its_end_up_and_go_on_when_it_is_ba
     };
     streams[0].wait_until(LIMIT, handed_over).await?;
     world.restart().await?;
+    // Whoever has heard of it there is back.
+    streams[1].wait_until(LIMIT, handed_over).await?;
     world.fake().open("rest");
     for stream in &streams {
         goes_on_exactly(&world, &id, stream).await?;
