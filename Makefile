@@ -7,6 +7,9 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/tandem/target
 export TANDEM_BIN ?= $(CARGO_TARGET_DIR)/debug/tandem
 
+# What `make run` builds: dev is there in minutes, PROFILE=release takes three times as long and answers faster.
+PROFILE ?= dev
+
 WEB := gateway/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) $(wildcard $(WEB)/*.json $(WEB)/*.ts $(WEB)/index.html)
 CARGO := cargo --locked
@@ -22,8 +25,8 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 run: packages web ## Build Tandem and serve it at http://127.0.0.1:7080
-	$(CARGO) build --workspace --bin tandem
-	exec $(TANDEM_BIN) serve
+	$(CARGO) build --workspace --profile $(PROFILE) --bin tandem
+	exec $(CARGO_TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/tandem serve
 
 test: test-packages check web-test rust-test e2e-separate browser-test ## Everything that must be true: checks, unit, service, browser and system tests
 
