@@ -7,9 +7,13 @@ pub mod database;
 pub mod figures;
 pub mod model;
 pub mod process;
+mod fan_out;
 mod readers;
+mod resume;
+mod running;
 mod start;
 mod statements;
+mod takeover;
 mod turns;
 
 use std::{
@@ -24,7 +28,7 @@ use self::{
     figures::{Report, tell},
     model::{ClockedModel, Mark},
 };
-use crate::world::World;
+use crate::world::{Builder, World};
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,6 +43,14 @@ pub enum Stage {
     Statements,
     /// Memory and statements per idle reader.
     Readers,
+    /// Coming back to a short and to a long chat.
+    Resume,
+    /// One answer to many readers.
+    FanOut,
+    /// Statements while many chats are answered.
+    Running,
+    /// An orchestrator killed in the middle of answers.
+    Takeover,
 }
 
 /// How much is measured.
@@ -54,6 +66,8 @@ pub struct Options {
     pub rounds: usize,
     /// Counts of idle readers, rising.
     pub readers: Vec<usize>,
+    /// Counts of chats that are answered at once, rising.
+    pub running: Vec<usize>,
 }
 
 /// A benchmark under way.
@@ -77,20 +91,10 @@ pub async fn run(options: Options) -> anyhow::Result<String> {
         stages => stages.to_vec(),
     };
     let started = Instant::now();
-    let world = World::builder()
-        .all_in_one()
-        .program(&options.program)
-        .without_provider()
-        // One user stands for many here.
-        .env("TANDEM_GATEWAY__RATE_LIMIT__REQUESTS_PER_MINUTE", "100000000")
-        .start()
-        .await?;
+    let world = start(World::builder().all_in_one(), &options).await?;
     let first_start = started.elapsed();
     let model = ClockedModel::start().await?;
-    let provider = world
-        .register_provider("clocked", &model.base_url(), &["sk-bench"])
-        .await?;
-    world.register_model(&provider, "bench").await?;
+    register(&world, &model).await?;
     let mut bench = Bench {
         world,
         model,
@@ -106,6 +110,10 @@ pub async fn run(options: Options) -> anyhow::Result<String> {
             Stage::Throughput => turns::throughput(&mut bench).await,
             Stage::Statements => statements::count(&mut bench).await,
             Stage::Readers => readers::cost(&mut bench).await,
+            Stage::Resume => resume::measure(&mut bench).await,
+            Stage::FanOut => fan_out::measure(&mut bench).await,
+            Stage::Running => running::measure(&mut bench).await,
+            Stage::Takeover => takeover::measure(&mut bench).await,
         }
         .with_context(|| format!("{stage:?} could not be measured"))?;
     }
@@ -114,7 +122,33 @@ pub async fn run(options: Options) -> anyhow::Result<String> {
     Ok(bench.report.table())
 }
 
+/// Starts the program that is measured.
+async fn start(builder: Builder, options: &Options) -> anyhow::Result<World> {
+    builder
+        .program(&options.program)
+        .without_provider()
+        // One user stands for many here.
+        .env("TANDEM_GATEWAY__RATE_LIMIT__REQUESTS_PER_MINUTE", "100000000")
+        .start()
+        .await
+}
+
+async fn register(world: &World, model: &ClockedModel) -> anyhow::Result<()> {
+    let keys = ["sk-bench"];
+    let provider = world.register_provider("clocked", &model.base_url(), &keys).await?;
+    world.register_model(&provider, "bench").await?;
+    Ok(())
+}
+
 impl Bench {
+    /// A world for a stage that breaks it or needs another shape, with a model of its own.
+    async fn another_world(&self, builder: Builder) -> anyhow::Result<(World, ClockedModel)> {
+        let world = start(builder, &self.options).await?;
+        let model = ClockedModel::start().await?;
+        register(&world, &model).await?;
+        Ok((world, model))
+    }
+
     /// The next mark.
     fn mark(&mut self) -> Mark {
         self.marks += 1;

@@ -2,14 +2,19 @@
 //!
 //! A hint carries no authority. It may be late, doubled or lost; whoever gets one reads the row.
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::{TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tandem_chat_core::chat::StatusKind;
 use tandem_proto::storage::v1::ChatHint;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::db::{changes, chats};
@@ -25,6 +30,15 @@ const MAX_OUTGOING: usize = 4_096;
 
 /// Hints in one notification; PostgreSQL takes 8,000 bytes.
 const MAX_BATCH: usize = 40;
+
+/// How often a process says that it is there; one that is not heard of for [`PEER_LIFE`] is taken to be gone.
+const GREETING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// A process that listens is heard of within this, or there is none.
+const PEER_LIFE: Duration = Duration::from_secs(60);
+
+/// How long the others have to answer the first greeting.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// Look at this chat.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -81,6 +95,8 @@ pub(crate) enum News {
 pub(crate) struct Hints {
     here: broadcast::Sender<News>,
     elsewhere: mpsc::Sender<Hint>,
+    /// Nobody else listens: hints for others need not be sent. Only said by who listens itself and would have heard them.
+    is_alone: Arc<AtomicBool>,
 }
 
 /// The hints that wait to be passed on; given to [`pass_on`].
@@ -90,14 +106,37 @@ pub(crate) struct Outgoing(mpsc::Receiver<Hint>);
 struct Notification {
     /// The sending process, which has heard its own hints already.
     from: Uuid,
+    /// None is a greeting: it says that the sender listens.
     hints: Vec<Hint>,
+    /// The sender does not know of anybody yet and wants to be greeted.
+    #[serde(default)]
+    is_new: bool,
+}
+
+impl Notification {
+    async fn send(&self, pool: &PgPool) {
+        let Ok(payload) = serde_json::to_string(self) else {
+            return;
+        };
+        let sent = sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload)
+            .execute(pool)
+            .await;
+        if let Err(error) = sent {
+            tracing::debug!(%error, "could not pass hints on");
+        }
+    }
 }
 
 impl Hints {
     pub(crate) fn new() -> (Self, Outgoing) {
         let (here, _) = broadcast::channel(MAX_BEHIND);
         let (elsewhere, outgoing) = mpsc::channel(MAX_OUTGOING);
-        (Self { here, elsewhere }, Outgoing(outgoing))
+        let hints = Self {
+            here,
+            elsewhere,
+            is_alone: Arc::default(),
+        };
+        (hints, Outgoing(outgoing))
     }
 
     /// Sends a hint; never waits and never fails.
@@ -107,7 +146,9 @@ impl Hints {
         }
         // Nobody listening, or too many waiting, is fine: hints may be lost.
         let _ = self.here.send(News::Hint(hint.clone()));
-        let _ = self.elsewhere.try_send(hint);
+        if !self.is_alone.load(Ordering::Relaxed) {
+            let _ = self.elsewhere.try_send(hint);
+        }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<News> {
@@ -122,16 +163,9 @@ pub(crate) async fn pass_on(mut outgoing: Outgoing, pool: PgPool, process: Uuid)
         let notification = Notification {
             from: process,
             hints: std::mem::take(&mut hints),
+            is_new: false,
         };
-        let Ok(payload) = serde_json::to_string(&notification) else {
-            continue;
-        };
-        let sent = sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload)
-            .execute(&pool)
-            .await;
-        if let Err(error) = sent {
-            tracing::debug!(%error, "could not pass hints on");
-        }
+        notification.send(&pool).await;
     }
 }
 
@@ -142,6 +176,7 @@ pub(crate) async fn listen(hints: Hints, pool: PgPool, process: Uuid) {
         if let Err(error) = listen_once(&hints, &pool, process).await {
             tracing::warn!(%error, "listening to the database broke off, trying again");
         }
+        hints.is_alone.store(false, Ordering::Relaxed);
         let _ = hints.here.send(News::Gap);
         tokio::time::sleep(PAUSE).await;
     }
@@ -150,15 +185,50 @@ pub(crate) async fn listen(hints: Hints, pool: PgPool, process: Uuid) {
 async fn listen_once(hints: &Hints, pool: &PgPool, process: Uuid) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
-    while let Some(notification) = listener.try_recv().await? {
+    // A stream, because a wait that is given up for a greeting must not lose what it has read by then.
+    let mut notifications = pin!(stream::try_unfold(listener, |mut listener| async {
+        let heard = listener.try_recv().await?;
+        Ok::<_, sqlx::Error>(heard.map(|heard| (heard, listener)))
+    }));
+    let greeting = |is_new| Notification {
+        from: process,
+        hints: Vec::new(),
+        is_new,
+    };
+    greeting(true).send(pool).await;
+    let mut next_greeting = Instant::now() + GREETING_INTERVAL;
+    // Until the others have had time to answer, nobody can know to be alone.
+    let mut alone_from = Instant::now() + ANSWER_TIME;
+    loop {
+        hints.is_alone.store(Instant::now() >= alone_from, Ordering::Relaxed);
+        let wake_up = if Instant::now() < alone_from {
+            next_greeting.min(alone_from)
+        } else {
+            next_greeting
+        };
+        let Ok(heard) = timeout_at(wake_up, notifications.try_next()).await else {
+            if Instant::now() >= next_greeting {
+                greeting(false).send(pool).await;
+                next_greeting = Instant::now() + GREETING_INTERVAL;
+            }
+            continue;
+        };
+        let Some(notification) = heard? else {
+            return Ok(());
+        };
         let Ok(notification) = serde_json::from_str::<Notification>(notification.payload()) else {
             continue;
         };
-        if notification.from != process {
-            for hint in notification.hints {
-                let _ = hints.here.send(News::Hint(hint));
-            }
+        if notification.from == process {
+            continue;
+        }
+        alone_from = Instant::now() + PEER_LIFE;
+        hints.is_alone.store(false, Ordering::Relaxed);
+        if notification.is_new {
+            greeting(false).send(pool).await;
+        }
+        for hint in notification.hints {
+            let _ = hints.here.send(News::Hint(hint));
         }
     }
-    Ok(())
 }

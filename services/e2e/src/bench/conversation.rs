@@ -86,6 +86,20 @@ impl Conversation {
         Ok(conversation)
     }
 
+    /// Reads on while nothing is expected: whoever does not read answers no pings, and is sent away.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub async fn rest(&mut self, time: Duration) -> anyhow::Result<()> {
+        let reading = async {
+            while let Some(message) = self.socket.next().await {
+                message?;
+            }
+            bail!("the connection ended while nothing happened")
+        };
+        tokio::time::timeout(time, reading).await.unwrap_or(Ok(()))
+    }
+
     /// Sends a message and follows its turn to the end.
     ///
     /// # Errors
@@ -179,8 +193,17 @@ impl Following {
 /// # Errors
 /// When the upgrade is refused.
 pub async fn open(user: &User, chat_id: &str) -> anyhow::Result<Socket> {
+    open_behind(user, chat_id, None).await
+}
+
+/// Opens a reader of a chat behind an event it knows.
+///
+/// # Errors
+/// When the upgrade is refused.
+pub async fn open_behind(user: &User, chat_id: &str, cursor: Option<&str>) -> anyhow::Result<Socket> {
     let base = user.rest.base().replacen("http", "ws", 1);
-    let mut request = format!("{base}/api/v1/chats/{chat_id}/stream").into_client_request()?;
+    let query = cursor.map(|cursor| format!("?after_cursor={cursor}")).unwrap_or_default();
+    let mut request = format!("{base}/api/v1/chats/{chat_id}/stream{query}").into_client_request()?;
     if let Some(token) = user.rest.token() {
         request
             .headers_mut()

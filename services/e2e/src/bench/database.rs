@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{Read as _, Seek as _, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -38,7 +38,7 @@ impl StatementLog {
     ///
     /// # Errors
     /// When `psql` is missing or not let in.
-    pub async fn start(data: &std::path::Path) -> anyhow::Result<Self> {
+    pub async fn start(data: &Path) -> anyhow::Result<Self> {
         let directory = data.join("postgres");
         ensure!(
             directory.is_dir(),
@@ -79,18 +79,30 @@ impl StatementLog {
     }
 
     async fn sql(&self, statement: &str) -> anyhow::Result<()> {
-        let mut command = tokio::process::Command::new("psql");
-        command.arg("--host").arg(self.directory.join("run"));
-        command.args(["--username", "tandem", "--dbname", "tandem", "--quiet", "--no-psqlrc"]);
-        command.args(["--set", "ON_ERROR_STOP=1", "--command", statement]);
-        let output = command
-            .output()
-            .await
-            .context("could not run psql, which comes with PostgreSQL's client")?;
-        let told = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "psql did not run {statement:?}: {told}");
-        Ok(())
+        psql(&self.directory, statement).await
     }
+}
+
+/// Runs a statement in the private PostgreSQL of this data directory.
+///
+/// # Errors
+/// When `psql` is missing, not let in, or refuses the statement.
+pub async fn sql(data: &Path, statement: &str) -> anyhow::Result<()> {
+    psql(&data.join("postgres"), statement).await
+}
+
+async fn psql(directory: &Path, statement: &str) -> anyhow::Result<()> {
+    let mut command = tokio::process::Command::new("psql");
+    command.arg("--host").arg(directory.join("run"));
+    command.args(["--username", "tandem", "--dbname", "tandem", "--quiet", "--no-psqlrc"]);
+    command.args(["--set", "ON_ERROR_STOP=1", "--command", statement]);
+    let output = command
+        .output()
+        .await
+        .context("could not run psql, which comes with PostgreSQL's client")?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "psql did not run {statement:?}: {told}");
+    Ok(())
 }
 
 /// Counts executions in a piece of the log. Records look like `LOG:  duration: 0.1 ms  execute name: text`; `parse` and

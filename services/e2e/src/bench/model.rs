@@ -7,7 +7,10 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -105,6 +108,7 @@ pub struct ClockedModel {
 struct Shared {
     pace: Mutex<Pace>,
     exchanges: Mutex<HashMap<Mark, Exchange>>,
+    asked: AtomicU64,
 }
 
 impl ClockedModel {
@@ -118,6 +122,7 @@ impl ClockedModel {
         let shared = Arc::new(Shared {
             pace: Mutex::new(Pace::INSTANT),
             exchanges: Mutex::default(),
+            asked: AtomicU64::new(0),
         });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Self { shared, address, task })
@@ -136,6 +141,11 @@ impl ClockedModel {
     /// The pace of answers that begin now.
     pub fn pace(&self) -> Pace {
         *self.shared.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests so far.
+    pub fn asked(&self) -> u64 {
+        self.shared.asked.load(Ordering::Relaxed)
     }
 
     /// The instants of a marked request, which are forgotten with this.
@@ -199,6 +209,7 @@ async fn answer(
 ) -> Result<Response<StreamBody<impl Stream<Item = Result<Frame<Bytes>, Infallible>>>>, hyper::Error> {
     let body = request.into_body().collect().await?.to_bytes();
     let asked = Instant::now();
+    shared.asked.fetch_add(1, Ordering::Relaxed);
     let pace = *shared.pace.lock().unwrap_or_else(PoisonError::into_inner);
     if !pace.first.is_zero() {
         tokio::time::sleep(pace.first).await;

@@ -37,7 +37,7 @@ pub async fn count(bench: &mut Bench) -> anyhow::Result<()> {
         chat.turn(&bench.model, mark).await?;
     }
     let mut log = StatementLog::start(bench.world.data()).await?;
-    let background = idle(&mut log).await?;
+    let background = idle(&mut log, chat).await?;
     for (history, skipped) in [("short", 0), ("long", BETWEEN)] {
         for _ in 0..skipped {
             let mark = bench.mark();
@@ -65,9 +65,9 @@ pub async fn count(bench: &mut Bench) -> anyhow::Result<()> {
 /// Statements with how often, and how many milliseconds, they take for one turn or second.
 type Rates = Vec<(String, f64, f64)>;
 
-async fn idle(log: &mut StatementLog) -> anyhow::Result<Rates> {
+async fn idle(log: &mut StatementLog, chat: &mut Conversation) -> anyhow::Result<Rates> {
     log.read()?;
-    tokio::time::sleep(IDLE).await;
+    chat.rest(IDLE).await?;
     Ok(per_turn(&log.read()?, IDLE.as_secs_f64()))
 }
 

@@ -25,25 +25,32 @@ struct Arguments {
     /// Counts of idle readers, rising.
     #[arg(long, value_delimiter = ',', default_values_t = [500, 1500])]
     readers: Vec<usize>,
+    /// Counts of chats that are answered at once, rising.
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 1000])]
+    running: Vec<usize>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     allow_many_connections().context("could not raise the limit of open files")?;
-    let mut readers = arguments.readers;
-    readers.sort_unstable();
-    readers.dedup();
     let table = bench::run(Options {
         program: arguments.program,
         stages: arguments.only,
         turns: arguments.turns.max(1),
         rounds: arguments.rounds.max(1),
-        readers,
+        readers: rising(arguments.readers),
+        running: rising(arguments.running),
     })
     .await?;
     writeln!(std::io::stderr(), "\n{table}")?;
     Ok(())
+}
+
+fn rising(mut counts: Vec<usize>) -> Vec<usize> {
+    counts.sort_unstable();
+    counts.dedup();
+    counts
 }
 
 /// Each reader is a connection, here and in the program measured, which inherits the limit.

@@ -275,6 +275,45 @@ async fn hints_tell_services_here_and_elsewhere_where_to_look() {
 }
 
 #[tokio::test]
+async fn who_is_alone_notifies_nobody_until_somebody_comes() {
+    let stage = Stage::start().await;
+    let chat = stage.chat("one").await;
+    let rename = async |title: &str| {
+        stage
+            .update(&chat, |message| message.title = Some(title.to_owned()))
+            .await
+            .unwrap()
+    };
+    // Listens as a storage does, and says nothing: the storage cannot know of it.
+    let mut wire = PgListener::connect_with(&stage.world.pool).await.unwrap();
+    wire.listen("tandem_chats").await.unwrap();
+    let mut hears = async |wire: &mut PgListener, title: &str| {
+        rename(title).await;
+        let next = tokio::time::timeout(Duration::from_millis(300), wire.recv());
+        next.await.is_ok_and(|heard| heard.unwrap().payload().contains(&chat))
+    };
+    let falls_silent = async {
+        let mut n = 0;
+        while hears(&mut wire, &format!("before {n}")).await {
+            n += 1;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), falls_silent)
+        .await
+        .expect("nobody else is there");
+    let neighbour = Harness::start_on(stage.world.database.clone(), |_| ()).await;
+    let request = neighbour.of(Orchestrator, SubscribeHintsRequest {});
+    let mut there = neighbour.feed.clone().subscribe_hints(request).await.unwrap().into_inner();
+    let speak = async {
+        for n in 0.. {
+            rename(&format!("after {n}")).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! { _ = next_hint(&mut there, &chat, 1) => (), () = speak => unreachable!() };
+}
+
+#[tokio::test]
 async fn hints_are_not_for_people() {
     let stage = Stage::start().await;
     let request = stage.world.as_user(&stage.admin, SubscribeHintsRequest {});
