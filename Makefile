@@ -51,10 +51,10 @@ e2e: test-packages binaries ## The whole system, all services in one process
 # The drills choose their processes themselves, so they are the same in both.
 e2e-separate: test-packages binaries ## The same system tests with every service a process of its own
 	TANDEM_E2E_MODE=separate $(CARGO) nextest run --workspace \
-	  -E 'package(tandem-e2e) & binary(it) - test(/^(drills|storms|every_call|relay)::/)'
+	  -E 'package(tandem-e2e) & binary(it) - test(/^(clocks|crowds|drills|storms|every_call|relay)::/)'
 
-drills: test-packages binaries ## The fault drills, TANDEM_DRILL_ROUNDS rounds of each (default 10)
-	TANDEM_DRILL_ROUNDS=$${TANDEM_DRILL_ROUNDS:-10} $(CARGO) nextest run --workspace -E 'package(tandem-e2e) & test(/::d[0-9]+_/)'
+drills: test-packages binaries ## The fault drills, TANDEM_DRILL_ROUNDS rounds of each (default 10), a line of JSON for each; DRILLS="D17 D52" for some
+	@.ci/drills $(DRILLS)
 
 bench: packages web ## Measure the release binary and compare with the budgets; BENCH="--only latency" for a part, --help for all
 	$(CARGO) build --release --workspace --bin tandem --bin bench

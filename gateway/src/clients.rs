@@ -16,7 +16,8 @@ use tandem_proto::{
     provider::v1::provider_admin_service_client::ProviderAdminServiceClient,
     storage::v1::{
         chat_service_client::ChatServiceClient, file_service_client::FileServiceClient,
-        settings_service_client::SettingsServiceClient, user_service_client::UserServiceClient,
+        settings_service_client::SettingsServiceClient, usage_service_client::UsageServiceClient,
+        user_service_client::UserServiceClient,
     },
 };
 use tonic::{Request, Response, Status, transport::Channel};
@@ -41,6 +42,7 @@ pub struct Clients {
     pub chats: ChatServiceClient<Repeating>,
     pub files: FileServiceClient<Repeating>,
     pub settings: SettingsServiceClient<Repeating>,
+    pub usage: UsageServiceClient<Repeating>,
     pub users: UserServiceClient<Repeating>,
     pub commands: ChatCommandServiceClient<Repeating>,
     pub streams: ChatStreamServiceClient<Repeating>,
@@ -64,6 +66,7 @@ impl Clients {
             chats: with_message_limits!(ChatServiceClient::new(stored.clone())),
             files: with_message_limits!(FileServiceClient::new(stored.clone())),
             settings: with_message_limits!(SettingsServiceClient::new(stored.clone())),
+            usage: with_message_limits!(UsageServiceClient::new(stored.clone())),
             users: with_message_limits!(UserServiceClient::new(stored.clone())),
             commands: with_message_limits!(ChatCommandServiceClient::new(orchestrated.clone())),
             streams: with_message_limits!(ChatStreamServiceClient::new(orchestrated.clone())),

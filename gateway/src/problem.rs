@@ -2,7 +2,7 @@
 //! client reads (`{message, detail, validations}`, or RFC 9457 when it asks for `application/problem+json`) is decided
 //! once, in [`render`], where the request is known.
 
-use std::{sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -17,6 +17,9 @@ use crate::json;
 
 /// What everybody reads who asks for a thing that is not there, or not theirs.
 const NOT_FOUND_MESSAGE: &str = "Not found, or not yours to see.";
+
+/// Why somebody is refused who has spent what they may.
+const USAGE_LIMIT: &str = "USAGE_LIMIT_EXCEEDED";
 
 /// When to come back to a service that could not be asked when.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -41,6 +44,14 @@ pub struct Plain {
     /// Fields that cannot be accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub validations: Vec<Validation>,
+    /// With a reached spend limit, as the next two: what was spent, in millionths of a US dollar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spent_micros: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_micros: Option<i64>,
+    /// When the spend begins anew; RFC 3339. No other conflict has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<String>,
 }
 
 /// One field that cannot be accepted.
@@ -71,6 +82,14 @@ pub struct Detailed {
     pub retry_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub validations: Vec<Validation>,
+    /// With a reached spend limit, as the next two: what was spent, in millionths of a US dollar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spent_micros: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_micros: Option<i64>,
+    /// When the spend begins anew; RFC 3339. No other conflict has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<String>,
 }
 
 impl Problem {
@@ -119,9 +138,10 @@ impl Problem {
         &self.fault.reason
     }
 
-    /// For commands whose only state that refuses them is one the client can read: 400 instead of 409.
+    /// For commands whose only state that refuses them is one the client can read: 400 instead of 409. A reached spend limit is none.
     pub fn state_is_invalid(self) -> Self {
         match self.fault.code {
+            Code::WrongState if self.reason() == USAGE_LIMIT => self,
             Code::WrongState => self.with_status(StatusCode::BAD_REQUEST),
             _ => self,
         }
@@ -170,6 +190,12 @@ impl Problem {
                 detail: violation.description.clone(),
             })
             .collect()
+    }
+
+    /// A fact that is told with a reached spend limit.
+    fn spend_fact<T: FromStr>(&self, name: &str) -> Option<T> {
+        let fact = self.fault.metadata.get(name).filter(|_| self.reason() == USAGE_LIMIT);
+        fact?.parse().ok()
     }
 
     fn retry_after_ms(&self) -> Option<u64> {
@@ -246,6 +272,9 @@ pub fn render(mut response: Response, accept: &HeaderMap, request_id: &str) -> R
             code: problem.reason().to_owned(),
             retry_after_ms: problem.retry_after_ms(),
             validations: problem.validations(),
+            spent_micros: problem.spend_fact("spent_micros"),
+            limit_micros: problem.spend_fact("limit_micros"),
+            resets_at: problem.spend_fact("resets_at"),
         };
         ("application/problem+json", json::to_vec(&detailed))
     } else {
@@ -253,6 +282,9 @@ pub fn render(mut response: Response, accept: &HeaderMap, request_id: &str) -> R
             message: problem.message(),
             detail: problem.details(request_id),
             validations: problem.validations(),
+            spent_micros: problem.spend_fact("spent_micros"),
+            limit_micros: problem.spend_fact("limit_micros"),
+            resets_at: problem.spend_fact("resets_at"),
         };
         (json::CONTENT_TYPE, json::to_vec(&plain))
     };
@@ -362,6 +394,27 @@ mod tests {
         let (status, _, body) = rendered(fault.into(), None).await;
         assert_eq!(status, 500);
         assert!(body.contains("request r1") && !body.contains("hunter2"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_reached_spend_limit_is_a_conflict_with_its_numbers() {
+        let fault = || {
+            Fault::wrong_state("USAGE_LIMIT_EXCEEDED", "spent")
+                .with("spent_micros", 12)
+                .with("limit_micros", 10)
+                .with("resets_at", "2026-03-02T00:00:00Z")
+        };
+        let (status, _, body) = rendered(Problem::from(fault()).state_is_invalid(), None).await;
+        assert_eq!(status, 409);
+        assert_eq!(
+            body,
+            concat!(
+                r#"{"message":"Spent.","spent_micros":12,"limit_micros":10,"resets_at":"2026-03-02T00:00:00Z"}"#,
+                "\n"
+            )
+        );
+        let (_, _, body) = rendered(fault().into(), Some("application/problem+json")).await;
+        assert!(body.contains(r#""limit_micros":10"#), "{body}");
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod settings;
 pub mod setup;
 pub mod titles;
 pub mod tokens;
+pub mod usage;
 pub mod users;
 pub mod wire;
 
@@ -110,6 +111,12 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(titles::get_override, titles::put_override))
         .routes(routes!(memory::thresholds))
         .routes(routes!(memory::put_threshold, memory::delete_threshold))
+        .routes(routes!(usage::limits, usage::put_limit))
+        .routes(routes!(usage::status))
+        .routes(routes!(usage::put_user, usage::delete_user))
+        .routes(routes!(usage::put_group, usage::delete_group))
+        .routes(routes!(usage::summary))
+        .routes(routes!(usage::users))
         .routes(routes!(files::upload))
         .routes(routes!(files::download))
         .routes(routes!(chats::list, chats::create))

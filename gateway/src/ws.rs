@@ -110,24 +110,37 @@ impl Door {
         has_heartbeat: bool,
         guard: impl Send + Sync + 'static,
     ) -> Response {
+        let session = Box::new(Session {
+            app,
+            who,
+            feed,
+            has_heartbeat,
+            _guard: guard,
+        });
         match self {
             Self::Socket(upgrade) => {
-                let sockets = app.sockets.clone();
+                let sockets = session.app.sockets.clone();
                 upgrade
                     .max_message_size(MAX_CLIENT_MESSAGE_BYTES)
                     .max_frame_size(MAX_CLIENT_MESSAGE_BYTES)
                     .read_buffer_size(READ_BUFFER_BYTES)
                     .write_buffer_size(WRITE_BUFFER_BYTES)
-                    .on_upgrade(move |socket| {
-                        sockets.track_future(async move {
-                            socket::run(socket, app, who, feed, has_heartbeat).await;
-                            drop(guard);
-                        })
-                    })
+                    .on_upgrade(move |socket| sockets.track_future(socket::run(socket, session)))
             }
-            Self::Events { .. } => events::respond(app, who, feed, has_heartbeat, guard),
+            Self::Events { .. } => events::respond(session),
         }
     }
+}
+
+/// One reader and what they read. Boxed where it is made: thousands sit idle, and each future it is moved through would make room
+/// for it again.
+pub struct Session<S: Source, G> {
+    app: App,
+    who: Principal,
+    feed: Feed<S>,
+    has_heartbeat: bool,
+    /// Dropped when they have left.
+    _guard: G,
 }
 
 /// Whether the reader asks for signs of life it can see.

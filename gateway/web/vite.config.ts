@@ -16,7 +16,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
   },
-  server: { proxy: { "/api": { target: API, ws: true } } },
+  server: { proxy: { "/api": { target: API, ws: true }, "/readyz": API } },
   test: {
     environment: "happy-dom",
     setupFiles: ["./src/testing/setup.ts"],

@@ -130,7 +130,10 @@ pub async fn list(State(app): State<App>, caller: Principal, query: Query) -> Re
 #[utoipa::path(
     post, path = "/chats", tag = "chats",
     request_body = CreateChatBody,
-    responses((status = 201, body = Chat)),
+    responses(
+        (status = 201, body = Chat),
+        (status = 409, description = "The spend limit is reached: with `spent_micros`, `limit_micros` and `resets_at`"),
+    ),
 )]
 pub async fn create(
     State(app): State<App>,

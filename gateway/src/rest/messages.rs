@@ -146,7 +146,10 @@ fn limit(query: &Query, least: i32, most: i32, default: i32) -> Result<i32, Prob
     post, path = "/chats/{chat}/messages", tag = "messages",
     params(("chat" = Uuid, Path)),
     request_body = SendMessageBody,
-    responses((status = 200, body = CreateChatMessageResponse)),
+    responses(
+        (status = 200, body = CreateChatMessageResponse),
+        (status = 409, description = "The spend limit is reached: with `spent_micros`, `limit_micros` and `resets_at`"),
+    ),
 )]
 pub async fn send(
     State(app): State<App>,
@@ -178,7 +181,10 @@ pub async fn send(
     patch, path = "/chats/{chat}/messages/{message}", tag = "messages",
     params(("chat" = Uuid, Path), ("message" = i64, Path)),
     request_body = EditMessageBody,
-    responses((status = 200, body = EditChatMessageResponse)),
+    responses(
+        (status = 200, body = EditChatMessageResponse),
+        (status = 409, description = "The spend limit is reached: with `spent_micros`, `limit_micros` and `resets_at`"),
+    ),
 )]
 pub async fn edit(
     State(app): State<App>,

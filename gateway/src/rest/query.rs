@@ -56,6 +56,17 @@ impl Query {
             .transpose()
     }
 
+    /// Refuses parameters that are not among `known`: a misspelt one would silently ask for something else.
+    ///
+    /// # Errors
+    /// 400 that names the first.
+    pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        match self.0.iter().find(|(key, _)| !known.contains(&key.as_str())) {
+            Some((key, _)) => Err(Problem::field(key.clone(), "is no parameter of this route")),
+            None => Ok(()),
+        }
+    }
+
     /// A number of at least `min`.
     ///
     /// # Errors
@@ -94,5 +105,12 @@ mod tests {
         assert!(query.number::<i32>("bad", 0).is_err());
         assert!(query.number::<i32>("low", 0).is_err());
         assert!(query.one("two").is_err());
+    }
+
+    #[test]
+    fn a_route_can_refuse_what_it_does_not_know() {
+        let query = Query::parse("start_date=&limit=1");
+        assert!(query.only(&["start_date", "limit", "offset"]).is_ok());
+        assert!(query.only(&["start_date"]).is_err());
     }
 }

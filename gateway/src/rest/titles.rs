@@ -62,7 +62,7 @@ pub struct UpdateChatModelOverride {
     params(("chat" = Uuid, Path)),
     responses(
         (status = 200, body = Chat),
-        (status = 409, description = "A title is being made already"),
+        (status = 409, description = "A title is being made already, or the spend limit is reached"),
         (status = 502, description = "No model gave a title"),
     ),
 )]
@@ -85,7 +85,7 @@ pub async fn regenerate(
     params(("chat" = Uuid, Path)),
     responses(
         (status = 200, body = ProposedTitle),
-        (status = 409, description = "A title is being made already"),
+        (status = 409, description = "A title is being made already, or the spend limit is reached"),
         (status = 502, description = "No model gave a title"),
     ),
 )]

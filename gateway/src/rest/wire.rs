@@ -17,6 +17,7 @@ pub mod message;
 pub mod model;
 pub mod part;
 pub mod provider;
+pub mod usage;
 pub mod user;
 
 /// What a time that was never set looks like.

@@ -13,16 +13,8 @@ use axum::{
 use futures::stream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::{
-    Reader,
-    feed::{Feed, Source},
-    server_time,
-    socket::PING_INTERVAL,
-};
-use crate::{
-    auth::{Principal, open_streams::Guard},
-    service::App,
-};
+use super::{Reader, Session, feed::Source, server_time, socket::PING_INTERVAL};
+use crate::auth::open_streams::Guard;
 
 /// Tells buffering proxies to pass every event on at once.
 const NO_BUFFERING: (HeaderName, HeaderValue) = (
@@ -34,40 +26,29 @@ const NO_BUFFERING: (HeaderName, HeaderValue) = (
 const RETRY: Duration = Duration::from_secs(1);
 
 struct State<S: Source, G> {
-    app: App,
-    feed: Feed<S>,
-    has_heartbeat: bool,
+    session: Box<Session<S, G>>,
     waiting: VecDeque<Event>,
     beats: Interval,
     credential: Guard,
     draining: Pin<Box<dyn Future<Output = ()> + Send>>,
     reader: Reader,
-    _guard: G,
 }
 
 /// Answers with the view's events until the reader leaves.
-pub fn respond<S: Source>(
-    app: App,
-    who: Principal,
-    feed: Feed<S>,
-    has_heartbeat: bool,
-    guard: impl Send + 'static,
-) -> Response {
+pub fn respond<S: Source, G: Send + 'static>(session: Box<Session<S, G>>) -> Response {
     let mut waiting = VecDeque::from([Event::default().retry(RETRY)]);
-    if has_heartbeat {
-        waiting.push_back(Event::default().data(feed.source().heartbeat_data(server_time(&app))));
+    let app = &session.app;
+    if session.has_heartbeat {
+        waiting.push_back(Event::default().data(session.feed.source().heartbeat_data(server_time(app))));
     }
-    let state = State {
-        reader: Reader::new(&app, S::VIEW),
+    let state = Box::new(State {
+        reader: Reader::new(app, S::VIEW),
         draining: Box::pin(app.shutdown.draining()),
         beats: every(PING_INTERVAL),
-        credential: app.open_streams.open(who.credential_id()),
+        credential: app.open_streams.open(session.who.credential_id()),
         waiting,
-        app,
-        feed,
-        has_heartbeat,
-        _guard: guard,
-    };
+        session,
+    });
     let events = stream::unfold(state, |mut state| async move {
         let event = state.next().await?;
         Some((Ok::<_, Infallible>(event), state))
@@ -84,19 +65,25 @@ fn every(period: Duration) -> Interval {
 
 impl<S: Source, G> State<S, G> {
     async fn next(&mut self) -> Option<Event> {
+        let Session {
+            app,
+            feed,
+            has_heartbeat,
+            ..
+        } = &mut *self.session;
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
             }
             tokio::select! {
                 () = &mut self.draining => return None,
-                batch = self.feed.next() => {
+                batch = feed.next() => {
                     let batch = batch.ok()?;
-                    self.waiting.extend(self.feed.source().events(batch).into_iter().map(event));
+                    self.waiting.extend(feed.source().events(batch).into_iter().map(event));
                     self.reader.sent_frame();
                 }
-                _ = self.beats.tick(), if self.has_heartbeat => {
-                    let beat = self.feed.source().heartbeat_data(server_time(&self.app));
+                _ = self.beats.tick(), if *has_heartbeat => {
+                    let beat = feed.source().heartbeat_data(server_time(app));
                     self.waiting.push_back(Event::default().data(beat));
                 }
                 () = self.credential.ended() => return None,

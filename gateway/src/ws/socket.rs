@@ -9,11 +9,11 @@ use tandem_chassis::status::{Code, Fault};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::{
-    Reader,
+    Reader, Session,
     feed::{Feed, Source},
     server_time,
 };
-use crate::{auth::Principal, service::App};
+use crate::service::App;
 
 /// Between two pings. A reader that has not answered one by the next is gone, and noticed within 10 s.
 pub const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -45,9 +45,9 @@ enum End {
 }
 
 /// Serves the reader until one of the ends.
-pub async fn run<S: Source>(mut socket: WebSocket, app: App, who: Principal, mut feed: Feed<S>, has_heartbeat: bool) {
-    let reader = Reader::new(&app, S::VIEW);
-    let end = serve(&mut socket, &app, &who, &mut feed, has_heartbeat, &reader).await;
+pub async fn run<S: Source, G: Send>(mut socket: WebSocket, mut session: Box<Session<S, G>>) {
+    let reader = Reader::new(&session.app, S::VIEW);
+    let end = serve(&mut socket, &mut session, &reader).await;
     tracing::debug!(?end, "a reader's connection is over");
     let (code, reason) = match &end {
         // Nobody is there to read why.
@@ -73,14 +73,15 @@ pub async fn run<S: Source>(mut socket: WebSocket, app: App, who: Principal, mut
     let _ = timeout(CLOSE_LIMIT, closing).await;
 }
 
-async fn serve<S: Source>(
-    socket: &mut WebSocket,
-    app: &App,
-    who: &Principal,
-    feed: &mut Feed<S>,
-    has_heartbeat: bool,
-    reader: &Reader,
-) -> End {
+async fn serve<S: Source, G: Send>(socket: &mut WebSocket, session: &mut Session<S, G>, reader: &Reader) -> End {
+    let Session {
+        app,
+        who,
+        feed,
+        has_heartbeat,
+        ..
+    } = session;
+    let has_heartbeat = *has_heartbeat;
     let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let credential = app.open_streams.open(who.credential_id());

@@ -8,4 +8,5 @@ mod live;
 mod stubs;
 mod surface;
 mod tls;
+mod usage;
 mod world;

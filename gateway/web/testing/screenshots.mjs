@@ -233,6 +233,79 @@ const scenes = {
     await page.goto("/settings/models");
     await page.getByText("Demo (scripted)").waitFor();
   }],
+  models: [{ PROVIDERS: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByText("Workshop server").waitFor();
+  }],
+  provider: [{ PROVIDERS: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByRole("link", { name: /^Anthropic/ }).click();
+    await page.getByRole("button", { name: "Test now" }).click();
+    await page.getByText("It works").waitFor();
+  }],
+  model: [{ PROVIDERS: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByRole("link", { name: /^Claude Sonnet/ }).click();
+    await page.getByLabel("Temperature").fill("0.4");
+    await page.getByText("Not saved yet").waitFor();
+  }],
+  "model-options": [{ PROVIDERS: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByRole("link", { name: /^Claude Sonnet/ }).click();
+    await page.getByText("All options as JSON").click();
+    await page.getByLabel("Options", { exact: true }).scrollIntoViewIfNeeded();
+  }],
+  "add-key": [{ PROVIDERS: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByRole("link", { name: /^Anthropic/ }).click();
+    await page.getByRole("region", { name: "Keys" }).getByRole("button", { name: "Add" }).click();
+    await page.getByLabel("New key").fill("sk-ant-bad-key");
+    await page.getByRole("button", { name: "Test and add" }).click();
+    await page.getByText("That did not work").waitFor();
+  }],
+  connect: [{ PROVIDERS: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByRole("button", { name: "Connect" }).click();
+    await page.getByRole("button", { name: /Paste an API key/ }).click();
+    await page.getByLabel("API key").fill("azure-key");
+    await page.getByRole("combobox", { name: "Provider" }).selectOption("azure");
+  }],
+  usage: [{ SEED: "1", LIMIT: "1" }, async (page) => {
+    await page.goto("/settings/usage");
+    await page.getByText("When").waitFor();
+  }],
+  "usage-old": [{ OLD: "1" }, async (page) => {
+    await page.goto("/settings/usage");
+    await page.getByText("does not count costs yet").waitFor();
+  }],
+  spend: [{ SEED: "1", LIMIT: "1" }, async (page) => {
+    await page.request.put("/api/v1/chats/usage-limits/overrides/dana", { data: { spend_limit_micros: 50_000_000 } });
+    await page.goto("/settings/spend");
+    await page.getByText("Dana Okafor").first().waitFor();
+  }],
+  refused: [{ SEED: "1", SPENT: "1" }, async (page) => {
+    await page.goto("/");
+    await page.getByText("What shall we do?").waitFor();
+    await page.getByLabel("Message", { exact: true }).fill("Then run the tests and tell me which are slow");
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    await page.getByText("Your spending limit is reached").waitFor();
+  }],
+  "cut-off": [{ SEED: "1", SPEED: "8" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Explain what you can do");
+    await settled(page);
+    await page.request.post("/api/v1/stub/upstream", { data: { lost: true } });
+    await ask(page, "Run the slow build");
+    await page.getByText("Not live").waitFor({ timeout: 30_000 });
+  }],
+  rename: [{ SEED: "1", SPEED: "8" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Explain what you can do");
+    await settled(page);
+    await page.getByRole("heading", { name: /Explain/ }).getByRole("button").click();
+    await page.getByRole("button", { name: "Suggest a title" }).click();
+    await page.waitForFunction(() => document.querySelector('input[aria-label="Title"]')?.value === "A proposed title");
+  }],
   tokens: [{ SEED: "1" }, async (page) => {
     await page.goto("/settings/tokens");
     await page.getByLabel("Name").fill("ci");
@@ -270,7 +343,7 @@ for (const [name, [env, play]] of Object.entries(scenes)) {
       const [width, height] = SIZES[size];
       const page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme, baseURL: server.base, hasTouch: size === "380" });
       page.on("console", (message) => {
-        if (message.type() !== "error" || (["reconnect", "uncertain"].includes(name) || /401|500/.test(message.text()))) return;
+        if (message.type() !== "error" || (["reconnect", "uncertain", "cut-off", "usage-old"].includes(name) || /401|409|500/.test(message.text()))) return;
         failed = true;
         process.stderr.write(`${name} ${size} ${scheme}: ${message.text()}\n`);
       });

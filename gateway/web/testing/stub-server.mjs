@@ -1,8 +1,9 @@
 // A small stand-in for the gateway, in memory, for developing and photographing the UI without the other services.
-// It serves `dist/` too. Usage: node testing/stub-server.mjs [port]. Words in a prompt choose the scripted answer:
+// It serves `dist/` too, or STUB_DIST. Usage: node testing/stub-server.mjs [port]. Words in a prompt choose the scripted answer:
 // "uname", "hello.txt", "markdown", "code", "slow", "fail", "retry", "lost", "full"; anything else explains. SETUP=1 starts as a new
 // installation, SEED=1 with some chats. FAIL_SEND=1 refuses messages; LOSE_ANSWERS=n takes the first n and loses the confirmation;
-// NO_KEYS=1 knows no Idempotency-Key; OLD=1 lacks the routes that came last.
+// NO_KEYS=1 knows no Idempotency-Key; OLD=1 lacks the routes that came last. PROVIDERS=1 has providers with keys and prices; LIMIT=1 and
+// SPENT=1 have a spending limit, see stub-usage.mjs. POST /stub/upstream {lost} plays a server that is cut off from its agents.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { setMaxListeners } from "node:events";
 import { createServer } from "node:http";
@@ -12,9 +13,10 @@ import { randomUUID } from "node:crypto";
 import { WebSocketServer } from "ws";
 import { answers, summarize } from "./stub-answers.mjs";
 import { matches, readQuery, seed } from "./stub-chats.mjs";
+import { usage } from "./stub-usage.mjs";
 
 const PORT = Number(process.argv[2] ?? 7081);
-const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
+const DIST = process.env.STUB_DIST ?? fileURLToPath(new URL("../dist/", import.meta.url));
 const PREFIX = "/api/v1";
 const ORG = randomUUID();
 const USER = { id: randomUUID(), username: "admin", name: "", email: "admin@localhost", organization_ids: [ORG], roles: [{ name: "owner" }] };
@@ -34,6 +36,7 @@ const state = {
   /** Answers by Idempotency-Key. */
   confirmed: new Map(),
   losing: Number(process.env.LOSE_ANSWERS ?? 0),
+  upstreamLost: false,
   nextMessage: 1,
   nextQueued: 1,
 };
@@ -50,6 +53,7 @@ const sleep = (ms, signal) =>
   });
 
 if (!state.needsSetup) addDemo();
+if (process.env.PROVIDERS) addProviders();
 
 function addDemo() {
   const provider = { id: randomUUID(), type: "demo", name: "demo", display_name: "Demo", enabled: true, base_url: "", api_keys: [], settings: null };
@@ -65,6 +69,24 @@ function addModel(body) {
   return model;
 }
 
+function keyOf(key) {
+  return { id: randomUUID(), masked: `${key.slice(0, 3)}…${key.slice(-4)}`, created_at: now() };
+}
+
+function addProviders() {
+  const add = (type, name, display_name, keys, base_url = "", enabled = true) => {
+    const provider = { id: randomUUID(), type, name, display_name, enabled, base_url, api_keys: keys.map(keyOf), settings: null };
+    state.providers.push(provider);
+    return provider.id;
+  };
+  const claude = add("anthropic", "anthropic", "Anthropic", ["sk-ant-first-a1b2", "sk-ant-second-c3d4"]);
+  const openai = add("openai", "openai", "OpenAI", []);
+  add("openai-compat", "workshop", "Workshop server", [], "http://10.0.0.7:8080/v1", false);
+  const prices = (input, output, read, write) => ({ input_price_per_million_tokens: input, output_price_per_million_tokens: output, cache_read_price_per_million_tokens: read, cache_write_price_per_million_tokens: write });
+  addModel({ ai_provider_id: claude, model: "claude-sonnet-4-5", display_name: "Claude Sonnet 4.5", context_limit: 200_000, is_default: true, model_config: { cost: prices("3", "15", "0.3", "3.75"), provider_options: { anthropic: { effort: "high" } } } });
+  addModel({ ai_provider_id: openai, model: "gpt-5", display_name: "", context_limit: 400_000, is_default: false, enabled: false });
+}
+
 // ---- chats -----------------------------------------------------------------------------------------------------------
 
 function publish(chat, event) {
@@ -72,6 +94,7 @@ function publish(chat, event) {
   if (event.type === "retry") chat.retry = full;
   else if (event.type !== "queue_update") chat.retry = null;
   chat.log.push(full);
+  if (state.upstreamLost) return void chat.held.push(full);
   for (const socket of chat.sockets) socket.send(JSON.stringify([full]));
 }
 
@@ -119,7 +142,7 @@ function newChat(body, parent) {
     ...(parent && { parent_chat_id: parent.row.id }),
   };
   if (parent) parent.row.children.push(row);
-  const chat = { row, retry: null, tries: 0, messages: [], queue: [], log: [], sockets: new Set(), stop: null };
+  const chat = { row, retry: null, tries: 0, messages: [], queue: [], log: [], held: [], sockets: new Set(), stop: null };
   state.chats.set(row.id, chat);
   return chat;
 }
@@ -220,6 +243,8 @@ const find = (id) => {
   return chat;
 };
 
+const money = usage({ me: USER, Problem, usersOf: () => state.users });
+
 const routes = [
   ["GET", "/setup", () => ({ needs_setup: state.needsSetup }), { open: true }],
   ["POST", "/setup", ({ body }) => {
@@ -278,16 +303,37 @@ const routes = [
   }],
   ["POST", "/ai/providers", ({ body }) => {
     if (state.providers.some((p) => p.name === body.name)) throw new Problem(409, "A provider with this name already exists.");
-    const keys = (body.api_keys ?? []).map((k) => ({ id: randomUUID(), masked: `${k.slice(0, 3)}…${k.slice(-4)}`, created_at: now() }));
+    const keys = (body.api_keys ?? []).map(keyOf);
     const provider = { id: randomUUID(), base_url: "", display_name: body.name, settings: null, ...body, api_keys: keys };
     state.providers.push(provider);
     return provider;
   }],
-  ["PATCH", "/ai/providers/:id", ({ id, body }) => Object.assign(state.providers.find((p) => p.id === id), { ...body, api_keys: [] })],
+  ["PATCH", "/ai/providers/:id", ({ id, body }) => {
+    const provider = state.providers.find((p) => p.id === id);
+    const keys = body.api_keys?.map((wanted) => provider.api_keys.find((key) => key.id === wanted.id) ?? keyOf(wanted.api_key));
+    return Object.assign(provider, body, keys && { api_keys: keys });
+  }],
   ["DELETE", "/ai/providers/:id", ({ id }) => {
     state.providers = state.providers.filter((p) => p.id !== id);
     state.models = state.models.filter((m) => m.ai_provider_id !== id);
   }],
+  ["POST", "/chats/:id/title/regenerate", async ({ id }) => {
+    await sleep(600);
+    find(id).row.title = "A better title";
+    watch("title_change", find(id));
+    return find(id).row;
+  }],
+  ["POST", "/chats/:id/title/propose", async () => {
+    await sleep(600);
+    return { title: "A proposed title" };
+  }],
+  ["POST", "/stub/upstream", ({ body }) => {
+    state.upstreamLost = body.lost;
+    if (body.lost) return;
+    for (const chat of state.chats.values()) for (const socket of chat.sockets) socket.send(JSON.stringify(chat.held));
+    for (const chat of state.chats.values()) chat.held = [];
+  }],
+  ...money.routes,
   ["GET", "/chats/model-configs", () => state.models],
   ["POST", "/chats/model-configs", ({ body }) => addModel(body)],
   ["PATCH", "/chats/model-configs/:id", ({ id, body }) => {
@@ -312,6 +358,7 @@ const routes = [
     return rows.filter((row) => matches(row, wanted, query.getAll("label")));
   }],
   ["POST", "/chats", ({ body }) => {
+    money.charge();
     const chat = newChat(body);
     watch("created", chat);
     start(chat, body.content);
@@ -334,6 +381,7 @@ const routes = [
   }],
   ["POST", "/chats/:id/messages", ({ id, body }) => {
     const chat = find(id);
+    money.charge();
     if (process.env.FAIL_SEND) throw new Problem(500, "Something broke on the server.");
     chat.tries = 0;
     if (["waiting", "error"].includes(chat.row.status)) return { queued: false, message: start(chat, body.content) };
@@ -412,6 +460,11 @@ const server = createServer((request, response) => void handle(request, response
 
 async function handle(request, response) {
   const url = new URL(request.url, "http://localhost");
+  if (url.pathname === "/readyz") {
+    const failing = state.upstreamLost ? { orchestrator: "not to be reached" } : {};
+    response.writeHead(state.upstreamLost ? 503 : 200, { "content-type": "application/json" });
+    return response.end(JSON.stringify({ is_ready: !state.upstreamLost, components: { gateway: { is_serving: true, failing } } }));
+  }
   if (!url.pathname.startsWith("/api/")) return serveFile(url.pathname, response);
   const path = url.pathname.slice(PREFIX.length);
   try {
@@ -441,7 +494,7 @@ async function handle(request, response) {
     response.end(answer === undefined ? "" : JSON.stringify(answer));
   } catch (error) {
     response.writeHead(error.status ?? 500, { "content-type": "application/json" });
-    response.end(JSON.stringify({ message: error.message, detail: error.detail ?? "" }));
+    response.end(JSON.stringify({ message: error.message, detail: error.detail ?? "", ...error.more }));
   }
 }
 

@@ -80,6 +80,14 @@ async function tour(browser) {
   await page.getByRole("button", { name: "Use the demo model" }).click();
   await page.getByRole("heading", { name: "What shall we do?" }).waitFor();
 
+  // The demo model costs nothing; with prices there is something to count.
+  const [model] = await (await page.request.get("/api/v1/chats/model-configs")).json();
+  const cost = { input_price_per_million_tokens: "3", output_price_per_million_tokens: "15", cache_read_price_per_million_tokens: "0.3", cache_write_price_per_million_tokens: "3.75" };
+  await page.request.patch(`/api/v1/chats/model-configs/${model.id}`, { data: { model_config: { cost } }, headers: { origin: at("gateway") } });
+  await page.request.put("/api/v1/chats/usage-limits", { data: { spend_limit_micros: 100_000, period: "month" }, headers: { origin: at("gateway") } });
+  await page.reload();
+  await page.getByRole("heading", { name: "What shall we do?" }).waitFor();
+
   await say(page, "Create hello.py with \"print('hello')\" and run it. Then replace hello with goodbye in hello.py");
   await answered(page);
   await page.setViewportSize(TALL);
@@ -103,6 +111,7 @@ async function tour(browser) {
   await shoot(page, "kill-1-streaming");
   orchestrator.kill("SIGKILL");
   await page.getByText(/nothing new for/).waitFor();
+  await page.getByText("Not live", { exact: true }).waitFor();
   await shoot(page, "kill-2-killed");
   const before = (await shown(page)).length;
   start("orchestrator", { TANDEM_ORCHESTRATOR__ADVERTISED_ADDRESS: at("orchestrator") });
@@ -116,6 +125,15 @@ async function tour(browser) {
   const { messages } = await (await page.request.get(`/api/v1/chats/${chatId}/messages`)).json();
   const stories = messages.filter((message) => message.role === "assistant" && essence(JSON.stringify(message.content)).includes(essence("Night 2")));
   process.stdout.write(`stored: the story ${stories.length} times, ${messages.length} messages\n`);
+
+  await page.goto("/settings/models");
+  await page.getByRole("link", { name: /^Demo .*per million/ }).click();
+  await page.getByLabel("Cache write").waitFor();
+  await shoot(page, "model");
+  await page.goto("/settings/usage");
+  await page.getByRole("img", { name: /Cost by day/ }).waitFor();
+  await page.waitForTimeout(300);
+  await shoot(page, "usage");
 
   const session = await page.context().storageState();
   const dark = await browser.newPage({ baseURL: at("gateway"), viewport: TALL, colorScheme: "dark", storageState: session });

@@ -1204,9 +1204,6 @@ pub struct CompletionStarted {
     pub provider_type: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub model: ::prost::alloc::string::String,
-    /// Where `Attach` finds this completion; may be empty.
-    #[prost(string, tag = "3")]
-    pub replica_address: ::prost::alloc::string::String,
 }
 /// The completion ended as the vendor intends.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -3412,6 +3412,9 @@ pub struct GetModelConfigRequest {
 pub struct GetModelConfigResponse {
     #[prost(message, optional, tag = "1")]
     pub model_config: ::core::option::Option<super::super::common::v1::ModelConfig>,
+    /// Users have spend limits: what a call may cost is to be reserved before it.
+    #[prost(bool, tag = "2")]
+    pub is_spend_limited: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListModelConfigsRequest {}
@@ -8073,6 +8076,1503 @@ pub mod turn_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "tandem.storage.v1.TurnService";
     impl<T> tonic::server::NamedService for TurnServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReserveSpendRequest {
+    #[prost(string, tag = "1")]
+    pub completion_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub owner_id: ::prost::alloc::string::String,
+    /// Empty for calls outside chats.
+    #[prost(string, tag = "3")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// What the call may cost, above 0.
+    #[prost(int64, tag = "4")]
+    pub micros: i64,
+    /// After this it counts no more, settled or not; 1 s to 2 h.
+    #[prost(message, optional, tag = "5")]
+    pub ttl: ::core::option::Option<::prost_types::Duration>,
+    /// answer, title or turn_summary.
+    #[prost(string, tag = "6")]
+    pub purpose: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReserveSpendResponse {
+    /// Whether anything was set aside: the owner has a limit.
+    #[prost(bool, tag = "1")]
+    pub is_limited: bool,
+}
+/// What a completion has used.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UsageRecord {
+    #[prost(string, tag = "1")]
+    pub completion_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub owner_id: ::prost::alloc::string::String,
+    /// Empty for calls outside chats.
+    #[prost(string, tag = "3")]
+    pub chat_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub root_chat_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub model_config_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub provider_type: ::prost::alloc::string::String,
+    /// The vendor's model name.
+    #[prost(string, tag = "7")]
+    pub model: ::prost::alloc::string::String,
+    /// answer, title or turn_summary.
+    #[prost(string, tag = "8")]
+    pub purpose: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "9")]
+    pub usage: ::core::option::Option<super::super::common::v1::Usage>,
+    /// Absent when unpriced.
+    #[prost(int64, optional, tag = "10")]
+    pub cost_micros: ::core::option::Option<i64>,
+    /// The call was cut off before the vendor told what it had used.
+    #[prost(bool, tag = "11")]
+    pub is_estimated: bool,
+    #[prost(message, optional, tag = "12")]
+    pub runtime: ::core::option::Option<::prost_types::Duration>,
+    /// How long ago it ended.
+    #[prost(message, optional, tag = "13")]
+    pub age: ::core::option::Option<::prost_types::Duration>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SettleSpendRequest {
+    /// Records and releases together at most 512, no completion twice.
+    #[prost(message, repeated, tag = "1")]
+    pub records: ::prost::alloc::vec::Vec<UsageRecord>,
+    /// Completions that have used nothing; only their reservations end.
+    #[prost(string, repeated, tag = "2")]
+    pub released_completion_ids: ::prost::alloc::vec::Vec<
+        ::prost::alloc::string::String,
+    >,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SettleSpendResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSpendStatusRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSpendStatusResponse {
+    /// Absent when the caller has no limit.
+    #[prost(message, optional, tag = "1")]
+    pub status: ::core::option::Option<SpendStatus>,
+}
+/// Where a user stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SpendStatus {
+    #[prost(enumeration = "SpendPeriod", tag = "1")]
+    pub period: i32,
+    #[prost(int64, tag = "2")]
+    pub limit_micros: i64,
+    #[prost(int64, tag = "3")]
+    pub spent_micros: i64,
+    /// Not counted as spent.
+    #[prost(int64, tag = "4")]
+    pub reserved_micros: i64,
+    #[prost(message, optional, tag = "5")]
+    pub period_start: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "6")]
+    pub period_end: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The deployment's limit.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SpendLimit {
+    /// Absent: no limits at all.
+    #[prost(int64, optional, tag = "1")]
+    pub limit_micros: ::core::option::Option<i64>,
+    #[prost(enumeration = "SpendPeriod", tag = "2")]
+    pub period: i32,
+    #[prost(message, optional, tag = "3")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The limit of one user.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UserSpendLimit {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub username: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub limit_micros: i64,
+}
+/// The limit of each member of an organisation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrganizationSpendLimit {
+    #[prost(string, tag = "1")]
+    pub organization_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    #[prost(int32, tag = "4")]
+    pub member_count: i32,
+    #[prost(int64, tag = "5")]
+    pub limit_micros: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSpendLimitsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetSpendLimitsResponse {
+    /// Absent as long as nobody has set one.
+    #[prost(message, optional, tag = "1")]
+    pub limit: ::core::option::Option<SpendLimit>,
+    /// Enabled models without any price: what they do costs nothing here.
+    #[prost(int32, tag = "2")]
+    pub unpriced_model_count: i32,
+    /// By username; at most 1,000.
+    #[prost(message, repeated, tag = "3")]
+    pub users: ::prost::alloc::vec::Vec<UserSpendLimit>,
+    /// By name; at most 1,000.
+    #[prost(message, repeated, tag = "4")]
+    pub organizations: ::prost::alloc::vec::Vec<OrganizationSpendLimit>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSpendLimitRequest {
+    /// Above 0; absent switches all limits off.
+    #[prost(int64, optional, tag = "1")]
+    pub limit_micros: ::core::option::Option<i64>,
+    /// Unspecified: as it is, or a month.
+    #[prost(enumeration = "SpendPeriod", tag = "2")]
+    pub period: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSpendLimitResponse {
+    #[prost(message, optional, tag = "1")]
+    pub limit: ::core::option::Option<SpendLimit>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetUserSpendLimitRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    /// Above 0.
+    #[prost(int64, tag = "2")]
+    pub limit_micros: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetUserSpendLimitResponse {
+    #[prost(message, optional, tag = "1")]
+    pub limit: ::core::option::Option<UserSpendLimit>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteUserSpendLimitRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteUserSpendLimitResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetOrganizationSpendLimitRequest {
+    #[prost(string, tag = "1")]
+    pub organization_id: ::prost::alloc::string::String,
+    /// Above 0.
+    #[prost(int64, tag = "2")]
+    pub limit_micros: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetOrganizationSpendLimitResponse {
+    #[prost(message, optional, tag = "1")]
+    pub limit: ::core::option::Option<OrganizationSpendLimit>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteOrganizationSpendLimitRequest {
+    #[prost(string, tag = "1")]
+    pub organization_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteOrganizationSpendLimitResponse {}
+/// What some calls have used together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Costs {
+    #[prost(int64, tag = "1")]
+    pub cost_micros: i64,
+    #[prost(int64, tag = "2")]
+    pub call_count: i64,
+    /// Those with a price.
+    #[prost(int64, tag = "3")]
+    pub priced_call_count: i64,
+    #[prost(int64, tag = "4")]
+    pub input_tokens: i64,
+    #[prost(int64, tag = "5")]
+    pub output_tokens: i64,
+    #[prost(int64, tag = "6")]
+    pub cache_read_tokens: i64,
+    #[prost(int64, tag = "7")]
+    pub cache_creation_tokens: i64,
+    #[prost(message, optional, tag = "8")]
+    pub runtime: ::core::option::Option<::prost_types::Duration>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCostSummaryRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    /// Half open: calls that ended from `start` on and before `end`.
+    #[prost(message, optional, tag = "2")]
+    pub start: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "3")]
+    pub end: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetCostSummaryResponse {
+    #[prost(message, optional, tag = "1")]
+    pub total: ::core::option::Option<Costs>,
+    /// The dearest first; at most 1,000.
+    #[prost(message, repeated, tag = "2")]
+    pub models: ::prost::alloc::vec::Vec<ModelCosts>,
+    /// By the root of a family of chats, the dearest first; at most 1,000. Calls outside chats have an empty id.
+    #[prost(message, repeated, tag = "3")]
+    pub chats: ::prost::alloc::vec::Vec<ChatCosts>,
+}
+/// What a model has cost.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelCosts {
+    #[prost(string, tag = "1")]
+    pub model_config_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub display_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub provider_type: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub costs: ::core::option::Option<Costs>,
+}
+/// What a chat with its children has cost.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChatCosts {
+    #[prost(string, tag = "1")]
+    pub root_chat_id: ::prost::alloc::string::String,
+    /// As it is now; empty when the chat is gone.
+    #[prost(string, tag = "2")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub costs: ::core::option::Option<Costs>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListUserCostsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub start: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "2")]
+    pub end: ::core::option::Option<::prost_types::Timestamp>,
+    /// Part of username or name; may be empty.
+    #[prost(string, tag = "3")]
+    pub search: ::prost::alloc::string::String,
+    /// 1 to 1,000; 0 = 10.
+    #[prost(int32, tag = "4")]
+    pub limit: i32,
+    #[prost(int32, tag = "5")]
+    pub offset: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListUserCostsResponse {
+    /// By cost, the dearest first, then by username. Users who have used nothing are left out.
+    #[prost(message, repeated, tag = "1")]
+    pub users: ::prost::alloc::vec::Vec<UserCosts>,
+    /// Of all pages.
+    #[prost(int64, tag = "2")]
+    pub count: i64,
+}
+/// What a user has spent.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UserCosts {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub username: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub chat_count: i64,
+    #[prost(message, optional, tag = "5")]
+    pub costs: ::core::option::Option<Costs>,
+}
+/// The stretch of time that limits are for; UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SpendPeriod {
+    Unspecified = 0,
+    Day = 1,
+    /// From Monday.
+    Week = 2,
+    /// Of the calendar.
+    Month = 3,
+}
+impl SpendPeriod {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SPEND_PERIOD_UNSPECIFIED",
+            Self::Day => "SPEND_PERIOD_DAY",
+            Self::Week => "SPEND_PERIOD_WEEK",
+            Self::Month => "SPEND_PERIOD_MONTH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SPEND_PERIOD_UNSPECIFIED" => Some(Self::Unspecified),
+            "SPEND_PERIOD_DAY" => Some(Self::Day),
+            "SPEND_PERIOD_WEEK" => Some(Self::Week),
+            "SPEND_PERIOD_MONTH" => Some(Self::Month),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod usage_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// One record for each model call, whoever made it and whatever became of the caller. Amounts are millionths of a US dollar.
+    ///
+    /// The limit of a user is the first that is set of: their own, that of the chat's organisation (the lowest of all their organisations where
+    /// no chat is concerned), the deployment's. An organisation's limit counts what the user spends in it; the others count everything. While
+    /// the deployment has no limit, nobody has.
+    #[derive(Debug, Clone)]
+    pub struct UsageServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl UsageServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> UsageServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> UsageServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            UsageServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Sets an estimate aside for a completion about to start; provider-gateway only. The same id again changes nothing and is no second one.
+        /// It takes the place of an earlier one for the same chat and purpose: a chat makes one call after the other.
+        /// FAILED_PRECONDITION (USAGE_LIMIT_EXCEEDED) with spent_micros, limit_micros and resets_at when the spend has reached the limit;
+        /// RESOURCE_EXHAUSTED (SPEND_RESERVED) when it has not, but calls under way may take the rest.
+        pub async fn reserve_spend(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReserveSpendRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReserveSpendResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/ReserveSpend",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.UsageService", "ReserveSpend"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records what completions have used and ends their reservations, all or nothing; provider-gateway only. Repeating it changes nothing.
+        pub async fn settle_spend(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SettleSpendRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SettleSpendResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/SettleSpend",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.UsageService", "SettleSpend"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Where the caller stands in the present period.
+        pub async fn get_spend_status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSpendStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSpendStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/GetSpendStatus",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.UsageService", "GetSpendStatus"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// All limits; administrators only, as all that follow but GetCostSummary.
+        pub async fn get_spend_limits(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSpendLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSpendLimitsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/GetSpendLimits",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.UsageService", "GetSpendLimits"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets the deployment's limit, or switches all limits off.
+        pub async fn set_spend_limit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetSpendLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSpendLimitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/SetSpendLimit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.UsageService", "SetSpendLimit"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// NOT_FOUND (USER_NOT_FOUND).
+        pub async fn set_user_spend_limit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetUserSpendLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetUserSpendLimitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/SetUserSpendLimit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.UsageService",
+                        "SetUserSpendLimit",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// NOT_FOUND (SPEND_LIMIT_NOT_FOUND) where there is none.
+        pub async fn delete_user_spend_limit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteUserSpendLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteUserSpendLimitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/DeleteUserSpendLimit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.UsageService",
+                        "DeleteUserSpendLimit",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// NOT_FOUND (ORGANIZATION_NOT_FOUND).
+        pub async fn set_organization_spend_limit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetOrganizationSpendLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetOrganizationSpendLimitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/SetOrganizationSpendLimit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.UsageService",
+                        "SetOrganizationSpendLimit",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// NOT_FOUND (SPEND_LIMIT_NOT_FOUND) where there is none.
+        pub async fn delete_organization_spend_limit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteOrganizationSpendLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteOrganizationSpendLimitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/DeleteOrganizationSpendLimit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.UsageService",
+                        "DeleteOrganizationSpendLimit",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What a user has spent, by model and by chat: the caller's own, or as administrator anybody's. PERMISSION_DENIED (ADMIN_ONLY).
+        pub async fn get_cost_summary(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCostSummaryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCostSummaryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/GetCostSummary",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.UsageService", "GetCostSummary"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What each user has spent, the dearest first.
+        pub async fn list_user_costs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListUserCostsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUserCostsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.UsageService/ListUserCosts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.UsageService", "ListUserCosts"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod usage_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with UsageServiceServer.
+    #[async_trait]
+    pub trait UsageService: std::marker::Send + std::marker::Sync + 'static {
+        /// Sets an estimate aside for a completion about to start; provider-gateway only. The same id again changes nothing and is no second one.
+        /// It takes the place of an earlier one for the same chat and purpose: a chat makes one call after the other.
+        /// FAILED_PRECONDITION (USAGE_LIMIT_EXCEEDED) with spent_micros, limit_micros and resets_at when the spend has reached the limit;
+        /// RESOURCE_EXHAUSTED (SPEND_RESERVED) when it has not, but calls under way may take the rest.
+        async fn reserve_spend(
+            &self,
+            request: tonic::Request<super::ReserveSpendRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReserveSpendResponse>,
+            tonic::Status,
+        >;
+        /// Records what completions have used and ends their reservations, all or nothing; provider-gateway only. Repeating it changes nothing.
+        async fn settle_spend(
+            &self,
+            request: tonic::Request<super::SettleSpendRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SettleSpendResponse>,
+            tonic::Status,
+        >;
+        /// Where the caller stands in the present period.
+        async fn get_spend_status(
+            &self,
+            request: tonic::Request<super::GetSpendStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSpendStatusResponse>,
+            tonic::Status,
+        >;
+        /// All limits; administrators only, as all that follow but GetCostSummary.
+        async fn get_spend_limits(
+            &self,
+            request: tonic::Request<super::GetSpendLimitsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSpendLimitsResponse>,
+            tonic::Status,
+        >;
+        /// Sets the deployment's limit, or switches all limits off.
+        async fn set_spend_limit(
+            &self,
+            request: tonic::Request<super::SetSpendLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetSpendLimitResponse>,
+            tonic::Status,
+        >;
+        /// NOT_FOUND (USER_NOT_FOUND).
+        async fn set_user_spend_limit(
+            &self,
+            request: tonic::Request<super::SetUserSpendLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetUserSpendLimitResponse>,
+            tonic::Status,
+        >;
+        /// NOT_FOUND (SPEND_LIMIT_NOT_FOUND) where there is none.
+        async fn delete_user_spend_limit(
+            &self,
+            request: tonic::Request<super::DeleteUserSpendLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteUserSpendLimitResponse>,
+            tonic::Status,
+        >;
+        /// NOT_FOUND (ORGANIZATION_NOT_FOUND).
+        async fn set_organization_spend_limit(
+            &self,
+            request: tonic::Request<super::SetOrganizationSpendLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetOrganizationSpendLimitResponse>,
+            tonic::Status,
+        >;
+        /// NOT_FOUND (SPEND_LIMIT_NOT_FOUND) where there is none.
+        async fn delete_organization_spend_limit(
+            &self,
+            request: tonic::Request<super::DeleteOrganizationSpendLimitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteOrganizationSpendLimitResponse>,
+            tonic::Status,
+        >;
+        /// What a user has spent, by model and by chat: the caller's own, or as administrator anybody's. PERMISSION_DENIED (ADMIN_ONLY).
+        async fn get_cost_summary(
+            &self,
+            request: tonic::Request<super::GetCostSummaryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCostSummaryResponse>,
+            tonic::Status,
+        >;
+        /// What each user has spent, the dearest first.
+        async fn list_user_costs(
+            &self,
+            request: tonic::Request<super::ListUserCostsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUserCostsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// One record for each model call, whoever made it and whatever became of the caller. Amounts are millionths of a US dollar.
+    ///
+    /// The limit of a user is the first that is set of: their own, that of the chat's organisation (the lowest of all their organisations where
+    /// no chat is concerned), the deployment's. An organisation's limit counts what the user spends in it; the others count everything. While
+    /// the deployment has no limit, nobody has.
+    #[derive(Debug)]
+    pub struct UsageServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> UsageServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for UsageServiceServer<T>
+    where
+        T: UsageService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.storage.v1.UsageService/ReserveSpend" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReserveSpendSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<super::ReserveSpendRequest>
+                    for ReserveSpendSvc<T> {
+                        type Response = super::ReserveSpendResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReserveSpendRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::reserve_spend(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReserveSpendSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.UsageService/SettleSpend" => {
+                    #[allow(non_camel_case_types)]
+                    struct SettleSpendSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<super::SettleSpendRequest>
+                    for SettleSpendSvc<T> {
+                        type Response = super::SettleSpendResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SettleSpendRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::settle_spend(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SettleSpendSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.UsageService/GetSpendStatus" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSpendStatusSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<super::GetSpendStatusRequest>
+                    for GetSpendStatusSvc<T> {
+                        type Response = super::GetSpendStatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSpendStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::get_spend_status(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSpendStatusSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.UsageService/GetSpendLimits" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSpendLimitsSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<super::GetSpendLimitsRequest>
+                    for GetSpendLimitsSvc<T> {
+                        type Response = super::GetSpendLimitsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSpendLimitsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::get_spend_limits(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSpendLimitsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.UsageService/SetSpendLimit" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetSpendLimitSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<super::SetSpendLimitRequest>
+                    for SetSpendLimitSvc<T> {
+                        type Response = super::SetSpendLimitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetSpendLimitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::set_spend_limit(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetSpendLimitSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.UsageService/SetUserSpendLimit" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetUserSpendLimitSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<super::SetUserSpendLimitRequest>
+                    for SetUserSpendLimitSvc<T> {
+                        type Response = super::SetUserSpendLimitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetUserSpendLimitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::set_user_spend_limit(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetUserSpendLimitSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.UsageService/DeleteUserSpendLimit" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteUserSpendLimitSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<super::DeleteUserSpendLimitRequest>
+                    for DeleteUserSpendLimitSvc<T> {
+                        type Response = super::DeleteUserSpendLimitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteUserSpendLimitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::delete_user_spend_limit(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteUserSpendLimitSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.UsageService/SetOrganizationSpendLimit" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetOrganizationSpendLimitSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<
+                        super::SetOrganizationSpendLimitRequest,
+                    > for SetOrganizationSpendLimitSvc<T> {
+                        type Response = super::SetOrganizationSpendLimitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::SetOrganizationSpendLimitRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::set_organization_spend_limit(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetOrganizationSpendLimitSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.UsageService/DeleteOrganizationSpendLimit" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteOrganizationSpendLimitSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<
+                        super::DeleteOrganizationSpendLimitRequest,
+                    > for DeleteOrganizationSpendLimitSvc<T> {
+                        type Response = super::DeleteOrganizationSpendLimitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::DeleteOrganizationSpendLimitRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::delete_organization_spend_limit(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteOrganizationSpendLimitSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.UsageService/GetCostSummary" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetCostSummarySvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<super::GetCostSummaryRequest>
+                    for GetCostSummarySvc<T> {
+                        type Response = super::GetCostSummaryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetCostSummaryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::get_cost_summary(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetCostSummarySvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.UsageService/ListUserCosts" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListUserCostsSvc<T: UsageService>(pub Arc<T>);
+                    impl<
+                        T: UsageService,
+                    > tonic::server::UnaryService<super::ListUserCostsRequest>
+                    for ListUserCostsSvc<T> {
+                        type Response = super::ListUserCostsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListUserCostsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as UsageService>::list_user_costs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListUserCostsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for UsageServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.storage.v1.UsageService";
+    impl<T> tonic::server::NamedService for UsageServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -17,6 +17,10 @@ use crate::{
     transport::{Address, memory},
 };
 
+mod replicas;
+
+pub use replicas::Replicas;
+
 /// Time to establish a connection, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -45,6 +49,8 @@ pub enum Error {
     },
     #[error(transparent)]
     Tls(#[from] tls::Error),
+    #[error("a service without an address cannot be called")]
+    NoAddress,
 }
 
 /// Builds outgoing requests in the name of one service. Cheap to clone.

@@ -25,7 +25,7 @@ pub struct System;
 impl Clock for System {
     #[expect(clippy::disallowed_methods, reason = "this is the clock everybody else is given")]
     fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc()
+        OffsetDateTime::now_utc() + crate::fault::clock_error()
     }
 
     fn monotonic(&self) -> Instant {
@@ -39,6 +39,7 @@ pub struct Manual {
     start: OffsetDateTime,
     start_monotonic: Instant,
     elapsed: Mutex<Duration>,
+    set_by: Mutex<time::Duration>,
 }
 
 impl Manual {
@@ -48,12 +49,18 @@ impl Manual {
             start,
             start_monotonic: Instant::now(),
             elapsed: Mutex::new(Duration::ZERO),
+            set_by: Mutex::new(time::Duration::ZERO),
         }
     }
 
     /// Moves both readings forward by `by`.
     pub fn advance(&self, by: Duration) {
         *self.elapsed.lock().unwrap_or_else(PoisonError::into_inner) += by;
+    }
+
+    /// Sets the wall clock forward, or back if negative; time itself does not pass.
+    pub fn set(&self, by: time::Duration) {
+        *self.set_by.lock().unwrap_or_else(PoisonError::into_inner) += by;
     }
 
     fn elapsed(&self) -> Duration {
@@ -63,7 +70,7 @@ impl Manual {
 
 impl Clock for Manual {
     fn now(&self) -> OffsetDateTime {
-        self.start + self.elapsed()
+        self.start + self.elapsed() + *self.set_by.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn monotonic(&self) -> Instant {

@@ -10,6 +10,7 @@
 //! | `<point>.panic` | the same | the task panics there |
 //! | `call.before`, `call.after` | a method and which call of it, as `BeginStep 2` | that call is answered `unavailable`, before or after it was carried out |
 //! | `<safety>.off` | – | [`is_off`] says so for as long as the file is there |
+//! | `<process>.clock` | seconds | the wall clock of the process whose `TANDEM_FAULTS_PROCESS` this is goes wrong by that much, for as long as the file is there |
 //! | `calls.log` | – | every call that is served adds its method as a line |
 
 #[cfg(debug_assertions)]
@@ -60,6 +61,24 @@ pub fn point(name: &str, subject: &str) {
 #[cfg(debug_assertions)]
 pub fn is_off(safety: &str) -> bool {
     directory().is_some_and(|directory| directory.join(format!("{safety}.off")).exists())
+}
+
+/// How far this process's wall clock is wrong at the moment.
+#[cfg(debug_assertions)]
+pub(crate) fn clock_error() -> time::Duration {
+    static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let file = FILE.get_or_init(|| {
+        let process = std::env::var("TANDEM_FAULTS_PROCESS").ok()?;
+        Some(directory()?.join(format!("{process}.clock")))
+    });
+    let Some(file) = file else { return time::Duration::ZERO };
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let seconds = text.trim().parse().unwrap_or_default();
+    if seconds != 0 {
+        // For the test to see that the wrong time was really told to somebody.
+        let _ = std::fs::write(fired(file), text);
+    }
+    time::Duration::seconds(seconds)
 }
 
 /// Whether this call of `path` (`/package.Service/Method`) is to fail now.
@@ -123,6 +142,13 @@ pub fn point(_: &str, _: &str) {}
 #[inline(always)]
 pub fn is_off(_: &str) -> bool {
     false
+}
+
+/// How far this process's wall clock is wrong; never in a release build.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub(crate) fn clock_error() -> time::Duration {
+    time::Duration::ZERO
 }
 
 #[cfg(not(debug_assertions))]

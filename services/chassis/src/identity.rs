@@ -43,7 +43,7 @@ pub enum Error {
     Sign(#[source] jsonwebtoken::errors::Error),
     #[error("caller token is not valid")]
     Token(#[source] jsonwebtoken::errors::Error),
-    #[error("caller token has expired")]
+    #[error("caller token has expired, or the clocks of both machines are more than a quarter of an hour apart")]
     Expired,
 }
 

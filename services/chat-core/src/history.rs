@@ -30,6 +30,11 @@ const MAX_TOOL_NAME_CHARS: usize = 64;
 /// The same history always gives the same prompt, and a longer one begins with the same messages unless a late result arrived, so
 /// vendors' prompt caches keep working. Repairing twice changes nothing.
 pub fn repair(messages: impl IntoIterator<Item = Message>) -> Vec<Message> {
+    repair_counted(messages).0
+}
+
+/// As [`repair`], and how much there was to repair.
+pub fn repair_counted(messages: impl IntoIterator<Item = Message>) -> (Vec<Message>, Repairs) {
     let mut pairing = Pairing::default();
     for message in messages {
         if message.visibility.is_for_model() {
@@ -37,6 +42,26 @@ pub fn repair(messages: impl IntoIterator<Item = Message>) -> Vec<Message> {
         }
     }
     pairing.finish()
+}
+
+/// What was wrong with the calls and results of a history. What every history leaves out, such as unsigned reasoning, is not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// Calls that got an "interrupted" error for want of a result.
+    pub results_made_up: usize,
+    /// Results that got a call for want of their own.
+    pub calls_made_up: usize,
+    /// Calls and results that had to go: second results, halves of pairs, whatever stood where it cannot be sent.
+    pub dropped: usize,
+    /// Ids and names that no vendor takes, or that were there before.
+    pub renamed: usize,
+}
+
+impl Repairs {
+    /// Whether nothing was wrong.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// An entry of the prompt to be: a message, and what its local calls were answered.
@@ -53,6 +78,7 @@ struct Pairing {
     /// Calls without a result by the id they were stored with: places as (entry, call), the latest last.
     unanswered: HashMap<ToolCallId, Vec<(usize, usize)>>,
     known: HashSet<ToolCallId>,
+    repairs: Repairs,
 }
 
 impl Pairing {
@@ -63,12 +89,16 @@ impl Pairing {
             parts,
         } = message;
         let (results, parts): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(is_local_result);
+        let calls_before = count_calls(&parts);
+        let misnamed = |call: &&ToolCallPart| !is_tool_name(&call.tool_name);
+        self.repairs.renamed += parts.iter().filter_map(local_call).filter(misnamed).count();
         let parts = match role {
             Role::System => parts.into_iter().filter(is_words).collect(),
             Role::User => parts.into_iter().filter(is_for_user_role).collect(),
             Role::Assistant => assistant_parts(parts),
             Role::Tool => Vec::new(),
         };
+        self.repairs.dropped += calls_before.saturating_sub(count_calls(&parts));
         if !parts.is_empty() {
             self.push(Message {
                 role,
@@ -103,25 +133,31 @@ impl Pairing {
     /// Gives a result to the latest call of that id that has none.
     fn answer(&mut self, result: ToolResultPart) {
         if !self.known.contains(&result.tool_call_id) {
+            self.repairs.calls_made_up += 1;
             self.push(Message::new(
                 Role::Assistant,
                 vec![Part::ToolCall(made_up_call(&result))],
             ));
         }
         let place = self.unanswered.get_mut(&result.tool_call_id).and_then(Vec::pop);
-        if let Some((entry, call)) = place {
-            self.entries[entry].results[call] = Some(result);
+        match place {
+            Some((entry, call)) => self.entries[entry].results[call] = Some(result),
+            None => self.repairs.dropped += 1,
         }
     }
 
-    fn finish(self) -> Vec<Message> {
+    fn finish(self) -> (Vec<Message>, Repairs) {
+        let mut repairs = self.repairs;
         let mut ids = CallIds::default();
         let mut prompt = Vec::with_capacity(self.entries.len());
         for Entry { mut message, results } in self.entries {
             ids.reserve(message.parts.iter().filter_map(provider_call_id));
             let mut answers = Vec::with_capacity(results.len());
             for (call, result) in message.parts.iter_mut().filter_map(local_call_mut).zip(results) {
-                call.tool_call_id = ids.unique(&call.tool_call_id);
+                repairs.results_made_up += usize::from(result.is_none());
+                let id = ids.unique(&call.tool_call_id);
+                repairs.renamed += usize::from(id != call.tool_call_id);
+                call.tool_call_id = id;
                 answers.push(answer_to(call, result));
             }
             prompt.push(message);
@@ -131,7 +167,7 @@ impl Pairing {
                     .map(|answer| Message::new(Role::Tool, vec![Part::ToolResult(answer)])),
             );
         }
-        prompt
+        (prompt, repairs)
     }
 }
 
@@ -166,6 +202,15 @@ fn tool_name(name: &str) -> String {
     }
     let plain = name.chars().map(|c| if ids::is_plain(c) { c } else { '_' });
     plain.take(MAX_TOOL_NAME_CHARS).collect()
+}
+
+fn is_tool_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_TOOL_NAME_CHARS && name.chars().all(ids::is_plain)
+}
+
+fn count_calls(parts: &[Part]) -> usize {
+    let is_half = |part: &&Part| matches!(part, Part::ToolCall(_) | Part::ToolResult(_));
+    parts.iter().filter(is_half).count()
 }
 
 /// What of an assistant message may be sent back. Empty if there is no more to it than reasoning, which no vendor takes alone.

@@ -16,6 +16,8 @@ pub const BASE_DELAY: Duration = Duration::from_secs(1);
 pub const MAX_DELAY: Duration = Duration::from_secs(60);
 /// The longest wait a vendor can impose: beyond it the header is more likely broken than meant.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// Clocks this close are the same clock, seen at different moments: ours is the finer one then.
+const CLOCKS_AGREE: Duration = Duration::from_secs(10);
 
 /// The wait before the next attempt after `failed` attempts have failed, counted from 0 for the first failure.
 ///
@@ -27,19 +29,28 @@ pub fn delay(failed: u32, retry_after: Duration) -> Duration {
 
 /// The wait a vendor asks for in its response headers, at most [`MAX_RETRY_AFTER`]; zero if it asks for none or nonsense.
 ///
-/// `retry-after-ms` (milliseconds) wins over `retry-after` (seconds, or an HTTP date compared with `now`). Names match in any case.
+/// `retry-after-ms` (milliseconds) wins over `retry-after` (seconds, or an HTTP date compared with `now`, or with the vendor's own
+/// `date` where that is clearly another time). Names match in any case.
 pub fn retry_after<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>, now: OffsetDateTime) -> Duration {
     let mut coarse = None;
+    let mut until = None;
+    let mut vendors_now = None;
     for (name, value) in headers {
         if name.eq_ignore_ascii_case("retry-after-ms") {
             if let Some(wait) = positive(value, 1e-3) {
                 return wait;
             }
         } else if name.eq_ignore_ascii_case("retry-after") {
-            coarse = coarse.or_else(|| positive(value, 1.0)).or_else(|| until(value, now));
+            coarse = coarse.or_else(|| positive(value, 1.0));
+            until = until.or_else(|| date(value));
+        } else if name.eq_ignore_ascii_case("date") {
+            vendors_now = date(value);
         }
     }
-    coarse.unwrap_or_default()
+    let differs = |date: &OffsetDateTime| (*date - now).abs() > CLOCKS_AGREE;
+    let now = vendors_now.filter(differs).unwrap_or(now);
+    let wait = until.and_then(|until| Duration::try_from(until - now).ok());
+    coarse.or(wait).unwrap_or_default().min(MAX_RETRY_AFTER)
 }
 
 /// A positive number of `unit` seconds.
@@ -53,12 +64,9 @@ fn positive(value: &str, unit: f64) -> Option<Duration> {
 const HTTP_DATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
-fn until(value: &str, now: OffsetDateTime) -> Option<Duration> {
-    let date = time::PrimitiveDateTime::parse(value.trim(), HTTP_DATE)
-        .ok()?
-        .assume_utc();
-    let wait = Duration::try_from(date - now).ok()?;
-    (!wait.is_zero()).then(|| wait.min(MAX_RETRY_AFTER))
+fn date(value: &str) -> Option<OffsetDateTime> {
+    let date = time::PrimitiveDateTime::parse(value.trim(), HTTP_DATE).ok()?;
+    Some(date.assume_utc())
 }
 
 #[cfg(test)]
@@ -100,6 +108,23 @@ mod tests {
             asked(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]),
             Duration::from_secs(30)
         );
+    }
+
+    #[test]
+    fn a_date_is_compared_with_the_clock_it_was_read_from() {
+        let until = |date| asked(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("date", date)]);
+        assert_eq!(
+            until("Sun, 06 Nov 1994 08:49:06 GMT"),
+            Duration::from_secs(30),
+            "the same clock"
+        );
+        assert_eq!(
+            until("Sun, 06 Nov 1994 08:39:37 GMT"),
+            Duration::from_secs(600),
+            "ours is ahead"
+        );
+        assert_eq!(until("Sun, 06 Nov 1994 09:49:07 GMT"), Duration::ZERO, "ours is behind");
+        assert_eq!(until("yesterday"), Duration::from_secs(30));
     }
 
     #[test]

@@ -4,10 +4,10 @@
 
 pub mod conversation;
 pub mod database;
+mod fan_out;
 pub mod figures;
 pub mod model;
 pub mod process;
-mod fan_out;
 mod readers;
 mod resume;
 mod running;

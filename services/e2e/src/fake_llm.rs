@@ -1,4 +1,5 @@
-//! A scriptable stand-in for LLM vendors: OpenAI Chat Completions and Anthropic Messages, byte for byte, on a real socket.
+//! A scriptable stand-in for LLM vendors: OpenAI Chat Completions and Responses, Anthropic Messages (also as AWS speaks it) and
+//! Google Gemini, byte for byte, on a real socket.
 //!
 //! It answers with what tests script, checks every request as strictly as the vendor and in the vendor's words,
 //! remembers what it was asked and what it sent, and goes wrong where told: at any byte, with any status.
@@ -7,15 +8,18 @@
 //! It is no model: it reads tool results only to check and record them.
 
 mod anthropic;
+mod bedrock;
 mod body;
 mod control;
 mod gate;
+mod google;
 mod io;
 mod keys;
 mod log;
 mod record;
 mod render;
 mod reply;
+mod responses;
 mod script;
 mod server;
 mod validate;
@@ -36,6 +40,7 @@ pub use self::{
     keys::KeyState,
     record::{Counters, Outcome, RecordedRequest},
     reply::{ErrorEvent, Failure, Fault, FaultKind, Item, Pace, Raw, Reply, Usage},
+    responses::encrypted_reasoning,
     script::{Matcher, Script},
 };
 
@@ -216,8 +221,11 @@ impl FakeLlm {
     /// The remembered completion requests that passed validation, oldest first.
     pub fn completions(&self) -> Vec<RecordedRequest> {
         let mut requests = self.requests();
-        let paths = ["/v1/chat/completions", anthropic::MESSAGES];
-        requests.retain(|request| paths.contains(&request.path.as_str()) && request.rejection.is_none());
+        let paths = ["/v1/chat/completions", anthropic::MESSAGES, responses::RESPONSES];
+        let is_completion = |path: &str| {
+            paths.contains(&responses::path(path)) || google::is_completion(path) || bedrock::is_completion(path)
+        };
+        requests.retain(|request| is_completion(&request.path) && request.rejection.is_none());
         requests
     }
 

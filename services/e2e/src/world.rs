@@ -67,6 +67,7 @@ pub struct Builder {
     mode: Option<Mode>,
     environment: Vec<(String, String)>,
     replicas: Option<usize>,
+    provider_gateways: Option<usize>,
     replica_environment: Vec<(usize, String, String)>,
     fake: fake_llm::Builder,
     without_provider: bool,
@@ -97,6 +98,12 @@ impl Builder {
     /// This many orchestrators, each behind a gateway of its own, over one storage. Separate processes.
     pub fn replicas(mut self, count: usize) -> Self {
         self.replicas = Some(count);
+        self.separate_processes()
+    }
+
+    /// This many provider gateways, which every orchestrator knows. Separate processes.
+    pub fn provider_gateways(mut self, count: usize) -> Self {
+        self.provider_gateways = Some(count);
         self.separate_processes()
     }
 
@@ -174,6 +181,7 @@ impl Builder {
             data: &data,
             sockets: &sockets,
             listen: &listen,
+            provider_gateways: self.provider_gateways.unwrap_or(1),
             bootstrap_token: &token,
             service_secret: &secret,
             extra: &environment,

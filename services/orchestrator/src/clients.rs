@@ -7,7 +7,6 @@ use tandem_chassis::client::{self, Outbound};
 use tandem_chassis::tls;
 use tandem_chassis::transport::Address;
 use tandem_chassis::with_message_limits;
-use tandem_proto::provider::v1::completion_service_client::CompletionServiceClient;
 use tandem_proto::storage::v1::chat_service_client::ChatServiceClient;
 use tandem_proto::storage::v1::feed_service_client::FeedServiceClient;
 use tandem_proto::storage::v1::file_service_client::FileServiceClient;
@@ -19,6 +18,10 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::config::Peers;
+
+mod completions;
+
+pub(crate) use completions::{Completions, Held};
 
 /// Time for one short call to storage.
 pub(crate) const STORAGE_DEADLINE: Duration = Duration::from_secs(10);
@@ -42,7 +45,7 @@ pub(crate) struct Clients {
     pub(crate) files: FileServiceClient<Channel>,
     pub(crate) settings: SettingsServiceClient<Channel>,
     pub(crate) titles: TitleServiceClient<Channel>,
-    pub(crate) completions: CompletionServiceClient<Channel>,
+    pub(crate) completions: Completions,
     pub(crate) tools: ToolServiceClient<Channel>,
 }
 
@@ -62,7 +65,7 @@ impl Clients {
             files: with_message_limits!(FileServiceClient::new(storage.clone())),
             settings: with_message_limits!(SettingsServiceClient::new(storage.clone())),
             titles: with_message_limits!(TitleServiceClient::new(storage)),
-            completions: with_message_limits!(CompletionServiceClient::new(channel(&peers.provider_gateway)?)),
+            completions: Completions::new(&peers.provider_gateway, tls)?,
             tools: with_message_limits!(ToolServiceClient::new(channel(&peers.tool_runner)?)),
         })
     }

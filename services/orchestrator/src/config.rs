@@ -31,8 +31,9 @@ pub struct Config {
 pub struct Peers {
     /// The room with SQL.
     pub storage: Address,
-    /// The room with LLM credentials.
-    pub provider_gateway: Address,
+    /// The replicas of the room with LLM credentials. A host name stands for every replica it resolves to. Each completion is found
+    /// again at the replica that holds it, so a balancer must not stand between.
+    pub provider_gateway: Vec<Address>,
     /// The room that runs tools.
     pub tool_runner: Address,
 }
@@ -88,7 +89,7 @@ impl Default for Peers {
         let memory = |name: &str| Address::Memory(name.to_owned());
         Self {
             storage: memory("storage"),
-            provider_gateway: memory("provider-gateway"),
+            provider_gateway: vec![memory("provider-gateway")],
             tool_runner: memory("tool-runner"),
         }
     }

@@ -17,6 +17,9 @@ pub(crate) use mirror::{Page, Torn};
 /// Bytes of parts one turn may hold that are not durable yet. A step's own output is bounded far below this.
 pub(crate) const MAX_LOG_BYTES: usize = 32 * 1024 * 1024;
 
+/// Bytes of parts read at once. A reader that is far behind takes them in turns, so that it holds no copy of all it has missed.
+const MAX_READ_BYTES: usize = 256 * 1024;
+
 /// Bytes of text merged into one delta for a reader that lags.
 pub(crate) const MAX_MERGED_BYTES: usize = 64 * 1024;
 
@@ -175,7 +178,7 @@ impl Log {
             .entries
             .range(start..)
             .take_while(|entry| entry.after_version <= version);
-        merge::merged(visible, limit)
+        merge::merged(visible, limit, MAX_READ_BYTES)
     }
 
     /// Like [`Log::read`], up to and including `until` whatever version it waits for.
@@ -185,7 +188,7 @@ impl Log {
             inner.entries.partition_point(|entry| entry.position <= after)
         });
         let wanted = inner.entries.range(start..).take_while(|entry| entry.position <= until);
-        merge::merged(wanted, usize::MAX)
+        merge::merged(wanted, usize::MAX, usize::MAX)
     }
 
     /// Where a reader begins who has seen everything durable up to `sealed`: behind it, and behind attempts that were withdrawn since.

@@ -29,6 +29,9 @@ use crate::room::{Changes, Room};
 /// Events handed out at once.
 pub(crate) const MAX_BATCH: usize = 256;
 
+/// Bytes of a batch; one event alone may be larger.
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
+
 /// How long a message waits for those of its live parts that are on their way from another replica. Without them it is shown whole.
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -116,7 +119,7 @@ impl Reader {
         Ok(reader)
     }
 
-    /// The next events, 1 to [`MAX_BATCH`]. Waits for as long as nothing happens; dropping the future loses nothing.
+    /// The next events, 1 to [`MAX_BATCH`] and of about [`MAX_BATCH_BYTES`]. Waits for as long as nothing happens; dropping the future loses nothing.
     ///
     /// # Errors
     /// What storage answered; the reader can be asked again.
@@ -137,7 +140,7 @@ impl Reader {
                 self.read_log();
             }
             if !self.ready.is_empty() {
-                let rest = self.ready.split_off(self.ready.len().min(MAX_BATCH));
+                let rest = self.ready.split_off(batch_len(&self.ready));
                 return Ok(std::mem::replace(&mut self.ready, rest).into());
             }
             // Whoever keeps the room's version up to date wakes the reader, also where a hint was lost.
@@ -475,6 +478,17 @@ fn events_of(change: &ChatChange, has_queue: bool) -> Vec<Option<Wire>> {
         (!tool_calls.is_empty()).then_some(Wire::ActionRequired(ActionRequiredEvent { tool_calls })),
     ]);
     events
+}
+
+/// How many of these events are handed out together: at least one.
+fn batch_len(ready: &VecDeque<StreamEvent>) -> usize {
+    let mut bytes = 0;
+    let fits = |event: &&StreamEvent| {
+        let is_first = bytes == 0;
+        bytes += prost::Message::encoded_len(*event);
+        is_first || bytes <= MAX_BATCH_BYTES
+    };
+    ready.iter().take(MAX_BATCH).take_while(fits).count()
 }
 
 fn position_of(sealed: &StepPosition) -> Position {

@@ -14,7 +14,7 @@ use tandem_proto::storage::v1::{NewMessage, StepIntent, StepOutcome, StepPurpose
 use tokio::sync::watch;
 use tracing::Instrument;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Held};
 use crate::config::Turns;
 use crate::due::Due;
 use crate::log::Log;
@@ -59,6 +59,8 @@ pub(crate) struct Turn {
     pub(crate) cause: watch::Receiver<Option<Cause>>,
     /// The call of the model that the claim has recorded, until it is made.
     pub(crate) begun: Option<StepIntent>,
+    /// The completion asked for last.
+    pub(crate) held: Held,
     /// Tells the claim loop that a chat became due.
     pub(crate) due: Arc<Due>,
     /// What is done beside the turn.

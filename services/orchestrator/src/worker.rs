@@ -15,7 +15,7 @@ use tandem_proto::storage::v1::{ClaimChatsRequest, ClaimedChat, Lease, ReleaseCh
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use crate::clients::{Clients, STORAGE_DEADLINE};
+use crate::clients::{Clients, Held, STORAGE_DEADLINE};
 use crate::config::Config;
 use crate::due::Due;
 use crate::metrics::Metrics;
@@ -193,7 +193,7 @@ impl Worker {
                 .unwrap_or_default(),
             chat_ids: chat_ids.into_iter().take(limit).collect(),
             begins_steps: true,
-            provider_gateway_address: String::new(),
+            provider_gateway_address: self.0.clients.completions.choose().await,
         };
         let request = self.0.clients.outbound.request(None, STORAGE_DEADLINE, message);
         match self.0.clients.turns.clone().claim_chats(request).await {
@@ -254,6 +254,7 @@ impl Worker {
             due: Arc::clone(&self.0.due),
             titles: OfTurn::new(&self.0.titles, &chat, &owner),
             begun: None,
+            held: Held::default(),
             epoch: lease.epoch,
             owner,
             cause,

@@ -47,6 +47,8 @@ pub struct Model {
     pub options: Map<String, Value>,
     /// Who serves it.
     pub provider: Arc<Provider>,
+    /// Users have spend limits, so what it may cost is reserved first. As old as the rest of what is kept here.
+    pub is_spend_limited: bool,
 }
 
 /// A provider with its keys in clear.
@@ -85,6 +87,7 @@ struct ModelRow {
     options: Map<String, Value>,
     provider: ProviderId,
     is_usable: bool,
+    is_spend_limited: bool,
 }
 
 impl Catalog {
@@ -143,6 +146,7 @@ impl Catalog {
             context_limit: row.context_limit,
             options: row.options.clone(),
             provider,
+            is_spend_limited: row.is_spend_limited,
         }))
     }
 
@@ -190,10 +194,11 @@ impl Catalog {
     async fn load_model(&self, id: ModelConfigId) -> Result<Arc<ModelRow>, Fault> {
         let request = self.request(None, storage::GetModelConfigRequest { id: id.to_string() });
         let response = self.settings().get_model_config(request).await?;
-        let row = response
-            .into_inner()
-            .model_config
-            .ok_or_else(|| odd_answer("no model"))?;
+        let storage::GetModelConfigResponse {
+            model_config,
+            is_spend_limited,
+        } = response.into_inner();
+        let row = model_config.ok_or_else(|| odd_answer("no model"))?;
         let options = match row.call_config_json.as_str() {
             "" => Map::new(),
             text => serde_json::from_str(text).map_err(|_| odd_answer("call options that are no JSON object"))?,
@@ -207,6 +212,7 @@ impl Catalog {
                 .map_err(|_| odd_answer("a provider id that is none"))?,
             model: row.model,
             options,
+            is_spend_limited,
         }))
     }
 
@@ -311,6 +317,7 @@ pub(crate) mod test_support {
                 keys: Vec::new(),
                 unreadable: None,
             }),
+            is_spend_limited: false,
         }
     }
 }

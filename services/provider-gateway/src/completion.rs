@@ -81,24 +81,26 @@ pub enum ToolChoice {
 }
 
 /// One event of a completion. The last one is `Finished` or `Failed`.
+///
+/// Nearly all are short texts and thousands are held at a time, so what is larger is boxed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The vendor accepted the request.
-    Started(Started),
+    Started(Box<Started>),
     /// Appends to the open text.
     TextDelta(String),
     /// Appends to the open reasoning.
     ReasoningDelta(String),
     /// The open reasoning is complete; its text is what was streamed.
-    ReasoningDone(ReasoningPart),
+    ReasoningDone(Box<ReasoningPart>),
     /// Opens a tool call or appends to its arguments.
-    ToolCallDelta(ToolCallDelta),
+    ToolCallDelta(Box<ToolCallDelta>),
     /// A complete tool call, source or file.
-    Part(Part),
+    Part(Box<Part>),
     /// The vendor ended as intended.
-    Finished(Finished),
+    Finished(Box<Finished>),
     /// It failed or was stopped; what was streamed before stands.
-    Failed(Failed),
+    Failed(Box<Failed>),
 }
 
 impl Event {
@@ -115,9 +117,10 @@ impl Event {
         }
     }
 
-    /// What it counts against a buffer: its texts and a little for itself.
+    /// What it counts against a buffer: its texts, and what holds them.
     pub fn size_bytes(&self) -> usize {
-        const OVERHEAD: usize = 16;
+        /// The event behind its counts of references, its place in the buffer, and the smallest piece an allocator gives.
+        const OVERHEAD: usize = size_of::<Event>() + 5 * size_of::<usize>();
         let texts = match self {
             Self::TextDelta(text) | Self::ReasoningDelta(text) => text.len(),
             Self::ToolCallDelta(delta) => {

@@ -9,7 +9,7 @@ use tandem_chassis::{
     transport::Address,
 };
 
-use crate::{breaker, completion, outbound, provider::demo};
+use crate::{breaker, completion, outbound, provider::demo, spend};
 
 /// Settings of one provider gateway.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -19,8 +19,6 @@ pub struct Config {
     pub peers: Peers,
     /// TLS towards those services; matters for `https` addresses only.
     pub peer_tls: tls::ClientConfig,
-    /// Where orchestrators reach this replica to attach again; told to them with each completion. Unset when there is one replica.
-    pub replica_address: Option<Address>,
     /// The key that seals provider keys: 32 bytes as hex or base64. Wins over `kek_file`.
     pub kek: Option<Secret>,
     /// File with that key, mode 0600.
@@ -38,6 +36,8 @@ pub struct Config {
     pub guards: Guards,
     /// When a vendor's model is left alone for a while.
     pub breaker: breaker::Config,
+    /// How spending is watched.
+    pub spend: spend::Config,
     /// Which addresses may be called.
     pub outbound: outbound::Config,
     /// The built-in demo model.
@@ -95,7 +95,6 @@ impl Default for Config {
         Self {
             peers: Peers::default(),
             peer_tls: tls::ClientConfig::default(),
-            replica_address: None,
             kek: None,
             kek_file: None,
             create_kek_file: false,
@@ -104,6 +103,7 @@ impl Default for Config {
             completions: Completions::default(),
             guards: Guards::default(),
             breaker: breaker::Config::default(),
+            spend: spend::Config::default(),
             outbound: outbound::Config::default(),
             demo: demo::Config::default(),
         }

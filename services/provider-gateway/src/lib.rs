@@ -16,6 +16,7 @@ mod provider;
 mod rpc;
 pub mod secret;
 mod service;
+mod spend;
 
 pub use config::Config;
 pub use error::RunError;

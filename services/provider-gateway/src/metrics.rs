@@ -49,6 +49,12 @@ struct KeyLabels {
     state: &'static str,
 }
 
+/// What became of a look at a spend limit.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct SpendLabels {
+    outcome: &'static str,
+}
+
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct FailoverLabels {
     provider: String,
@@ -71,6 +77,8 @@ pub struct Metrics {
     breaker_rejects: Family<ModelLabels, Counter>,
     keys: Family<KeyLabels, Gauge>,
     failovers: Family<FailoverLabels, Counter>,
+    spend_checks: Family<SpendLabels, Counter>,
+    usage_lost: Counter,
 }
 
 impl Metrics {
@@ -133,6 +141,17 @@ impl Metrics {
                 "provider_gateway_key_failovers",
                 "How often a key was put to rest, by reason",
                 Family::default(),
+            ),
+            spend_checks: registry.register(
+                "provider_gateway_spend_checks",
+                "Completions of users with spend limits: granted, exceeded, reserved (others may use the limit up), or not to be \
+                 looked at and therefore open or closed",
+                Family::default(),
+            ),
+            usage_lost: registry.register(
+                "provider_gateway_usage_records_lost",
+                "Usage records that storage did not take in time",
+                Counter::default(),
             ),
         }
     }
@@ -220,6 +239,16 @@ impl Metrics {
                 .get_or_create(&labels)
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+    }
+
+    /// A spend limit was looked at.
+    pub fn spend_checked(&self, outcome: &'static str) {
+        self.spend_checks.get_or_create(&SpendLabels { outcome }).inc();
+    }
+
+    /// Records were given up.
+    pub fn usage_lost(&self, count: usize) {
+        self.usage_lost.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// A key was put to rest.

@@ -66,10 +66,21 @@ pub async fn test(outbound: &Outbound, clock: &dyn Clock, kind: Kind, base_url: 
             models: vec![demo::MODEL.to_owned()],
             latency: Duration::ZERO,
         },
-        Protocol::ChatCompletions | Protocol::Messages if key.is_none() && kind.needs_key() => {
-            Report::problem(format!("{} needs an API key.", kind.display_name()))
+        // Machines' own credentials are not used for questions.
+        Protocol::Bedrock if key.is_none() => Report {
+            is_ok: true,
+            message: "Without an API key, calls are made with this machine's AWS credentials. The first call will tell whether they suffice."
+                .to_owned(),
+            ..Report::default()
+        },
+        _ if key.is_none() && kind.needs_key() => Report::problem(format!("{} needs an API key.", kind.display_name())),
+        Protocol::ChatCompletions
+        | Protocol::Responses
+        | Protocol::Messages
+        | Protocol::Gemini
+        | Protocol::Bedrock => {
+            ask_with_hint(outbound, kind, base_url, key).await
         }
-        Protocol::ChatCompletions | Protocol::Messages => ask_with_hint(outbound, kind, base_url, key).await,
     };
     Report {
         message: redact(&report.message, key.map(std::slice::from_ref).unwrap_or_default()),
@@ -97,8 +108,8 @@ async fn ask_with_hint(outbound: &Outbound, kind: Kind, base_url: &Url, key: Opt
         Answer::Problem(problem) => Report::problem(problem),
         Answer::NotTheApi(problem) => {
             let path = base_url.path().trim_end_matches('/');
-            // The other protocol finds its version by itself.
-            if path.ends_with("/v1") || kind.protocol() == Protocol::Messages {
+            // The other protocols find their version by themselves.
+            if path.ends_with("/v1") || kind == Kind::Azure || kind.protocol() != Protocol::ChatCompletions {
                 return Report::problem(problem);
             }
             let with_version = endpoint(base_url, "v1");
@@ -151,7 +162,9 @@ async fn ask(outbound: &Outbound, kind: Kind, base_url: &Url, key: Option<&ApiKe
         };
     }
     let said = quote(&body);
-    match status {
+    // Google calls a wrong key a malformed request.
+    let is_wrong_key = status == StatusCode::BAD_REQUEST && says_wrong_key(&body);
+    match if is_wrong_key { StatusCode::UNAUTHORIZED } else { status } {
         StatusCode::UNAUTHORIZED if key.is_none() => Answer::Problem("The server wants an API key.".to_owned()),
         StatusCode::UNAUTHORIZED => Answer::Problem(format!("The server does not accept the API key.{said} Check that it was copied whole.")),
         StatusCode::FORBIDDEN => Answer::Problem(format!("The server knows the API key but does not allow this.{said} Check the key's permissions.")),
@@ -180,9 +193,9 @@ async fn fetch(
 ) -> Result<(StatusCode, Vec<u8>), String> {
     let protocol = kind.protocol();
     let headers = protocol
-        .headers(base_url, key)
+        .headers(kind, base_url, key)
         .map_err(|_| "The API key has characters that cannot be sent.".to_owned())?;
-    let url = protocol.models_url(base_url);
+    let url = protocol.models_url(kind, base_url);
     let request = outbound
         .get(url)
         .map_err(|refused| refused_address(&refused))?
@@ -253,21 +266,37 @@ fn place(base_url: &Url) -> String {
     }
 }
 
-/// Names of models in the usual forms of the list.
+/// Whether an error's details name the key as what is wrong.
+fn says_wrong_key(body: &[u8]) -> bool {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let details = body.pointer("/error/details").and_then(Value::as_array);
+    let reasons = details.into_iter().flatten().filter_map(|detail| detail.get("reason"));
+    reasons.into_iter().any(|reason| reason == "API_KEY_INVALID")
+}
+
+/// Names of models in the usual forms of the list. Those that say they cannot answer, such as ones for embeddings, are left out.
 fn model_names(list: &Value) -> Option<Vec<String>> {
     let entries = list
         .get("data")
         .or_else(|| list.get("models"))
+        .or_else(|| list.get("modelSummaries"))
         .unwrap_or(list)
         .as_array()?;
+    let can_answer = |entry: &&Value| {
+        let methods = entry.get("supportedGenerationMethods").and_then(Value::as_array);
+        methods.is_none_or(|methods| methods.iter().any(|method| method == "generateContent"))
+    };
     let names = entries
         .iter()
+        .filter(can_answer)
         .filter_map(|entry| {
-            entry.as_str().or_else(|| {
-                ["id", "model", "name"]
+            let named = || {
+                ["id", "modelId", "model", "name"]
                     .into_iter()
                     .find_map(|field| entry.get(field)?.as_str())
-            })
+            };
+            let name = entry.as_str().or_else(named)?;
+            Some(name.strip_prefix("models/").unwrap_or(name))
         })
         .filter(|name| !name.is_empty() && name.len() <= MAX_MODEL_BYTES)
         .take(MAX_MODELS)
@@ -310,6 +339,12 @@ mod tests {
             json!({"object": "list", "data": [{"id": "a"}, {"id": "b"}]}),
             json!({"models": [{"name": "a"}, {"model": "b"}]}),
             json!([{"id": "a"}, "b", {"id": ""}, 7]),
+            json!({"modelSummaries": [{"modelId": "a", "modelName": "A"}, {"modelId": "b"}]}),
+            json!({"models": [
+                {"name": "models/a", "supportedGenerationMethods": ["generateContent"]},
+                {"name": "models/embedding", "supportedGenerationMethods": ["embedContent"]},
+                {"name": "models/b"},
+            ]}),
         ] {
             assert_eq!(model_names(&list).unwrap(), ["a", "b"], "{list}");
         }

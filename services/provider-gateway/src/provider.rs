@@ -23,16 +23,22 @@ use crate::{
 };
 
 mod anthropic;
+mod azure;
+mod bedrock;
 mod body;
 pub mod demo;
+mod google;
 pub(crate) mod http;
 mod openai;
 mod options;
+mod responses;
 mod sse;
 #[cfg(test)]
 mod test_support;
 mod tool_call;
 mod words;
+
+pub use bedrock::Environment as AwsEnvironment;
 
 /// What a provider row can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,8 +68,14 @@ pub enum Kind {
 pub enum Protocol {
     /// OpenAI Chat Completions.
     ChatCompletions,
+    /// OpenAI Responses.
+    Responses,
     /// Anthropic Messages.
     Messages,
+    /// Google Gemini.
+    Gemini,
+    /// Anthropic Messages through AWS.
+    Bedrock,
     /// The script inside this service.
     Demo,
 }
@@ -117,17 +129,15 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// How it is spoken to. The other vendors with a protocol of their own are reached through their OpenAI-compatible endpoints.
+    /// How it is spoken to, unless its models differ in that; see [`Protocol::of`].
     pub fn protocol(self) -> Protocol {
         match self {
             Self::Anthropic => Protocol::Messages,
-            Self::Azure
-            | Self::Bedrock
-            | Self::Google
-            | Self::OpenAi
-            | Self::OpenAiCompat
-            | Self::OpenRouter
-            | Self::Vercel => Protocol::ChatCompletions,
+            Self::Google => Protocol::Gemini,
+            Self::Bedrock => Protocol::Bedrock,
+            Self::Azure | Self::OpenAi | Self::OpenAiCompat | Self::OpenRouter | Self::Vercel => {
+                Protocol::ChatCompletions
+            }
             Self::Demo => Protocol::Demo,
         }
     }
@@ -136,8 +146,8 @@ impl Kind {
     pub fn default_base_url(self) -> Option<&'static str> {
         match self {
             Self::Anthropic => Some("https://api.anthropic.com/v1"),
-            Self::Bedrock => Some("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1"),
-            Self::Google => Some("https://generativelanguage.googleapis.com/v1beta/openai"),
+            Self::Bedrock => Some("https://bedrock-runtime.us-east-1.amazonaws.com"),
+            Self::Google => Some("https://generativelanguage.googleapis.com/v1beta"),
             Self::OpenAi => Some("https://api.openai.com/v1"),
             Self::OpenRouter => Some("https://openrouter.ai/api/v1"),
             Self::Vercel => Some("https://ai-gateway.vercel.sh/v1"),
@@ -147,36 +157,65 @@ impl Kind {
         }
     }
 
-    /// Whether it answers nobody without a key.
+    /// Whether it answers nobody without a key. AWS also knows the credentials of machines.
     pub fn needs_key(self) -> bool {
         match self {
-            Self::Anthropic
-            | Self::Azure
-            | Self::Bedrock
-            | Self::Google
-            | Self::OpenAi
-            | Self::OpenRouter
-            | Self::Vercel => true,
-            Self::OpenAiCompat | Self::Demo => false,
+            Self::Anthropic | Self::Azure | Self::Google | Self::OpenAi | Self::OpenRouter | Self::Vercel => true,
+            Self::Bedrock | Self::OpenAiCompat | Self::Demo => false,
+        }
+    }
+}
+
+impl Kind {
+    /// The address of `path` at a kind that speaks OpenAI's protocols.
+    fn openai_url(self, base_url: &Url, path: &str) -> Url {
+        match self {
+            Self::Azure => azure::below(base_url, path),
+            _ => http::endpoint(base_url, path),
+        }
+    }
+
+    /// The headers with which a key is shown to a kind that speaks OpenAI's protocols.
+    ///
+    /// # Errors
+    /// A key with characters no header can carry.
+    fn openai_headers(self, key: Option<&ApiKey>) -> Result<HeaderMap, Failure> {
+        match (self, key) {
+            (Self::Azure, Some(key)) => azure::headers(key),
+            (_, Some(key)) => http::bearer(key),
+            (_, None) => Ok(HeaderMap::new()),
         }
     }
 }
 
 impl Protocol {
+    /// How a model is asked.
+    pub fn of(model: &Model) -> Self {
+        match model.provider.kind {
+            Kind::OpenAi | Kind::Azure => responses::choose(model),
+            kind => kind.protocol(),
+        }
+    }
+
     /// What people call it.
     pub fn display_name(self) -> &'static str {
         match self {
-            Self::ChatCompletions => "OpenAI-compatible",
+            Self::ChatCompletions | Self::Responses => "OpenAI-compatible",
             Self::Messages => "Anthropic-compatible",
+            Self::Gemini => "Gemini",
+            Self::Bedrock => "Bedrock",
             Self::Demo => "demo",
         }
     }
 
     /// Where models are listed below a base address.
-    pub(crate) fn models_url(self, base_url: &Url) -> Url {
+    pub(crate) fn models_url(self, kind: Kind, base_url: &Url) -> Url {
         match self {
-            Self::ChatCompletions | Self::Demo => http::endpoint(base_url, "models"),
+            Self::ChatCompletions | Self::Responses | Self::Demo => kind.openai_url(base_url, "models"),
             Self::Messages => anthropic::address::below(base_url, "models"),
+            Self::Gemini => google::address::models(base_url),
+            Self::Bedrock if bedrock::address::is_compatible(base_url) => kind.openai_url(base_url, "models"),
+            Self::Bedrock => bedrock::address::models(base_url),
         }
     }
 
@@ -184,11 +223,12 @@ impl Protocol {
     ///
     /// # Errors
     /// A key with characters no header can carry.
-    pub(crate) fn headers(self, base_url: &Url, key: Option<&ApiKey>) -> Result<HeaderMap, Failure> {
-        match (self, key) {
-            (Self::Messages, key) => anthropic::address::headers(base_url, key),
-            (Self::ChatCompletions, Some(key)) => http::bearer(key),
-            (Self::ChatCompletions, None) | (Self::Demo, _) => Ok(HeaderMap::new()),
+    pub(crate) fn headers(self, kind: Kind, base_url: &Url, key: Option<&ApiKey>) -> Result<HeaderMap, Failure> {
+        match self {
+            Self::Messages => anthropic::address::headers(base_url, key),
+            Self::Gemini => google::address::headers(base_url, key),
+            Self::ChatCompletions | Self::Responses | Self::Bedrock => kind.openai_headers(key),
+            Self::Demo => Ok(HeaderMap::new()),
         }
     }
 }
@@ -273,6 +313,8 @@ pub type Deltas = BoxStream<'static, Result<Delta, Failure>>;
 pub struct Protocols {
     /// What all protocols of vendors go through.
     pub http: http::Http,
+    /// What this machine has of AWS.
+    pub aws: AwsEnvironment,
     /// The demo model.
     pub demo: demo::Model,
 }
@@ -285,7 +327,10 @@ impl Protocols {
     pub async fn open(&self, protocol: Protocol, call: Call) -> Result<Deltas, Failure> {
         match protocol {
             Protocol::ChatCompletions => openai::open(&self.http, call).await,
+            Protocol::Responses => responses::open(&self.http, call).await,
             Protocol::Messages => anthropic::open(&self.http, call).await,
+            Protocol::Gemini => google::open(&self.http, call).await,
+            Protocol::Bedrock => bedrock::open(&self.http, &self.aws, call).await,
             Protocol::Demo => Ok(self.demo.open(&call)),
         }
     }

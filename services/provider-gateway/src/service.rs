@@ -16,9 +16,10 @@ use crate::{
     error::RunError,
     metrics::Metrics,
     outbound::Outbound,
-    provider::{Protocols, demo, http::Http},
+    provider::{AwsEnvironment, Protocols, demo, http::Http},
     rpc::{Admin, Completions},
     secret::keyring::Keyring,
+    spend::ledger::Ledger,
 };
 
 /// Time for stopped completions to say their last word.
@@ -39,43 +40,54 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     let storage = client::channel(&config.peers.storage, &config.peer_tls)?;
     let catalog = Catalog::new(
         runtime.outbound(ServiceName::ProviderGateway),
-        storage,
+        storage.clone(),
         keyring,
         config.cache_ttl,
     );
     let protocols = Protocols {
         http: Http::new(outbound.clone(), Arc::clone(&runtime.clock)),
+        aws: AwsEnvironment::read(|name| std::env::var(name).ok()),
         demo: demo::Model::new(&config.demo),
     };
     let metrics = Metrics::new(&runtime.registry);
     let clock = Arc::clone(&runtime.clock);
+    let (ledger, teller) = Ledger::new(
+        config.spend.clone(),
+        runtime.outbound(ServiceName::ProviderGateway),
+        storage,
+        metrics.clone(),
+        Arc::clone(&clock),
+    );
     let runner = Runner::new(
         &config,
         protocols,
+        ledger.clone(),
         metrics,
         Arc::clone(&clock),
         runtime.tasks.clone(),
         runtime.shutdown.clone(),
     );
-    let replica_address = config
-        .replica_address
-        .map(|address| address.to_string())
-        .unwrap_or_default();
-    let completions = Completions::new(runner.clone(), catalog.clone(), replica_address);
+    let completions = Completions::new(runner.clone(), catalog.clone());
     let admin = Admin::new(catalog, outbound, clock);
 
     runtime.health.set_serving(true);
-    let served = Server::new(ServiceName::ProviderGateway, &runtime)
-        .add_service(with_message_limits!(CompletionServiceServer::new(completions)))
-        .add_service(with_message_limits!(ProviderAdminServiceServer::new(admin)))
-        .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
-        .serve(listener, runtime.shutdown.draining())
-        .await;
-    runtime.health.set_serving(false);
-    runner.registry().cancel_all();
-    if let Err(left) = runtime.tasks.finish(LAST_EVENTS).await {
-        tracing::warn!(tasks = left.len(), "completions did not end in time");
-    }
+    let serving = async {
+        let served = Server::new(ServiceName::ProviderGateway, &runtime)
+            .add_service(with_message_limits!(CompletionServiceServer::new(completions)))
+            .add_service(with_message_limits!(ProviderAdminServiceServer::new(admin)))
+            .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
+            .serve(listener, runtime.shutdown.draining())
+            .await;
+        runtime.health.set_serving(false);
+        runner.registry().cancel_all();
+        if let Err(left) = runtime.tasks.finish(LAST_EVENTS).await {
+            tracing::warn!(tasks = left.len(), "completions did not end in time");
+        }
+        // What the last completions have used is told when all of them have ended.
+        ledger.close().await;
+        served
+    };
+    let (served, ()) = tokio::join!(serving, teller.run());
     served?;
     Ok(())
 }

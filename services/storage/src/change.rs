@@ -12,6 +12,7 @@ use tandem_chat_core::id::ToolCallId;
 use tandem_chat_core::message::{Role, Visibility};
 use tandem_chat_core::part::{Part, ProviderMetadata, SUMMARY_TOOL, ToolCallPart, ToolResultPart};
 use tandem_proto::common::v1::WatchKind;
+use tandem_proto::storage::v1::StepPurpose;
 use uuid::Uuid;
 
 use crate::db::changes::{self, Change};
@@ -272,7 +273,8 @@ impl Open {
                 self.row.turn_step = 0;
             }
             Effect::AppendStep | Effect::AppendPartial => {
-                let answer = std::mem::take(&mut payload.answer);
+                let mut answer = std::mem::take(&mut payload.answer);
+                self.name_completion(&mut answer);
                 self.left = Some(unanswered(Vec::new(), &answer)?);
                 self.insert(&answer).await?;
                 self.change.sealed = payload.sealed.or(self.change.sealed);
@@ -347,6 +349,19 @@ impl Open {
                 Err(broken("messages", "must hold a result for every open call"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Tells what the answer of a step is the answer of, so that what it has used is recorded with it. What a compaction has used is
+    /// the sum of several completions, which are recorded by who made them.
+    fn name_completion(&self, answer: &mut [messages::New]) {
+        let intent = self.row.intent.as_ref();
+        let intent = intent.filter(|intent| intent.purpose == i32::from(StepPurpose::Unspecified));
+        let measured = answer
+            .iter_mut()
+            .find(|message| message.role == Role::Assistant && !message.usage.is_empty());
+        if let (Some(intent), Some(measured)) = (intent, measured) {
+            measured.completion_id = Uuid::try_parse(&intent.completion_id).ok();
         }
     }
 

@@ -13,6 +13,7 @@ pub mod postgres;
 mod pulse;
 mod rpc;
 mod service;
+mod spend;
 mod turn_facts;
 mod turn_label;
 

@@ -8,6 +8,7 @@ mod settings;
 mod titles;
 mod tools;
 mod turns;
+mod usage;
 mod users;
 
 pub(crate) use chats::Chats;
@@ -17,4 +18,5 @@ pub(crate) use settings::Settings;
 pub(crate) use titles::Titles;
 pub(crate) use tools::{ToolCalls, Workspaces};
 pub(crate) use turns::Turns;
+pub(crate) use usage::Usage;
 pub(crate) use users::Users;

@@ -17,13 +17,14 @@ use tandem_proto::storage::v1::settings_service_server::SettingsServiceServer;
 use tandem_proto::storage::v1::title_service_server::TitleServiceServer;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallServiceServer;
 use tandem_proto::storage::v1::turn_service_server::TurnServiceServer;
+use tandem_proto::storage::v1::usage_service_server::UsageServiceServer;
 use tandem_proto::storage::v1::user_service_server::UserServiceServer;
 use tandem_proto::storage::v1::workspace_service_server::WorkspaceServiceServer;
 use uuid::Uuid;
 
 use crate::config::Config;
 use crate::hints::{self, Hints};
-use crate::rpc::{Chats, Feed, Files, Settings, Titles, ToolCalls, Turns, Users, Workspaces};
+use crate::rpc::{Chats, Feed, Files, Settings, Titles, ToolCalls, Turns, Usage, Users, Workspaces};
 
 /// How often old change records are dropped, and how many at once.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
@@ -131,6 +132,7 @@ pub async fn run(
             retention
         ))))
         .add_service(with_message_limits!(UserServiceServer::new(Users::new(pool.clone()))))
+        .add_service(with_message_limits!(UsageServiceServer::new(Usage::new(pool.clone()))))
         .add_service(with_message_limits!(SettingsServiceServer::new(Settings::new(
             pool.clone()
         ))))

@@ -2,6 +2,8 @@
 import { API_BASE, call } from "./client.ts";
 import type { BusyBehavior, Chat, ChatMessage, InputPart, MessagesPage, SendResult } from "./types.ts";
 
+/** A model thinks about it, and the server gives it 45 s. */
+const TITLE_DEADLINE_MS = 60_000;
 export const CHATS_PER_PAGE = 200;
 export const MESSAGES_PER_PAGE = 100;
 
@@ -52,7 +54,9 @@ export const createChat = (chat: NewChat, key: string) =>
 export const patchChat = (id: string, patch: ChatPatch) => call<void>("PATCH", at(id), { body: patch });
 export const interruptChat = (id: string) => call<Chat>("POST", `${at(id)}/interrupt`);
 /** Has a model name it anew; takes as long as the model does. */
-export const regenerateTitle = (id: string) => call<Chat>("POST", `${at(id)}/title/regenerate`);
+export const regenerateTitle = (id: string) => call<Chat>("POST", `${at(id)}/title/regenerate`, { deadlineMs: TITLE_DEADLINE_MS });
+/** Has a model think of a name, which nobody has taken over yet. Empty if there are no messages. */
+export const proposeTitle = (id: string) => call<{ title: string }>("POST", `${at(id)}/title/propose`, { deadlineMs: TITLE_DEADLINE_MS });
 /** Tries a failed turn again as it stands. */
 export const retryChat = (id: string) => call<unknown>("POST", `${at(id)}/retry`);
 /** Has the history summarized; the summary takes its place for the model, not for people. */

@@ -71,6 +71,8 @@ describe("a call", () => {
     answer(409, '{"message":"The budget is spent.","spent_micros":1,"limit_micros":1,"resets_at":"2026-12-01T00:00:00Z"}');
     const error = await failure(call("POST", "/chats"));
     expect(inWords(error)).toMatch(/^The budget is spent\. The limit resets on .*2026/);
+    expect(error).toMatchObject({ spentUp: { spentMicros: 1, limitMicros: 1, resetsAt: "2026-12-01T00:00:00Z" } });
+    expect(problemFrom(409, '{"message":"The name is taken."}').spentUp).toBeNull();
     expect([error, new ApiError(404, ""), new ApiError(405, ""), new Error("x")].map(isNotServed)).toEqual([false, true, true, false]);
   });
 

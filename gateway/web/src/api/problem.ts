@@ -7,6 +7,14 @@ export interface Violation {
   detail: string;
 }
 
+/** A spending limit that is reached; amounts are millionths of a US dollar. */
+export interface SpentUp {
+  spentMicros: number;
+  limitMicros: number;
+  /** RFC 3339. */
+  resetsAt: string;
+}
+
 /** Status 0: the server could not be reached at all. */
 export const UNREACHABLE = 0;
 
@@ -14,13 +22,16 @@ export class ApiError extends Error {
   readonly status: number;
   readonly detail: string;
   readonly violations: readonly Violation[];
+  /** Why nothing more is done for now; `null` for every other refusal. */
+  readonly spentUp: SpentUp | null;
 
-  constructor(status: number, message: string, detail = "", violations: readonly Violation[] = []) {
+  constructor(status: number, message: string, detail = "", violations: readonly Violation[] = [], spentUp: SpentUp | null = null) {
     super(message);
     this.name = "ApiError";
     this.status = status;
     this.detail = detail;
     this.violations = violations;
+    this.spentUp = spentUp;
   }
 
   get isUnreachable(): boolean {
@@ -48,7 +59,7 @@ export function problemFrom(status: number, body: string): ApiError {
   const message = text(parsed, "message") || text(parsed, "title") || fallback(status);
   const list = parsed?.["validations"];
   const violations = Array.isArray(list) ? list.flatMap(toViolation) : [];
-  return new ApiError(status, message, text(parsed, "detail") || resetsAt(parsed), violations);
+  return new ApiError(status, message, text(parsed, "detail") || resetsAt(parsed), violations, status === 409 ? toSpentUp(parsed) : null);
 }
 
 /** One sentence for a person, whatever was thrown. */
@@ -65,6 +76,12 @@ export function describe(error: unknown): string {
 function resetsAt(parsed: Record<string, unknown> | undefined): string {
   const at = exactTime(text(parsed, "resets_at"));
   return at === "" ? "" : `The limit resets on ${at}.`;
+}
+
+/** Other conflicts do not say when they end. */
+function toSpentUp(parsed: Record<string, unknown> | undefined): SpentUp | null {
+  const [spent, limit, resets] = [parsed?.["spent_micros"], parsed?.["limit_micros"], text(parsed, "resets_at")];
+  return typeof spent === "number" && typeof limit === "number" && resets !== "" ? { spentMicros: spent, limitMicros: limit, resetsAt: resets } : null;
 }
 
 function withStop(sentence: string): string {

@@ -209,7 +209,14 @@ export interface ModelConfig {
   enabled: boolean;
   is_default: boolean;
   context_limit: number;
+  /** Percent of the context at which history is summarized; 100: never. */
+  compression_threshold: number;
+  /** Prices and options of every call; absent when there are none. */
+  model_config?: CallConfig;
 }
+
+/** Open on purpose: what a provider understands changes faster than this page. `lib/callOptions.ts` knows what forms offer. */
+export type CallConfig = Readonly<Record<string, unknown>>;
 
 export interface NewModelConfig {
   ai_provider_id: string;
@@ -218,6 +225,9 @@ export interface NewModelConfig {
   display_name?: string;
   enabled?: boolean;
   is_default?: boolean;
+  compression_threshold?: number;
+  /** Replaces the whole. */
+  model_config?: CallConfig;
 }
 
 export interface ProviderKey {

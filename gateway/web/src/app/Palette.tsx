@@ -1,12 +1,12 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
-import { Keyboard, KeyRound, MessageSquare, Moon, Settings, SquarePen, Sun, SwatchBook, User, Users } from "lucide-react";
+import { Coins, Gauge, Keyboard, KeyRound, MessageSquare, Moon, Settings, SquarePen, Sun, SwatchBook, User, Users } from "lucide-react";
 import type { ReactNode } from "react";
 import { Dialog } from "@/components/Dialog.tsx";
 import { StatusDot } from "@/components/StatusDot.tsx";
 import { Title } from "@/components/Title.tsx";
 import { usePrefs } from "@/data/prefs.ts";
-import { useChats } from "@/data/queries.ts";
+import { useChats, useIsAdministrator } from "@/data/queries.ts";
 import { plainTitle } from "@/lib/title.ts";
 
 const ITEM = "flex min-h-9 cursor-default items-center gap-3 rounded-md px-3 py-1.5 text-sm data-[selected=true]:bg-hover touch:min-h-11";
@@ -19,11 +19,14 @@ interface PaletteProps {
 export default function Palette({ onClose, onShortcuts }: PaletteProps) {
   const navigate = useNavigate();
   const { data: chats = [] } = useChats();
+  const isAdministrator = useIsAdministrator() === true;
   const set = usePrefs((prefs) => prefs.set);
   const isDark = document.documentElement.dataset["theme"] === "dark";
   const actions: { name: string; icon: ReactNode; run: () => void }[] = [
     { name: "New chat", icon: <SquarePen />, run: () => void navigate({ to: "/" }) },
     { name: "Settings: models and providers", icon: <Settings />, run: () => void navigate({ to: "/settings/models" }) },
+    { name: "Settings: your usage", icon: <Gauge />, run: () => void navigate({ to: "/settings/usage" }) },
+    ...(isAdministrator ? [{ name: "Settings: spend and limits", icon: <Coins />, run: () => void navigate({ to: "/settings/spend" }) }] : []),
     { name: "Settings: users", icon: <Users />, run: () => void navigate({ to: "/settings/users" }) },
     { name: "Settings: API tokens", icon: <KeyRound />, run: () => void navigate({ to: "/settings/tokens" }) },
     { name: "Settings: your account and password", icon: <User />, run: () => void navigate({ to: "/settings/account" }) },

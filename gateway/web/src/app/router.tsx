@@ -45,6 +45,11 @@ const newChat = createRoute({ getParentRoute: () => shell, path: "/", component:
 const chat = createRoute({ getParentRoute: () => shell, path: "/chats/$chatId", component: lazyRouteComponent(() => import("./OpenChat.tsx"), "OpenChat") });
 const settings = createRoute({ getParentRoute: () => shell, path: "/settings", component: lazyRouteComponent(() => import("./settings.tsx"), "Settings") });
 const models = createRoute({ getParentRoute: () => settings, path: "/models", component: lazyRouteComponent(() => import("./settings.tsx"), "ModelsPage") });
+const model = createRoute({ getParentRoute: () => settings, path: "/models/$modelId", component: lazyRouteComponent(() => import("./settings.tsx"), "ModelPage") });
+const provider = createRoute({ getParentRoute: () => settings, path: "/models/providers/$providerId", component: lazyRouteComponent(() => import("./settings.tsx"), "ProviderPage") });
+const usage = createRoute({ getParentRoute: () => settings, path: "/usage", component: lazyRouteComponent(() => import("./settings.tsx"), "UsagePage") });
+const userSpend = createRoute({ getParentRoute: () => settings, path: "/spend/$userId", component: lazyRouteComponent(() => import("./settings.tsx"), "UserSpendPage") });
+const spend = createRoute({ getParentRoute: () => settings, path: "/spend", component: lazyRouteComponent(() => import("./settings.tsx"), "SpendPage") });
 const tokens = createRoute({ getParentRoute: () => settings, path: "/tokens", component: lazyRouteComponent(() => import("./settings.tsx"), "TokensPage") });
 const users = createRoute({ getParentRoute: () => settings, path: "/users", component: lazyRouteComponent(() => import("./settings.tsx"), "UsersPage") });
 const account = createRoute({ getParentRoute: () => settings, path: "/account", component: lazyRouteComponent(() => import("./settings.tsx"), "AccountPage") });
@@ -60,7 +65,7 @@ const settingsIndex = createRoute({
 const routeTree = root.addChildren([
   login,
   setup,
-  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, users, tokens, account, look])]),
+  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, model, provider, usage, spend, userSpend, users, tokens, account, look])]),
 ]);
 
 export function makeRouter(client: QueryClient) {

@@ -3,8 +3,13 @@ import { useLead } from "./lead.ts";
 
 export { AccountPage } from "@/features/settings/AccountPage.tsx";
 export { LookPage } from "@/features/settings/LookPage.tsx";
-export { ModelsPage } from "@/features/settings/ModelsPage.tsx";
+export { ModelPage } from "@/features/settings/models/ModelPage.tsx";
+export { ModelsPage } from "@/features/settings/models/ModelsPage.tsx";
+export { ProviderPage } from "@/features/settings/models/ProviderPage.tsx";
+export { SpendPage } from "@/features/settings/usage/SpendPage.tsx";
 export { TokensPage } from "@/features/settings/TokensPage.tsx";
+export { UsagePage } from "@/features/settings/usage/UsagePage.tsx";
+export { UserSpendPage } from "@/features/settings/usage/UserSpendPage.tsx";
 export { UsersPage } from "@/features/settings/UsersPage.tsx";
 
 export function Settings() {

@@ -14,11 +14,13 @@ let toasts: readonly Toast[] = [];
 let nextId = 1;
 const listeners = new Set<() => void>();
 
-export function toast(text: string, options: { tone?: Toast["tone"]; action?: Toast["action"] } = {}): void {
+/** Returns what `dismiss` takes it away by. */
+export function toast(text: string, options: { tone?: Toast["tone"]; action?: Toast["action"] } = {}): number {
   const entry: Toast = { id: nextId, text, tone: options.tone ?? "info", ...(options.action && { action: options.action }) };
   nextId += 1;
   publish([...toasts.filter((t) => t.text !== text), entry].slice(-MAX_TOASTS));
   setTimeout(() => dismiss(entry.id), SHOWN_MS);
+  return entry.id;
 }
 
 export function dismiss(id: number): void {

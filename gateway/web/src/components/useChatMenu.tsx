@@ -30,7 +30,7 @@ export function useChatMenu(chat: Chat | undefined): ChatMenu {
         : { label: "Pin", icon: <Pin />, onSelect: () => void setPinned(of, true) };
     return [
       { label: "Rename", icon: <Pencil />, onSelect: () => setRenaming(true) },
-      { label: "Suggest a title", icon: <Sparkles />, onSelect: () => void nameAnew(of) },
+      { label: "Name it anew", hint: "by a model", icon: <Sparkles />, onSelect: () => void nameAnew(of) },
       ...(isChild || of.archived ? [] : [pin]),
       { label: "Labels…", icon: <Tag />, onSelect: () => setLabelling(true) },
     ];

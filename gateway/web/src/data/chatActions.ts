@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { type ChatPatch, patchChat, regenerateTitle } from "@/api/chats.ts";
 import { describe } from "@/api/problem.ts";
 import type { Chat } from "@/api/types.ts";
-import { toast } from "@/components/toasts.ts";
+import { dismiss, toast } from "@/components/toasts.ts";
 import { plainTitle } from "@/lib/title.ts";
 import { isBusy } from "@/stream/view.ts";
 import { archivedText, patched } from "./chatList.ts";
@@ -11,7 +11,7 @@ import { keys } from "./keys.ts";
 
 export interface ChatActions {
   rename: (chat: Chat, title: string) => Promise<void>;
-  /** By a model. The new title comes with the watch. */
+  /** By a model. Can be taken back for as long as its message is shown. */
   nameAnew: (chat: Chat) => Promise<void>;
   setPinned: (chat: Chat, pinned: boolean) => Promise<void>;
   /** Replaces all of them. */
@@ -37,15 +37,25 @@ export function useChatActions(): ChatActions {
       void client.invalidateQueries({ queryKey: keys.chats });
     }
   };
+  const keepTitle = (id: string, title: string) => {
+    client.setQueryData<Chat[]>(keys.chats, (chats) => chats && patched(chats, id, { title }));
+    client.setQueryData<Chat>(keys.chat(id), (one) => one && patched([one], id, { title })[0]);
+  };
   return {
     rename: async (chat, title) => {
       await change(chat, { title });
     },
     nameAnew: async (chat) => {
+      const asking = toast("Thinking of a title…");
       try {
-        await regenerateTitle(chat.id);
+        const { title } = await regenerateTitle(chat.id);
+        keepTitle(chat.id, title);
+        if (title === chat.title) toast("No better title was found");
+        else toast(`Now called “${plainTitle(title)}”`, { action: { label: "Undo", run: () => void change({ ...chat, title }, { title: chat.title }) } });
       } catch (error) {
         toast(describe(error), { tone: "danger" });
+      } finally {
+        dismiss(asking);
       }
     },
     setPinned: async (chat, pinned) => {

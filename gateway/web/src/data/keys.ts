@@ -1,5 +1,7 @@
 // Names of everything in the query cache, in one place so that they cannot be misspelt.
 
+import type { Span } from "@/api/usage.ts";
+
 export const keys = {
   me: ["me"],
   setup: ["setup"],
@@ -13,4 +15,10 @@ export const keys = {
   detected: ["detected"],
   tokens: ["tokens"],
   users: ["users"],
+  /** Everything about money: it changes together. */
+  usage: ["usage"],
+  usageStatus: ["usage", "status"],
+  usageLimits: ["usage", "limits"],
+  costSummary: (user: string, span: Span) => ["usage", "summary", user, span.start, span.end] as const,
+  costUsers: (span: Span, words: string, offset: number) => ["usage", "users", span.start, span.end, words, offset] as const,
 } as const;

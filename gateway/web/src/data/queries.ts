@@ -2,7 +2,7 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { getMe, getOrganizations, getSetup, listTokens } from "@/api/account.ts";
 import { getChat, listChats } from "@/api/chats.ts";
-import { listUsers } from "@/api/users.ts";
+import { listUsers, OWNER } from "@/api/users.ts";
 import { detectServers, listModels, listProviders } from "@/api/models.ts";
 import type { Chat, ModelConfig, Organization } from "@/api/types.ts";
 import { keys } from "./keys.ts";
@@ -15,6 +15,11 @@ export const meQuery = queryOptions({ queryKey: keys.me, queryFn: getMe, staleTi
 export const setupQuery = queryOptions({ queryKey: keys.setup, queryFn: getSetup, staleTime: MINUTE, retry: false });
 
 export const useMe = () => useQuery(meQuery);
+/** Whether the user manages this Tandem; `undefined` while nobody knows. */
+export function useIsAdministrator(): boolean | undefined {
+  const { data: me } = useMe();
+  return me?.roles.some((role) => role.name === OWNER);
+}
 export const useChats = () => useQuery({ queryKey: keys.chats, queryFn: () => listChats().then((chats) => [...withoutRead(chats, null)]), staleTime: Infinity });
 export const useArchivedChats = (enabled: boolean) => useQuery({ queryKey: keys.archivedChats, queryFn: () => listChats({ q: "archived:true" }), enabled });
 
@@ -37,7 +42,8 @@ export function useChat(chatId: string): Chat | undefined {
 }
 
 export const useModels = () => useQuery({ queryKey: keys.models, queryFn: listModels, staleTime: MINUTE });
-export const useProviders = () => useQuery({ queryKey: keys.providers, queryFn: listProviders, staleTime: MINUTE });
+/** Only administrators may ask. */
+export const useProviders = (enabled = true) => useQuery({ queryKey: keys.providers, queryFn: listProviders, staleTime: MINUTE, enabled });
 export const useDetectedServers = () => useQuery({ queryKey: keys.detected, queryFn: detectServers, staleTime: 0, retry: false });
 /** All users; only administrators may ask. */
 export const useUsers = (enabled: boolean) => useQuery({ queryKey: keys.users, queryFn: listUsers, enabled });

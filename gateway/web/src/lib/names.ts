@@ -16,3 +16,21 @@ export function providerName(provider: Pick<Provider, "type" | "name" | "display
   if (provider.type === DEMO_TYPE && GIVEN_BY_ITSELF.has(provider.display_name)) return DEMO_NAME;
   return provider.display_name || provider.name;
 }
+
+/** What the types of providers are called. */
+const TYPE_NAMES: Record<string, string> = {
+  anthropic: "Anthropic",
+  azure: "Azure OpenAI",
+  bedrock: "AWS Bedrock",
+  demo: "Built in",
+  google: "Google Gemini",
+  openai: "OpenAI",
+  "openai-compat": "OpenAI-compatible",
+  openrouter: "OpenRouter",
+  vercel: "Vercel AI Gateway",
+};
+
+export const typeName = (type: string): string => TYPE_NAMES[type] ?? type;
+
+/** Whether a provider of this type answers nobody without a key. */
+export const needsKey = (type: string): boolean => type !== DEMO_TYPE && type !== "openai-compat";

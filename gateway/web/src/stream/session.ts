@@ -1,12 +1,14 @@
 // One open chat: its first page, its socket, and the view they add up to. Readers subscribe; nothing here is React.
 import { getChat, listMessages } from "@/api/chats.ts";
 import { socketUrl } from "@/api/client.ts";
+import { isUpstreamLost } from "@/api/health.ts";
 import { ApiError, describe } from "@/api/problem.ts";
 import type { ChatMessage } from "@/api/types.ts";
 import { normalizeMessage, parseFrame, type StreamEvent } from "./events.ts";
 import { begun, connected, initialView, reduceAll, snapshotOver, withMessages } from "./reduce.ts";
 import { type Connection, ReconnectingSocket } from "./socket.ts";
-import { type ChatView, newestMessageId } from "./view.ts";
+import { UpstreamWatch } from "./upstream.ts";
+import { type ChatView, isBusy, newestMessageId } from "./view.ts";
 
 /** A snapshot that has not ended this long after its connection opened ends now. */
 export const SNAPSHOT_DEADLINE_MS = 2_000;
@@ -18,6 +20,8 @@ const HIDDEN_BATCH_MS = 250;
 export interface SessionState {
   view: ChatView;
   connection: Connection;
+  /** Since when the server is cut off from where events come from, though the connection is open; `null` when it is not. */
+  upstreamLostAt: number | null;
   /** `null` until the first page is there. */
   hasOlder: boolean | null;
   loadingOlder: boolean;
@@ -34,6 +38,7 @@ export class ChatSession {
   private state: SessionState = {
     view: initialView(null),
     connection: { phase: "connecting" },
+    upstreamLostAt: null,
     hasOlder: null,
     loadingOlder: false,
     failure: null,
@@ -42,6 +47,7 @@ export class ChatSession {
   };
   private readonly listeners = new Set<() => void>();
   private readonly socket: ReconnectingSocket;
+  private readonly upstream: UpstreamWatch;
   private waiting: StreamEvent[] = [];
   private flushPending = false;
   private openedAt = 0;
@@ -54,8 +60,13 @@ export class ChatSession {
       url: () => this.url(),
       opened: () => this.opened(),
       frame: (text) => this.frame(text),
-      changed: (connection) => this.set({ connection }),
+      changed: (connection) => this.connectionChanged(connection),
       mayRetry: (failures) => this.mayRetry(failures),
+    });
+    this.upstream = new UpstreamWatch({
+      ask: isUpstreamLost,
+      expectedSince: () => (isBusy(this.state.view.status) ? Math.max(this.state.newsAt, this.openedAt) : null),
+      changed: (upstreamLostAt) => this.set({ upstreamLostAt }),
     });
   }
 
@@ -138,6 +149,12 @@ export class ChatSession {
     return socketUrl(`/chats/${this.chatId}/stream`, { ...position, heartbeat: 1 });
   }
 
+  private connectionChanged(connection: Connection): void {
+    this.set({ connection });
+    if (connection.phase === "live") this.upstream.start();
+    else this.upstream.stop();
+  }
+
   private opened(): void {
     this.openedAt = Date.now();
     this.flush();
@@ -147,9 +164,15 @@ export class ChatSession {
   private frame(text: string): boolean {
     const events = parseFrame(text);
     const beat = events.find((e) => e.type === "heartbeat");
-    if (beat) this.readClock(beat.serverTime);
+    if (beat) {
+      this.readClock(beat.serverTime);
+      void this.upstream.check();
+    }
     const news = events.filter((e) => e.type !== "heartbeat");
-    if (news.length > 0) this.enqueue(news);
+    if (news.length > 0) {
+      this.upstream.heard();
+      this.enqueue(news);
+    }
     return beat !== undefined;
   }
 

@@ -227,10 +227,18 @@ export class Visitor {
     return answer.json();
   }
 
-  async post(path, body) {
+  post(path, body) {
+    return this.#send("POST", path, body);
+  }
+
+  put(path, body) {
+    return this.#send("PUT", path, body);
+  }
+
+  async #send(method, path, body) {
     // The cookie counts only beside the origin that a browser's own requests name.
-    const answer = await this.page.request.post(path, { data: body, headers: { origin: this.#origin } });
-    assert.ok(answer.ok(), `POST ${path}: ${answer.status()} ${await answer.text()}`);
+    const answer = await this.page.request.fetch(path, { method, data: body, headers: { origin: this.#origin } });
+    assert.ok(answer.ok(), `${method} ${path}: ${answer.status()} ${await answer.text()}`);
     return answer.json();
   }
 }

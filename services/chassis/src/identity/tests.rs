@@ -57,12 +57,63 @@ fn token_expires_after_its_life_and_the_leeway() {
     let world = World::new();
     let token = world.signer().sign(None).unwrap();
     let verifier = world.verifier();
+    let late = world.verifier();
 
-    world.clock.advance(TOKEN_LIFETIME + Duration::from_secs(4));
+    world
+        .clock
+        .advance(TOKEN_LIFETIME + CLOCK_LEEWAY - Duration::from_secs(1));
     assert!(verifier.verify(&token).is_ok());
     world.clock.advance(Duration::from_secs(1));
     assert!(matches!(verifier.verify(&token), Err(Error::Expired)), "cached");
-    assert!(matches!(world.verifier().verify(&token), Err(Error::Expired)), "fresh");
+    assert!(matches!(late.verify(&token), Err(Error::Expired)), "fresh");
+    assert!(
+        matches!(world.verifier().verify(&token), Err(Error::Expired)),
+        "started since"
+    );
+}
+
+#[test]
+fn clocks_may_differ_when_services_start() {
+    for minutes in [-14, -10, 10, 60, 60 * 24 * 365] {
+        let (ours, theirs) = (World::new(), World::new());
+        theirs.clock.set(time::Duration::minutes(minutes));
+        let verifier = ours.verifier();
+        let signer = Signer::new(&ours.secret, ServiceName::Gateway, theirs.clock.clone());
+        // A token is used for half its life, and each of the next ones too.
+        for _ in 0..10 {
+            let header = signer.authorization(Some(&user())).unwrap();
+            let token = header.to_str().unwrap().strip_prefix("Bearer ").unwrap();
+            assert!(verifier.verify(token).is_ok(), "{minutes} minutes");
+            ours.clock.advance(Duration::from_secs(29));
+            theirs.clock.advance(Duration::from_secs(29));
+            assert!(verifier.verify(token).is_ok(), "{minutes} minutes, later");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_while_services_run_costs_no_call() {
+    for hours in [-24, -1, 1, 24] {
+        for is_signers in [true, false] {
+            let (ours, theirs) = (World::new(), World::new());
+            let verifier = ours.verifier();
+            let signer = Signer::new(&ours.secret, ServiceName::Gateway, theirs.clock.clone());
+            let set = if is_signers { &theirs.clock } else { &ours.clock };
+            let verify = |after: &str| {
+                let header = signer.authorization(None).unwrap();
+                let token = header.to_str().unwrap().strip_prefix("Bearer ").unwrap();
+                let verified = verifier.verify(token);
+                assert!(verified.is_ok(), "{hours} hours, {is_signers}: {verified:?} {after}");
+            };
+            verify("before");
+            set.set(time::Duration::hours(hours));
+            for _ in 0..200 {
+                verify("after");
+                ours.clock.advance(Duration::from_secs(20));
+                theirs.clock.advance(Duration::from_secs(20));
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,8 @@
-//! Caller tokens: JWT, HS256 under the service secret, valid for a minute.
+//! Caller tokens: JWT, HS256 under the service secret, valid for a minute on equal clocks.
+//!
+//! Machines' clocks differ and are set while services run, and no call may be refused for it. So a verifier allows for a difference,
+//! and what happens to a clock after the start counts in nobody's disfavour: see [`Steady`]. The price is that a token somebody
+//! captured is good for [`CLOCK_LEEWAY`] longer. Tokens travel between services only, where whoever reads one reads the next one too.
 
 use std::{
     collections::HashMap,
@@ -8,6 +12,7 @@ use std::{
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use tonic::metadata::{Ascii, MetadataValue};
 use uuid::Uuid;
 
@@ -17,8 +22,8 @@ use crate::clock::Clock;
 /// How long a token is good for.
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
 
-/// How far two machines' clocks may differ.
-pub const CLOCK_LEEWAY: Duration = Duration::from_secs(5);
+/// How far a caller's clock may be behind when either of both services starts. Ahead it may be as far as it likes.
+pub const CLOCK_LEEWAY: Duration = Duration::from_secs(15 * 60);
 
 /// A signed token is used again until it has less than this left, so a request in flight does not outlive it.
 const MIN_REMAINING: Duration = Duration::from_secs(30);
@@ -55,7 +60,7 @@ pub struct Signer(Arc<SignerParts>);
 struct SignerParts {
     service: ServiceName,
     key: EncodingKey,
-    clock: Arc<dyn Clock>,
+    clock: Steady,
     signed: Mutex<HashMap<Option<User>, Signed>>,
 }
 
@@ -71,7 +76,7 @@ impl Signer {
         Self(Arc::new(SignerParts {
             service,
             key: EncodingKey::from_secret(secret.bytes()),
-            clock,
+            clock: Steady::new(clock),
             signed: Mutex::new(HashMap::new()),
         }))
     }
@@ -144,8 +149,10 @@ impl Signer {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.0.key).map_err(Error::Sign)
     }
 
+    /// A clock that is set back makes no token old before its time.
     fn now(&self) -> i64 {
-        self.0.clock.now().unix_timestamp()
+        let (shown, steady) = self.0.clock.readings();
+        shown.max(steady)
     }
 }
 
@@ -156,7 +163,7 @@ pub struct Verifier(Arc<VerifierParts>);
 struct VerifierParts {
     key: DecodingKey,
     validation: Validation,
-    clock: Arc<dyn Clock>,
+    clock: Steady,
     verified: Mutex<HashMap<String, Verified>>,
 }
 
@@ -177,7 +184,7 @@ impl Verifier {
         Self(Arc::new(VerifierParts {
             key: DecodingKey::from_secret(secret.bytes()),
             validation,
-            clock,
+            clock: Steady::new(clock),
             verified: Mutex::new(HashMap::new()),
         }))
     }
@@ -187,7 +194,7 @@ impl Verifier {
     /// # Errors
     /// [`Error::Token`] for anything not signed by us for us, [`Error::Expired`] past its time plus the leeway.
     pub fn verify(&self, token: &str) -> Result<Arc<Caller>, Error> {
-        let now = self.0.clock.now().unix_timestamp();
+        let now = self.now();
         if let Some(verified) = self.cached(token) {
             return verified.at(now);
         }
@@ -216,6 +223,12 @@ impl Verifier {
         self.lock().get(token).cloned()
     }
 
+    /// A clock that is set forward makes no token old before its time.
+    fn now(&self) -> i64 {
+        let (shown, steady) = self.0.clock.readings();
+        shown.min(steady)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Verified>> {
         self.0.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -228,6 +241,31 @@ impl Verified {
         } else {
             Err(Error::Expired)
         }
+    }
+}
+
+/// The machine's clock beside one that is set once, at the start, and then only runs.
+struct Steady {
+    clock: Arc<dyn Clock>,
+    started_at: i64,
+    started: Instant,
+}
+
+impl Steady {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            started_at: clock.now().unix_timestamp(),
+            started: clock.monotonic(),
+            clock,
+        }
+    }
+
+    /// Seconds since 1970 as the machine shows them, and as they are if the clock was right at the start. The second stands still while
+    /// the machine sleeps, so neither can do without the other.
+    fn readings(&self) -> (i64, i64) {
+        let run = self.clock.monotonic().saturating_duration_since(self.started);
+        let shown = self.clock.now().unix_timestamp();
+        (shown, self.started_at.saturating_add(seconds(run)))
     }
 }
 

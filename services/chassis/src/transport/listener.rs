@@ -26,6 +26,10 @@ use crate::tls::Acceptor;
 /// Pause after a failed accept. The usual cause is having no file descriptor left, which trying harder does not cure.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What the system may hold of what a peer has not taken yet; it doubles the number, and would by itself let it grow to megabytes. A
+/// reader that takes nothing is noticed that much sooner, and thousands of them cost that much less.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
 /// TLS handshakes at once; further connections wait in the system's queue. Each ends within seconds.
 const MAX_HANDSHAKES: usize = 1_024;
 
@@ -222,6 +226,7 @@ impl Kind {
                 // Small frames must leave at once: Nagle's algorithm would hold tokens back for 40 ms. It fails only on
                 // a connection that is broken already, which its first read will tell.
                 let _ = stream.set_nodelay(true);
+                let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
                 Some(Connection::Tcp(stream))
             }),
             Self::Unix(listener, _) => listener

@@ -68,7 +68,7 @@ pub(super) fn provider_in(text: &str) -> &'static str {
 
 /// The prompt is longer than the model's window.
 pub(super) fn is_context_exceeded(text: &str) -> bool {
-    const WORDS: [&str; 8] = [
+    const WORDS: [&str; 11] = [
         "context length exceeded",
         "context_length_exceeded",
         "context_exceeded",
@@ -77,6 +77,10 @@ pub(super) fn is_context_exceeded(text: &str) -> bool {
         "maximum context length",
         "prompt is too long",
         "exceed context limit",
+        "exceeds the maximum number of tokens",
+        "input is too long for requested model",
+        // Too many messages, however short.
+        "'messages': array too long",
     ];
     has_any(text, &WORDS)
 }

@@ -253,6 +253,26 @@ fn names_no_vendor_takes_get_near_ones() {
     assert_eq!(result.tool_name, *name);
 }
 
+#[test]
+fn what_was_repaired_is_counted() {
+    let sound = [user("hi"), assistant([call("a")]), tool([result("a", "1")])];
+    assert!(repair_counted(sound).1.is_empty());
+    let broken = [
+        user("hi"),
+        assistant([call("a"), call("b.c"), by_provider(call("half"))]),
+        tool([result("a", "1"), result("a", "2")]),
+        tool([result("z", "3")]),
+        Message::new(Role::Tool, vec![call("misplaced")]),
+    ];
+    let counted = Repairs {
+        results_made_up: 1,
+        calls_made_up: 1,
+        dropped: 3,
+        renamed: 1,
+    };
+    assert_eq!(repair_counted(broken).1, counted);
+}
+
 fn any_part() -> impl Strategy<Value = Part> {
     let ids = || proptest::sample::select(vec!["a", "b", "c", "a_2", "x.y", "x:y"]);
     prop_oneof![
@@ -362,6 +382,8 @@ proptest! {
         let prompt = repair(history.clone());
         check(&prompt)?;
         prop_assert_eq!(words(&prompt), words(&history), "words were lost or moved");
-        prop_assert_eq!(repair(prompt.clone()), prompt, "repairing twice changed something");
+        let (again, repairs) = repair_counted(prompt.clone());
+        prop_assert_eq!(again, prompt, "repairing twice changed something");
+        prop_assert!(repairs.is_empty(), "{:?} in what is repaired", repairs);
     }
 }

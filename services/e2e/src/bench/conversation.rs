@@ -202,7 +202,9 @@ pub async fn open(user: &User, chat_id: &str) -> anyhow::Result<Socket> {
 /// When the upgrade is refused.
 pub async fn open_behind(user: &User, chat_id: &str, cursor: Option<&str>) -> anyhow::Result<Socket> {
     let base = user.rest.base().replacen("http", "ws", 1);
-    let query = cursor.map(|cursor| format!("?after_cursor={cursor}")).unwrap_or_default();
+    let query = cursor
+        .map(|cursor| format!("?after_cursor={cursor}"))
+        .unwrap_or_default();
     let mut request = format!("{base}/api/v1/chats/{chat_id}/stream{query}").into_client_request()?;
     if let Some(token) = user.rest.token() {
         request

@@ -38,7 +38,10 @@ pub async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     for count in READERS {
         tell(&format!("one answer to {count} readers"));
         bench.model.set_pace(Pace::INSTANT);
-        let chat = super::turns::conversations(bench, 1).await?.pop().context("a chat was made")?;
+        let chat = super::turns::conversations(bench, 1)
+            .await?
+            .pop()
+            .context("a chat was made")?;
         let user = bench.world.admin().clone();
         let mut sockets = Vec::with_capacity(count);
         while sockets.len() < count {
@@ -49,9 +52,15 @@ pub async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
         let mark = bench.mark();
         let process = bench.process()?;
         let before = Family::of(process)?.own_time();
-        let reading: Vec<_> = sockets.into_iter().map(|socket| tokio::spawn(follow(socket, mark.text()))).collect();
+        let reading: Vec<_> = sockets
+            .into_iter()
+            .map(|socket| tokio::spawn(follow(socket, mark.text())))
+            .collect();
         let path = format!("/api/v1/chats/{}/messages", chat.id());
-        user.rest.post(&path, &json!({ "content": text(&mark.text()) })).await?.expect(200)?;
+        user.rest
+            .post(&path, &json!({ "content": text(&mark.text()) }))
+            .await?
+            .expect(200)?;
         let mut ends = Vec::with_capacity(count);
         for reader in reading {
             ends.push(reader.await??);
@@ -60,9 +69,15 @@ pub async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
         let model = bench.model.take(mark)?;
         let words = (count * PACE.tokens) as f64;
         let elapsed = ends.iter().max().map_or(Duration::ZERO, |last| *last - model.answered);
-        let lags = Samples::new(ends.iter().map(|end| end.saturating_duration_since(model.finished)).collect());
+        let lags = Samples::new(
+            ends.iter()
+                .map(|end| end.saturating_duration_since(model.finished))
+                .collect(),
+        );
         let figure = |name, value, unit| {
-            Figure::new(name, value, unit).with("readers", count).with("words", PACE.tokens)
+            Figure::new(name, value, unit)
+                .with("readers", count)
+                .with("words", PACE.tokens)
         };
         let figures = [
             figure("fan_out_rate", words / elapsed.as_secs_f64(), "words/s"),
@@ -87,7 +102,10 @@ async fn follow(mut socket: Socket, mark: String) -> anyhow::Result<Instant> {
             let Message::Text(text) = frame? else { continue };
             is_asked = is_asked || text.contains(&mark);
             if is_asked && text.contains(PART) {
-                words += text.split("\"type\":\"message\"").next().map_or(0, |live| live.matches(WORD).count());
+                words += text
+                    .split("\"type\":\"message\"")
+                    .next()
+                    .map_or(0, |live| live.matches(WORD).count());
             }
             if words >= PACE.tokens {
                 return Ok(Instant::now());

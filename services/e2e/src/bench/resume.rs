@@ -63,7 +63,10 @@ pub async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
             let times = Samples::new(visits.iter().map(|visit| visit.time).collect());
             let bytes = visits.iter().map(|visit| visit.bytes).max().unwrap_or(0);
             let figure = |name: &str, value, unit| {
-                Figure::new(name, value, unit).with("chat", length).with("with", how).with("visits", VISITS)
+                Figure::new(name, value, unit)
+                    .with("chat", length)
+                    .with("with", how)
+                    .with("visits", VISITS)
             };
             bench.report.add(figure("resume_p50", times.quantile_ms(0.5), "ms"))?;
             bench.report.add(figure("resume_p99", times.quantile_ms(0.99), "ms"))?;
@@ -139,7 +142,9 @@ impl Place {
             }
             bail!("the stream ended before the last message")
         };
-        timeout(LIMIT, reading).await.context("the last message did not come")??;
+        timeout(LIMIT, reading)
+            .await
+            .context("the last message did not come")??;
         Ok(Visit {
             time: started.elapsed(),
             bytes,

@@ -52,7 +52,11 @@ pub async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
         }
         let begun = std::time::Instant::now();
         while model.asked() < count as u64 {
-            ensure!(begun.elapsed() < LIMIT, "only {} of {count} chats are answered", model.asked());
+            ensure!(
+                begun.elapsed() < LIMIT,
+                "only {} of {count} chats are answered",
+                model.asked()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let mut log = StatementLog::start(world.data()).await?;
@@ -71,10 +75,18 @@ pub async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
         let figures = [
             figure("statements_per_heartbeat", renewals as f64 / intervals, "statements"),
             figure("statements_per_second", per_second, "statements/s"),
-            figure("database_time_per_second", time.as_secs_f64() * 1_000.0 / WATCHED.as_secs_f64(), "ms"),
+            figure(
+                "database_time_per_second",
+                time.as_secs_f64() * 1_000.0 / WATCHED.as_secs_f64(),
+                "ms",
+            ),
         ];
         figures.into_iter().try_for_each(|figure| bench.report.add(figure))?;
     }
-    ensure!(model.asked() == running as u64, "{} calls for {running} turns", model.asked());
+    ensure!(
+        model.asked() == running as u64,
+        "{} calls for {running} turns",
+        model.asked()
+    );
     Ok(())
 }

@@ -55,14 +55,22 @@ pub async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
         tell(&format!("takeover, round {}", round + 1));
         let seen = one_kill(&mut world, &model, round * CHATS).await?;
         wrong += seen.iter().filter(|seen| !seen.is_whole).count();
-        silences.extend(seen.into_iter().map(|seen| seen.silence).filter(|silence| *silence >= SILENCE));
+        silences.extend(
+            seen.into_iter()
+                .map(|seen| seen.silence)
+                .filter(|silence| *silence >= SILENCE),
+        );
         world.restart().await?;
         asked = model.asked();
     }
     ensure!(!silences.is_empty(), "the killed orchestrator owned no chat");
     let chats = rounds * CHATS;
     let samples = Samples::new(silences);
-    let figure = |name, value, unit| Figure::new(name, value, unit).with("chats", chats).with("kills", rounds);
+    let figure = |name, value, unit| {
+        Figure::new(name, value, unit)
+            .with("chats", chats)
+            .with("kills", rounds)
+    };
     let figures = [
         figure("takeover_silence_p50", samples.quantile_ms(0.5), "ms"),
         figure("takeover_silence_p99", samples.quantile_ms(0.99), "ms").at_most(BUDGET_MS),

@@ -5,12 +5,19 @@ use std::collections::{BTreeMap, HashMap};
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 
-use super::{anthropic, wire::VendorError};
+use super::{anthropic, google, responses, wire::VendorError};
 
 /// Characters at the end of a key that the record keeps.
 const HINT_CHARS: usize = 3;
 /// Headers whose values are never recorded.
-const SECRET: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "api-key", "x-api-key"];
+const SECRET: [&str; 6] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+];
 
 /// How the fake treats a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +70,9 @@ pub(super) fn check(keys: &HashMap<String, KeyState>, headers: &HeaderMap) -> Re
 
 /// The end of the key, for telling the keys of a pool apart.
 pub(super) fn hint(headers: &HeaderMap) -> String {
-    let key = bearer(headers).or_else(|| anthropic::key(headers)).unwrap_or_default();
+    let azures = || responses::azure_key(headers);
+    let own = || anthropic::key(headers).or_else(|| google::key(headers)).or_else(azures);
+    let key = bearer(headers).or_else(own).unwrap_or_default();
     let key: Vec<char> = key.chars().collect();
     key[key.len().saturating_sub(HINT_CHARS)..].iter().collect()
 }

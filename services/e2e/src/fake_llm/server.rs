@@ -21,16 +21,18 @@ use tokio::{
 };
 
 use super::{
-    MODELS_CREATED, anthropic,
+    MODELS_CREATED, anthropic, bedrock,
     body::ReplyBody,
     control,
     gate::Gates,
+    google,
     io::{Io, Wire},
     keys::{self, KeyState},
     log::{Arrival, Log, Ticket},
     record::Outcome,
     render::{self, Context, Response},
     reply::Reply,
+    responses,
     script::{Facts, Script},
     validate::{self, Accepted, Rules},
     wire::{self, VendorError},
@@ -166,19 +168,21 @@ async fn handle(request: Request<Incoming>, shared: Arc<Shared>, wire: Arc<Wire>
         number: 0,
         method: parts.method.clone(),
         path: path.to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers,
         body,
     };
     exchange.answer(too_large).await
 }
 
-/// One request below `/v1` and the way to its answer.
+/// One request to a vendor and the way to its answer.
 struct Exchange {
     shared: Arc<Shared>,
     wire: Arc<Wire>,
     number: u64,
     method: Method,
     path: String,
+    query: String,
     headers: HeaderMap,
     body: Bytes,
 }
@@ -200,9 +204,11 @@ impl Exchange {
             Err(error) => {
                 let message = error.message.clone();
                 let ticket = self.enter(String::new(), None, Some(message));
-                let response = match self.is_anthropic() {
-                    true => anthropic::error(self.number, &error),
-                    false => render::error(self.number, &error),
+                let response = match self.dialect() {
+                    Dialect::Anthropic => anthropic::error(self.number, &error),
+                    Dialect::Google => google::error(self.number, &error),
+                    Dialect::Bedrock => bedrock::error(self.number, &error),
+                    Dialect::OpenAi | Dialect::Responses => render::error(self.number, &error),
                 };
                 Ok(self.begin(response, ticket))
             }
@@ -213,7 +219,13 @@ impl Exchange {
     fn route(&self) -> Result<Route, VendorError> {
         let is_get = self.method == Method::GET;
         let is_post = self.method == Method::POST;
-        if self.is_anthropic() {
+        if self.dialect() == Dialect::Google {
+            return self.route_google();
+        }
+        if self.dialect() == Dialect::Bedrock {
+            return self.route_bedrock();
+        }
+        if self.dialect() == Dialect::Anthropic {
             anthropic::check_caller(&self.shared.keys(), &self.headers)?;
             self.check_content_type_of(is_post)?;
             return match self.path.as_str() {
@@ -225,19 +237,24 @@ impl Exchange {
                 _ => Err(anthropic::no_route()),
             };
         }
-        keys::check(&self.shared.keys(), &self.headers)?;
-        match self.path.as_str() {
+        responses::check_caller(&self.shared.keys(), &self.path, &self.headers)?;
+        match responses::path(&self.path) {
             "/v1/models" if is_get => Ok(Route::Models(self.models(None)?)),
             "/v1/chat/completions" if is_post => {
                 self.check_content_type()?;
                 let accepted = validate::check(&self.body, &self.shared.rules)?;
                 Ok(Route::Completion(Box::new(accepted)))
             }
+            responses::RESPONSES if is_post => {
+                self.check_content_type()?;
+                let accepted = responses::check(&self.body, &self.shared.rules)?;
+                Ok(Route::Completion(Box::new(accepted)))
+            }
             path if is_get && path.starts_with("/v1/models/") => {
                 let id = path.trim_start_matches("/v1/models/");
                 Ok(Route::Models(self.models(Some(id))?))
             }
-            "/v1/models" | "/v1/chat/completions" => {
+            "/v1/models" | "/v1/chat/completions" | responses::RESPONSES => {
                 let hint = if is_get { "POST" } else { "GET" };
                 let message = format!(
                     "Not allowed to {} on {}. (HINT: Perhaps you meant to make a {hint} request?)",
@@ -253,9 +270,44 @@ impl Exchange {
         }
     }
 
-    /// Whether this is the dialect of Anthropic Messages.
-    fn is_anthropic(&self) -> bool {
-        anthropic::is_spoken(&self.path, &self.headers)
+    fn route_google(&self) -> Result<Route, VendorError> {
+        google::check_caller(&self.shared.keys(), &self.headers)?;
+        if self.method == Method::GET && google::is_list(&self.path) {
+            return Ok(Route::Models(google::models(&self.shared.rules.models)));
+        }
+        if self.method != Method::POST {
+            return Err(google::no_route());
+        }
+        self.check_content_type()?;
+        let accepted = google::check(&self.path, &self.query, &self.body, &self.shared.rules)?;
+        Ok(Route::Completion(Box::new(accepted)))
+    }
+
+    fn route_bedrock(&self) -> Result<Route, VendorError> {
+        bedrock::check_caller(&self.shared.keys(), &self.headers)?;
+        if self.method == Method::GET && bedrock::is_list(&self.path) {
+            return Ok(Route::Models(bedrock::models(&self.shared.rules.models)));
+        }
+        if self.method != Method::POST {
+            return Err(bedrock::no_route());
+        }
+        self.check_content_type()?;
+        let accepted = bedrock::check(&self.path, &self.body, &self.shared.rules)?;
+        Ok(Route::Completion(Box::new(accepted)))
+    }
+
+    fn dialect(&self) -> Dialect {
+        if google::is_spoken(&self.path) {
+            Dialect::Google
+        } else if bedrock::is_spoken(&self.path) {
+            Dialect::Bedrock
+        } else if anthropic::is_spoken(&self.path, &self.headers) {
+            Dialect::Anthropic
+        } else if responses::path(&self.path) == responses::RESPONSES {
+            Dialect::Responses
+        } else {
+            Dialect::OpenAi
+        }
     }
 
     fn check_content_type_of(&self, has_body: bool) -> Result<(), VendorError> {
@@ -325,9 +377,12 @@ impl Exchange {
             may_obfuscate: accepted.may_obfuscate,
             prompt_tokens: accepted.prompt_tokens,
         };
-        let response = match self.is_anthropic() {
-            true => anthropic::reply(&context, &reply),
-            false => render::reply(&context, &reply),
+        let response = match self.dialect() {
+            Dialect::Anthropic => anthropic::reply(&context, &reply),
+            Dialect::Google => google::reply(&context, &reply),
+            Dialect::Bedrock => bedrock::reply(&context, &reply),
+            Dialect::OpenAi => render::reply(&context, &reply),
+            Dialect::Responses => responses::reply(&context, &reply),
         };
         Ok(self.begin(response, ticket))
     }
@@ -385,6 +440,16 @@ impl<'a> Model<'a> {
             owned_by: "tandem-fake",
         }
     }
+}
+
+/// How a request speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    OpenAi,
+    Responses,
+    Anthropic,
+    Google,
+    Bedrock,
 }
 
 enum Route {

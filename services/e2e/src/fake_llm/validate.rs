@@ -128,7 +128,7 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn wrong_type(path: &str, expected: &str, found: &Value) -> VendorError {
+pub(super) fn wrong_type(path: &str, expected: &str, found: &Value) -> VendorError {
     let found = type_name(found);
     VendorError::invalid(
         format!("Invalid type for '{path}': expected {expected}, but got {found} instead."),
@@ -137,7 +137,7 @@ fn wrong_type(path: &str, expected: &str, found: &Value) -> VendorError {
     )
 }
 
-fn missing(path: &str) -> VendorError {
+pub(super) fn missing(path: &str) -> VendorError {
     VendorError::invalid(
         format!("Missing required parameter: '{path}'."),
         Some(path),
@@ -145,7 +145,7 @@ fn missing(path: &str) -> VendorError {
     )
 }
 
-fn unknown(path: &str) -> VendorError {
+pub(super) fn unknown(path: &str) -> VendorError {
     VendorError::invalid(
         format!("Unknown parameter: '{path}'."),
         Some(path),
@@ -154,7 +154,7 @@ fn unknown(path: &str) -> VendorError {
 }
 
 /// A value outside a closed list. `supported` in the vendor's order.
-fn unsupported(path: &str, value: &str, supported: &[&str]) -> VendorError {
+pub(super) fn unsupported(path: &str, value: &str, supported: &[&str]) -> VendorError {
     let quoted: Vec<String> = supported.iter().map(|s| format!("'{s}'")).collect();
     let list = match quoted.as_slice() {
         [one] => one.clone(),

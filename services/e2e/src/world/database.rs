@@ -2,11 +2,13 @@
 
 use std::{
     path::{Path, PathBuf},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWriteExt as _;
 
 use super::process::{Plan, Process};
 
@@ -16,6 +18,8 @@ const UP_LIMIT: Duration = Duration::from_secs(60);
 const GONE_LIMIT: Duration = Duration::from_secs(20);
 /// Pause between two looks.
 const INTERVAL: Duration = Duration::from_millis(10);
+/// How much of a statement is shown when it is refused.
+const STATEMENT_CHARS: usize = 500;
 /// Begins the line the command prints once its server accepts connections; the socket's directory follows.
 const UP: &str = "psql -h ";
 
@@ -91,7 +95,7 @@ impl Database {
         }
     }
 
-    /// Runs one statement beside the system; the rows, one a line, columns separated by `|`.
+    /// Runs one statement of any length beside the system; the rows, one a line, columns separated by `|`.
     ///
     /// # Errors
     /// When it is refused.
@@ -100,10 +104,23 @@ impl Database {
         command.arg("--host").arg(&self.sockets);
         command.args(["--username", "tandem", "--dbname", "tandem", "--no-psqlrc", "--quiet"]);
         command.args(["--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]);
-        command.args(["--command", statement]);
-        let output = command.output().await.context("could not run psql")?;
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().context("could not run psql")?;
+        let mut input = child.stdin.take().context("psql has no input")?;
+        // Written beside reading: neither end may wait for the other.
+        let write = async {
+            // One that refuses the statement need not have read it all.
+            input.write_all(statement.as_bytes()).await.ok();
+            drop(input);
+        };
+        let ((), output) = tokio::join!(write, child.wait_with_output());
+        let output = output.context("psql was lost")?;
         let told = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "psql did not run {statement:?}: {told}");
+        let shown: String = statement.chars().take(STATEMENT_CHARS).collect();
+        ensure!(output.status.success(), "psql did not run {shown:?}: {told}");
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 

@@ -64,6 +64,32 @@ impl Faults {
         std::fs::remove_file(self.directory.join(format!("call.{moment}.fired"))).is_ok()
     }
 
+    /// Sets the wall clock of a process wrong by `seconds`, ahead if positive: of a service, or of its later replicas as `orchestrator-2`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_clock(&self, process: &str, seconds: i64) -> anyhow::Result<()> {
+        let aside = self.directory.join(format!("{process}.clock.new"));
+        std::fs::write(&aside, seconds.to_string())?;
+        Ok(std::fs::rename(aside, self.directory.join(format!("{process}.clock")))?)
+    }
+
+    /// Waits until the process has read its clock while it was wrong by `seconds`.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub async fn clock_was_read(&self, process: &str, seconds: i64, limit: Duration) -> anyhow::Result<()> {
+        let file = self.directory.join(format!("{process}.clock.fired"));
+        let started = std::time::Instant::now();
+        while started.elapsed() < limit {
+            if std::fs::read_to_string(&file).is_ok_and(|text| text == seconds.to_string()) {
+                return Ok(());
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+        bail!("{process} did not look at its clock within {limit:?}")
+    }
+
     /// Switches a safety off, or on again.
     ///
     /// # Errors

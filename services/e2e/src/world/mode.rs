@@ -98,6 +98,7 @@ pub(super) struct Site<'a> {
     pub sockets: &'a Path,
     /// Addresses of the REST and WebSocket faces, as `host:port`: one for each replica.
     pub listen: &'a [String],
+    pub provider_gateways: usize,
     pub bootstrap_token: &'a str,
     /// Hexadecimal secret that services prove themselves with.
     pub service_secret: &'a str,
@@ -115,7 +116,11 @@ pub(super) fn plans(mode: Mode, site: &Site<'_>) -> Vec<Plan> {
         Mode::Separate => Service::ALL
             .into_iter()
             .flat_map(|service| {
-                let count = if service.is_replicated() { site.listen.len() } else { 1 };
+                let count = match service {
+                    Service::ProviderGateway => site.provider_gateways,
+                    replicated if replicated.is_replicated() => site.listen.len(),
+                    _ => 1,
+                };
                 (0..count).map(move |replica| (service, replica))
             })
             .map(|(service, replica)| {
@@ -134,7 +139,15 @@ pub(super) fn plans(mode: Mode, site: &Site<'_>) -> Vec<Plan> {
                     let replica = if peer.is_replicated() { replica } else { 0 };
                     let through = site.network.filter(|_| caller == 0);
                     let through = through.and_then(|network| network.address(service, *peer));
-                    environment.push((name, through.unwrap_or_else(|| socket(site, *peer, replica))));
+                    let all = (service, *peer) == (Service::Orchestrator, Service::ProviderGateway);
+                    let direct = || match all {
+                        true => (0..site.provider_gateways)
+                            .map(|replica| socket(site, *peer, replica))
+                            .collect::<Vec<_>>()
+                            .join(","),
+                        false => socket(site, *peer, replica),
+                    };
+                    environment.push((name, through.unwrap_or_else(direct)));
                 }
                 if service == Service::Storage {
                     environment.extend(database(site));
@@ -166,7 +179,15 @@ fn plan(
 ) -> Plan {
     let own = site.replica_extra.iter().filter(|(of, _, _)| *of == replica);
     let shared = [
-        ("TANDEM_LISTEN", site.listen[replica].clone()),
+        // Only gateways listen there, and each has its own.
+        (
+            "TANDEM_LISTEN",
+            site.listen
+                .get(replica)
+                .or(site.listen.first())
+                .cloned()
+                .unwrap_or_default(),
+        ),
         ("TANDEM_DATA_DIR", site.data.display().to_string()),
         ("TANDEM_BOOTSTRAP_TOKEN", site.bootstrap_token.to_owned()),
     ];

@@ -53,6 +53,7 @@ impl Process {
             .env_clear()
             .envs(kept_environment())
             .envs(self.plan.environment.iter().cloned())
+            .env("TANDEM_FAULTS_PROCESS", &self.plan.name)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

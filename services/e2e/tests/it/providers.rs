@@ -374,7 +374,7 @@ async fn d37_nonsense_leaves_no_memory_behind() -> Result {
 }
 
 /// Memory of a process that is really there.
-fn resident_kib(process: u32) -> Result<u64> {
+pub fn resident_kib(process: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().next()).unwrap_or_default();

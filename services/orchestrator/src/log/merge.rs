@@ -2,12 +2,20 @@
 
 use tandem_proto::common::v1::{LivePart, live_part::Content};
 
-use super::{Entry, Event, MAX_MERGED_BYTES};
+use super::{Entry, Event, MAX_MERGED_BYTES, size_of_part};
 
-/// Clones up to `limit` entries, with neighbouring deltas of one part joined. The joined entry has the place of its last delta.
-pub(super) fn merged<'a>(entries: impl Iterator<Item = &'a Entry>, limit: usize) -> Vec<Entry> {
+/// Clones up to `limit` entries, with neighbouring deltas of one part joined. The joined entry has the place of its last delta. It ends
+/// before `max_bytes` of parts are exceeded, but never before the first entry.
+pub(super) fn merged<'a>(entries: impl Iterator<Item = &'a Entry>, limit: usize, max_bytes: usize) -> Vec<Entry> {
     let mut out: Vec<Entry> = Vec::new();
+    let mut bytes: usize = 0;
     for entry in entries {
+        if let Event::Part(part) = &entry.event {
+            bytes = bytes.saturating_add(size_of_part(part));
+        }
+        if bytes > max_bytes && !out.is_empty() {
+            break;
+        }
         if let Some(last) = out.last_mut()
             && last.after_version == entry.after_version
             && (last.position.step, last.position.attempt) == (entry.position.step, entry.position.attempt)

@@ -14,6 +14,8 @@ use tandem_proto::storage::v1::SideCost;
 use tonic::Status;
 use uuid::Uuid;
 
+use crate::clients::Held;
+
 use super::prompt::Question;
 use super::{TIME_LIMIT, Titles};
 
@@ -70,7 +72,7 @@ impl Failure {
 struct Course {
     costs: Vec<SideCost>,
     /// The completion under way.
-    open: Option<String>,
+    open: Option<Held>,
 }
 
 /// Why one attempt has not answered.
@@ -98,8 +100,8 @@ impl Titles {
             asked = asked => asked.unwrap_or(Err(Failure::Late)),
             () = self.given_up() => Err(Failure::Draining),
         };
-        if let Some(completion_id) = course.open.take() {
-            self.cancel(subject, completion_id).await;
+        if let Some(held) = course.open.take() {
+            self.cancel(subject, held).await;
         }
         (outcome, course.costs)
     }
@@ -146,9 +148,12 @@ impl Titles {
         question: &Question,
         course: &mut Course,
     ) -> Result<String, Refusal> {
-        let completion_id = Uuid::now_v7().to_string();
+        let held = Held {
+            completion_id: Uuid::now_v7().to_string(),
+            address: self.0.clients.completions.choose().await,
+        };
         let message = CompleteRequest {
-            completion_id: completion_id.clone(),
+            completion_id: held.completion_id.clone(),
             model_config_id: model.id.clone(),
             messages: question.messages.clone(),
             tools: Vec::new(),
@@ -162,8 +167,8 @@ impl Titles {
         let started = self.0.clock.monotonic();
         let outbound = &self.0.clients.outbound;
         let request = outbound.open_stream(Some(&subject.owner), TIME_LIMIT, message);
-        course.open = Some(completion_id.clone());
-        let mut completions = self.0.clients.completions.clone();
+        course.open = Some(held.clone());
+        let mut completions = self.0.clients.completions.of(&held).await.map_err(unreachable)?;
         let mut events = completions.complete(request).await.map_err(unreachable)?.into_inner();
         let mut said = String::new();
         while let Some(answer) = events.message().await.map_err(unreachable)? {
@@ -184,18 +189,29 @@ impl Titles {
             }
             if said.len() > MAX_SAID_BYTES {
                 course.open = None;
-                self.cancel(subject, completion_id).await;
+                self.cancel(subject, held).await;
                 return Ok(said);
             }
         }
         Err(unreachable(Status::unavailable("the answer broke off")))
     }
 
-    async fn cancel(&self, subject: &Subject, completion_id: String) {
-        let message = CancelCompletionRequest { completion_id };
+    async fn cancel(&self, subject: &Subject, held: Held) {
+        let message = CancelCompletionRequest {
+            completion_id: held.completion_id.clone(),
+        };
         let outbound = &self.0.clients.outbound;
         let request = outbound.request(Some(&subject.owner), CANCEL_DEADLINE, message);
-        if let Err(status) = self.0.clients.completions.clone().cancel_completion(request).await {
+        let cancelling = async {
+            self.0
+                .clients
+                .completions
+                .of(&held)
+                .await?
+                .cancel_completion(request)
+                .await
+        };
+        if let Err(status) = cancelling.await {
             tracing::debug!(error = status.message(), "could not cancel a completion");
         }
     }

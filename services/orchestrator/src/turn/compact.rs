@@ -17,6 +17,8 @@ use tandem_proto::provider::v1::ToolChoice;
 use tandem_proto::storage::v1::{NewMessage, StepIntent, StepOutcome, StepPurpose};
 use uuid::Uuid;
 
+use crate::clients::Held;
+
 use super::answer::Answer;
 use super::complete::{Ask, Audience, Failure};
 use super::{Prompt, Stop, Turn, generic_error};
@@ -312,11 +314,10 @@ impl Turn {
         ask: Ask<'_>,
         model: &ModelConfig,
     ) -> Result<Result<Summary, Failed>, Stop> {
-        let completion_id = ask.completion_id.clone();
         let mut answer = Answer::default();
         let asked = self.attempt(place.step, place.attempt, ask, model, &mut answer);
         let Ok(outcome) = tokio::time::timeout(TIME_LIMIT, asked).await else {
-            self.cancel_completion(&completion_id).await;
+            self.cancel_completion().await;
             let text = format!("The summary was not finished within {} seconds.", TIME_LIMIT.as_secs());
             return Ok(Err(Failed::plain(generic_error(text))));
         };
@@ -340,9 +341,12 @@ impl Turn {
 
     /// A record that nobody can continue, for what is stored without a completion of its own.
     async fn record_nothing(&self, place: &Place, model: &ModelConfig) -> Result<(), Stop> {
-        let completion_id = Uuid::now_v7().to_string();
+        let nothing = Held {
+            completion_id: Uuid::now_v7().to_string(),
+            ..Held::default()
+        };
         let purpose = StepPurpose::PartialSummary;
-        self.record_intent(place.step, place.attempt, &completion_id, purpose, model)
+        self.record_intent(place.step, place.attempt, &nothing, purpose, model)
             .await
     }
 

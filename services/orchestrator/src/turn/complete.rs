@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::answer::Answer;
 use super::settle::number;
 use super::{Cause, Prompt, Stop, Turn};
-use crate::clients::{STORAGE_DEADLINE, persist};
+use crate::clients::{Held, STORAGE_DEADLINE, persist};
 
 /// Time for provider-gateway to accept a completion; its own guards bound the stream.
 const OPEN_DEADLINE: Duration = Duration::from_secs(90);
@@ -135,24 +135,25 @@ impl Turn {
         answer: &mut Answer,
     ) -> Result<Result<(), Failure>, Stop> {
         let Ask {
-            mut completion_id,
-            purpose,
-            ..
+            completion_id, purpose, ..
         } = ask;
         self.fault_point("before_intent");
         let begun = self.begun.take();
         match begun.filter(|intent| {
             (intent.step, intent.attempt, intent.purpose()) == (number(step), number(attempt), purpose)
         }) {
-            Some(intent) => completion_id = intent.completion_id,
+            Some(intent) => self.held = held(&intent),
             None => {
-                self.record_intent(step, attempt, &completion_id, purpose, model)
-                    .await?;
+                self.held = Held {
+                    completion_id,
+                    address: self.clients.completions.choose().await,
+                };
+                self.record_intent(step, attempt, &self.held, purpose, model).await?;
             }
         }
         self.fault_point("intent_stored");
         let message = CompleteRequest {
-            completion_id: completion_id.clone(),
+            completion_id: self.held.completion_id.clone(),
             model_config_id: model.id.clone(),
             messages: ask.messages,
             tools: ask.tools.to_vec(),
@@ -169,27 +170,27 @@ impl Turn {
             .clients
             .outbound
             .open_stream(Some(&self.owner), OPEN_DEADLINE, message);
-        let mut completions = self.clients.completions.clone();
+        let completions = self.clients.completions.of(&self.held).await;
+        let opening = async { completions?.complete(request).await };
         let opened = tokio::select! {
             biased;
             cause = Self::stopped(&mut self.cause) => {
-                self.cancel_completion(&completion_id).await;
+                self.cancel_completion().await;
                 return Ok(Err(Failure::Stopped(cause)));
             }
-            opened = completions.complete(request) => opened,
+            opened = opening => opened,
         };
         let outcome = match opened {
             Ok(response) => {
                 let events = response.into_inner().map(|item| item.and_then(|r| event_of(r.event)));
                 let audience = Audience::of(purpose);
-                self.follow(&completion_id, Box::pin(events), model, audience, answer)
-                    .await
+                self.follow(Box::pin(events), model, audience, answer).await
             }
             // The way broke, the completion may live: it is looked for before it is asked for, and paid, again.
-            Err(status) if is_broken(&status) => match self.reattach(&completion_id, -1).await {
+            Err(status) if is_broken(&status) => match self.reattach(-1).await {
                 Ok(events) => {
                     let audience = Audience::of(purpose);
-                    self.follow(&completion_id, events, model, audience, answer).await
+                    self.follow(events, model, audience, answer).await
                 }
                 Err(failure) => Err(failure),
             },
@@ -204,16 +205,16 @@ impl Turn {
         &self,
         step: u32,
         attempt: u32,
-        completion_id: &str,
+        held: &Held,
         purpose: StepPurpose,
         model: &ModelConfig,
     ) -> Result<(), Stop> {
         let intent = StepIntent {
-            completion_id: completion_id.to_owned(),
+            completion_id: held.completion_id.clone(),
             step: number(step),
             attempt: number(attempt),
             model_config_id: model.id.clone(),
-            provider_gateway_address: String::new(),
+            provider_gateway_address: held.address.clone(),
             begun_at: Some(self.timestamp()),
             epoch: self.epoch,
             purpose: purpose.into(),
@@ -247,27 +248,25 @@ impl Turn {
         audience: Audience,
         answer: &mut Answer,
     ) -> Option<Result<(), Failure>> {
-        let events = self.open_attached(&intent.completion_id, -1).await.ok()?;
+        self.held = held(intent);
+        let events = self.open_attached(-1).await.ok()?;
         tracing::info!(
             completion_id = intent.completion_id,
             "continuing a completion of an earlier owner"
         );
-        Some(
-            self.follow(&intent.completion_id, events, model, audience, answer)
-                .await,
-        )
+        Some(self.follow(events, model, audience, answer).await)
     }
 
-    async fn open_attached(&self, completion_id: &str, after_index: i64) -> Result<Events, Status> {
+    async fn open_attached(&self, after_index: i64) -> Result<Events, Status> {
         let message = AttachRequest {
-            completion_id: completion_id.to_owned(),
+            completion_id: self.held.completion_id.clone(),
             after_index,
         };
         let request = self
             .clients
             .outbound
             .open_stream(Some(&self.owner), OPEN_DEADLINE, message);
-        let response = self.clients.completions.clone().attach(request).await?;
+        let response = self.clients.completions.of(&self.held).await?.attach(request).await?;
         Ok(Box::pin(
             response.into_inner().map(|item| item.and_then(|r| event_of(r.event))),
         ))
@@ -276,7 +275,6 @@ impl Turn {
     /// Reads a completion to its end, into the answer and into the log. A broken connection is mended, since the completion goes on.
     async fn follow(
         &mut self,
-        completion_id: &str,
         mut events: Events,
         model: &ModelConfig,
         audience: Audience,
@@ -290,7 +288,7 @@ impl Turn {
                 biased;
                 cause = Self::stopped(&mut self.cause) => {
                     if cause == Cause::Interrupted {
-                        self.cancel_completion(completion_id).await;
+                        self.cancel_completion().await;
                     }
                     return Err(Failure::Stopped(cause));
                 }
@@ -300,7 +298,7 @@ impl Turn {
                 Some(Ok(event)) => event,
                 Some(Err(status)) if !is_broken(&status) => return Err(Failure::Completion(failed_call(&status))),
                 Some(Err(_)) | None => {
-                    events = self.reattach(completion_id, last_index).await?;
+                    events = self.reattach(last_index).await?;
                     continue;
                 }
             };
@@ -319,7 +317,7 @@ impl Turn {
                             self.titles.answer_began();
                         }
                         if self.log.push(part).is_err() {
-                            self.cancel_completion(completion_id).await;
+                            self.cancel_completion().await;
                             return Err(Failure::Completion(too_much_output()));
                         }
                         self.room.tick();
@@ -334,7 +332,7 @@ impl Turn {
         }
     }
 
-    async fn reattach(&mut self, completion_id: &str, last_index: i64) -> Result<Events, Failure> {
+    async fn reattach(&mut self, last_index: i64) -> Result<Events, Failure> {
         let mut last = Status::unavailable("the connection to provider-gateway broke");
         for pause in REATTACH_PAUSES {
             tokio::select! {
@@ -342,16 +340,17 @@ impl Turn {
                 cause = Self::stopped(&mut self.cause) => return Err(Failure::Stopped(cause)),
                 () = tokio::time::sleep(pause) => {}
             }
-            match self.open_attached(completion_id, last_index).await {
+            match self.open_attached(last_index).await {
                 Ok(events) => return Ok(events),
-                Err(status) if status.code() == Code::NotFound => {
-                    return Err(Failure::Completion(failed_call(&Status::unavailable(
-                        "the completion was lost",
-                    ))));
-                }
+                Err(status) if status.code() == Code::NotFound => return Err(lost()),
                 Err(status) => last = status,
             }
+            // Nobody will answer at that address again; without others it may be about to come back.
+            if self.clients.completions.is_gone(&self.held).await {
+                return Err(lost());
+            }
         }
+        self.clients.completions.rest(&self.held);
         Err(Failure::Completion(failed_call(&last)))
     }
 
@@ -410,19 +409,39 @@ impl Turn {
         Stop::from_cause(cause, kept)
     }
 
-    /// Best effort: an abandoned completion ends by itself after its grace period.
-    pub(super) async fn cancel_completion(&self, completion_id: &str) {
+    /// Stops the completion asked for last. Best effort: an abandoned one ends by itself after its grace period.
+    pub(super) async fn cancel_completion(&self) {
         let message = CancelCompletionRequest {
-            completion_id: completion_id.to_owned(),
+            completion_id: self.held.completion_id.clone(),
         };
         let request = self
             .clients
             .outbound
             .request(Some(&self.owner), Duration::from_secs(2), message);
-        if let Err(status) = self.clients.completions.clone().cancel_completion(request).await {
+        let cancelling = async {
+            self.clients
+                .completions
+                .of(&self.held)
+                .await?
+                .cancel_completion(request)
+                .await
+        };
+        if let Err(status) = cancelling.await {
             tracing::debug!(error = status.message(), "could not cancel a completion");
         }
     }
+}
+
+fn held(intent: &StepIntent) -> Held {
+    Held {
+        completion_id: intent.completion_id.clone(),
+        address: intent.provider_gateway_address.clone(),
+    }
+}
+
+/// Nobody holds the completion any more: it is to be asked for again.
+fn lost() -> Failure {
+    Failure::Completion(failed_call(&Status::unavailable("the completion was lost")))
 }
 
 /// Whether the connection broke, as opposed to an answer of the gateway. A peer killed in the middle of a stream shows as an internal

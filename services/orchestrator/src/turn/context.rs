@@ -1,6 +1,7 @@
 //! The prompt of a turn: instructions, history made valid for any vendor, files inlined, tools.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tandem_chat_core::message::{Message, Role};
@@ -18,6 +19,9 @@ use crate::clients::Clients;
 /// Time to read one attached file.
 const FILE_DEADLINE: Duration = Duration::from_secs(15);
 
+/// Bytes of one prompt, its files included: what one request to provider-gateway carries, less room for tools and framing.
+const MAX_PROMPT_BYTES: usize = tandem_chassis::MAX_MESSAGE_BYTES - 2 * 1024 * 1024;
+
 /// What the model is told and offered. Grows with the turn; history is loaded once.
 pub(crate) struct Prompt {
     /// The owner's own instructions, behind the stored system messages.
@@ -27,6 +31,8 @@ pub(crate) struct Prompt {
     dynamic: HashSet<String>,
     /// Tokens of the window that the next call will fill: measured by the last answer, estimated behind it.
     context_tokens: i64,
+    /// Whether it has been told that the history needed repair.
+    has_told: AtomicBool,
 }
 
 impl Prompt {
@@ -60,6 +66,7 @@ impl Prompt {
             tools,
             dynamic,
             context_tokens,
+            has_told: AtomicBool::new(false),
         })
     }
 
@@ -174,16 +181,28 @@ impl Prompt {
             let text = format!("<user-instructions>\n{}\n</user-instructions>", self.user_prompt.trim());
             history.insert(place, Message::new(Role::System, vec![CorePart::text(text)]));
         }
-        let mut messages = Vec::with_capacity(history.len());
-        for message in history::repair(history) {
-            let mut parts = wire::parts_to_wire(&message.parts);
-            for part in &mut parts {
-                inline_file(part, clients, chat_id).await;
-            }
-            messages.push(PromptMessage {
-                role: wire::role_to_wire(message.role).into(),
-                parts,
-            });
+        let (repaired, repairs) = history::repair_counted(history);
+        if !repairs.is_empty() && !self.has_told.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                chat_id,
+                ?repairs,
+                "the history was repaired for the model; it stays as it is stored"
+            );
+        }
+        let prompt = |message: Message| PromptMessage {
+            role: wire::role_to_wire(message.role).into(),
+            parts: wire::parts_to_wire(&message.parts),
+        };
+        let mut messages: Vec<PromptMessage> = repaired.into_iter().map(prompt).collect();
+        let words: usize = messages.iter().map(prost::Message::encoded_len).sum();
+        let mut left = MAX_PROMPT_BYTES.saturating_sub(words);
+        // The newest files matter most; where not all fit in one request, the oldest give way.
+        for part in messages
+            .iter_mut()
+            .rev()
+            .flat_map(|message| message.parts.iter_mut().rev())
+        {
+            inline_file(part, clients, chat_id, &mut left).await;
         }
         messages
     }
@@ -207,10 +226,19 @@ fn estimated_tokens(parts: &[Part]) -> i64 {
     i64::try_from(bytes / 4).unwrap_or(i64::MAX)
 }
 
-/// Puts a file's bytes in the place of its id. A file that is gone leaves a note, so that the chat stays usable.
-async fn inline_file(part: &mut Part, clients: &Clients, chat_id: &str) {
+/// Puts a file's bytes in the place of its id. A file that is gone leaves a note, so that the chat stays usable, and so does one that
+/// does not fit into the bytes `left`; behind that one nothing fits.
+async fn inline_file(part: &mut Part, clients: &Clients, chat_id: &str, left: &mut usize) {
     let Some(Kind::File(file)) = &mut part.kind else { return };
     if file.file_id.is_empty() || !file.data.is_empty() {
+        return;
+    }
+    let crowded_out = |name: &str| {
+        let text = format!("[the attached file {name:?} is left out to make room for newer ones]");
+        Some(Kind::Text(TextPart { text }))
+    };
+    if *left == 0 {
+        part.kind = crowded_out(&file.name);
         return;
     }
     let message = GetFileRequest {
@@ -222,6 +250,12 @@ async fn inline_file(part: &mut Part, clients: &Clients, chat_id: &str) {
         Ok(answer) => {
             let answer = answer.into_inner();
             let known = answer.file.unwrap_or_default();
+            let Some(rest) = left.checked_sub(answer.data.len()) else {
+                *left = 0;
+                part.kind = crowded_out(&known.name);
+                return;
+            };
+            *left = rest;
             *file = FilePart {
                 media_type: known.media_type,
                 name: known.name,

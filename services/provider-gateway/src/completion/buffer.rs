@@ -280,21 +280,21 @@ mod tests {
     }
 
     fn finished() -> Event {
-        Event::Finished(Finished {
+        Event::Finished(Box::new(Finished {
             reason: FinishReason::Stop,
             usage: Usage::default(),
             response_id: String::new(),
             cost_usd_micros: None,
-        })
+        }))
     }
 
     fn failed() -> Event {
-        Event::Failed(Failed {
+        Event::Failed(Box::new(Failed {
             error: ChatError::generic("x"),
             retry_after: Duration::ZERO,
             is_cancelled: true,
             is_context_exceeded: false,
-        })
+        }))
     }
 
     async fn rest_of(mut reader: Reader) -> Vec<(u64, Event)> {
@@ -329,7 +329,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_room_what_all_have_read_goes_first() {
-        let buffer = buffer(3 * 17);
+        let buffer = buffer(3 * text("a").size_bytes());
         let mut reader = buffer.read(None).unwrap();
         for _ in 0..3 {
             buffer.push(text("a")).unwrap();
@@ -346,7 +346,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_readers_a_full_buffer_stays_as_it_is() {
-        let buffer = buffer(17);
+        let buffer = buffer(text("a").size_bytes());
         buffer.push(text("a")).unwrap();
         assert!(buffer.push(text("b")).is_err());
         buffer.push(failed()).unwrap();
@@ -367,14 +367,15 @@ mod tests {
 
     #[test]
     fn the_shared_budget_is_taken_and_given_back() {
-        let budget = Budget::new(40);
+        let size = text("a").size_bytes();
+        let budget = Budget::new(3 * size - 1);
         let first = Buffer::new(1024, Arc::clone(&budget));
         let second = Buffer::new(1024, Arc::clone(&budget));
         first.push(text("a")).unwrap();
         second.push(text("a")).unwrap();
         assert_eq!(second.push(text("b")), Err(Full::Shared));
         drop(first);
-        assert_eq!(budget.used_bytes(), 17);
+        assert_eq!(budget.used_bytes(), size);
         second.push(text("b")).unwrap();
         drop(second);
         assert_eq!(budget.used_bytes(), 0);

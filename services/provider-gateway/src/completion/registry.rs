@@ -5,9 +5,11 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tandem_chat_core::id::CompletionId;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::buffer::{Budget, Buffer};
@@ -35,8 +37,8 @@ pub struct Registry {
 #[derive(Debug, Default)]
 struct State {
     known: HashMap<CompletionId, Arc<Completion>>,
-    /// In the order in which they finished.
-    finished: VecDeque<CompletionId>,
+    /// In the order in which they finished, with when that was.
+    finished: VecDeque<(CompletionId, Instant)>,
 }
 
 /// What came of asking for a completion.
@@ -97,8 +99,8 @@ impl Registry {
     /// Says that a completion runs no more. It stays readable until it is forgotten.
     pub fn finish(&self, id: CompletionId) {
         let mut state = self.lock();
-        if state.known.contains_key(&id) && !state.finished.contains(&id) {
-            state.finished.push_back(id);
+        if state.known.contains_key(&id) {
+            state.finished.push_back((id, Instant::now()));
         }
         // As many finished ones are kept as may run.
         while state.finished.len() > self.limits.max_running {
@@ -106,11 +108,19 @@ impl Registry {
         }
     }
 
-    /// Forgets a completion; readers that have it keep it.
-    pub fn forget(&self, id: CompletionId) {
+    /// How long finished ones stay readable.
+    pub fn retention(&self) -> Duration {
+        self.limits.retention
+    }
+
+    /// Forgets those that finished longer ago than they are kept; readers that have one keep it.
+    pub fn forget_expired(&self, now: Instant) {
         let mut state = self.lock();
-        state.known.remove(&id);
-        state.finished.retain(|finished| *finished != id);
+        while let Some((_, finished_at)) = state.finished.front()
+            && now.saturating_duration_since(*finished_at) >= self.limits.retention
+        {
+            forget_oldest(&mut state);
+        }
     }
 
     /// Forgets the completion that finished first, to gain room. False if there is none.
@@ -143,7 +153,7 @@ impl Registry {
 
 fn forget_oldest(state: &mut State) -> bool {
     match state.finished.pop_front() {
-        Some(oldest) => {
+        Some((oldest, _)) => {
             state.known.remove(&oldest);
             true
         }
@@ -204,13 +214,16 @@ mod tests {
     }
 
     #[test]
-    fn forgetting_is_final_and_harmless_twice() {
-        let registry = registry(1);
+    fn finished_ones_are_forgotten_when_their_time_is_over() {
+        let registry = registry(2);
         registry.enter(id(1)).unwrap();
+        registry.enter(id(2)).unwrap();
         registry.finish(id(1));
-        registry.forget(id(1));
-        registry.forget(id(1));
-        registry.finish(id(1));
-        assert_eq!(registry.running_count(), 0);
+        let soon = Instant::now();
+        registry.forget_expired(soon);
+        assert!(registry.find(id(1)).is_some());
+        registry.forget_expired(soon + registry.retention());
+        assert!(registry.find(id(1)).is_none() && registry.find(id(2)).is_some());
+        assert_eq!(registry.running_count(), 1);
     }
 }

@@ -1,8 +1,8 @@
 //! Runs one completion from its first request to its last event, and keeps it readable for a while after that.
 //!
-//! Owns the order of things: breaker, key, protocol, guards, meter. It tries another key, but never the same request again: retries
+//! Owns the order of things: spend limit, breaker, key, protocol, guards. It tries another key, but never the same request again: retries
 //! are the orchestrator's. It belongs to this service and not to any caller's connection; it ends by itself, by cancellation, or when
-//! nobody has read it for the grace period.
+//! nobody has read it for the grace period. How it ends is told in [`ending`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,15 +12,14 @@ use tandem_chassis::{
     lifecycle::{OnEnd, Shutdown, Tasks},
 };
 use tandem_chat_core::{
-    classify::{self, Cause, Classified},
-    error::{ChatError, Detail, ErrorKind},
-    message::Usage,
+    classify::Cause,
+    error::{ChatError, ErrorKind},
 };
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
 use super::{
-    Event, Failed, Finished, Request, Started,
+    Event, Failed, Request, Started,
     buffer::Full,
     registry::{Completion, Entry, Registry},
 };
@@ -30,28 +29,34 @@ use crate::{
     config::{Completions, Config, Guards},
     error::Error,
     key_pool::{AllResting, KeyPools, Why},
-    meter,
     metrics::Metrics,
     outbound,
     provider::{Call, Delta, Deltas, Failure, Finish, Protocol, Protocols},
     secret::{ApiKey, redact},
+    spend::{
+        Account, Payer,
+        ledger::{Ledger, Refusal},
+    },
 };
+
+mod ending;
 
 /// How long a vendor gets to close the stream behind its last event, so that the connection can be used again.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
-/// More tokens than any model takes or gives. A vendor that reports more is not believed: nothing may be planned or summed up by it.
-const MAX_TOKENS: i64 = 1_000_000_000;
+/// How much longer than configured a finished completion may be kept.
+const RETENTION_GRAIN: Duration = Duration::from_secs(1);
 
 /// Runs completions. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Runner(Arc<Parts>);
 
 struct Parts {
-    registry: Registry,
+    registry: Arc<Registry>,
     protocols: Protocols,
     breakers: Arc<Breakers>,
     pools: KeyPools,
+    ledger: Ledger,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     guards: Guards,
@@ -62,6 +67,8 @@ struct Parts {
 
 /// How a completion ended, other than well.
 enum Ending {
+    /// Its payer may not spend more.
+    Refused(Refusal),
     /// The vendor failed; or a guard, or the breaker, spoke for it.
     Failure(Failure),
     /// Somebody asked for it, the readers left, or the service stops.
@@ -81,6 +88,7 @@ impl Runner {
     pub fn new(
         config: &Config,
         protocols: Protocols,
+        ledger: Ledger,
         metrics: Metrics,
         clock: Arc<dyn Clock>,
         tasks: Tasks,
@@ -96,11 +104,18 @@ impl Runner {
             );
             breaker_metrics.breaker_changed(target, state);
         });
+        let registry = Arc::new(Registry::new(config.completions.clone()));
+        tasks.spawn(
+            "finished completions",
+            OnEnd::Expected,
+            forget_finished(Arc::clone(&registry), shutdown.clone()),
+        );
         Self(Arc::new(Parts {
-            registry: Registry::new(config.completions.clone()),
+            registry,
             protocols,
             breakers,
             pools: KeyPools::new(Arc::clone(&clock)),
+            ledger,
             metrics,
             clock,
             guards: config.guards.clone(),
@@ -117,9 +132,17 @@ impl Runner {
 
     /// Starts a completion, or finds the one that has its id already.
     ///
+    /// * `payer`: without one nothing is recorded of what it uses.
+    ///
     /// # Errors
     /// Draining, overloaded.
-    pub fn start(&self, request: Request, model: Arc<Model>, protocol: Protocol) -> Result<Arc<Completion>, Error> {
+    pub fn start(
+        &self,
+        request: Request,
+        payer: Option<Payer>,
+        model: Arc<Model>,
+        protocol: Protocol,
+    ) -> Result<Arc<Completion>, Error> {
         if self.0.shutdown.is_draining() {
             return Err(Error::Draining);
         }
@@ -143,6 +166,8 @@ impl Runner {
             parts: Arc::clone(&self.0),
             completion: Arc::clone(&completion),
             request: Arc::new(request),
+            payer,
+            account: Account::default(),
             model,
             protocol,
             started_at: self.0.clock.monotonic(),
@@ -160,6 +185,8 @@ struct Run {
     parts: Arc<Parts>,
     completion: Arc<Completion>,
     request: Arc<Request>,
+    payer: Option<Payer>,
+    account: Account,
     model: Arc<Model>,
     protocol: Protocol,
     started_at: Instant,
@@ -178,8 +205,9 @@ impl Drop for Running<'_> {
                 is_context_exceeded: false,
                 is_cancelled: false,
             };
+            self.0.parts.ledger.cut_off(&self.0.bill());
             // The last event always finds room.
-            let _ = completion.buffer.push(Event::Failed(failed));
+            let _ = completion.buffer.push(Event::Failed(Box::new(failed)));
         }
         parts.registry.finish(completion.id);
         parts
@@ -207,11 +235,6 @@ impl Run {
         if let Some(mut rest) = rest {
             let _ = timeout(CLOSING_TIME, rest.next()).await;
         }
-        tokio::select! {
-            () = tokio::time::sleep(parts.limits.retention) => {}
-            () = parts.shutdown.draining() => {}
-        }
-        parts.registry.forget(self.completion.id);
     }
 
     /// Asks the vendor, unless something ends it before.
@@ -249,6 +272,11 @@ impl Run {
     /// One request, with one key after the other until one is accepted and speaks.
     async fn ask(&self, rest: &mut Option<Deltas>) -> Result<Finish, Ending> {
         let parts = &self.parts;
+        parts
+            .ledger
+            .reserve(&self.request, self.payer, &self.model, &self.account)
+            .await
+            .map_err(Ending::Refused)?;
         let provider = &self.model.provider;
         let target = Target {
             provider: provider.id,
@@ -343,12 +371,13 @@ impl Run {
             Ok(_) | Err(_) => permit.record(Outcome::Answered, ""),
         }
         let mut deltas = opened.map_err(|failure| (failure.into(), false))?;
+        self.account.start();
         if !std::mem::replace(has_started, true) {
             let started = Started {
                 provider_type: self.model.provider.kind.as_str().to_owned(),
                 model: self.model.model.clone(),
             };
-            self.push(Event::Started(started))
+            self.push(Event::Started(Box::new(started)))
                 .map_err(|full| (Ending::Full(full), false))?;
         }
         let mut has_spoken = false;
@@ -388,10 +417,11 @@ impl Run {
                 Delta::Finish(finish) => return Ok(finish),
                 Delta::Text(text) => Event::TextDelta(text),
                 Delta::Reasoning(text) => Event::ReasoningDelta(text),
-                Delta::ReasoningDone(part) => Event::ReasoningDone(part),
-                Delta::ToolCall(delta) => Event::ToolCallDelta(delta),
-                Delta::Part(part) => Event::Part(part),
+                Delta::ReasoningDone(part) => Event::ReasoningDone(Box::new(part)),
+                Delta::ToolCall(delta) => Event::ToolCallDelta(Box::new(delta)),
+                Delta::Part(part) => Event::Part(Box::new(part)),
             };
+            self.account.say(&event);
             self.push(event).map_err(Ending::Full)?;
         }
     }
@@ -406,139 +436,16 @@ impl Run {
             }
         }
     }
-
-    fn finished(&self, finish: Finish) -> Event {
-        let Finish {
-            reason,
-            mut usage,
-            response_id,
-        } = finish;
-        forget_impossible(&mut usage);
-        let cost_usd_micros = meter::cost_usd_micros(&self.model.options, &usage);
-        self.parts.metrics.used(&self.model, &usage);
-        let span = tracing::Span::current();
-        span.record("gen_ai.response.finish_reasons", reason.as_str());
-        span.record("gen_ai.usage.input_tokens", usage.input_tokens);
-        span.record("gen_ai.usage.output_tokens", usage.output_tokens);
-        let after = self.ended(reason.as_str());
-        tracing::info!(
-            provider = self.model.provider.name,
-            model = self.model.model,
-            reason = reason.as_str(),
-            input_tokens = usage.input_tokens,
-            output_tokens = usage.output_tokens,
-            duration_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
-            "completion finished"
-        );
-        usage.context_limit = self.model.context_limit;
-        Event::Finished(Finished {
-            reason,
-            usage,
-            response_id,
-            cost_usd_micros,
-        })
-    }
-
-    fn failed(&self, ending: Ending) -> Event {
-        let failed = match ending {
-            Ending::Failure(failure) => self.describe(&failure),
-            Ending::Stopped(why) => Failed {
-                error: ChatError {
-                    detail: Detail::new(why),
-                    provider: self.model.provider.kind.as_str().to_owned(),
-                    ..ChatError::generic("The request was stopped.")
-                },
-                retry_after: Duration::ZERO,
-                is_context_exceeded: false,
-                is_cancelled: true,
-            },
-            Ending::Full(full) => Failed {
-                error: ChatError {
-                    detail: self.detail(&full.to_string()),
-                    provider: self.model.provider.kind.as_str().to_owned(),
-                    ..ChatError::generic("The answer was longer than Tandem can hold and was stopped.")
-                },
-                retry_after: Duration::ZERO,
-                is_context_exceeded: false,
-                is_cancelled: false,
-            },
-        };
-        let kind = if failed.is_cancelled {
-            "cancelled"
-        } else {
-            failed.error.kind.as_str()
-        };
-        tracing::Span::current().record("error.type", kind);
-        let after = self.ended(kind);
-        tracing::info!(
-            provider = self.model.provider.name,
-            model = self.model.model,
-            kind,
-            status = failed.error.status_code,
-            is_retryable = failed.error.retryable,
-            duration_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
-            "completion failed"
-        );
-        Event::Failed(failed)
-    }
-
-    fn ended(&self, outcome: &'static str) -> Duration {
-        let after = self.parts.clock.monotonic() - self.started_at;
-        self.parts.metrics.ended(&self.model, outcome, after);
-        after
-    }
-
-    fn describe(&self, failure: &Failure) -> Failed {
-        let text = redact(&failure.text, &self.model.provider.keys);
-        let Classified {
-            mut error,
-            retry_after,
-            is_cancelled: _,
-            retry_message: _,
-            is_chain_broken: _,
-            is_context_exceeded,
-        } = classify::classify(&classify::Failure {
-            status: failure.status,
-            text: &text,
-            provider: Some(self.model.provider.kind.as_str()),
-            retry_after: failure.retry_after,
-            cause: failure.cause,
-        });
-        error.detail = self.detail(match error.detail.as_str() {
-            "" if failure.status.is_none() && failure.cause == Cause::Reported => {
-                "the answer is an error without words"
-            }
-            words => words,
-        });
-        Failed {
-            error,
-            retry_after,
-            is_context_exceeded,
-            // Only we can cancel; a vendor that says so has failed.
-            is_cancelled: false,
-        }
-    }
-
-    /// What the vendor said, behind the names of provider and model.
-    fn detail(&self, text: &str) -> Detail {
-        let (provider, model) = (&self.model.provider.name, &self.model.model);
-        match text {
-            "" => Detail::new(&format!("{provider}, model {model}")),
-            text => Detail::new(&format!("{provider}, model {model}: {text}")),
-        }
-    }
 }
 
-fn forget_impossible(usage: &mut Usage) {
-    for count in [
-        &mut usage.input_tokens,
-        &mut usage.output_tokens,
-        &mut usage.total_tokens,
-        &mut usage.reasoning_tokens,
-        &mut usage.cache_creation_tokens,
-        &mut usage.cache_read_tokens,
-    ] {
-        *count = count.filter(|count| (0..=MAX_TOKENS).contains(count));
+/// Forgets finished completions when their time is over. One task for all: what each was asked need not be kept with what it answered.
+async fn forget_finished(registry: Arc<Registry>, shutdown: Shutdown) {
+    let mut looks = tokio::time::interval(registry.retention().clamp(Duration::from_millis(1), RETENTION_GRAIN));
+    loop {
+        tokio::select! {
+            _ = looks.tick() => registry.forget_expired(Instant::now()),
+            () = shutdown.draining() => return,
+        }
     }
 }
 
@@ -567,3 +474,6 @@ fn summary(failure: &Failure) -> String {
         None => failure.text.chars().take(200).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

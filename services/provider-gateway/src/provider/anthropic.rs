@@ -12,7 +12,7 @@ mod options;
 mod stream;
 mod wire;
 
-pub(super) use client::open;
+pub(super) use client::{body, open, parser};
 
 /// The key under which parts carry what only this vendor understands.
 const METADATA: &str = "anthropic";

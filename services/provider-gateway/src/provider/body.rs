@@ -7,6 +7,7 @@ use tandem_chat_core::{classify::Cause, error::ErrorKind};
 
 use super::{
     Delta, Failure,
+    bedrock::frame,
     sse::{Cutter, SseEvent},
 };
 
@@ -61,6 +62,8 @@ enum Form {
     /// White space so far.
     Unknown,
     Events(Cutter),
+    /// Events in AWS's frames, which begin with a zero.
+    Frames(frame::Cutter),
     /// One JSON document, from servers that do not stream.
     Document(Vec<u8>),
     /// A web page: a proxy, or an address that is no API.
@@ -83,7 +86,7 @@ impl<A: Answer> Parser<A> {
     pub(crate) fn push(&mut self, bytes: &[u8], deltas: &mut Vec<Delta>) -> Result<(), Failure> {
         let bytes = match self.form {
             Form::Unknown => self.recognise(bytes),
-            Form::Events(_) | Form::Document(_) | Form::Page(_) => bytes,
+            Form::Events(_) | Form::Frames(_) | Form::Document(_) | Form::Page(_) => bytes,
         };
         match &mut self.form {
             Form::Unknown => Ok(()),
@@ -97,6 +100,17 @@ impl<A: Answer> Parser<A> {
                 });
                 outcome?;
                 cut.map_err(|too_long| Failure::known(ErrorKind::Generic, too_long.to_string()))
+            }
+            Form::Frames(cutter) => {
+                let answer = &mut self.answer;
+                let mut outcome = Ok(());
+                let cut = cutter.push(bytes, |event| {
+                    if outcome.is_ok() {
+                        outcome = answer.event(&event, true, deltas);
+                    }
+                });
+                outcome?;
+                cut
             }
             Form::Document(document) => {
                 if document.len() + bytes.len() > MAX_BODY_BYTES {
@@ -142,6 +156,8 @@ impl<A: Answer> Parser<A> {
                     self.answer.event(&event, false, deltas)?;
                 }
             }
+            // Half a frame says nothing.
+            Form::Frames(_) => {}
             Form::Document(document) => self.answer.document(&String::from_utf8_lossy(&document), deltas)?,
             Form::Page(page) => return Err(not_an_api::<A>(&page)),
         }
@@ -158,6 +174,7 @@ impl<A: Answer> Parser<A> {
             None => return bytes,
             Some(b'{' | b'[') => Form::Document(Vec::new()),
             Some(b'<') => Form::Page(Vec::new()),
+            Some(0) => Form::Frames(frame::Cutter::default()),
             Some(_) => Form::Events(Cutter::default()),
         };
         bytes

@@ -48,8 +48,14 @@ impl Http {
         Self { outbound, clock }
     }
 
+    /// The time, for requests that say it.
+    pub(super) fn now(&self) -> time::OffsetDateTime {
+        self.clock.now()
+    }
+
     /// Posts a JSON body that asks for a stream; returns when the vendor has accepted it.
     ///
+    /// * `headers`: what is accepted is events unless they say otherwise.
     /// * `answer`: understands what comes back, streamed or not.
     ///
     /// # Errors
@@ -61,7 +67,9 @@ impl Http {
         body: Vec<u8>,
         answer: Parser<A>,
     ) -> Result<Deltas, Failure> {
-        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers
+            .entry(header::ACCEPT)
+            .or_insert(HeaderValue::from_static("text/event-stream"));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let sending = self.outbound.post(url).map_err(|refused| refused_address(&refused))?;
         let response = sending.headers(headers).body(body).send().await.map_err(unanswered)?;

@@ -72,6 +72,15 @@ pub(super) fn unseen_file(file: &FilePart) -> String {
     )
 }
 
+/// A file larger than the vendor takes.
+pub(super) fn large_file(file: &FilePart, max_bytes: usize) -> String {
+    let (name, media_type) = (file_name(file), bare_type(&file.media_type));
+    let length = file.data.len();
+    format!(
+        "[The file {name} ({media_type}, {length} bytes) is attached, but larger than the {max_bytes} bytes that can be shown.]"
+    )
+}
+
 /// What a tool returned, as text: its own words, else JSON; empty where it returned nothing.
 pub(super) fn result_text(result: &ToolResultPart) -> String {
     match &result.result {

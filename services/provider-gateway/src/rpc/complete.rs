@@ -15,6 +15,7 @@ use crate::{
     catalog::Catalog,
     completion::{buffer::Reader, task::Runner},
     error::Error,
+    provider::Protocol,
 };
 
 /// Who may ask for completions: they run on chats' behalf, and on that of programs at the gateway.
@@ -26,28 +27,20 @@ type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub struct Completions {
     runner: Runner,
     catalog: Catalog,
-    replica_address: String,
 }
 
 impl Completions {
     /// A handler that runs completions with `runner`.
-    ///
-    /// * `replica_address`: where orchestrators find this replica again; may be empty.
-    pub fn new(runner: Runner, catalog: Catalog, replica_address: String) -> Self {
-        Self {
-            runner,
-            catalog,
-            replica_address,
-        }
+    pub fn new(runner: Runner, catalog: Catalog) -> Self {
+        Self { runner, catalog }
     }
+}
 
-    fn events<T>(&self, reader: Reader, wrap: impl Fn(CompletionEvent) -> T + Send + 'static) -> Events<T> {
-        let replica_address = self.replica_address.clone();
-        let events = reader
-            .into_stream()
-            .map(move |(index, event)| Ok(wrap(convert::event(index, &event, &replica_address))));
-        Box::pin(events)
-    }
+fn events<T>(reader: Reader, wrap: impl Fn(CompletionEvent) -> T + Send + 'static) -> Events<T> {
+    let events = reader
+        .into_stream()
+        .map(move |(index, event)| Ok(wrap(convert::event(index, &event))));
+    Box::pin(events)
 }
 
 #[tonic::async_trait]
@@ -57,17 +50,19 @@ impl CompletionService for Completions {
 
     async fn complete(&self, request: Request<CompleteRequest>) -> Result<Response<Self::CompleteStream>, Status> {
         Caller::of(&request)?.require_service(&CALLERS)?;
-        let request = convert::request(request.into_inner())?;
+        let message = request.into_inner();
+        let payer = convert::payer(&message)?;
+        let request = convert::request(message)?;
         let completion = match self.runner.registry().find(request.id) {
             Some(known) => known,
             None => {
                 let model = self.catalog.model(request.model_config_id).await?;
-                let protocol = model.provider.kind.protocol();
-                self.runner.start(request, model, protocol)?
+                let protocol = Protocol::of(&model);
+                self.runner.start(request, payer, model, protocol)?
             }
         };
         let reader = completion.buffer.read(None).ok_or(Error::CompletionNotFound)?;
-        let events = self.events(reader, |event| CompleteResponse { event: Some(event) });
+        let events = events(reader, |event| CompleteResponse { event: Some(event) });
         Ok(Response::new(events))
     }
 
@@ -81,7 +76,7 @@ impl CompletionService for Completions {
         let completion = self.runner.registry().find(id).ok_or(Error::CompletionNotFound)?;
         let after = u64::try_from(after_index).ok();
         let reader = completion.buffer.read(after).ok_or(Error::CompletionNotFound)?;
-        let events = self.events(reader, |event| AttachResponse { event: Some(event) });
+        let events = events(reader, |event| AttachResponse { event: Some(event) });
         Ok(Response::new(events))
     }
 

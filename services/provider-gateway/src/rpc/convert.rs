@@ -14,7 +14,10 @@ use tandem_proto::{
     provider::v1::{self as wire, completion_event},
 };
 
-use crate::completion::{Event, FinishReason, Purpose, Request, Tool, ToolChoice};
+use crate::{
+    completion::{Event, FinishReason, Purpose, Request, Tool, ToolChoice},
+    spend::Payer,
+};
 
 /// Tools in one request.
 const MAX_TOOLS: usize = 512;
@@ -78,6 +81,24 @@ pub(super) fn request(request: wire::CompleteRequest) -> Result<Request, Fault> 
     })
 }
 
+/// Who pays for it; nobody, where the caller names no owner.
+///
+/// # Errors
+/// A violation that names the field.
+pub(super) fn payer(request: &wire::CompleteRequest) -> Result<Option<Payer>, Fault> {
+    if request.owner_id.is_empty() {
+        return Ok(None);
+    }
+    let root_chat = match request.root_chat_id.as_str() {
+        "" => None,
+        text => Some(id(text, "root_chat_id")?),
+    };
+    Ok(Some(Payer {
+        owner: id(&request.owner_id, "owner_id")?,
+        root_chat,
+    }))
+}
+
 fn messages(messages: &[wire::PromptMessage]) -> Result<Vec<Message>, Fault> {
     let message = |(place, message): (usize, &wire::PromptMessage)| {
         let field = format!("messages[{place}]");
@@ -122,17 +143,16 @@ fn tools(tools: Vec<ToolDefinition>) -> Result<Vec<Tool>, Fault> {
 }
 
 /// An event as the contract writes it.
-pub(super) fn event(index: u64, event: &Event, replica_address: &str) -> wire::CompletionEvent {
+pub(super) fn event(index: u64, event: &Event) -> wire::CompletionEvent {
     use completion_event::Event as Wire;
     let event = match event {
         Event::Started(started) => Wire::Started(wire::CompletionStarted {
             provider_type: started.provider_type.clone(),
             model: started.model.clone(),
-            replica_address: replica_address.to_owned(),
         }),
         Event::TextDelta(text) => Wire::TextDelta(text.clone()),
         Event::ReasoningDelta(text) => Wire::ReasoningDelta(text.clone()),
-        Event::ReasoningDone(part) => Wire::ReasoningDone(part_to_wire(&Part::Reasoning(part.clone()))),
+        Event::ReasoningDone(part) => Wire::ReasoningDone(part_to_wire(&Part::Reasoning((**part).clone()))),
         Event::ToolCallDelta(delta) => Wire::ToolCallDelta(ToolCallDelta {
             tool_call_id: delta.tool_call_id.to_string(),
             tool_name: delta.tool_name.clone(),

@@ -3,6 +3,7 @@
 mod admin;
 mod complete;
 mod messages;
+mod spend;
 mod storage;
 mod vendor;
 mod world;

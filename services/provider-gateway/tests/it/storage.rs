@@ -5,11 +5,15 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tandem_chassis::identity::{Caller, ServiceName};
+use tandem_chassis::{
+    identity::{Caller, ServiceName},
+    status::Fault,
+};
 use tandem_proto::{
     common::v1::ModelConfig,
-    storage::v1::{settings_service_server::SettingsService, *},
+    storage::v1::{settings_service_server::SettingsService, usage_service_server::UsageService, *},
 };
+use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -19,6 +23,24 @@ type Answer<T> = Result<Response<T>, Status>;
 pub struct Storage {
     pub providers: Arc<Mutex<HashMap<String, Provider>>>,
     pub models: Arc<Mutex<HashMap<String, ModelConfig>>>,
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// Something was told to the ledger.
+    pub told: Arc<Notify>,
+}
+
+/// Who has spent what.
+#[derive(Default)]
+pub struct Ledger {
+    /// Users have limits.
+    pub is_limited: bool,
+    /// Why nothing is set aside.
+    pub refusal: Option<Fault>,
+    /// Why nothing is recorded.
+    pub outage: Option<Fault>,
+    pub reservations: Vec<ReserveSpendRequest>,
+    pub records: Vec<UsageRecord>,
+    pub released: Vec<String>,
+    pub settlements: usize,
 }
 
 impl Storage {
@@ -86,6 +108,7 @@ impl SettingsService for Storage {
         let model = self.models.lock().unwrap().get(&request.get_ref().id).cloned();
         Ok(Response::new(GetModelConfigResponse {
             model_config: Some(model.ok_or_else(|| Status::not_found("no such model"))?),
+            is_spend_limited: self.ledger.lock().unwrap().is_limited,
         }))
     }
 
@@ -115,6 +138,81 @@ impl SettingsService for Storage {
     }
 
     async fn set_setting(&self, _: Request<SetSettingRequest>) -> Answer<SetSettingResponse> {
+        Err(unused())
+    }
+}
+
+#[tonic::async_trait]
+impl UsageService for Storage {
+    async fn reserve_spend(&self, request: Request<ReserveSpendRequest>) -> Answer<ReserveSpendResponse> {
+        assert_eq!(Caller::of(&request)?.service, ServiceName::ProviderGateway);
+        let mut ledger = self.ledger.lock().unwrap();
+        ledger.reservations.push(request.into_inner());
+        match &ledger.refusal {
+            Some(fault) => Err(fault.clone().into()),
+            None => Ok(Response::new(ReserveSpendResponse { is_limited: true })),
+        }
+    }
+
+    async fn settle_spend(&self, request: Request<SettleSpendRequest>) -> Answer<SettleSpendResponse> {
+        assert_eq!(Caller::of(&request)?.service, ServiceName::ProviderGateway);
+        let message = request.into_inner();
+        let mut ledger = self.ledger.lock().unwrap();
+        ledger.settlements += 1;
+        let outage = ledger.outage.clone();
+        if outage.is_none() {
+            ledger.records.extend(message.records);
+            ledger.released.extend(message.released_completion_ids);
+        }
+        self.told.notify_one();
+        match outage {
+            Some(fault) => Err(fault.into()),
+            None => Ok(Response::new(SettleSpendResponse {})),
+        }
+    }
+
+    async fn get_spend_status(&self, _: Request<GetSpendStatusRequest>) -> Answer<GetSpendStatusResponse> {
+        Err(unused())
+    }
+
+    async fn get_spend_limits(&self, _: Request<GetSpendLimitsRequest>) -> Answer<GetSpendLimitsResponse> {
+        Err(unused())
+    }
+
+    async fn set_spend_limit(&self, _: Request<SetSpendLimitRequest>) -> Answer<SetSpendLimitResponse> {
+        Err(unused())
+    }
+
+    async fn set_user_spend_limit(&self, _: Request<SetUserSpendLimitRequest>) -> Answer<SetUserSpendLimitResponse> {
+        Err(unused())
+    }
+
+    async fn delete_user_spend_limit(
+        &self,
+        _: Request<DeleteUserSpendLimitRequest>,
+    ) -> Answer<DeleteUserSpendLimitResponse> {
+        Err(unused())
+    }
+
+    async fn set_organization_spend_limit(
+        &self,
+        _: Request<SetOrganizationSpendLimitRequest>,
+    ) -> Answer<SetOrganizationSpendLimitResponse> {
+        Err(unused())
+    }
+
+    async fn delete_organization_spend_limit(
+        &self,
+        _: Request<DeleteOrganizationSpendLimitRequest>,
+    ) -> Answer<DeleteOrganizationSpendLimitResponse> {
+        Err(unused())
+    }
+
+    async fn get_cost_summary(&self, _: Request<GetCostSummaryRequest>) -> Answer<GetCostSummaryResponse> {
+        Err(unused())
+    }
+
+    async fn list_user_costs(&self, _: Request<ListUserCostsRequest>) -> Answer<ListUserCostsResponse> {
         Err(unused())
     }
 }

@@ -22,7 +22,7 @@ use tandem_proto::{
         CreateProviderRequest, PromptMessage, Provider, completion_event::Event,
         completion_service_client::CompletionServiceClient, provider_admin_service_client::ProviderAdminServiceClient,
     },
-    storage::v1::settings_service_server::SettingsServiceServer,
+    storage::v1::{settings_service_server::SettingsServiceServer, usage_service_server::UsageServiceServer},
 };
 use tandem_provider_gateway::Config;
 use tonic::{Status, Streaming, transport::Channel};
@@ -70,7 +70,8 @@ impl World {
         let storage_address = unique("storage");
         let listener = Listener::bind(&storage_address).await.unwrap();
         let server = Server::new(ServiceName::Storage, &runtime)
-            .add_service(with_message_limits!(SettingsServiceServer::new(storage.clone())));
+            .add_service(with_message_limits!(SettingsServiceServer::new(storage.clone())))
+            .add_service(with_message_limits!(UsageServiceServer::new(storage.clone())));
         tokio::spawn(server.serve(listener, runtime.shutdown.draining()));
 
         let mut config = Config {
@@ -161,6 +162,16 @@ impl World {
         };
         self.storage.models.lock().unwrap().insert(id.clone(), model);
         id
+    }
+
+    /// Starts a completion of `text` that somebody pays for.
+    pub async fn complete_for(&self, owner: Uuid, id: Uuid, model: &str, text: &str) -> Result<Events, Status> {
+        let message = CompleteRequest {
+            owner_id: owner.to_string(),
+            ..prompt(id, model, text)
+        };
+        let response = self.completions.clone().complete(self.as_orchestrator(message)).await?;
+        Ok(Events::Complete(response.into_inner()))
     }
 
     /// Starts a completion of `text`.

@@ -41,6 +41,8 @@ pub(crate) struct New {
     pub(crate) provider_response_id: String,
     /// Part of a compaction.
     pub(crate) is_compressed: bool,
+    /// The completion that it is the whole answer of, to be recorded as used.
+    pub(crate) completion_id: Option<Uuid>,
 }
 
 impl New {
@@ -57,11 +59,13 @@ impl New {
             runtime_ms: None,
             provider_response_id: String::new(),
             is_compressed: false,
+            completion_id: None,
         }
     }
 }
 
-/// Stores messages in order; returns their rows in the same order, with ascending ids.
+/// Stores messages in order; returns their rows in the same order, with ascending ids. What the answer of a completion has used is recorded
+/// by the statement that stores it, unless it is recorded already.
 pub(crate) async fn insert(conn: &mut PgConnection, chat: Uuid, messages: &[New]) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::with_capacity(messages.len());
     for message in messages {
@@ -70,7 +74,19 @@ pub(crate) async fn insert(conn: &mut PgConnection, chat: Uuid, messages: &[New]
         let response_id = Some(message.provider_response_id.as_str()).filter(|id| !id.is_empty());
         let row = sqlx::query_as!(
             Row,
-            r#"INSERT INTO chat_messages (chat_id, created_by, model_config_id, role, visibility, content, content_version,
+            r#"WITH used AS (
+                INSERT INTO usage_records (completion_id, owner_id, organization_id, chat_id, root_chat_id, model_config_id,
+                    provider_type, model, purpose, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,
+                    cost_micros, runtime_ms, started_at, ended_at)
+                SELECT $13, c.owner_id, c.organization_id, c.id, c.root_chat_id, m.id, p.type, m.model, 'answer',
+                    coalesce(($8::jsonb ->> 'input_tokens')::bigint, 0), coalesce(($8::jsonb ->> 'output_tokens')::bigint, 0),
+                    coalesce(($8::jsonb ->> 'cache_read_tokens')::bigint, 0),
+                    coalesce(($8::jsonb ->> 'cache_creation_tokens')::bigint, 0),
+                    $9::bigint, coalesce($10::bigint, 0), now() - make_interval(secs => coalesce($10::bigint, 0) / 1000.0::float8), now()
+                FROM chats c, model_configs m JOIN providers p ON p.id = m.provider_id
+                WHERE $13::uuid IS NOT NULL AND c.id = $1 AND m.id = $3
+                ON CONFLICT (completion_id) DO NOTHING)
+            INSERT INTO chat_messages (chat_id, created_by, model_config_id, role, visibility, content, content_version,
                 usage, cost_micros, runtime_ms, provider_response_id, is_compressed)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             RETURNING id, chat_id, created_by, model_config_id, role, visibility, content, content_version,
@@ -86,7 +102,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, chat: Uuid, messages: &[New]
             message.cost_micros,
             message.runtime_ms,
             response_id,
-            message.is_compressed
+            message.is_compressed,
+            message.completion_id
         )
         .fetch_one(&mut *conn)
         .await?;

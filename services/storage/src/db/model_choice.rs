@@ -1,4 +1,5 @@
-//! Which model a message is for: the one asked for, else the chat's, else the default.
+//! Which model a message is for: the one asked for, else the chat's, else the default. The same look finds out whether users have spend
+//! limits, so that a message costs no statement for it where they have none.
 
 use sqlx::PgConnection;
 use tandem_chassis::status::Fault;
@@ -10,13 +11,34 @@ struct Row {
     id: Uuid,
     is_live: bool,
     is_usable: bool,
+    is_spend_limited: bool,
+}
+
+/// The model of a new message.
+pub(crate) struct Choice {
+    pub(crate) model: Uuid,
+    /// Users have spend limits.
+    pub(crate) is_spend_limited: bool,
+}
+
+impl From<Row> for Choice {
+    fn from(row: Row) -> Self {
+        Self {
+            model: row.id,
+            is_spend_limited: row.is_spend_limited,
+        }
+    }
 }
 
 /// The model of a new message.
 ///
 /// # Errors
 /// `MODEL_NOT_FOUND` and `MODEL_DISABLED` for the one asked for; `NO_DEFAULT_MODEL` when nothing is left to choose.
-pub(crate) async fn resolve(conn: &mut PgConnection, wanted: Option<Uuid>, last: Option<Uuid>) -> Result<Uuid, Error> {
+pub(crate) async fn resolve(
+    conn: &mut PgConnection,
+    wanted: Option<Uuid>,
+    last: Option<Uuid>,
+) -> Result<Choice, Error> {
     let invalid = |reason: &'static str, text: &str| Fault::invalid(reason, text).violation("model_config_id", text);
     if let Some(wanted) = wanted {
         let row = find(conn, wanted).await?.filter(|row| row.is_live);
@@ -28,7 +50,7 @@ pub(crate) async fn resolve(conn: &mut PgConnection, wanted: Option<Uuid>, last:
             )
             .into());
         }
-        return Ok(row.id);
+        return Ok(row.into());
     }
     if let Some(last) = last
         && let Some(row) = find(conn, last).await?.filter(|row| row.is_live)
@@ -40,10 +62,10 @@ pub(crate) async fn resolve(conn: &mut PgConnection, wanted: Option<Uuid>, last:
             )
             .into());
         }
-        return Ok(row.id);
+        return Ok(row.into());
     }
     let default = default(conn).await?;
-    default.ok_or_else(|| {
+    default.map(Choice::from).ok_or_else(|| {
         Fault::invalid(
             "NO_DEFAULT_MODEL",
             "No model is configured. Add a provider and a model first.",
@@ -57,14 +79,15 @@ pub(crate) async fn usable_or_default(conn: &mut PgConnection, model: Uuid) -> R
     if find(conn, model).await?.is_some_and(|row| row.is_live && row.is_usable) {
         return Ok(Some(model));
     }
-    default(conn).await
+    Ok(default(conn).await?.map(|row| row.id))
 }
 
 async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Error> {
     sqlx::query_as!(
         Row,
         r#"SELECT m.id, m.deleted_at IS NULL AS "is_live!",
-            (m.is_enabled AND p.is_enabled AND p.deleted_at IS NULL) AS "is_usable!"
+            (m.is_enabled AND p.is_enabled AND p.deleted_at IS NULL) AS "is_usable!",
+            EXISTS (SELECT 1 FROM spend_limit WHERE limit_micros IS NOT NULL) AS "is_spend_limited!"
         FROM model_configs m JOIN providers p ON p.id = m.provider_id
         WHERE m.id = $1"#,
         id
@@ -73,12 +96,14 @@ async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Row>, sqlx::Er
     .await
 }
 
-async fn default(conn: &mut PgConnection) -> Result<Option<Uuid>, Error> {
-    let id = sqlx::query_scalar!(
-        "SELECT m.id FROM model_configs m JOIN providers p ON p.id = m.provider_id
-        WHERE m.is_default AND m.deleted_at IS NULL AND m.is_enabled AND p.is_enabled AND p.deleted_at IS NULL"
+async fn default(conn: &mut PgConnection) -> Result<Option<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        r#"SELECT m.id, true AS "is_live!", true AS "is_usable!",
+            EXISTS (SELECT 1 FROM spend_limit WHERE limit_micros IS NOT NULL) AS "is_spend_limited!"
+        FROM model_configs m JOIN providers p ON p.id = m.provider_id
+        WHERE m.is_default AND m.deleted_at IS NULL AND m.is_enabled AND p.is_enabled AND p.deleted_at IS NULL"#
     )
     .fetch_optional(conn)
-    .await?;
-    Ok(id)
+    .await
 }

@@ -1,8 +1,10 @@
 //! Rows into messages of the contract, and requests into proven values with the field's path in the error.
 
+use prost::Message as _;
 use tandem_chassis::status::Violation;
 use tandem_chat_core::chat::StatusKind;
-use tandem_chat_core::{part, wire as core};
+use tandem_chat_core::part::Part;
+use tandem_chat_core::wire as core;
 use tandem_proto::common::v1 as wire;
 use tandem_proto::storage::v1::{ChatChange, NewMessage, StepPosition};
 use uuid::Uuid;
@@ -11,6 +13,9 @@ use crate::change::Done;
 use crate::db::{changes, chats, messages, queue};
 use crate::error::{Error, violations};
 use crate::turn_facts::Sealed;
+
+/// Bytes of messages in one answer: what a connection carries, less room for what goes with them.
+pub(super) const MAX_ANSWER_BYTES: usize = tandem_chassis::MAX_MESSAGE_BYTES - 4 * 1024 * 1024;
 
 /// A uuid in a request.
 pub(super) fn id(text: &str, field: &str) -> Result<Uuid, Error> {
@@ -104,6 +109,49 @@ pub(super) fn messages(rows: &[messages::Row]) -> Result<Vec<wire::ChatMessage>,
     rows.iter().map(message).collect()
 }
 
+/// All of them in one answer: where that would be too large, the oldest large ones leave a note in the place of what they said.
+pub(super) fn messages_that_fit(rows: &[messages::Row]) -> Result<Vec<wire::ChatMessage>, Error> {
+    let mut all = messages(rows)?;
+    let mut left = MAX_ANSWER_BYTES;
+    for message in all.iter_mut().rev() {
+        if message.encoded_len() > left {
+            leave_a_note(message);
+        }
+        left = left.saturating_sub(message.encoded_len());
+    }
+    Ok(all)
+}
+
+/// As many as fit in one answer, from the first on and at least that one; whether these are all.
+pub(super) fn page_that_fits(rows: &[messages::Row]) -> Result<(Vec<wire::ChatMessage>, bool), Error> {
+    let mut page = Vec::with_capacity(rows.len());
+    let mut left = MAX_ANSWER_BYTES;
+    for row in rows {
+        let mut message = message(row)?;
+        if message.encoded_len() > MAX_ANSWER_BYTES {
+            leave_a_note(&mut message);
+        }
+        let Some(rest) = left.checked_sub(message.encoded_len()) else {
+            return Ok((page, false));
+        };
+        left = rest;
+        page.push(message);
+    }
+    Ok((page, true))
+}
+
+fn leave_a_note(message: &mut wire::ChatMessage) {
+    tracing::warn!(
+        chat_id = message.chat_id,
+        message_id = message.id,
+        bytes = message.encoded_len(),
+        "a message is too large to be passed on with the others"
+    );
+    message.parts = core::parts_to_wire(&[Part::text(
+        "[What was said here is too large to be shown with the rest.]",
+    )]);
+}
+
 pub(super) fn queued(row: &queue::Row) -> Result<wire::QueuedMessage, Error> {
     Ok(wire::QueuedMessage {
         id: row.id,
@@ -175,6 +223,7 @@ pub(super) fn new_message(message: &NewMessage) -> Result<messages::New, Error> 
         runtime_ms: runtime.and_then(|runtime| i64::try_from(runtime.as_millis()).ok()),
         provider_response_id: message.provider_response_id.clone(),
         is_compressed: message.is_compressed,
+        completion_id: None,
     })
 }
 
@@ -186,8 +235,9 @@ pub(super) fn new_messages(messages: &[NewMessage]) -> Result<Vec<messages::New>
 pub(super) fn has_open_calls(messages: &[messages::New]) -> bool {
     let parts = || messages.iter().flat_map(|message| &message.parts);
     parts().any(|part| match part {
-        part::Part::ToolCall(call) if !call.provider_executed => !parts()
-            .any(|other| matches!(other, part::Part::ToolResult(result) if result.tool_call_id == call.tool_call_id)),
+        Part::ToolCall(call) if !call.provider_executed => {
+            !parts().any(|other| matches!(other, Part::ToolResult(result) if result.tool_call_id == call.tool_call_id))
+        }
         _ => false,
     })
 }

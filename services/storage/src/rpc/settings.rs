@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::convert;
-use crate::db::{models, providers, settings, sqlstate};
+use crate::db::{models, providers, settings, spend, sqlstate};
 use crate::error::Error;
 use crate::idempotency::{Attempt, Tx, respond};
 
@@ -289,7 +289,7 @@ impl SettingsService for Settings {
         &self,
         request: Request<GetModelConfigRequest>,
     ) -> Result<Response<GetModelConfigResponse>, Status> {
-        Caller::of(&request)?;
+        let is_provider_gateway = is_provider_gateway(Caller::of(&request)?);
         let id = request.into_inner().id;
         let get = async {
             let mut conn = self.pool.acquire().await?;
@@ -297,11 +297,15 @@ impl SettingsService for Settings {
                 Some(id) => models::find(&mut conn, id).await?,
                 None => models::find_default(&mut conn).await?,
             };
-            row.ok_or_else(model_not_found)
+            let row = row.ok_or_else(model_not_found)?;
+            // Only provider-gateway goes by it, and remembers it for a while.
+            let is_spend_limited = is_provider_gateway && spend::is_limited(&mut conn).await?;
+            Ok::<_, Error>(GetModelConfigResponse {
+                model_config: Some(row.to_wire()),
+                is_spend_limited,
+            })
         };
-        Ok(Response::new(GetModelConfigResponse {
-            model_config: Some(get.await?.to_wire()),
-        }))
+        Ok(Response::new(get.await?))
     }
 
     async fn list_model_configs(

@@ -44,6 +44,7 @@ impl Titles {
         let row = chats::find(&mut tx, chat, user)
             .await?
             .ok_or_else(crate::error::chat_not_found)?;
+        crate::spend::check(&mut tx, user, row.organization_id).await?;
         let job = Uuid::now_v7();
         if !titles::begin(&mut tx, chat, job).await? {
             let text = "A title for this chat is being made already. Wait for it.";

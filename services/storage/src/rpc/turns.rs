@@ -166,7 +166,7 @@ impl Turns {
             serde_json::from_value(facts.dynamic_tools).map_err(|error| Error::damaged("chats", error))?;
         let own = facts.own;
         Ok(LoadTurnResponse {
-            messages: convert::messages(&history)?,
+            messages: convert::messages_that_fit(&history)?,
             dynamic_tools: dynamic_tools.into_iter().map(Into::into).collect(),
             intent: facts.intent.as_ref().map(|intent| intent.to_wire()),
             step: facts.turn_step,

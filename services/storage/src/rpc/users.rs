@@ -491,7 +491,7 @@ fn check_full_name(name: &str) -> Result<(), Error> {
 }
 
 /// Text that an `ILIKE` pattern finds as it is.
-fn escape_like(text: &str) -> String {
+pub(super) fn escape_like(text: &str) -> String {
     text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 

@@ -5,6 +5,7 @@ mod watch;
 use std::time::Duration;
 
 use futures::StreamExt;
+use sqlx::postgres::PgListener;
 use tandem_chassis::identity::ServiceName::Orchestrator;
 use tandem_proto::common::v1::ChatStatus;
 use tandem_proto::storage::v1::*;
@@ -287,7 +288,7 @@ async fn who_is_alone_notifies_nobody_until_somebody_comes() {
     // Listens as a storage does, and says nothing: the storage cannot know of it.
     let mut wire = PgListener::connect_with(&stage.world.pool).await.unwrap();
     wire.listen("tandem_chats").await.unwrap();
-    let mut hears = async |wire: &mut PgListener, title: &str| {
+    let hears = async |wire: &mut PgListener, title: &str| {
         rename(title).await;
         let next = tokio::time::timeout(Duration::from_millis(300), wire.recv());
         next.await.is_ok_and(|heard| heard.unwrap().payload().contains(&chat))
@@ -303,7 +304,13 @@ async fn who_is_alone_notifies_nobody_until_somebody_comes() {
         .expect("nobody else is there");
     let neighbour = Harness::start_on(stage.world.database.clone(), |_| ()).await;
     let request = neighbour.of(Orchestrator, SubscribeHintsRequest {});
-    let mut there = neighbour.feed.clone().subscribe_hints(request).await.unwrap().into_inner();
+    let mut there = neighbour
+        .feed
+        .clone()
+        .subscribe_hints(request)
+        .await
+        .unwrap()
+        .into_inner();
     let speak = async {
         for n in 0.. {
             rename(&format!("after {n}")).await;

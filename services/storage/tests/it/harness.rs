@@ -16,6 +16,7 @@ use tandem_proto::storage::v1::settings_service_client::SettingsServiceClient;
 use tandem_proto::storage::v1::title_service_client::TitleServiceClient;
 use tandem_proto::storage::v1::tool_call_service_client::ToolCallServiceClient;
 use tandem_proto::storage::v1::turn_service_client::TurnServiceClient;
+use tandem_proto::storage::v1::usage_service_client::UsageServiceClient;
 use tandem_proto::storage::v1::user_service_client::UserServiceClient;
 use tandem_proto::storage::v1::workspace_service_client::WorkspaceServiceClient;
 use tandem_proto::storage::v1::{BootstrapRequest, CreateUserRequest, ListUsersRequest};
@@ -40,6 +41,7 @@ pub struct Harness {
     pub settings: SettingsServiceClient<Channel>,
     pub files: FileServiceClient<Channel>,
     pub titles: TitleServiceClient<Channel>,
+    pub usage: UsageServiceClient<Channel>,
     pub tools: ToolCallServiceClient<Channel>,
     pub workspaces: WorkspaceServiceClient<Channel>,
     process: Runtime,
@@ -81,6 +83,7 @@ impl Harness {
             settings: SettingsServiceClient::new(channel.clone()),
             files: FileServiceClient::new(channel.clone()),
             titles: TitleServiceClient::new(channel.clone()),
+            usage: UsageServiceClient::new(channel.clone()),
             tools: ToolCallServiceClient::new(channel.clone()),
             workspaces: WorkspaceServiceClient::new(channel),
             process,

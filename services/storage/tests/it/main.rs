@@ -10,6 +10,7 @@ mod live_turn;
 mod model;
 mod postgres;
 mod settings;
+mod spend;
 mod stage;
 mod titles;
 mod tools;

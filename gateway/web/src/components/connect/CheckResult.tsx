@@ -2,7 +2,7 @@ import type { ProviderCheckResult } from "@/api/types.ts";
 import { Notice } from "../Notice.tsx";
 
 /** What the provider said when it was asked. */
-export function CheckResult({ result }: { result: ProviderCheckResult }) {
+export function CheckResult({ result, showsModels = false }: { result: ProviderCheckResult; showsModels?: boolean }) {
   if (!result.ok) {
     return (
       <Notice tone="danger" title="That did not work">
@@ -14,6 +14,16 @@ export function CheckResult({ result }: { result: ProviderCheckResult }) {
   return (
     <Notice tone="ok" title="It works">
       {count === 1 ? "1 model" : `${count} models`} · answered in {result.latency_ms} ms
+      {showsModels && count > 0 ? (
+        <details className="mt-1">
+          <summary className="w-fit cursor-pointer rounded-md touch:min-h-11 touch:leading-[44px]">What it offers</summary>
+          <ul className="mt-1 max-h-56 overflow-y-auto font-mono text-xs leading-5">
+            {result.models.map((name) => (
+              <li key={name}>{name}</li>
+            ))}
+          </ul>
+        </details>
+      ) : null}
     </Notice>
   );
 }

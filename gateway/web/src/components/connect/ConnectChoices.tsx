@@ -8,7 +8,7 @@ import { ServerForm } from "./ServerForm.tsx";
 type Way = "key" | "server" | "demo";
 
 const WAYS: readonly { way: Way; icon: ReactNode; title: string; text: string }[] = [
-  { way: "key", icon: <KeyRound size={18} />, title: "Paste an API key", text: "OpenAI, Anthropic, OpenRouter, Google and others." },
+  { way: "key", icon: <KeyRound size={18} />, title: "Paste an API key", text: "OpenAI, Anthropic, Google, Azure, Bedrock, OpenRouter and others." },
   { way: "server", icon: <Server size={18} />, title: "Use a server of your own", text: "Ollama, llama.cpp, vLLM, LM Studio, or any OpenAI-compatible address." },
   { way: "demo", icon: <Sparkles size={18} />, title: "Try the demo model", text: "Built in and scripted, not a real AI. Needs no key or network, and really runs tools." },
 ];

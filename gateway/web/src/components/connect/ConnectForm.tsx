@@ -3,6 +3,7 @@ import { checkProvider } from "@/api/models.ts";
 import { describe } from "@/api/problem.ts";
 import type { ProviderCheckResult } from "@/api/types.ts";
 import { Button } from "../Button.tsx";
+import { Field } from "../Field.tsx";
 import { Notice } from "../Notice.tsx";
 import { SelectField } from "../SelectField.tsx";
 import { CheckResult } from "./CheckResult.tsx";
@@ -68,7 +69,10 @@ export function ConnectForm({ target, preferred, children, onDone }: ConnectForm
           ))}
         </SelectField>
       ) : null}
-      <Button type="submit" look="primary" busy={busy} disabled={!target || (current?.ok === true && model === "")}>
+      {current?.ok && current.models.length === 0 ? (
+        <Field label="Model" autoComplete="off" spellCheck={false} value={model} onChange={(event) => setModel(event.target.value)} hint="It does not say what it offers. The name it goes by there, such as that of a deployment." />
+      ) : null}
+      <Button type="submit" look="primary" busy={busy} disabled={!target || (current?.ok === true && model.trim() === "")}>
         {current?.ok ? "Use this model" : busy ? "Testing…" : "Test"}
       </Button>
     </form>

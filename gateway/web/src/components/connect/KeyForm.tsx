@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { isWebAddress, withoutSlash } from "@/lib/address.ts";
 import { Field } from "../Field.tsx";
 import { SelectField } from "../SelectField.tsx";
 import { ConnectForm } from "./ConnectForm.tsx";
@@ -8,9 +9,13 @@ import { guessPreset, OPENAI, PRESETS } from "./presets.ts";
 export function KeyForm({ onDone }: { onDone: () => void }) {
   const [key, setKey] = useState("");
   const [chosen, setChosen] = useState<string | null>(null);
+  const [address, setAddress] = useState("");
   const apiKey = key.trim();
   const preset = PRESETS.find((p) => p.id === chosen) ?? guessPreset(apiKey) ?? OPENAI;
-  const target = apiKey === "" ? null : { type: preset.type, name: preset.id, displayName: preset.name, baseUrl: preset.baseUrl, apiKey };
+  const given = preset.address ? withoutSlash(address) : "";
+  const isPlaced = given === "" ? preset.address?.isRequired !== true : isWebAddress(given);
+  const baseUrl = given || preset.baseUrl;
+  const target = apiKey === "" || !isPlaced ? null : { type: preset.type, name: preset.id, displayName: preset.name, ...(baseUrl && { baseUrl }), apiKey };
   return (
     <ConnectForm target={target} preferred={preset.preferred} onDone={onDone}>
       <Field
@@ -18,7 +23,7 @@ export function KeyForm({ onDone }: { onDone: () => void }) {
         type="password"
         autoComplete="off"
         spellCheck={false}
-        placeholder="sk-…"
+        placeholder={preset.keyPrefix ? `${preset.keyPrefix}…` : ""}
         value={key}
         onChange={(event) => setKey(event.target.value)}
         hint="Sent once to this Tandem server, stored encrypted, never shown again."
@@ -30,6 +35,19 @@ export function KeyForm({ onDone }: { onDone: () => void }) {
           </option>
         ))}
       </SelectField>
+      {preset.address ? (
+        <Field
+          label={preset.address.isRequired ? "Address" : "Address (optional)"}
+          type="url"
+          inputMode="url"
+          required={preset.address.isRequired}
+          placeholder={preset.address.placeholder}
+          value={address}
+          onChange={(event) => setAddress(event.target.value)}
+          hint={preset.address.hint}
+          problem={given !== "" && !isPlaced ? "An address begins with https:// or http://." : undefined}
+        />
+      ) : null}
     </ConnectForm>
   );
 }

@@ -1,22 +1,14 @@
 import { useState } from "react";
+import { hostOf, withoutSlash } from "@/lib/address.ts";
 import { Field } from "../Field.tsx";
 import { ConnectForm } from "./ConnectForm.tsx";
 import { DetectedServers } from "./DetectedServers.tsx";
-
-function hostOf(url: string): string | null {
-  try {
-    const { protocol, host } = new URL(url);
-    return protocol === "http:" || protocol === "https:" ? host : null;
-  } catch {
-    return null;
-  }
-}
 
 /** Any server that speaks the OpenAI protocol: one found on this machine, or one given by address. */
 export function ServerForm({ onDone }: { onDone: () => void }) {
   const [url, setUrl] = useState("");
   const [key, setKey] = useState("");
-  const baseUrl = url.trim().replace(/\/+$/, "");
+  const baseUrl = withoutSlash(url);
   const host = hostOf(baseUrl);
   const slug = (host ?? "").toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "");
   const target = host && slug ? { type: "openai-compat", name: slug, displayName: host, baseUrl, apiKey: key.trim() } : null;

@@ -5,7 +5,10 @@ export interface Preset {
   name: string;
   /** Provider type at the server. */
   type: string;
-  baseUrl: string;
+  /** Where it is, for what the server knows no address of; absent: the server's own for this type. */
+  baseUrl?: string;
+  /** What an address that the reader gives looks like; absent: nothing is asked. */
+  address?: { placeholder: string; hint: string; isRequired: boolean };
   /** How its keys begin, when that tells it apart. */
   keyPrefix: string | null;
   /** Model names to prefer as default, best first; matched as beginnings. */
@@ -13,19 +16,29 @@ export interface Preset {
 }
 
 export const PRESETS: readonly Preset[] = [
-  { id: "openrouter", name: "OpenRouter", type: "openrouter", baseUrl: "https://openrouter.ai/api/v1", keyPrefix: "sk-or-", preferred: ["openrouter/auto"] },
-  { id: "anthropic", name: "Anthropic", type: "openai-compat", baseUrl: "https://api.anthropic.com/v1", keyPrefix: "sk-ant-", preferred: ["claude-sonnet", "claude"] },
+  { id: "openrouter", name: "OpenRouter", type: "openrouter", keyPrefix: "sk-or-", preferred: ["openrouter/auto"] },
+  { id: "anthropic", name: "Anthropic", type: "anthropic", keyPrefix: "sk-ant-", preferred: ["claude-sonnet", "claude"] },
   { id: "groq", name: "Groq", type: "openai-compat", baseUrl: "https://api.groq.com/openai/v1", keyPrefix: "gsk_", preferred: ["openai/gpt-oss", "llama"] },
-  {
-    id: "google",
-    name: "Google Gemini",
-    type: "openai-compat",
-    baseUrl: "https://generativelanguage.googleapis.com/v1beta/openai",
-    keyPrefix: "AIza",
-    preferred: ["models/gemini-2.5-pro", "models/gemini"],
-  },
+  { id: "google", name: "Google Gemini", type: "google", keyPrefix: "AIza", preferred: ["gemini-2.5-pro", "models/gemini-2.5-pro", "gemini", "models/gemini"] },
+  { id: "vercel", name: "Vercel AI Gateway", type: "vercel", keyPrefix: "vck_", preferred: ["anthropic/claude-sonnet", "openai/gpt-5"] },
   { id: "mistral", name: "Mistral", type: "openai-compat", baseUrl: "https://api.mistral.ai/v1", keyPrefix: null, preferred: ["mistral-large"] },
-  { id: "openai", name: "OpenAI", type: "openai", baseUrl: "https://api.openai.com/v1", keyPrefix: "sk-", preferred: ["gpt-5", "gpt-4.1", "gpt-4o"] },
+  {
+    id: "azure",
+    name: "Azure OpenAI",
+    type: "azure",
+    address: { placeholder: "https://my-resource.openai.azure.com", hint: "The endpoint of your resource, as the Azure portal shows it.", isRequired: true },
+    keyPrefix: null,
+    preferred: ["gpt-5", "gpt-4.1", "gpt-4o"],
+  },
+  {
+    id: "bedrock",
+    name: "AWS Bedrock",
+    type: "bedrock",
+    address: { placeholder: "https://bedrock-runtime.eu-central-1.amazonaws.com", hint: "Only for another region than the server's default.", isRequired: false },
+    keyPrefix: "ABSK",
+    preferred: ["anthropic.claude-sonnet", "us.anthropic.claude", "anthropic.claude"],
+  },
+  { id: "openai", name: "OpenAI", type: "openai", keyPrefix: "sk-", preferred: ["gpt-5", "gpt-4.1", "gpt-4o"] },
 ];
 
 export const OPENAI: Preset = PRESETS.find((preset) => preset.id === "openai") as Preset;

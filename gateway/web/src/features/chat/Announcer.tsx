@@ -14,16 +14,18 @@ interface AnnouncerProps {
   view: ChatView;
   rows: readonly Row[];
   connection: Connection;
+  /** The connection is open, but nothing can come through it. */
+  isCutOff: boolean;
 }
 
 /** What a screen reader hears: what the agent is doing, why it does nothing, and its finished answer. Never every token. */
-export function Announcer({ view, rows, connection }: AnnouncerProps) {
+export function Announcer({ view, rows, connection, isCutOff }: AnnouncerProps) {
   const [wasBusy, setWasBusy] = useState(false);
   if (!wasBusy && isBusy(view.status)) setWasBusy(true);
   // A chat that was at rest when it was opened has nothing to announce.
   const now = useSettled(wasBusy || view.status === "error" ? statusText(view, rows) : "", SETTLE_MS);
   const lost = connection.phase === "reconnecting" || connection.phase === "offline";
-  const connectionText = useSettled(lost ? "The connection is lost. Nothing newer is shown until it is back." : "", SETTLE_MS);
+  const connectionText = useSettled(lost ? "The connection is lost. Nothing newer is shown until it is back." : isCutOff ? "The server cannot reach its agents. Nothing newer is shown until it can." : "", SETTLE_MS);
   return (
     <>
       <div aria-live="polite" className="sr-only">

@@ -28,7 +28,7 @@ import { useTurn } from "./useTurn.ts";
 
 /** One chat: its conversation, its queue and its composer. */
 export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) {
-  const [session, { view: streamed, connection, hasOlder, loadingOlder, failure, clockOffset, newsAt }] = useSession(chatId);
+  const [session, { view: streamed, connection, upstreamLostAt, hasOlder, loadingOlder, failure, clockOffset, newsAt }] = useSession(chatId);
   const chat = useChat(chatId);
   // What the list knows stands in until the chat itself has told: a turn that runs can be stopped from the first moment.
   const view = useMemo(() => (streamed.status === null && chat ? { ...streamed, status: chat.status } : streamed), [streamed, chat]);
@@ -60,11 +60,11 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
       throw error;
     }
   };
-  const retry = () => tryAgain(chatId, view).catch((error: unknown) => toast(describe(error), { tone: "danger" }));
+  const retry = () => tryAgain(chatId, view).catch((error: unknown) => void toast(describe(error), { tone: "danger" }));
 
   return (
     <ClockOffsetContext value={clockOffset}>
-      <TitleBar chat={chat} fallback={failure ? (isGone(failure) ? "Chat not found" : "Chat not loaded") : ""} lead={lead} badge={failure ? null : <ConnectionBadge connection={connection} onRetry={session.retryNow} />} />
+      <TitleBar chat={chat} fallback={failure ? (isGone(failure) ? "Chat not found" : "Chat not loaded") : ""} lead={lead} badge={failure ? null : <ConnectionBadge connection={connection} upstreamLostAt={upstreamLostAt} onRetry={session.retryNow} />} />
       {failure ? (
         <LoadFailure failure={failure} onRetry={session.retryNow} />
       ) : (
@@ -111,7 +111,7 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
               />
             )}
           </div>
-          <Announcer view={view} rows={rows} connection={connection} />
+          <Announcer view={view} rows={rows} connection={connection} isCutOff={upstreamLostAt !== null} />
         </EditingContext>
       )}
     </ClockOffsetContext>

@@ -15,6 +15,12 @@ describe("a failed turn", () => {
     expect(explainFailure({ kind: "gravity", message: "x", retryable: false })).toMatchObject({ title: "The turn failed", canRetry: true });
   });
 
+  it("for what was spent tells Tandem's own limit from an empty account at the provider", () => {
+    const refused = { kind: "usage_limit", message: "", retryable: false };
+    expect(explainFailure(refused)).toMatchObject({ title: "Your spending limit is reached", inUsage: true });
+    expect(explainFailure({ ...refused, provider: "openai", status_code: 402 }).title).toBe("The account at OpenAI has no credit left");
+  });
+
   it("sends to the settings only when the cause is there", () => {
     expect(explainFailure({ kind: "auth", message: "", retryable: false }).inSettings).toBe(true);
     expect(explainFailure({ kind: "overloaded", message: "", retryable: true }).inSettings).toBe(false);

@@ -9,6 +9,8 @@ export interface Failure {
   canRetry: boolean;
   /** The cause is in the model settings. */
   inSettings: boolean;
+  /** The cause is what the reader has spent. */
+  inUsage?: boolean;
 }
 
 type Text = Omit<Failure, "canRetry"> & { canRetry?: boolean };
@@ -29,7 +31,17 @@ const KINDS: Record<string, (who: string) => Text> = {
 
 const OTHER = (who: string): Text => ({ title: "The turn failed", next: `It stopped while ${who} was answering. Everything before is kept. Try again.`, inSettings: false });
 
+/** A limit of Tandem's own; a provider's refusal comes with its status. */
+const SPENT_UP: Failure = {
+  title: "Your spending limit is reached",
+  next: "The turn ended here, and everything before is kept. It can go on when the next period begins, or when an administrator raises the limit.",
+  canRetry: true,
+  inSettings: false,
+  inUsage: true,
+};
+
 export function explainFailure(error: ChatError): Failure {
+  if (error.kind === "usage_limit" && !error.status_code) return SPENT_UP;
   const text = (KINDS[error.kind ?? ""] ?? OTHER)(providerName(error.provider));
   return { canRetry: true, ...text };
 }

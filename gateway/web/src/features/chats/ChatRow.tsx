@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { Ellipsis } from "lucide-react";
 import { type KeyboardEvent, memo } from "react";
-import type { Chat } from "@/api/types.ts";
+import type { Chat, ChatStatus } from "@/api/types.ts";
 import { focusSoon } from "@/components/focus.ts";
 import { LabelChip } from "@/components/LabelChip.tsx";
 import { Menu, type MenuEntry } from "@/components/Menu.tsx";
@@ -86,8 +86,12 @@ export const ChatRow = memo(function ChatRow({ chat, openId }: ChatRowProps) {
 function Line({ chat }: { chat: Chat }) {
   if (chat.status === "error") return <span className="block truncate text-xs text-danger">{chat.last_error?.message ?? "Failed"}</span>;
   if (chat.status === "requires_action") return <span className="block truncate text-xs text-warn">Waiting for you</span>;
-  return chat.last_turn_summary ? <span className="row-summary block truncate text-xs text-faint">{plainTitle(chat.last_turn_summary)}</span> : null;
+  const line = chat.last_turn_summary ? plainTitle(chat.last_turn_summary) : chat.parent_chat_id === undefined ? "" : SUB_CHAT_LINES[chat.status];
+  return line ? <span className="row-summary block truncate text-xs text-faint">{line}</span> : null;
 }
+
+/** The server summarizes the turns of root chats only; what a sub-chat is doing is known all the same. */
+const SUB_CHAT_LINES: Partial<Record<ChatStatus, string>> = { pending: "Starting", running: "Working", waiting: "Idle" };
 
 function RowLabels({ chat }: { chat: Chat }) {
   const labels = labelsOf(chat.labels);

@@ -11,7 +11,7 @@ export function Section({ title, text, action, children }: SectionProps) {
   return (
     <section aria-label={title} className="mb-10">
       <div className="mb-3 flex flex-wrap items-end justify-between gap-3">
-        <div>
+        <div className="min-w-0 flex-1 basis-48">
           <h2 className="font-semibold">{title}</h2>
           {text ? <p className="text-sm text-muted">{text}</p> : null}
         </div>

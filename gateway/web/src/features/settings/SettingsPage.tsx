@@ -1,22 +1,28 @@
-import { Link, Outlet } from "@tanstack/react-router";
-import type { ReactNode } from "react";
-import { OWNER } from "@/api/users.ts";
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { type ReactNode, useEffect, useRef } from "react";
 import { usePageTitle } from "@/components/usePageTitle.ts";
-import { useMe } from "@/data/queries.ts";
+import { useIsAdministrator } from "@/data/queries.ts";
 
 const PAGES = [
   { to: "/settings/models", name: "Models" },
-  { to: "/settings/users", name: "Users" },
+  { to: "/settings/usage", name: "Your usage" },
+  { to: "/settings/spend", name: "Spend and limits", isForAdministrators: true },
+  { to: "/settings/users", name: "Users", isForAdministrators: true },
   { to: "/settings/tokens", name: "API tokens" },
   { to: "/settings/account", name: "Account" },
   { to: "/settings/look", name: "Appearance" },
-] as const;
+] as const satisfies readonly { to: string; name: string; isForAdministrators?: boolean }[];
 
 export function SettingsPage({ lead }: { lead: ReactNode }) {
-  const { data: me } = useMe();
+  const isAdministrator = useIsAdministrator() === true;
   usePageTitle("Settings");
-  const isAdministrator = me?.roles.some((role) => role.name === OWNER) === true;
-  const pages = PAGES.filter((page) => isAdministrator || page.to !== "/settings/users");
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone the tabs are wider than the page.
+    nav.current?.querySelector("[aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [path, isAdministrator]);
+  const pages = PAGES.filter((page) => isAdministrator || !("isForAdministrators" in page));
   return (
     <>
       <header className="flex h-13 shrink-0 items-center gap-2 border-b border-line px-3">
@@ -25,7 +31,7 @@ export function SettingsPage({ lead }: { lead: ReactNode }) {
       </header>
       <div className="min-h-0 flex-1 overflow-y-auto">
         <div className="mx-auto max-w-[760px] px-6 py-6 max-sm:px-4">
-          <nav aria-label="Settings" className="mb-8 flex gap-1 overflow-x-auto border-b border-line">
+          <nav ref={nav} aria-label="Settings" className="mb-8 flex gap-1 overflow-x-auto border-b border-line">
             {pages.map((page) => (
               <Link
                 key={page.to}

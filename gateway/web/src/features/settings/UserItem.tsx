@@ -2,6 +2,7 @@ import { Ellipsis, KeyRound, Power, PowerOff, Shield, ShieldOff, Trash2 } from "
 import { type FormEvent, useState } from "react";
 import type { User } from "@/api/types.ts";
 import { activateUser, deleteUser, OWNER, setPasswordOf, setRoles, suspendUser } from "@/api/users.ts";
+import { Badge } from "@/components/Badge.tsx";
 import { Button } from "@/components/Button.tsx";
 import { Dialog } from "@/components/Dialog.tsx";
 import { Field } from "@/components/Field.tsx";
@@ -65,10 +66,6 @@ export function UserItem({ user, isMe }: { user: User; isMe: boolean }) {
       ) : null}
     </li>
   );
-}
-
-function Badge({ text }: { text: string }) {
-  return <span className="shrink-0 rounded-full bg-hover px-2 text-xs font-medium text-muted">{text}</span>;
 }
 
 interface PanelProps {

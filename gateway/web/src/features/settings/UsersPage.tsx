@@ -1,18 +1,17 @@
 import { Plus } from "lucide-react";
 import { useState } from "react";
 import { describe } from "@/api/problem.ts";
-import { OWNER } from "@/api/users.ts";
 import { Button } from "@/components/Button.tsx";
 import { Dialog } from "@/components/Dialog.tsx";
 import { Notice } from "@/components/Notice.tsx";
-import { useMe, useUsers } from "@/data/queries.ts";
+import { useIsAdministrator, useMe, useUsers } from "@/data/queries.ts";
 import { AddUser } from "./AddUser.tsx";
 import { LIST, Loading, Section } from "./Section.tsx";
 import { UserItem } from "./UserItem.tsx";
 
 export function UsersPage() {
   const { data: me } = useMe();
-  const isAdministrator = me?.roles.some((role) => role.name === OWNER) === true;
+  const isAdministrator = useIsAdministrator() === true;
   const { data: users, error, isLoading } = useUsers(isAdministrator);
   const [adding, setAdding] = useState(false);
   if (me && !isAdministrator) return <Notice tone="info" title="Only administrators see who else uses this Tandem." />;

@@ -1,12 +1,17 @@
 //! Asks for a message: body, address and credentials. The exchange itself is [`crate::provider::http`]'s.
 
+use serde_json::{Map, Value};
 use tandem_chat_core::error::ErrorKind;
 
 use super::{address, convert, stream::Parser};
-use crate::provider::{
-    Call, Deltas, Failure,
-    http::{self, Http},
-    tool_call::used_call_ids,
+use crate::{
+    catalog::Model,
+    completion::Request,
+    provider::{
+        Call, Deltas, Failure, body,
+        http::{self, Http},
+        tool_call::used_call_ids,
+    },
 };
 
 /// Largest request the vendor reads.
@@ -18,9 +23,7 @@ const MAX_REQUEST_BYTES: usize = 32 * 1024 * 1024;
 /// [`Failure`]: nothing was answered.
 pub(in crate::provider) async fn open(http: &Http, call: Call) -> Result<Deltas, Failure> {
     let Call { request, model, key } = call;
-    let body =
-        convert::request(&request, &model).map_err(|invalid| Failure::known(ErrorKind::Config, invalid.to_string()))?;
-    let body = http::json(&body)?;
+    let body = http::json(&written(&request, &model)?)?;
     if body.len() > MAX_REQUEST_BYTES {
         let text = format!(
             "the conversation with its files has {} bytes, and this provider reads at most {MAX_REQUEST_BYTES}",
@@ -30,7 +33,31 @@ pub(in crate::provider) async fn open(http: &Http, call: Call) -> Result<Deltas,
     }
     let base_url = &model.provider.base_url;
     let headers = address::headers(base_url, key.as_ref())?;
-    let parser = Parser::new(&model.model, request.id, used_call_ids(&request.messages));
+    let parser = parser(&request, &model);
     http.post(address::below(base_url, "messages"), headers, body, parser)
         .await
+}
+
+/// A request of this protocol, for vendors that speak it in another frame.
+///
+/// # Errors
+/// [`Failure`]: it cannot be made.
+pub(in crate::provider) fn body(request: &Request, model: &Model) -> Result<Map<String, Value>, Failure> {
+    match serde_json::to_value(written(request, model)?) {
+        Ok(Value::Object(body)) => Ok(body),
+        // A request is an object; said instead of assumed.
+        _ => Err(Failure::known(
+            ErrorKind::Generic,
+            "the request cannot be written as JSON",
+        )),
+    }
+}
+
+/// What understands an answer to a request of this protocol.
+pub(in crate::provider) fn parser(request: &Request, model: &Model) -> body::Parser<impl body::Answer + use<>> {
+    Parser::new(&model.model, request.id, used_call_ids(&request.messages))
+}
+
+fn written(request: &Request, model: &Model) -> Result<super::wire::Request, Failure> {
+    convert::request(request, model).map_err(|invalid| Failure::known(ErrorKind::Config, invalid.to_string()))
 }

@@ -1,9 +1,8 @@
 //! Asks for a Chat Completion: body, address and credentials. The exchange itself is [`crate::provider::http`]'s.
 
-use ::http::HeaderMap;
 use tandem_chat_core::error::ErrorKind;
 
-use super::{convert, stream::Parser};
+use super::{cache, convert, stream::Parser};
 use crate::provider::{
     Call, Deltas, Failure,
     http::{self, Http},
@@ -16,13 +15,16 @@ use crate::provider::{
 /// [`Failure`]: nothing was answered.
 pub(in crate::provider) async fn open(http: &Http, call: Call) -> Result<Deltas, Failure> {
     let Call { request, model, key } = call;
-    let body =
+    let request_body =
         convert::request(&request, &model).map_err(|invalid| Failure::known(ErrorKind::Config, invalid.to_string()))?;
-    let url = http::endpoint(&model.provider.base_url, "chat/completions");
-    let headers = match &key {
-        Some(key) => http::bearer(key)?,
-        None => HeaderMap::new(),
-    };
+    let provider = &model.provider;
+    let url = provider.kind.openai_url(&provider.base_url, "chat/completions");
+    let headers = provider.kind.openai_headers(key.as_ref())?;
     let parser = Parser::new(request.id, used_call_ids(&request.messages));
-    http.post(url, headers, http::json(&body)?, parser).await
+    let body = if cache::is_wanted(provider.kind, &model.model) {
+        cache::marked(&request_body)?
+    } else {
+        http::json(&request_body)?
+    };
+    http.post(url, headers, body, parser).await
 }

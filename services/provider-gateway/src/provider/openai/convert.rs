@@ -32,6 +32,9 @@ use crate::{
 /// Longest id of a tool call the vendor takes.
 const MAX_CALL_ID_BYTES: usize = 40;
 
+/// Largest picture the vendor takes, as bytes.
+const MAX_IMAGE_BYTES: usize = 20 * 1024 * 1024;
+
 /// The request as the vendor wants it.
 ///
 /// # Errors
@@ -176,7 +179,13 @@ impl Prompt {
     /// Sets a picture aside and returns what the tool message says instead.
     fn media_text(&mut self, result: &ToolResultPart, media: &Media<'_>) -> String {
         let said = media.text.map(str::to_owned).into_iter();
-        if !IMAGE_TYPES.contains(&media.mime_type) {
+        // A vendor that cannot read one picture refuses the whole prompt, and every later one with it.
+        let is_readable = || {
+            STANDARD
+                .decode(media.data)
+                .is_ok_and(|bytes| is_image_size(bytes.len()))
+        };
+        if !IMAGE_TYPES.contains(&media.mime_type) || !is_readable() {
             return join(said.chain([media.unseen()]));
         }
         self.media.push(ContentPart::Text {
@@ -213,6 +222,9 @@ impl Prompt {
         }
         let url = || format!("data:{media_type};base64,{}", STANDARD.encode(&file.data));
         if IMAGE_TYPES.contains(&media_type) {
+            if !is_image_size(file.data.len()) {
+                return note(words::large_file(file, MAX_IMAGE_BYTES));
+            }
             return ContentPart::ImageUrl {
                 image_url: ImageUrl { url: url() },
             };
@@ -229,6 +241,10 @@ impl Prompt {
         }
         note(words::unseen_file(file))
     }
+}
+
+fn is_image_size(bytes: usize) -> bool {
+    (1..=MAX_IMAGE_BYTES).contains(&bytes)
 }
 
 fn note(text: String) -> ContentPart {

@@ -53,7 +53,7 @@ impl Chats {
         let mut tx = asker.begin(&self.pool).await?;
         let input = input::read(&mut tx, request.message.clone(), asker.user).await?;
         let workspace = workspace(&mut tx, &request.workspace_id, asker.user).await?;
-        let model = input::model(&mut tx, input.model, None).await?;
+        let model = input::model(&mut tx, input.model, None, asker.user, organization).await?;
         let row = row(
             &request,
             asker.user,

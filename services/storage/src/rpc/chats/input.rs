@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::db::model_choice;
 use crate::error::Error;
 use crate::rpc::convert;
+use crate::spend;
 
 /// Files linked to one chat; more are usable in messages but not listed.
 const MAX_LINKED_FILES: i64 = 50;
@@ -43,9 +44,19 @@ pub(super) async fn read(conn: &mut PgConnection, input: Option<MessageInput>, u
     Ok(Input { parts, files, model })
 }
 
-/// The model a message is for; see [`model_choice::resolve`].
-pub(super) async fn model(conn: &mut PgConnection, wanted: Option<Uuid>, last: Option<Uuid>) -> Result<Uuid, Error> {
-    model_choice::resolve(conn, wanted, last).await
+/// The model a message is for, see [`model_choice::resolve`]; refused when `user` may not spend more in that organisation.
+pub(super) async fn model(
+    conn: &mut PgConnection,
+    wanted: Option<Uuid>,
+    last: Option<Uuid>,
+    user: Uuid,
+    organization: Uuid,
+) -> Result<Uuid, Error> {
+    let choice = model_choice::resolve(conn, wanted, last).await?;
+    if choice.is_spend_limited {
+        spend::check(conn, user, organization).await?;
+    }
+    Ok(choice.model)
 }
 
 async fn file(conn: &mut PgConnection, id: Uuid, user: Uuid, index: usize) -> Result<FilePart, Error> {

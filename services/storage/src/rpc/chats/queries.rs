@@ -1,5 +1,6 @@
 //! Questions about chats. Each reads one snapshot of the database.
 
+use prost::Message as _;
 use sqlx::PgConnection;
 use tandem_chat_core::{part, wire as core};
 use tandem_proto::common::v1::{Chat, FileMetadata};
@@ -157,10 +158,11 @@ impl Chats {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > limit;
         rows.truncate(limit);
+        let (messages, is_whole) = convert::page_that_fits(&rows)?;
         Ok(ListMessagesResponse {
-            messages: convert::messages(&rows)?,
+            messages,
             queued_messages: convert::queue(&queue)?,
-            has_more,
+            has_more: has_more || !is_whole,
         })
     }
 
@@ -205,7 +207,7 @@ impl Chats {
         tx.commit().await?;
         Ok(GetChatSnapshotResponse {
             chat: Some(convert::chat(&row)),
-            messages: convert::messages(&messages)?,
+            messages: convert::messages_that_fit(&messages)?,
             queue: convert::queue(&queue)?,
             sealed: row.sealed.as_ref().map(|sealed| StepPosition::from(&sealed.0)),
             live_turn: live_turn(asker, &row),
@@ -235,7 +237,7 @@ impl Chats {
             });
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let has_more = rows.len() > limit;
+        let mut has_more = rows.len() > limit;
         rows.truncate(limit);
 
         let first = rows.iter().filter_map(|row| row.first_message_id).min();
@@ -257,6 +259,7 @@ impl Chats {
         tx.commit().await?;
 
         let mut answers = Vec::with_capacity(rows.len());
+        let mut left = convert::MAX_ANSWER_BYTES;
         for row in &rows {
             let mut change = convert::change(id, row);
             if let (Some(first), Some(last)) = (row.first_message_id, row.last_message_id) {
@@ -266,6 +269,12 @@ impl Chats {
             if queue_version == Some(row.version) {
                 change.queue = convert::queue(&queue)?;
             }
+            let bytes = change.encoded_len();
+            if bytes > left && !answers.is_empty() {
+                has_more = true;
+                break;
+            }
+            left = left.saturating_sub(bytes);
             answers.push(change);
         }
         Ok(ListChatChangesResponse {

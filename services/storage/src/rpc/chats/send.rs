@@ -38,7 +38,8 @@ impl Chats {
         let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         let proven = input::read(open.conn(), request.message.clone(), asker.user).await?;
         let last = open.row.last_model_config_id;
-        let model = input::model(open.conn(), proven.model, Some(last)).await?;
+        let organization = open.row.organization_id;
+        let model = input::model(open.conn(), proven.model, Some(last), asker.user, organization).await?;
         if request.plan_mode.is_some() {
             open.row.plan_mode = (request.plan_mode() == PlanMode::Plan).then(|| "plan".to_owned());
         }
@@ -88,7 +89,15 @@ impl Chats {
             return Err(convert::one("message", "must be a message of the user"));
         }
         let proven = input::read(open.conn(), request.message.clone(), asker.user).await?;
-        let model = input::model(open.conn(), proven.model, edited.model_config_id).await?;
+        let organization = open.row.organization_id;
+        let model = input::model(
+            open.conn(),
+            proven.model,
+            edited.model_config_id,
+            asker.user,
+            organization,
+        )
+        .await?;
         let message = UserMessage {
             parts: proven.parts,
             model,

@@ -11,6 +11,7 @@ import { COMMAND_LIST_ID, CommandList, optionId } from "./CommandList.tsx";
 import { type CommandName, commandNamed } from "./commands.ts";
 import { ModelPicker } from "./ModelPicker.tsx";
 import { SendButtons } from "./SendButtons.tsx";
+import { SpentUpText } from "./SpentUpText.tsx";
 import { useAttachments } from "./useAttachments.ts";
 import { useCommands } from "./useCommands.ts";
 import { type Outgoing, useComposer } from "./useComposer.ts";
@@ -98,7 +99,7 @@ export function Composer(props: ComposerProps) {
       {composer.problem ? (
         <div className="mb-2">
           <Notice tone={composer.problem.tone} title={composer.problem.title}>
-            {composer.problem.text}
+            {composer.problem.spentUp ? <SpentUpText spentUp={composer.problem.spentUp} /> : composer.problem.text}
           </Notice>
         </div>
       ) : null}

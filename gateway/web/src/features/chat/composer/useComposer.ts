@@ -1,5 +1,5 @@
 import { type KeyboardEvent, useEffect, useEffectEvent, useState } from "react";
-import { ApiError, describe } from "@/api/problem.ts";
+import { ApiError, describe, type SpentUp } from "@/api/problem.ts";
 import type { BusyBehavior } from "@/api/types.ts";
 import { readDraft, writeDraft } from "@/lib/drafts.ts";
 import { type Intent, intentFor, type Mark, pendingIntent, settleIntent } from "@/lib/intents.ts";
@@ -34,11 +34,19 @@ export interface Problem {
   tone: "danger" | "warn";
   title: string;
   text: string;
+  /** A spending limit is the cause, and this is it. */
+  spentUp?: SpentUp;
 }
 
 const REFUSED = "Not sent. Your text is still here.";
+const SPENT_UP = "Your spending limit is reached. Your text is still here.";
 const UNCERTAIN = "No answer from the server. Your text is still here.";
 const UNCERTAIN_HINT = "It may have arrived all the same: then it appears in the chat, and this field empties by itself.";
+
+function refusal(error: unknown): Problem {
+  const spentUp = error instanceof ApiError ? error.spentUp : null;
+  return spentUp ? { tone: "warn", title: SPENT_UP, text: "", spentUp } : { tone: "danger", title: REFUSED, text: describe(error) };
+}
 
 /** The composer's state: the text is kept, here and in the browser, until the server has confirmed it. */
 export function useComposer({ draftKey, attachments, modelId, prompts, isBusy, mark, hasArrived, onSend, onStop }: Options) {
@@ -85,7 +93,7 @@ export function useComposer({ draftKey, attachments, modelId, prompts, isBusy, m
       // What was refused is no attempt any more; what got lost may still arrive.
       if (isUncertain) setUnconfirmed(intent);
       else settleIntent(draftKey);
-      setProblem(isUncertain ? { tone: "warn", title: UNCERTAIN, text: UNCERTAIN_HINT } : { tone: "danger", title: REFUSED, text: describe(error) });
+      setProblem(isUncertain ? { tone: "warn", title: UNCERTAIN, text: UNCERTAIN_HINT } : refusal(error));
     } finally {
       setSending(false);
     }

@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { RotateCw, Settings } from "lucide-react";
+import { Gauge, RotateCw, Settings } from "lucide-react";
 import { useState } from "react";
 import type { ChatError } from "@/api/types.ts";
 import { Button, buttonClasses } from "@/components/Button.tsx";
@@ -18,7 +18,7 @@ interface FailurePanelProps {
 /** Why the turn failed: whose fault it is, what to do, and the facts for whoever wants them. */
 export function FailurePanel({ chatId, error, waiting, onRetry }: FailurePanelProps) {
   const [busy, setBusy] = useState(false);
-  const { title, next, canRetry, inSettings } = explainFailure(error);
+  const { title, next, canRetry, inSettings, inUsage } = explainFailure(error);
   const retry = async () => {
     setBusy(true);
     await onRetry().finally(() => setBusy(false));
@@ -37,6 +37,11 @@ export function FailurePanel({ chatId, error, waiting, onRetry }: FailurePanelPr
           {inSettings ? (
             <Link to="/settings/models" className={buttonClasses("secondary")}>
               <Settings size={14} aria-hidden /> Model settings
+            </Link>
+          ) : null}
+          {inUsage ? (
+            <Link to="/settings/usage" className={buttonClasses("secondary")}>
+              <Gauge size={14} aria-hidden /> See your usage
             </Link>
           ) : null}
         </>

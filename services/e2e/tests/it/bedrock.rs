@@ -1,0 +1,128 @@
+//! Chats with Anthropic's models at AWS, asked with a bearer token. The fake refuses what AWS would refuse and answers in its frames.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tandem_e2e::{
+    fake_llm::{FakeLlm, KeyState, Reply, Script},
+    world::{Transcript, World, id_of},
+};
+
+use crate::{LIMIT, Result, settled};
+
+const MODEL: &str = "us.anthropic.claude-opus-4-1-20250805-v1:0";
+
+/// A world whose only model is AWS's.
+async fn world() -> Result<World> {
+    let fake = FakeLlm::builder().models([MODEL]);
+    let world = World::builder().fake(fake).without_provider().start().await?;
+    let body = json!({
+        "type": "bedrock",
+        "name": "aws",
+        "display_name": "AWS",
+        "enabled": true,
+        "base_url": world.fake().base_url().trim_end_matches("/v1"),
+        "api_keys": [world.fake().api_key()],
+    });
+    let provider = world.rest().post("/api/v2/ai/providers", &body).await?.expect(201)?;
+    let body = json!({
+        "ai_provider_id": provider["id"],
+        "model": MODEL,
+        "display_name": "Claude",
+        "context_limit": 200_000,
+        "model_config": { "provider_options": { "bedrock": { "effort": "low" } } },
+    });
+    world
+        .rest()
+        .post("/api/v1/chats/model-configs", &body)
+        .await?
+        .expect(201)?;
+    Ok(world)
+}
+
+#[tokio::test]
+async fn thinking_and_tools_go_through_every_step_as_they_came() -> Result {
+    let world = world().await?;
+    let step = Reply::new()
+        .reasoning("I should look around first.")
+        .tool_call_with_id("toolu_one", "execute", json!({ "command": "echo one" }))
+        .tool_call_with_id("toolu_two", "process_list", json!({}));
+    world
+        .fake()
+        .script(Script::turn([step, Reply::text("All done.")]).when_user_says("Run"));
+    let chat = world.create_chat("Run them").await?;
+    let shown = settled(&world, id_of(&chat)?).await?;
+    assert_eq!(
+        shown,
+        [
+            "user: Run them",
+            "assistant: [reasoning] [tool-call execute] [tool-call process_list]",
+            "tool: [tool-result execute]",
+            "tool: [tool-result process_list]",
+            "assistant: All done.",
+        ]
+    );
+    let requests = world.fake().completions();
+    assert_eq!(requests.len(), 2);
+    let path = "/model/us.anthropic.claude-opus-4-1-20250805-v1%3A0/invoke-with-response-stream";
+    assert_eq!(requests[1].path, path);
+    let accept = requests[1].headers.get("accept").map(String::as_str);
+    assert_eq!(accept, Some("application/vnd.amazon.eventstream"));
+    let first = &requests[1].messages()[1]["content"][0];
+    assert_eq!(
+        (&first["type"], &first["thinking"]),
+        (&json!("thinking"), &json!("I should look around first."))
+    );
+    world.fake().check_no_rejections()
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again_and_what_does_not_ends_the_turn_with_its_reason() -> Result {
+    let world = world().await?;
+    world.fake().script(Script::turn([
+        Reply::rate_limited(Duration::from_millis(100)),
+        Reply::text("Half an answer that breaks").error_event_at(5, "internal"),
+        Reply::text("Half an answer without its end").cut_at_byte(700),
+        Reply::text("An answer that is damaged on its way").garbage_at_byte(300, "x"),
+        Reply::text("Whole."),
+    ]));
+    let chat = world.create_chat("Be patient").await?;
+    let id = id_of(&chat)?;
+    let stream = world.stream(id).await?;
+    let shown = settled(&world, id).await?;
+    assert_eq!(shown, ["user: Be patient", "assistant: Whole."]);
+    let told = Transcript::of(&stream.settled(LIMIT).await?);
+    let kinds: Vec<&str> = told.retries.iter().filter_map(|retry| retry["kind"].as_str()).collect();
+    assert_eq!(kinds, ["rate_limit", "generic", "timeout", "timeout"]);
+
+    world.fake().set_key(world.fake().api_key(), KeyState::Revoked);
+    world.send(id, "And now?").await?;
+    let failed = world.wait_for_status(id, "error", LIMIT).await?;
+    let error = &failed["last_error"];
+    assert_eq!(
+        (&error["kind"], &error["status_code"]),
+        (&json!("auth"), &json!(403)),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_is_tested_where_models_are_listed() -> Result {
+    let world = world().await?;
+    let test = async |key: &str| -> Result<Value> {
+        let base_url = world.fake().base_url();
+        let base_url = base_url.trim_end_matches("/v1");
+        let body = json!({ "type": "bedrock", "base_url": base_url, "api_key": key });
+        world.rest().post("/api/v2/ai/providers/test", &body).await?.expect(200)
+    };
+    let good = test(world.fake().api_key()).await?;
+    assert_eq!(
+        (&good["ok"], &good["models"]),
+        (&json!(true), &json!([MODEL])),
+        "{good}"
+    );
+    let bad = test("wrong").await?;
+    assert_eq!(bad["ok"], false, "{bad}");
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! D15: machines whose clocks differ, and clocks that are set while services run. Who owns a chat, for how long, and who may call whom
+//! is decided by the database's clock or by none.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use serde_json::Value;
+use tandem_e2e::{
+    fake_llm::{Reply, Script},
+    world::{Service, Transcript, World, id_of, text},
+};
+
+use crate::{
+    LIMIT, Result,
+    drills::{self, effects, rounds, story},
+    settled,
+};
+
+const TTL_SECONDS: f64 = 4.0;
+/// How wrong a clock is: a machine that nobody has looked after for years.
+const WRONG_SECONDS: i64 = 600;
+const HOUR_SECONDS: i64 = 3_600;
+/// Longer than a token between services is good for, and than it is used again.
+const LONGER_THAN_A_TOKEN: Duration = Duration::from_secs(75);
+
+async fn world() -> Result<World> {
+    World::builder()
+        .replicas(2)
+        .database()
+        .env("TANDEM_ORCHESTRATOR__LEASE__TTL", "4s")
+        .env("TANDEM_ORCHESTRATOR__LEASE__RENEW_INTERVAL", "1s")
+        .start()
+        .await
+}
+
+/// One clock after another is wrong from the start of its service, and each turn goes as if it were right.
+#[tokio::test]
+async fn d15_a_service_with_a_wrong_clock_is_a_service_like_any_other() -> Result {
+    let mut world = world().await?;
+    let both = Service::ALL
+        .into_iter()
+        .flat_map(|service| [WRONG_SECONDS, -WRONG_SECONDS].map(|seconds| (service, seconds)));
+    // The short form moves each clock once, some ahead and some back.
+    let is_due = |n: &usize| rounds() > 1 || matches!(n % 4, 0 | 3);
+    for (_, (service, seconds)) in both.enumerate().filter(|(n, _)| is_due(n)) {
+        let name = format!("{}{seconds:+}", service.name());
+        world.faults().set_clock(service.name(), seconds)?;
+        world.kill9_service(service).await?;
+        world.restart().await?;
+        turn_goes_well(&world, &name).await?;
+        world.faults().clock_was_read(service.name(), seconds, LIMIT).await?;
+        world.faults().set_clock(service.name(), 0)?;
+    }
+    no_call_was_refused(&world)
+}
+
+/// Clocks jump while turns run, forth and back, by more than services allow each other at their start.
+#[tokio::test]
+async fn d15_a_clock_that_is_set_while_a_turn_runs_changes_nothing() -> Result {
+    let world = world().await?;
+    for (n, jumps) in jumps().into_iter().enumerate() {
+        let gate = format!("gate-{n}");
+        let message = format!("Jump {n}: {jumps:?}.");
+        let held = Reply::text("Half ").gate(&gate).and_text("and half.");
+        world.fake().script(Script::reply(held).when_user_says(&message));
+        let before = world.fake().completions().len();
+        let chat = world.create_chat(&message).await?;
+        let id = id_of(&chat)?;
+        world.fake().wait_at_gate(&gate, LIMIT).await?;
+        let first = epoch(&world, id).await?;
+        for service in Service::ALL {
+            let jump = jumps.iter().find(|(of, _)| *of == service);
+            let seconds = jump.map_or(0, |(_, seconds)| *seconds);
+            world.faults().set_clock(service.name(), seconds)?;
+        }
+        outlive_a_lease(&world, id).await?;
+        if rounds() > 1 && n == 0 {
+            tokio::time::sleep(LONGER_THAN_A_TOKEN).await;
+        }
+        // Both replicas are asked while it is so.
+        for replica in 0..2 {
+            let path = format!("/api/v1/chats/{id}");
+            let rest = world.admin_at(replica).rest;
+            assert_eq!(rest.get(&path).await?.expect(200)?["status"], "running", "{message}");
+        }
+        world.fake().open(&gate);
+        let shown = settled(&world, id).await?;
+        assert_eq!(
+            shown,
+            [format!("user: {message}"), "assistant: Half and half.".to_owned()]
+        );
+        assert_eq!(world.fake().completions().len() - before, 1, "{message}");
+        assert_eq!(epoch(&world, id).await?, first, "{message}: somebody else took over");
+        for (service, seconds) in &jumps {
+            world.faults().clock_was_read(service.name(), *seconds, LIMIT).await?;
+        }
+    }
+    no_call_was_refused(&world)
+}
+
+/// Which clocks are set at once: half of them ahead and half back, then the other way round; in the long form each alone too.
+fn jumps() -> Vec<Vec<(Service, i64)>> {
+    let by = |n: usize| {
+        if n.is_multiple_of(2) {
+            HOUR_SECONDS
+        } else {
+            -HOUR_SECONDS
+        }
+    };
+    let all = |first| {
+        Service::ALL
+            .into_iter()
+            .enumerate()
+            .map(move |(n, service)| (service, by(n + first)))
+    };
+    let mut jumps = vec![all(0).collect(), all(1).collect()];
+    if rounds() > 1 {
+        let alone = all(0).chain(all(1)).map(|jump| vec![jump]);
+        jumps.extend(alone);
+    }
+    jumps
+}
+
+/// A turn with a command, begun at the replica whose clock is right and read at the other, has one owner and is paid once.
+async fn turn_goes_well(world: &World, name: &str) -> Result {
+    world.fake().script(story(name));
+    let before = world.fake().completions().len();
+    let chat = created(world, &format!("Story {name}.")).await?;
+    let id = id_of(&chat)?;
+    let stream = world.stream(id).await?;
+    let events = stream.settled(LIMIT).await?;
+    drills::told(world, id, name).await?;
+    let seen = Transcript::of(&events);
+    assert_eq!(
+        (seen.repeated, seen.errors),
+        (Vec::new(), Vec::<Value>::new()),
+        "{name}"
+    );
+    assert_eq!(
+        effects(world, id).await?.to_string().matches("done").count(),
+        1,
+        "{name}"
+    );
+    assert_eq!(
+        world.fake().completions().len() - before,
+        2,
+        "{name}: a model call was paid twice"
+    );
+    assert_eq!(epoch(world, id).await?, 1, "{name}: the turn had two owners");
+    // Whoever is signed in stays so, and the way in is open.
+    let path = format!("/api/v1/chats/{id}/messages");
+    let body = serde_json::json!({ "content": text("Still there?") });
+    world.rest().post(&path, &body).await?.expect(200)?;
+    settled(world, id).await?;
+    Ok(())
+}
+
+/// A chat at the second replica. Connections that broke with a restarted service may cost a question or two, which changed nothing.
+async fn created(world: &World, message: &str) -> Result<Value> {
+    let other = world.admin_at(1);
+    for _ in 0..3 {
+        if let Ok(chat) = world.create_chat_of(&other, message).await {
+            return Ok(chat);
+        }
+    }
+    world.create_chat_of(&other, message).await
+}
+
+async fn epoch(world: &World, chat_id: &str) -> Result<i64> {
+    Ok(world
+        .sql(&format!("SELECT epoch FROM chats WHERE id = '{chat_id}'"))
+        .await?
+        .parse()?)
+}
+
+/// Watches the lease of a running turn for longer than it lasts unrenewed: it is never longer than it may be, and never over.
+async fn outlive_a_lease(world: &World, chat_id: &str) -> Result {
+    let query = format!(
+        "SELECT extract(epoch FROM lease_expires_at - now()), extract(epoch FROM now()) FROM chats WHERE id = '{chat_id}'"
+    );
+    let mut begun = None;
+    loop {
+        let row = world.sql(&query).await?;
+        let (left, now) = row.split_once('|').unwrap_or_default();
+        let (left, now): (f64, f64) = (left.parse()?, now.parse()?);
+        ensure!(0.0 < left && left <= TTL_SECONDS, "the lease has {left} s left");
+        if now - *begun.get_or_insert(now) > TTL_SECONDS {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn no_call_was_refused(world: &World) -> Result {
+    let logs = world.logs();
+    for word in ["has expired", "Unauthenticated", "panicked"] {
+        let line = logs.lines().find(|line| line.contains(word));
+        ensure!(line.is_none(), "{line:?}");
+    }
+    Ok(())
+}

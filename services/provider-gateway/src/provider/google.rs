@@ -1,0 +1,22 @@
+//! Google Gemini in its own protocol, as the vendor and the gateways in front of it speak it.
+//!
+//! [`options`] and [`convert`] make the request, [`client`] sends it to an [`address`], [`stream`] understands the answer; [`wire`] has
+//! the vendor's shapes, [`family`] what is known of its models, [`error`] what its errors say. Live sessions, files kept at the vendor
+//! and made-up pictures are other protocols.
+
+pub(super) mod address;
+mod client;
+mod convert;
+mod error;
+mod family;
+mod options;
+mod stream;
+mod wire;
+
+pub(super) use client::open;
+
+/// The key under which parts carry what only this vendor understands.
+const METADATA: &str = "google";
+
+/// What the vendor's search is called in histories.
+const WEB_SEARCH: &str = "web_search";

@@ -1,0 +1,95 @@
+//! What completions may cost and have cost: a reservation before a limited user's completion, a record after each.
+//!
+//! Amounts, limits and sums are storage's; [`crate::meter`] knows prices. [`ledger`] and [`teller`] are what is told to storage and how,
+//! [`estimate`] is how much a completion may come to.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tandem_chassis::config::duration;
+use tandem_chat_core::id::{ChatId, UserId};
+
+use crate::completion::Event;
+
+pub mod estimate;
+pub mod ledger;
+mod teller;
+
+/// How spending is watched.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Refuses completions of limited users when storage cannot say what they have spent. Otherwise they go on unwatched.
+    pub fail_closed: bool,
+    /// After this time a reservation counts no more, if whoever made it is gone.
+    #[serde(with = "duration")]
+    pub reservation_ttl: Duration,
+    /// How long records of completions nobody waits for are gathered, to be told to storage together.
+    #[serde(with = "duration")]
+    pub gather: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            fail_closed: false,
+            reservation_ttl: Duration::from_secs(10 * 60),
+            gather: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Who pays for a completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payer {
+    /// The user.
+    pub owner: UserId,
+    /// The root of the chat's family; absent for calls outside chats.
+    pub root_chat: Option<ChatId>,
+}
+
+/// What is known of a completion's bill while it runs.
+#[derive(Debug, Default)]
+pub struct Account {
+    is_reserved: AtomicBool,
+    has_started: AtomicBool,
+    said_bytes: AtomicU64,
+}
+
+impl Account {
+    /// An amount may be set aside for it.
+    pub fn reserve(&self) {
+        self.is_reserved.store(true, Ordering::Relaxed);
+    }
+
+    /// The vendor has accepted it, so it costs something.
+    pub fn start(&self) {
+        self.has_started.store(true, Ordering::Relaxed);
+    }
+
+    /// A piece of its answer has come. What is whole came in pieces before.
+    pub fn say(&self, event: &Event) {
+        let bytes = match event {
+            Event::TextDelta(text) | Event::ReasoningDelta(text) => text.len(),
+            Event::ToolCallDelta(delta) => delta.arguments.len(),
+            Event::Started(_) | Event::ReasoningDone(_) | Event::Part(_) | Event::Finished(_) | Event::Failed(_) => 0,
+        };
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.said_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn is_reserved(&self) -> bool {
+        self.is_reserved.load(Ordering::Relaxed)
+    }
+
+    fn has_started(&self) -> bool {
+        self.has_started.load(Ordering::Relaxed)
+    }
+
+    fn said_bytes(&self) -> u64 {
+        self.said_bytes.load(Ordering::Relaxed)
+    }
+}
