@@ -7,6 +7,9 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/tandem/target
 export TANDEM_BIN ?= $(CARGO_TARGET_DIR)/debug/tandem
 
+# Where .ci/packages puts what the system lacks.
+export PATH := $(HOME)/.cache/tandem/node/node_modules/.bin:$(PATH):$(HOME)/.cargo/bin
+
 # What `make run` builds: dev is there in minutes, PROFILE=release takes three times as long and answers faster.
 PROFILE ?= dev
 

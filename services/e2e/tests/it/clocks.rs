@@ -1,10 +1,10 @@
 //! D15: machines whose clocks differ, and clocks that are set while services run. Who owns a chat, for how long, and who may call whom
 //! is decided by the database's clock or by none.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tandem_e2e::{
     fake_llm::{Reply, Script},
     world::{Service, Transcript, World, id_of, text},
@@ -20,6 +20,8 @@ const TTL_SECONDS: f64 = 4.0;
 /// How wrong a clock is: a machine that nobody has looked after for years.
 const WRONG_SECONDS: i64 = 600;
 const HOUR_SECONDS: i64 = 3_600;
+/// The id of no chat.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 /// Longer than a token between services is good for, and than it is used again.
 const LONGER_THAN_A_TOKEN: Duration = Duration::from_secs(75);
 
@@ -125,7 +127,10 @@ fn jumps() -> Vec<Vec<(Service, i64)>> {
 async fn turn_goes_well(world: &World, name: &str) -> Result {
     world.fake().script(story(name));
     let before = world.fake().completions().len();
-    let chat = created(world, &format!("Story {name}.")).await?;
+    all_found_again(world).await?;
+    let chat = world
+        .create_chat_of(&world.admin_at(1), &format!("Story {name}."))
+        .await?;
     let id = id_of(&chat)?;
     let stream = world.stream(id).await?;
     let events = stream.settled(LIMIT).await?;
@@ -149,21 +154,26 @@ async fn turn_goes_well(world: &World, name: &str) -> Result {
     assert_eq!(epoch(world, id).await?, 1, "{name}: the turn had two owners");
     // Whoever is signed in stays so, and the way in is open.
     let path = format!("/api/v1/chats/{id}/messages");
-    let body = serde_json::json!({ "content": text("Still there?") });
+    let body = json!({ "content": text("Still there?") });
     world.rest().post(&path, &body).await?.expect(200)?;
     settled(world, id).await?;
     Ok(())
 }
 
-/// A chat at the second replica. Connections that broke with a restarted service may cost a question or two, which changed nothing.
-async fn created(world: &World, message: &str) -> Result<Value> {
-    let other = world.admin_at(1);
-    for _ in 0..3 {
-        if let Ok(chat) = world.create_chat_of(&other, message).await {
-            return Ok(chat);
+/// Waits until the second replica has found a restarted service again: until the whole way to the database answers a question about
+/// nothing.
+async fn all_found_again(world: &World) -> Result {
+    let rest = world.admin_at(1).rest;
+    let path = format!("/api/v1/chats/{NOBODY}/interrupt");
+    let begun = Instant::now();
+    loop {
+        let answer = rest.post(&path, &json!({})).await?;
+        if answer.status == 404 {
+            return Ok(());
         }
+        ensure!(begun.elapsed() < LIMIT, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    world.create_chat_of(&other, message).await
 }
 
 async fn epoch(world: &World, chat_id: &str) -> Result<i64> {

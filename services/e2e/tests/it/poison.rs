@@ -13,7 +13,7 @@ use crate::{LIMIT, Result, conversation, drills::rounds, settled};
 /// Chats that answer at once.
 const AT_ONCE: usize = 4;
 /// One of so many is tried in the short form.
-const SHORT_FORM: usize = 4;
+const SHORT_FORM: usize = 6;
 /// What is logged with the chat's id where something could not be sent, or not be read, as it is stored.
 const RECORDS: [&str; 2] = [
     "the history was repaired for the model",

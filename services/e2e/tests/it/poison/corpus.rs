@@ -461,7 +461,10 @@ fn texts() -> Vec<Poison> {
         poison("a result of 300 KB", output("repeat('long ', 60000)")),
         Poison {
             times: 20,
-            ..poison("forty messages of a megabyte", [large("user", long), large("assistant", long)])
+            ..poison(
+                "forty messages of a megabyte",
+                [large("user", long), large("assistant", long)],
+            )
         },
         poison(
             "a picture that is no picture",
