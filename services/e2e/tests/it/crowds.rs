@@ -34,7 +34,7 @@ fn last_cursor(events: &[Value]) -> &str {
 #[tokio::test]
 async fn d17_a_herd_after_a_restart_is_served_without_errors() -> Result {
     const CONNECTIONS: u64 = 16;
-    let crowd = if rounds() > 1 { 2_000 } else { 60 };
+    let crowd = if rounds() > 1 { 500 } else { 60 };
     let mut world = generous()
         .all_in_one()
         .database()
@@ -101,7 +101,8 @@ async fn come_back(world: &World, id: &str, known: &[Value]) -> Result<Duration>
     let opened = asked.elapsed();
     assert_eq!(page["id"], id);
     let all = |new: &[Value]| Transcript::of(&[known, new].concat());
-    let new = stream.wait_until(LIMIT, |new| all(new).is_settled()).await?;
+    // All turns go on at the same moment, and one of them is the last.
+    let new = stream.wait_until(LIMIT * 3, |new| all(new).is_settled()).await?;
     let seen = all(&new);
     assert_eq!(
         seen.lines().last().map(String::as_str),
@@ -116,7 +117,7 @@ async fn come_back(world: &World, id: &str, known: &[Value]) -> Result<Duration>
 async fn d27_idle_readers_cost_little_and_all_hear_the_news() -> Result {
     // An unoptimised program; the budget of a shipped one is the benchmark's.
     const MOST_KIB_EACH: u64 = 64;
-    let count = if rounds() > 1 { 10_000 } else { 200 };
+    let count = if rounds() > 1 { 3_000 } else { 200 };
     let world = generous().all_in_one().start().await?;
     let chat = world.create_chat("Come all.").await?;
     let id = id_of(&chat)?;
@@ -267,7 +268,10 @@ impl SlowReader {
     async fn read_to_the_end(mut self) -> Result<Self> {
         let mut buffer = vec![0; 64 * 1024];
         let begun = Instant::now();
-        while is_served(&self.socket)? && begun.elapsed() < LIMIT {
+        // One look may miss a connection: the table changes while it is read.
+        let mut looks_without = 0;
+        while looks_without < 3 && begun.elapsed() < LIMIT {
+            looks_without = if is_served(&self.socket)? { 0 } else { looks_without + 1 };
             match self.socket.read(&mut buffer[..1]).await {
                 Ok(0) | Err(_) => return Ok(self),
                 Ok(read) => self.bytes += read,
@@ -286,9 +290,13 @@ impl SlowReader {
 /// Whether the other end of a connection on this machine is still open. Its reader cannot tell before it has read all that is on the way.
 fn is_served(socket: &tokio::net::TcpStream) -> Result<bool> {
     const ESTABLISHED: &str = "01";
-    let own = format!(":{:04X}", socket.local_addr()?.port());
+    let port = |address: std::net::SocketAddr| format!(":{:04X}", address.port());
+    let (own, other) = (port(socket.local_addr()?), port(socket.peer_addr()?));
     let table = std::fs::read_to_string("/proc/net/tcp")?;
-    let mut ends = table.lines().map(|line| line.split_whitespace().skip(2));
-    let other = ends.find_map(|mut end| end.next()?.ends_with(&own).then_some(end));
-    Ok(other.is_some_and(|mut other| other.next() == Some(ESTABLISHED)))
+    Ok(table.lines().any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().skip(1).take(3).collect();
+        let is_ours =
+            |from: &str, to: &str, state: &str| from.ends_with(&other) && to.ends_with(&own) && state == ESTABLISHED;
+        matches!(fields[..], [from, to, state] if is_ours(from, to, state))
+    }))
 }
