@@ -167,10 +167,12 @@ pub(crate) async fn page(
 }
 
 /// What the model may see: everything live behind the newest summary, the summary, and system messages.
+///
+/// `MATERIALIZED`: planned into the join, the search for the summary ran once for each message.
 pub(crate) async fn for_prompt(conn: &mut PgConnection, chat: Uuid) -> Result<Vec<Row>, sqlx::Error> {
     sqlx::query_as!(
         Row,
-        r#"WITH boundary AS (
+        r#"WITH boundary AS MATERIALIZED (
             SELECT coalesce(max(id), 0) AS id FROM chat_messages
             WHERE chat_id = $1 AND is_compressed AND role = 'user' AND visibility = 'model' AND NOT is_deleted
         )
