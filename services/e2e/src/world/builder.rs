@@ -27,8 +27,8 @@ pub struct Builder {
     fake: fake_llm::Builder,
     without_provider: bool,
     program: Option<PathBuf>,
-    has_network: bool,
-    has_database: bool,
+    pub(super) has_network: bool,
+    pub(super) has_database: bool,
 }
 
 impl Builder {
