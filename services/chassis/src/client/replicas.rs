@@ -75,9 +75,14 @@ impl Replicas {
         })))
     }
 
-    /// The replica whose turn it is: each in its turn, those that could not be reached a moment ago last.
+    /// The replica whose turn it is: each in its turn, those that could not be reached a moment ago last. Waits for the name server the first
+    /// time only; after that it is asked in the background, and what it said before stands until it answers.
     pub async fn choose(&self) -> Address {
-        self.resolve(RESOLVE_INTERVAL).await;
+        if self.lock().known.is_empty() {
+            self.resolve(RESOLVE_INTERVAL).await;
+        } else {
+            self.refresh();
+        }
         let mut state = self.lock();
         let now = Instant::now();
         state.resting.retain(|_, until| *until > now);
@@ -127,15 +132,27 @@ impl Replicas {
         !state.known.is_empty() && !state.known.contains(address)
     }
 
+    /// Asks for the names' addresses in the background if they are old and nobody asks already.
+    fn refresh(&self) {
+        if self.is_current(RESOLVE_INTERVAL) || self.0.resolving.try_lock().is_err() {
+            return;
+        }
+        let replicas = self.clone();
+        tokio::spawn(async move { replicas.resolve(RESOLVE_INTERVAL).await });
+    }
+
+    fn is_current(&self, age: Duration) -> bool {
+        self.lock().resolved_at.is_some_and(|at| at.elapsed() < age)
+    }
+
     /// Asks for the names' addresses unless that was done less than `age` ago.
     async fn resolve(&self, age: Duration) {
-        let is_current = |state: &State| state.resolved_at.is_some_and(|at| at.elapsed() < age);
-        if is_current(&self.lock()) {
+        if self.is_current(age) {
             return;
         }
         let asked_at = Instant::now();
         let _resolving = self.0.resolving.lock().await;
-        if is_current(&self.lock()) || self.lock().resolved_at.is_some_and(|at| at > asked_at) {
+        if self.is_current(age) || self.lock().resolved_at.is_some_and(|at| at > asked_at) {
             return;
         }
         let mut known = BTreeMap::new();

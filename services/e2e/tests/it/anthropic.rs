@@ -8,7 +8,7 @@ use tandem_e2e::{
     world::{Transcript, World, id_of, text},
 };
 
-use crate::{LIMIT, Result, settled, tools::last_request};
+use crate::{LIMIT, Result, settled, tools::last_request, vendors};
 
 const MODEL: &str = "claude-test-model";
 
@@ -199,36 +199,17 @@ async fn what_passes_is_tried_again_and_what_does_not_ends_the_turn_with_its_rea
         Reply::text("Half an answer without its end").cut_at_byte(700),
         Reply::text("Whole."),
     ]));
-    let chat = world.create_chat("Be patient").await?;
-    let id = id_of(&chat)?;
-    let stream = world.stream(id).await?;
-    let shown = settled(&world, id).await?;
-    assert_eq!(shown, ["user: Be patient", "assistant: Whole."]);
-    let told = Transcript::of(&stream.settled(LIMIT).await?);
-    let kinds: Vec<&str> = told.retries.iter().filter_map(|retry| retry["kind"].as_str()).collect();
+    let (id, kinds) = vendors::patient(&world, "Whole.").await?;
     assert_eq!(kinds, ["overloaded", "rate_limit", "overloaded", "timeout"]);
-
-    let key = world.fake().api_key();
     for (state, kind, status) in [
         (KeyState::Revoked, "auth", 401),
         (KeyState::OutOfQuota, "usage_limit", 400),
     ] {
-        world.fake().set_key(key, state);
-        world.send(id, "And now?").await?;
-        let failed = world.wait_for_status(id, "error", LIMIT).await?;
-        let error = &failed["last_error"];
-        assert_eq!(
-            (&error["kind"], &error["status_code"]),
-            (&json!(kind), &json!(status)),
-            "{error}"
-        );
-        world.fake().set_key(key, KeyState::Valid);
-        world.send(id, "Again").await?;
-        let shown = settled(&world, id).await?;
+        vendors::ends_with(&world, &id, state, kind, status).await?;
         // What failed was not answered, so both messages are one turn of the user.
         assert_eq!(
-            shown.last().map(String::as_str),
-            Some("assistant: You said: And now?Again")
+            vendors::goes_on(&world, &id).await?,
+            "assistant: You said: And now?Again"
         );
     }
     Ok(())

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tandem_e2e::{
     fake_llm::{FakeLlm, KeyState, Reply, Script},
-    world::{Transcript, World, id_of},
+    world::{World, id_of},
 };
 
-use crate::{LIMIT, Result, settled};
+use crate::{Result, settled, vendors};
 
 const MODEL: &str = "us.anthropic.claude-opus-4-1-20250805-v1:0";
 
@@ -86,25 +86,9 @@ async fn what_passes_is_tried_again_and_what_does_not_ends_the_turn_with_its_rea
         Reply::text("An answer that is damaged on its way").garbage_at_byte(300, "x"),
         Reply::text("Whole."),
     ]));
-    let chat = world.create_chat("Be patient").await?;
-    let id = id_of(&chat)?;
-    let stream = world.stream(id).await?;
-    let shown = settled(&world, id).await?;
-    assert_eq!(shown, ["user: Be patient", "assistant: Whole."]);
-    let told = Transcript::of(&stream.settled(LIMIT).await?);
-    let kinds: Vec<&str> = told.retries.iter().filter_map(|retry| retry["kind"].as_str()).collect();
+    let (id, kinds) = vendors::patient(&world, "Whole.").await?;
     assert_eq!(kinds, ["rate_limit", "generic", "timeout", "timeout"]);
-
-    world.fake().set_key(world.fake().api_key(), KeyState::Revoked);
-    world.send(id, "And now?").await?;
-    let failed = world.wait_for_status(id, "error", LIMIT).await?;
-    let error = &failed["last_error"];
-    assert_eq!(
-        (&error["kind"], &error["status_code"]),
-        (&json!("auth"), &json!(403)),
-        "{error}"
-    );
-    Ok(())
+    vendors::ends_with(&world, &id, KeyState::Revoked, "auth", 403).await
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ mod storms;
 mod tools;
 mod turn;
 mod upstream;
+mod vendors;
 
 use std::time::Duration;
 

@@ -4,7 +4,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,6 +27,8 @@ pub struct Completion {
     pub buffer: Arc<Buffer>,
     /// Stops it at once.
     pub cancel: CancellationToken,
+    /// It counts among the finished ones.
+    has_finished: AtomicBool,
 }
 
 /// All completions of this replica.
@@ -86,6 +91,7 @@ impl Registry {
             id,
             buffer: Buffer::new(self.limits.max_buffer_bytes, Arc::clone(&self.budget)),
             cancel: CancellationToken::new(),
+            has_finished: AtomicBool::new(false),
         });
         state.known.insert(id, Arc::clone(&completion));
         Ok(Entry::New(completion))
@@ -97,10 +103,11 @@ impl Registry {
     }
 
     /// Says that a completion runs no more. It stays readable until it is forgotten.
-    pub fn finish(&self, id: CompletionId) {
+    pub fn finish(&self, id: CompletionId, now: Instant) {
         let mut state = self.lock();
-        if state.known.contains_key(&id) {
-            state.finished.push_back((id, Instant::now()));
+        let is_first = |completion: &Arc<Completion>| !completion.has_finished.swap(true, Ordering::Relaxed);
+        if state.known.get(&id).is_some_and(is_first) {
+            state.finished.push_back((id, now));
         }
         // As many finished ones are kept as may run.
         while state.finished.len() > self.limits.max_running {
@@ -195,7 +202,7 @@ mod tests {
         let registry = registry(1);
         registry.enter(id(1)).unwrap();
         assert_eq!(registry.enter(id(2)).unwrap_err(), Overloaded { max_running: 1 });
-        registry.finish(id(1));
+        registry.finish(id(1), Instant::now());
         registry.enter(id(2)).unwrap();
         assert!(registry.find(id(1)).is_some());
         assert_eq!(registry.running_count(), 1);
@@ -206,7 +213,7 @@ mod tests {
         let registry = registry(1);
         for number in 1..=3 {
             registry.enter(id(number)).unwrap();
-            registry.finish(id(number));
+            registry.finish(id(number), Instant::now());
         }
         assert!(registry.find(id(1)).is_none() && registry.find(id(2)).is_none());
         assert!(registry.find(id(3)).is_some());
@@ -218,12 +225,28 @@ mod tests {
         let registry = registry(2);
         registry.enter(id(1)).unwrap();
         registry.enter(id(2)).unwrap();
-        registry.finish(id(1));
-        let soon = Instant::now();
-        registry.forget_expired(soon);
+        let finished_at = Instant::now();
+        registry.finish(id(1), finished_at);
+        let over = finished_at + registry.retention();
+        registry.forget_expired(over - Duration::from_nanos(1));
         assert!(registry.find(id(1)).is_some());
-        registry.forget_expired(soon + registry.retention());
+        registry.forget_expired(over);
         assert!(registry.find(id(1)).is_none() && registry.find(id(2)).is_some());
         assert_eq!(registry.running_count(), 1);
+    }
+
+    #[test]
+    fn finishing_and_forgetting_are_harmless_twice() {
+        let registry = registry(1);
+        registry.enter(id(1)).unwrap();
+        let now = Instant::now();
+        registry.finish(id(1), now);
+        registry.finish(id(1), now);
+        assert_eq!(registry.running_count(), 0);
+        let over = now + registry.retention();
+        registry.forget_expired(over);
+        registry.forget_expired(over);
+        registry.finish(id(1), over);
+        assert_eq!(registry.running_count(), 0);
     }
 }

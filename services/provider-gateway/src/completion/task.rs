@@ -108,7 +108,7 @@ impl Runner {
         tasks.spawn(
             "finished completions",
             OnEnd::Expected,
-            forget_finished(Arc::clone(&registry), shutdown.clone()),
+            forget_finished(Arc::clone(&registry), Arc::clone(&clock), shutdown.clone()),
         );
         Self(Arc::new(Parts {
             registry,
@@ -209,7 +209,7 @@ impl Drop for Running<'_> {
             // The last event always finds room.
             let _ = completion.buffer.push(Event::Failed(Box::new(failed)));
         }
-        parts.registry.finish(completion.id);
+        parts.registry.finish(completion.id, parts.clock.monotonic());
         parts
             .metrics
             .set_load(parts.registry.running_count(), parts.registry.held_bytes());
@@ -439,11 +439,11 @@ impl Run {
 }
 
 /// Forgets finished completions when their time is over. One task for all: what each was asked need not be kept with what it answered.
-async fn forget_finished(registry: Arc<Registry>, shutdown: Shutdown) {
+async fn forget_finished(registry: Arc<Registry>, clock: Arc<dyn Clock>, shutdown: Shutdown) {
     let mut looks = tokio::time::interval(registry.retention().clamp(Duration::from_millis(1), RETENTION_GRAIN));
     loop {
         tokio::select! {
-            _ = looks.tick() => registry.forget_expired(Instant::now()),
+            _ = looks.tick() => registry.forget_expired(clock.monotonic()),
             () = shutdown.draining() => return,
         }
     }

@@ -122,6 +122,22 @@ pub(super) fn json(request: &impl Serialize) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// A request as JSON, for a vendor that reads so many bytes at most.
+///
+/// # Errors
+/// A longer one: it is not sent.
+pub(super) fn json_within(max_bytes: usize, request: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    let body = json(request)?;
+    if body.len() > max_bytes {
+        let text = format!(
+            "the conversation with its files has {} bytes, and this provider reads at most {max_bytes}; send smaller files, or begin a new chat",
+            body.len()
+        );
+        return Err(Failure::known(ErrorKind::Config, text));
+    }
+    Ok(body)
+}
+
 /// The key as the value of a header, behind `scheme`, marked so that nothing prints it.
 ///
 /// * `scheme`: such as `"Bearer "`; may be empty.
@@ -185,6 +201,19 @@ async fn error_body(response: reqwest::Response) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_of_the_longest_length_is_sent_and_a_longer_one_is_not() {
+        let request = "seven"; // With its quotes.
+        assert_eq!(json_within(7, &request).unwrap(), b"\"seven\"");
+        let failure = json_within(6, &request).unwrap_err();
+        assert_eq!(failure.cause, Cause::Known(ErrorKind::Config));
+        assert!(
+            failure.text.contains("7 bytes") && failure.text.contains("at most 6"),
+            "{}",
+            failure.text
+        );
+    }
 
     #[test]
     fn a_base_address_is_kept_as_given() {

@@ -1,14 +1,24 @@
-//! Parts and requests for tests of protocols.
+//! Parts and requests for tests of protocols, and what holds for every protocol's answers.
 
 use serde_json::{Value, json};
 use tandem_chat_core::{
+    classify::{Classified, Failure as Report, classify},
+    error::ErrorKind,
     id::{CompletionId, ModelConfigId, ToolCallId},
     message::Message,
     part::{FilePart, Part, ToolCallPart, ToolResultPart},
 };
 use uuid::Uuid;
 
+use super::{
+    Delta, Failure,
+    body::{Answer, Parser},
+};
 use crate::completion::{Purpose, Request, Tool, ToolChoice};
+
+/// Of every parser under test: ids it makes up follow from it.
+pub(super) const COMPLETION: CompletionId =
+    CompletionId::new(Uuid::from_u128(0x0198_a3a4_5d1c_7f6e_8a57_2f6a_0c9d_4b11));
 
 pub(super) fn call(id: &str, name: &str, args: Value) -> Part {
     Part::ToolCall(ToolCallPart {
@@ -64,4 +74,85 @@ pub(super) fn request(messages: Vec<Message>, tools: Vec<Tool>) -> Request {
         chat_id: None,
         purpose: Purpose::default(),
     }
+}
+
+/// What was understood of an answer, and why it broke off if it did.
+pub(super) type Understood = (Vec<Delta>, Option<Failure>);
+
+/// Reads an answer that arrives in pieces, as far as a reader of the connection would.
+pub(super) fn parse<A: Answer>(mut parser: Parser<A>, pieces: &[&[u8]]) -> Understood {
+    let mut deltas = Vec::new();
+    for piece in pieces {
+        if let Err(failure) = parser.push(piece, &mut deltas) {
+            return (deltas, Some(failure));
+        }
+        if parser.is_done() {
+            break;
+        }
+    }
+    let failure = parser.finish(&mut deltas).err();
+    (deltas, failure)
+}
+
+/// The increments of a whole answer.
+pub(super) fn succeeds(parse: impl Fn(&[&[u8]]) -> Understood, text: &str) -> Vec<Delta> {
+    let (deltas, failure) = parse(&[text.as_bytes()]);
+    assert_eq!(failure, None, "{text}");
+    deltas
+}
+
+/// Why an answer breaks off.
+pub(super) fn fails(parse: impl Fn(&[&[u8]]) -> Understood, text: &str) -> Failure {
+    let (_, failure) = parse(&[text.as_bytes()]);
+    failure.unwrap_or_else(|| panic!("succeeds: {text}"))
+}
+
+/// A failure as people are told of it.
+pub(super) fn classified(failure: &Failure, provider: &str) -> Classified {
+    classify(&Report {
+        status: failure.status,
+        text: &failure.text,
+        provider: Some(provider),
+        retry_after: failure.retry_after,
+        cause: failure.cause,
+    })
+}
+
+/// The kind of a failure, and whether it is worth another try.
+pub(super) fn kind_of(failure: &Failure, provider: &str) -> (ErrorKind, bool) {
+    let error = classified(failure, provider).error;
+    (error.kind, error.retryable)
+}
+
+/// An answer says the same wherever it is split on its way, and byte by byte.
+pub(super) fn check_splits(parse: impl Fn(&[&[u8]]) -> Understood, recorded: &str, expected: &[Delta]) {
+    let bytes = recorded.as_bytes();
+    for place in 0..=bytes.len() {
+        let (deltas, failure) = parse(&[&bytes[..place], &bytes[place..]]);
+        assert_eq!((failure, deltas.as_slice()), (None, expected), "split at {place}");
+    }
+    let single: Vec<&[u8]> = bytes.chunks(1).collect();
+    assert_eq!(parse(&single), (expected.to_vec(), None));
+}
+
+/// An answer cut off anywhere is finished, or is worth another try.
+///
+/// * `end`: where its last event begins; before that it is not finished.
+pub(super) fn check_cuts(parse: impl Fn(&[&[u8]]) -> Understood, provider: &str, recorded: &str, end: usize) {
+    let bytes = recorded.as_bytes();
+    let mut finished = 0;
+    for place in 0..bytes.len() {
+        let (deltas, failure) = parse(&[&bytes[..place]]);
+        let is_finished = matches!(deltas.last(), Some(Delta::Finish(_)));
+        match failure {
+            None => assert!(is_finished && place > end, "cut at {place}"),
+            Some(failure) => {
+                let kind = kind_of(&failure, provider);
+                assert_eq!(kind, (ErrorKind::Timeout, true), "cut at {place}: {failure:?}");
+                assert!(!is_finished, "cut at {place}");
+            }
+        }
+        finished += usize::from(is_finished);
+    }
+    assert!(finished > 0, "the last bytes can be cut without harm");
 }

@@ -23,14 +23,7 @@ const MAX_REQUEST_BYTES: usize = 32 * 1024 * 1024;
 /// [`Failure`]: nothing was answered.
 pub(in crate::provider) async fn open(http: &Http, call: Call) -> Result<Deltas, Failure> {
     let Call { request, model, key } = call;
-    let body = http::json(&written(&request, &model)?)?;
-    if body.len() > MAX_REQUEST_BYTES {
-        let text = format!(
-            "the conversation with its files has {} bytes, and this provider reads at most {MAX_REQUEST_BYTES}",
-            body.len()
-        );
-        return Err(Failure::known(ErrorKind::Config, text));
-    }
+    let body = http::json_within(MAX_REQUEST_BYTES, &written(&request, &model)?)?;
     let base_url = &model.provider.base_url;
     let headers = address::headers(base_url, key.as_ref())?;
     let parser = parser(&request, &model);

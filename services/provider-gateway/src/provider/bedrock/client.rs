@@ -77,15 +77,7 @@ fn translated(model: &Model) -> Model {
 fn body(mut request: Map<String, Value>) -> Result<Vec<u8>, Failure> {
     request.retain(|name, _| !REFUSED.contains(&name.as_str()));
     request.insert("anthropic_version".to_owned(), json!(VERSION));
-    let body = http::json(&request)?;
-    if body.len() > MAX_REQUEST_BYTES {
-        let text = format!(
-            "the conversation with its files has {} bytes, and this provider reads at most {MAX_REQUEST_BYTES}",
-            body.len()
-        );
-        return Err(Failure::known(ErrorKind::Config, text));
-    }
-    Ok(body)
+    http::json_within(MAX_REQUEST_BYTES, &request)
 }
 
 /// What every request says; all of it is signed.

@@ -20,14 +20,7 @@ pub(in crate::provider) async fn open(http: &Http, call: Call) -> Result<Deltas,
     let Call { request, model, key } = call;
     let (body, names) =
         convert::request(&request, &model).map_err(|invalid| Failure::known(ErrorKind::Config, invalid.to_string()))?;
-    let body = http::json(&body)?;
-    if body.len() > MAX_REQUEST_BYTES {
-        let text = format!(
-            "the conversation with its files has {} bytes, and this provider reads at most {MAX_REQUEST_BYTES}",
-            body.len()
-        );
-        return Err(Failure::known(ErrorKind::Config, text));
-    }
+    let body = http::json_within(MAX_REQUEST_BYTES, &body)?;
     let base_url = &model.provider.base_url;
     let headers = address::headers(base_url, key.as_ref())?;
     let parser = Parser::new(&model.model, names, request.id, used_call_ids(&request.messages));

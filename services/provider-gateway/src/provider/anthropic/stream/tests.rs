@@ -1,62 +1,39 @@
 use serde_json::json;
 use tandem_chat_core::{
-    classify::{Classified, Failure as Report, classify},
+    classify::Classified,
     error::ErrorKind,
     part::{Part, ReasoningPart, SourcePart, ToolCallPart},
 };
-use uuid::Uuid;
 
 use super::*;
 use crate::{
     completion::ToolCallDelta,
     provider::{
         anthropic::convert::{search, thinking},
-        test_support,
+        test_support::{self, COMPLETION, Understood},
     },
 };
 
-const COMPLETION: CompletionId = CompletionId::new(Uuid::from_u128(0x0198_a3a4_5d1c_7f6e_8a57_2f6a_0c9d_4b11));
 const MODEL: &str = "claude-opus-4-1";
 
-fn parse(pieces: &[&[u8]]) -> (Vec<Delta>, Option<Failure>) {
-    let mut parser = Parser::new(MODEL, COMPLETION, HashSet::new());
-    let mut deltas = Vec::new();
-    for piece in pieces {
-        if let Err(failure) = parser.push(piece, &mut deltas) {
-            return (deltas, Some(failure));
-        }
-        if parser.is_done() {
-            break;
-        }
-    }
-    let failure = parser.finish(&mut deltas).err();
-    (deltas, failure)
+fn parse(pieces: &[&[u8]]) -> Understood {
+    test_support::parse(Parser::new(MODEL, COMPLETION, HashSet::new()), pieces)
 }
 
 fn ok(text: &str) -> Vec<Delta> {
-    let (deltas, failure) = parse(&[text.as_bytes()]);
-    assert_eq!(failure, None, "{text}");
-    deltas
+    test_support::succeeds(parse, text)
 }
 
 fn fails(text: &str) -> Failure {
-    let (_, failure) = parse(&[text.as_bytes()]);
-    failure.unwrap_or_else(|| panic!("succeeds: {text}"))
+    test_support::fails(parse, text)
 }
 
 fn understood(failure: &Failure) -> Classified {
-    classify(&Report {
-        status: failure.status,
-        text: &failure.text,
-        provider: Some("anthropic"),
-        retry_after: failure.retry_after,
-        cause: failure.cause,
-    })
+    test_support::classified(failure, "anthropic")
 }
 
 fn kind_of(failure: &Failure) -> (ErrorKind, bool) {
-    let error = understood(failure).error;
-    (error.kind, error.retryable)
+    test_support::kind_of(failure, "anthropic")
 }
 
 fn event(value: &Value) -> String {
@@ -297,40 +274,15 @@ fn a_search_that_failed_is_an_error_result() {
 
 #[test]
 fn a_stream_split_at_any_byte_says_the_same() {
-    for (recorded, expected) in [(recorded(), recorded_deltas()), (searching(), ok(&searching()))] {
-        let bytes = recorded.as_bytes();
-        for place in 0..=bytes.len() {
-            let (deltas, failure) = parse(&[&bytes[..place], &bytes[place..]]);
-            assert_eq!((failure, &deltas), (None, &expected), "split at {place}");
-        }
-        let single: Vec<&[u8]> = bytes.chunks(1).collect();
-        assert_eq!(parse(&single), (expected, None));
-    }
+    test_support::check_splits(parse, &recorded(), &recorded_deltas());
+    test_support::check_splits(parse, &searching(), &ok(&searching()));
 }
 
 #[test]
 fn a_stream_cut_at_any_byte_is_finished_or_worth_another_try() {
     for recorded in [recorded(), searching()] {
-        let bytes = recorded.as_bytes();
-        let has_finished = recorded.find("stop_sequence").unwrap();
-        let mut finished = 0;
-        for place in 0..bytes.len() {
-            let (deltas, failure) = parse(&[&bytes[..place]]);
-            let is_finished = matches!(deltas.last(), Some(Delta::Finish(_)));
-            match failure {
-                None => assert!(is_finished && place > has_finished, "cut at {place}"),
-                Some(failure) => {
-                    assert_eq!(
-                        kind_of(&failure),
-                        (ErrorKind::Timeout, true),
-                        "cut at {place}: {failure:?}"
-                    );
-                    assert!(!is_finished, "cut at {place}");
-                }
-            }
-            finished += usize::from(is_finished);
-        }
-        assert!(finished > 0, "the end can be cut without harm");
+        let end = recorded.find("stop_sequence").unwrap();
+        test_support::check_cuts(parse, "anthropic", &recorded, end);
     }
 }
 

@@ -1,53 +1,32 @@
 use serde_json::json;
-use tandem_chat_core::{
-    classify::{Failure as Report, classify},
-    error::ErrorKind,
-    part::SourcePart,
-};
-use uuid::Uuid;
+use tandem_chat_core::{error::ErrorKind, part::SourcePart};
 
 use super::*;
 use crate::{
     completion::ToolCallDelta,
-    provider::{google::convert::tools, test_support},
+    provider::{
+        google::convert::tools,
+        test_support::{self, COMPLETION, Understood},
+    },
 };
 
-const COMPLETION: CompletionId = CompletionId::new(Uuid::from_u128(0x0198_a3a4_5d1c_7f6e_8a57_2f6a_0c9d_4b11));
 const MODEL: &str = "gemini-3-pro-preview";
 
-fn parse(pieces: &[&[u8]]) -> (Vec<Delta>, Option<Failure>) {
+fn parse(pieces: &[&[u8]]) -> Understood {
     let names = tools::Names::of(&[test_support::tool("1password")]);
-    let mut parser = Parser::new(MODEL, names, COMPLETION, HashSet::new());
-    let mut deltas = Vec::new();
-    for piece in pieces {
-        if let Err(failure) = parser.push(piece, &mut deltas) {
-            return (deltas, Some(failure));
-        }
-    }
-    let failure = parser.finish(&mut deltas).err();
-    (deltas, failure)
+    test_support::parse(Parser::new(MODEL, names, COMPLETION, HashSet::new()), pieces)
 }
 
 fn ok(text: &str) -> Vec<Delta> {
-    let (deltas, failure) = parse(&[text.as_bytes()]);
-    assert_eq!(failure, None, "{text}");
-    deltas
+    test_support::succeeds(parse, text)
 }
 
 fn fails(text: &str) -> Failure {
-    let (_, failure) = parse(&[text.as_bytes()]);
-    failure.unwrap_or_else(|| panic!("succeeds: {text}"))
+    test_support::fails(parse, text)
 }
 
 fn kind_of(failure: &Failure) -> (ErrorKind, bool) {
-    let understood = classify(&Report {
-        status: failure.status,
-        text: &failure.text,
-        provider: Some("google"),
-        retry_after: failure.retry_after,
-        cause: failure.cause,
-    });
-    (understood.error.kind, understood.error.retryable)
+    test_support::kind_of(failure, "google")
 }
 
 fn event(value: &Value) -> String {
@@ -231,40 +210,15 @@ fn thinking_may_be_signed_itself() {
 
 #[test]
 fn a_stream_split_at_any_byte_says_the_same() {
-    for (recorded, expected) in [(recorded(), recorded_deltas()), (searching(), ok(&searching()))] {
-        let bytes = recorded.as_bytes();
-        for place in 0..=bytes.len() {
-            let (deltas, failure) = parse(&[&bytes[..place], &bytes[place..]]);
-            assert_eq!((failure, &deltas), (None, &expected), "split at {place}");
-        }
-        let single: Vec<&[u8]> = bytes.chunks(1).collect();
-        assert_eq!(parse(&single), (expected, None));
-    }
+    test_support::check_splits(parse, &recorded(), &recorded_deltas());
+    test_support::check_splits(parse, &searching(), &ok(&searching()));
 }
 
 #[test]
 fn a_stream_cut_at_any_byte_is_finished_or_worth_another_try() {
     for recorded in [recorded(), searching()] {
-        let bytes = recorded.as_bytes();
-        let end_starts = recorded.rfind("data: ").unwrap();
-        let mut finished = 0;
-        for place in 0..bytes.len() {
-            let (deltas, failure) = parse(&[&bytes[..place]]);
-            let is_finished = matches!(deltas.last(), Some(Delta::Finish(_)));
-            match failure {
-                None => assert!(is_finished && place > end_starts, "cut at {place}"),
-                Some(failure) => {
-                    assert_eq!(
-                        kind_of(&failure),
-                        (ErrorKind::Timeout, true),
-                        "cut at {place}: {failure:?}"
-                    );
-                    assert!(!is_finished, "cut at {place}");
-                }
-            }
-            finished += usize::from(is_finished);
-        }
-        assert!(finished > 0, "the blank line at the end can be cut without harm");
+        let end = recorded.rfind("data: ").unwrap();
+        test_support::check_cuts(parse, "google", &recorded, end);
     }
 }
 

@@ -1,51 +1,29 @@
 use serde_json::json;
 use tandem_chat_core::{
-    classify::{Failure as Report, classify},
     error::ErrorKind,
     part::{Part, ToolCallPart},
 };
-use uuid::Uuid;
 
 use super::*;
-use crate::completion::ToolCallDelta;
+use crate::{
+    completion::ToolCallDelta,
+    provider::test_support::{self, COMPLETION, Understood},
+};
 
-const COMPLETION: CompletionId = CompletionId::new(Uuid::from_u128(0x0198_a3a4_5d1c_7f6e_8a57_2f6a_0c9d_4b11));
-
-fn parse(pieces: &[&[u8]]) -> (Vec<Delta>, Option<Failure>) {
-    let mut parser = Parser::new(COMPLETION, HashSet::new());
-    let mut deltas = Vec::new();
-    for piece in pieces {
-        if let Err(failure) = parser.push(piece, &mut deltas) {
-            return (deltas, Some(failure));
-        }
-        if parser.is_done() {
-            break;
-        }
-    }
-    let failure = parser.finish(&mut deltas).err();
-    (deltas, failure)
+fn parse(pieces: &[&[u8]]) -> Understood {
+    test_support::parse(Parser::new(COMPLETION, HashSet::new()), pieces)
 }
 
 fn ok(text: &str) -> Vec<Delta> {
-    let (deltas, failure) = parse(&[text.as_bytes()]);
-    assert_eq!(failure, None, "{text}");
-    deltas
+    test_support::succeeds(parse, text)
 }
 
 fn fails(text: &str) -> Failure {
-    let (_, failure) = parse(&[text.as_bytes()]);
-    failure.unwrap_or_else(|| panic!("succeeds: {text}"))
+    test_support::fails(parse, text)
 }
 
 fn kind_of(failure: &Failure) -> (ErrorKind, bool) {
-    let classified = classify(&Report {
-        status: failure.status,
-        text: &failure.text,
-        provider: Some("openai-compat"),
-        retry_after: failure.retry_after,
-        cause: failure.cause,
-    });
-    (classified.error.kind, classified.error.retryable)
+    test_support::kind_of(failure, "openai-compat")
 }
 
 fn event(value: &Value) -> String {
@@ -145,15 +123,7 @@ fn a_whole_stream_is_understood() {
 
 #[test]
 fn a_stream_split_at_any_byte_says_the_same() {
-    let recorded = recorded();
-    let bytes = recorded.as_bytes();
-    let expected = recorded_deltas();
-    for place in 0..=bytes.len() {
-        let (deltas, failure) = parse(&[&bytes[..place], &bytes[place..]]);
-        assert_eq!((failure, &deltas), (None, &expected), "split at {place}");
-    }
-    let single: Vec<&[u8]> = bytes.chunks(1).collect();
-    assert_eq!(parse(&single), (expected, None));
+    test_support::check_splits(parse, &recorded(), &recorded_deltas());
 }
 
 #[test]
