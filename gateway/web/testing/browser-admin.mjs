@@ -185,7 +185,7 @@ await check("a chat whose server is cut off from its agents is not called live, 
 
 const PAGES = [
   ["models and providers", async (page) => page.goto("/settings/models"), "Workshop server"],
-  ["a provider", async (page) => page.getByRole("link", { name: /^Anthropic/ }).click(), "They take turns"],
+  ["a provider", async (page) => page.getByRole("link", { name: /^Anthropic/ }).click(), "The first that works is used"],
   ["a model", async (page) => {
     await page.goto("/settings/models");
     await page.getByRole("link", { name: /^Claude Sonnet/ }).click();
@@ -193,9 +193,16 @@ const PAGES = [
   }, "Prices and options together"],
   ["your usage", async (page) => page.goto("/settings/usage"), "When"],
   ["spend and limits", async (page) => page.goto("/settings/spend"), "Linus Weber"],
+  ["keys of one's own", async (page) => page.goto("/settings/keys"), "Its models answer you only with"],
+  ["the AI gateway", async (page) => page.goto("/settings/gateway"), "pull request"],
+  ["a session of the AI gateway", async (page) => {
+    await page.getByRole("link", { name: /pull request/ }).click();
+    await page.getByText("search_docs").first().click();
+  }, "Why does the nightly build fail"],
 ];
+const EVERYTHING = { SEED: "1", PROVIDERS: "1", LIMIT: "1", TROUBLE: "1", OWN_KEYS: "1", BRIDGE: "1" };
 
-await check("everything a finger must hit in administration is high enough, and no page is wider than a phone", { SEED: "1", PROVIDERS: "1", LIMIT: "1" }, async (page) => {
+await check("everything a finger must hit in administration is high enough, and no page is wider than a phone", EVERYTHING, async (page) => {
   for (const [where, open, text] of PAGES) {
     await open(page);
     await page.getByText(text, { exact: false }).first().waitFor();
@@ -233,7 +240,7 @@ await check("a model is found, changed and saved by keyboard alone", { PROVIDERS
 });
 
 for (const scheme of ["light", "dark"]) {
-  await check(`axe: administration, ${scheme}`, { SEED: "1", PROVIDERS: "1", LIMIT: "1" }, async (page) => {
+  await check(`axe: administration, ${scheme}`, EVERYTHING, async (page) => {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     for (const [where, open, text] of PAGES) {
       await open(page);

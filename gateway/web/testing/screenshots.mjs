@@ -283,6 +283,133 @@ const scenes = {
     await page.goto("/settings/spend");
     await page.getByText("Dana Okafor").first().waitFor();
   }],
+  "limit-group": [{ SEED: "1", LIMIT: "1" }, async (page) => {
+    await page.goto("/settings/spend");
+    const section = page.getByRole("region", { name: "Organizations" });
+    await section.getByRole("button", { name: "Add" }).click();
+    await page.getByLabel("Organization", { exact: true }).selectOption({ label: "The lab" });
+    await page.getByLabel("US dollars in each month").fill("40");
+    await page.getByRole("dialog").getByRole("button", { name: "Set limit" }).click();
+    await section.getByText("$40.00").waitFor();
+    await section.evaluate((region) => region.scrollIntoView());
+  }],
+  "stand-in": [{ PROVIDERS: "1", SEED: "1", SPEED: "8" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Who will stand in?");
+    await settled(page);
+    await page.getByText("answered in place of").waitFor();
+  }],
+  trouble: [{ PROVIDERS: "1", TROUBLE: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByText("Degraded").waitFor();
+    await page.getByRole("region", { name: "Providers" }).evaluate((section) => section.scrollIntoView());
+  }],
+  "trouble-provider": [{ PROVIDERS: "1", TROUBLE: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByRole("link", { name: /^Anthropic/ }).click();
+    await page.getByText("rests until").first().waitFor();
+    await page.getByRole("region", { name: "Keys" }).evaluate((section) => section.scrollIntoView({ block: "end" }));
+  }],
+  access: [{ PROVIDERS: "1", OWN_KEYS: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByRole("link", { name: /^Anthropic/ }).click();
+    await page.getByText("Access and load").waitFor();
+    await page.getByRole("region", { name: "Keys" }).evaluate((section) => section.scrollIntoView());
+  }],
+  fallbacks: [{ PROVIDERS: "1" }, async (page) => {
+    await page.goto("/settings/models");
+    await page.getByRole("link", { name: /^Claude Sonnet/ }).click();
+    await page.getByLabel("Model to ask instead").selectOption({ label: "Demo (scripted) · Demo (scripted)" });
+    await page.getByText("Not saved yet").waitFor();
+    await page.getByRole("region", { name: "When it cannot answer" }).evaluate((section) => section.scrollIntoView());
+  }],
+  "own-keys": [{ PROVIDERS: "1", OWN_KEYS: "1", MEMBER: "1" }, async (page) => {
+    await page.request.put(`/api/v1/users/me/ai-provider-keys/${(await (await page.request.get("/api/v1/ai/providers")).json())[1].id}`, { data: { api_key: "sk-ant-mine-7777" } });
+    await page.goto("/settings/keys");
+    await page.getByText("sk-…7777").waitFor();
+  }],
+  "own-key-form": [{ PROVIDERS: "1", OWN_KEYS: "1", MEMBER: "1" }, async (page) => {
+    await page.goto("/settings/keys");
+    await page.getByRole("button", { name: "Set your key for OpenAI" }).click();
+    await page.getByLabel("API key").fill("sk-proj 1");
+  }],
+  gateway: [{ PROVIDERS: "1", BRIDGE: "1" }, async (page) => {
+    await page.goto("/settings/gateway");
+    await page.getByText("pull request").waitFor();
+  }],
+  "gateway-empty": [{}, async (page) => {
+    await page.goto("/settings/gateway");
+    await page.getByText("No program has asked").waitFor();
+    await page.getByRole("radio", { name: "Claude Code" }).click();
+  }],
+  "gateway-sessions": [{ PROVIDERS: "1", BRIDGE: "1" }, async (page) => {
+    await page.goto("/settings/gateway");
+    await page.getByText("pull request").waitFor();
+    await page.getByRole("region", { name: "Sessions" }).evaluate((section) => section.scrollIntoView());
+  }],
+  "gateway-session": [{ PROVIDERS: "1", BRIDGE: "1" }, async (page) => {
+    await page.goto("/settings/gateway");
+    await page.getByRole("link", { name: /pull request/ }).click();
+    await page.getByText("Why does the nightly build").waitFor();
+    await page.getByText("Thought").click();
+    await page.getByText("search_docs").first().click();
+    await page.waitForTimeout(400);
+  }],
+  mcp: [{ PROVIDERS: "1", MCP: "1" }, async (page) => {
+    await page.goto("/settings/mcp");
+    await page.getByText("Old wiki").waitFor();
+  }],
+  "mcp-empty": [{}, async (page) => {
+    await page.goto("/settings/mcp");
+    await page.getByText("None yet").waitFor();
+  }],
+  "mcp-member": [{ PROVIDERS: "1", MCP: "1", MEMBER: "1" }, async (page) => {
+    await page.goto("/settings/mcp");
+    await page.getByText("Not connected").waitFor();
+  }],
+  "mcp-server": [{ PROVIDERS: "1", MCP: "1" }, async (page) => {
+    await page.goto("/settings/mcp");
+    await page.getByRole("link", { name: /^Handbook/ }).click();
+    await page.getByRole("button", { name: "Test now" }).click();
+    await page.getByRole("list", { name: "Offered by the server" }).waitFor();
+  }],
+  "mcp-tools": [{ PROVIDERS: "1", MCP: "1" }, async (page) => {
+    await page.goto("/settings/mcp");
+    await page.getByRole("link", { name: /^Handbook/ }).click();
+    await page.getByRole("button", { name: "Test now" }).click();
+    await page.getByRole("checkbox", { name: "delete_project" }).click();
+    await page.getByText("Not saved yet").waitFor();
+    await page.getByRole("region", { name: "Which chats use it" }).evaluate((section) => section.scrollIntoView());
+  }],
+  "mcp-oauth": [{ PROVIDERS: "1", MCP: "1" }, async (page) => {
+    await page.goto("/settings/mcp");
+    await page.getByRole("link", { name: /^Issue tracker/ }).click();
+    await page.getByRole("region", { name: "Authentication" }).evaluate((section) => section.scrollIntoView());
+    await page.getByText("Where the client has to allow").waitFor();
+  }],
+  "mcp-new": [{ PROVIDERS: "1", MCP: "1" }, async (page) => {
+    await page.goto("/settings/mcp/new");
+    await page.getByLabel("Name", { exact: true }).fill("Build machines");
+    await page.getByLabel("Address", { exact: true }).fill("builds.example.com/mcp");
+    await page.getByRole("combobox", { name: "Kind" }).selectOption("custom_headers");
+    await page.getByLabel("Name of header 1").fill("X-Team");
+    await page.getByLabel("Value of header 1").fill("storage");
+    await page.getByRole("button", { name: "Add a header" }).click();
+  }],
+  "mcp-choice": [{ PROVIDERS: "1", MCP: "1", SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await page.getByText("Issue tracker needs an account").waitFor();
+    await page.getByRole("button", { name: /^MCP/ }).click();
+    await page.getByRole("menuitemcheckbox", { name: /Warehouse/ }).click();
+    await page.waitForTimeout(300);
+  }],
+  "mcp-calls": [{ PROVIDERS: "1", MCP: "1", SEED: "1", SPEED: "6" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "What does the tracker say about the nightly build?");
+    await settled(page);
+    await page.getByRole("button", { name: /Search issues/ }).click();
+    await page.waitForTimeout(300);
+  }],
   refused: [{ SEED: "1", SPENT: "1" }, async (page) => {
     await page.goto("/");
     await page.getByText("What shall we do?").waitFor();

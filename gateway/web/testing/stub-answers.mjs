@@ -1,5 +1,6 @@
 // The scripted answers of the stub server. Each is a function of a turn and plays in real time.
 import { randomUUID } from "node:crypto";
+import { DOCS, TRACKER } from "./stub-mcp.mjs";
 
 const now = () => new Date().toISOString();
 
@@ -7,6 +8,7 @@ const now = () => new Date().toISOString();
 export function answers(text, tries = 0) {
   if (/uname/.test(text)) return uname;
   if (/hello\.txt|haiku/i.test(text)) return haiku;
+  if (/tracker/i.test(text)) return tracker;
   if (/markdown/i.test(text)) return markdown;
   if (/slow/i.test(text)) return slow;
   if (/code/i.test(text)) return code;
@@ -14,6 +16,7 @@ export function answers(text, tries = 0) {
   if (/full/i.test(text)) return full;
   if (/fail/i.test(text)) return tries === 0 ? fail : explain;
   if (/retry/i.test(text)) return retry;
+  if (/stand in/i.test(text)) return standIn;
   return explain;
 }
 
@@ -33,8 +36,8 @@ async function think(turn, text) {
   return { type: "reasoning", text, created_at, completed_at: now() };
 }
 
-async function callArgs(turn, name, args) {
-  const call = { type: "tool-call", tool_call_id: `call_${randomUUID().slice(0, 8)}`, tool_name: name };
+async function callArgs(turn, name, args, more) {
+  const call = { type: "tool-call", tool_call_id: `call_${randomUUID().slice(0, 8)}`, tool_name: name, ...more };
   const created_at = now();
   const json = JSON.stringify(args);
   for (let at = 0; at < json.length; at += 14) {
@@ -180,6 +183,13 @@ async function retry(turn) {
   turn.message("assistant", [{ type: "text", text: "Third time lucky." }]);
 }
 
+/** Another model answers than the one that was asked. */
+async function standIn(turn) {
+  const text = "I answer in place of a colleague that is overloaded at the moment.";
+  await say(turn, text);
+  turn.message("assistant", [{ type: "text", text }], { model_config_id: turn.otherModel() });
+}
+
 async function explain(turn) {
   const reasoning = await think(turn, "A general question. A short overview with examples will do.");
   const text = "I can work in a **workspace** of this chat:\n\n- run commands and watch their output\n- read, write and edit files, shown as diffs\n- keep long processes going in the background\n\nAsk for something concrete, such as *“Run `uname -a` and tell me what it says”*.";
@@ -266,4 +276,27 @@ SELECT name, count(*) AS greetings FROM log WHERE at > now() - interval '1 day' 
 async function code(turn) {
   await say(turn, CODE, 10);
   turn.message("assistant", [{ type: "text", text: CODE }]);
+}
+
+/** Tools of MCP servers: with the model's own words, without them, and one that fails. */
+async function tracker(turn) {
+  const of = (id) => ({ mcp_server_config_id: id });
+  await say(turn, "I look at what is known about it.");
+  const search = await callArgs(turn, "tracker__search_issues", { model_intent: "Looking for open issues about the nightly build, so that nothing is reported twice", properties: { query: "nightly build", state: "open", labels: ["ci", "flaky"] } }, of(TRACKER));
+  const page = await callArgs(turn, "handbook__fetchPage", { path: "teams/ci/nightly.md" }, of(DOCS));
+  turn.message("assistant", [{ type: "text", text: "I look at what is known about it." }, search, page]);
+  await turn.sleep(1_600);
+  const issues = [
+    { number: 412, title: "Nightly build times out on arm64", state: "open", labels: ["ci"], assignee: { name: "Dana Okafor", team: "build" } },
+    { number: 398, title: "Flaky: storage tests need a free port", state: "open", labels: ["ci", "flaky"], assignee: null },
+  ];
+  result(turn, search, JSON.stringify({ total: 2, issues }));
+  result(turn, page, "# The nightly build\n\nRuns at 02:00 UTC. Who breaks it, mends it.");
+  const create = await callArgs(turn, "tracker__create_issue", { model_intent: "Reporting the missing lock file", properties: { title: "Nightly build: lock file is missing" } }, of(TRACKER));
+  turn.message("assistant", [create]);
+  await turn.sleep(600);
+  result(turn, create, "You may not open issues in the project CI.", true);
+  const text = "Two issues are open, and neither is about the lock file. I was not allowed to open one.";
+  await say(turn, text);
+  turn.message("assistant", [{ type: "text", text }]);
 }

@@ -1,9 +1,10 @@
 // A small stand-in for the gateway, in memory, for developing and photographing the UI without the other services.
 // It serves `dist/` too, or STUB_DIST. Usage: node testing/stub-server.mjs [port]. Words in a prompt choose the scripted answer:
-// "uname", "hello.txt", "markdown", "code", "slow", "fail", "retry", "lost", "full"; anything else explains. SETUP=1 starts as a new
+// "uname", "hello.txt", "markdown", "code", "slow", "fail", "retry", "lost", "full", "stand in", "tracker"; anything else explains. SETUP=1 starts as a new
 // installation, SEED=1 with some chats. FAIL_SEND=1 refuses messages; LOSE_ANSWERS=n takes the first n and loses the confirmation;
 // NO_KEYS=1 knows no Idempotency-Key; OLD=1 lacks the routes that came last. PROVIDERS=1 has providers with keys and prices; LIMIT=1 and
-// SPENT=1 have a spending limit, see stub-usage.mjs. POST /stub/upstream {lost} plays a server that is cut off from its agents.
+// SPENT=1 have a spending limit, see stub-usage.mjs; TROUBLE=1 and OWN_KEYS=1: stub-providers.mjs; BRIDGE=1: stub-bridge.mjs; MCP=1: stub-mcp.mjs. MEMBER=1 is no
+// administrator. POST /stub/upstream {lost} plays a server that is cut off from its agents.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { setMaxListeners } from "node:events";
 import { createServer } from "node:http";
@@ -13,13 +14,20 @@ import { randomUUID } from "node:crypto";
 import { WebSocketServer } from "ws";
 import { answers, summarize } from "./stub-answers.mjs";
 import { matches, readQuery, seed } from "./stub-chats.mjs";
+import { bridge } from "./stub-bridge.mjs";
+import { mcp } from "./stub-mcp.mjs";
+import { ACCESS, providers } from "./stub-providers.mjs";
 import { usage } from "./stub-usage.mjs";
 
 const PORT = Number(process.argv[2] ?? 7081);
 const DIST = process.env.STUB_DIST ?? fileURLToPath(new URL("../dist/", import.meta.url));
 const PREFIX = "/api/v1";
 const ORG = randomUUID();
-const USER = { id: randomUUID(), username: "admin", name: "", email: "admin@localhost", organization_ids: [ORG], roles: [{ name: "owner" }] };
+const ORGANIZATIONS = [
+  { id: ORG, name: "default", display_name: "Default", is_default: true },
+  { id: randomUUID(), name: "lab", display_name: "The lab", is_default: false },
+];
+const USER = { id: randomUUID(), username: "admin", name: "", email: "admin@localhost", organization_ids: [ORG], roles: process.env.MEMBER ? [] : [{ name: "owner" }] };
 /** How much faster than life scripted answers go. */
 const SPEED = Number(process.env.SPEED ?? 1);
 
@@ -56,7 +64,7 @@ if (!state.needsSetup) addDemo();
 if (process.env.PROVIDERS) addProviders();
 
 function addDemo() {
-  const provider = { id: randomUUID(), type: "demo", name: "demo", display_name: "Demo", enabled: true, base_url: "", api_keys: [], settings: null };
+  const provider = { id: randomUUID(), type: "demo", name: "demo", display_name: "Demo", enabled: true, base_url: "", api_keys: [], settings: null, ...ACCESS };
   state.providers.push(provider);
   addModel({ ai_provider_id: provider.id, model: "demo", display_name: "Demo (scripted)", context_limit: 128_000, is_default: true });
 }
@@ -75,12 +83,18 @@ function keyOf(key) {
 
 function addProviders() {
   const add = (type, name, display_name, keys, base_url = "", enabled = true) => {
-    const provider = { id: randomUUID(), type, name, display_name, enabled, base_url, api_keys: keys.map(keyOf), settings: null };
+    const provider = { id: randomUUID(), type, name, display_name, enabled, base_url, api_keys: keys.map(keyOf), settings: null, ...ACCESS };
     state.providers.push(provider);
     return provider.id;
   };
-  const claude = add("anthropic", "anthropic", "Anthropic", ["sk-ant-first-a1b2", "sk-ant-second-c3d4"]);
-  const openai = add("openai", "openai", "OpenAI", []);
+  const isInTrouble = process.env.TROUBLE === "1";
+  const claude = add("anthropic", "anthropic", "Anthropic", ["sk-ant-first-a1b2", "sk-ant-second-c3d4", ...(isInTrouble ? ["sk-ant-third-e5f6"] : [])]);
+  const openai = add("openai", "openai", "OpenAI", isInTrouble ? ["sk-proj-9b9b"] : []);
+  if (isInTrouble) Object.assign(state.providers.at(-2), { max_concurrent: 8 });
+  if (process.env.OWN_KEYS) {
+    Object.assign(state.providers.at(-2), { allow_user_api_key: true, allow_central_api_key_fallback: true });
+    Object.assign(state.providers.at(-1), { allow_user_api_key: true, central_api_key_enabled: false });
+  }
   add("openai-compat", "workshop", "Workshop server", [], "http://10.0.0.7:8080/v1", false);
   const prices = (input, output, read, write) => ({ input_price_per_million_tokens: input, output_price_per_million_tokens: output, cache_read_price_per_million_tokens: read, cache_write_price_per_million_tokens: write });
   addModel({ ai_provider_id: claude, model: "claude-sonnet-4-5", display_name: "Claude Sonnet 4.5", context_limit: 200_000, is_default: true, model_config: { cost: prices("3", "15", "0.3", "3.75"), provider_options: { anthropic: { effort: "high" } } } });
@@ -111,8 +125,8 @@ function setStatus(chat, status) {
   watch("status_change", chat);
 }
 
-function addMessage(chat, role, content) {
-  const message = { id: state.nextMessage++, chat_id: chat.row.id, created_at: now(), role, content };
+function addMessage(chat, role, content, more = {}) {
+  const message = { id: state.nextMessage++, chat_id: chat.row.id, created_at: now(), role, content, ...more };
   if (role === "user") message.model_config_id = chat.row.last_model_config_id;
   chat.messages.push(message);
   publish(chat, { type: "message", message });
@@ -126,7 +140,7 @@ function newChat(body, parent) {
     id: randomUUID(),
     organization_id: ORG,
     owner_id: USER.id,
-    last_model_config_id: body.model_config_id ?? state.models[0]?.id ?? "",
+    last_model_config_id: body.model_config_id ?? state.models.find((model) => model.is_default)?.id ?? "",
     title: words.slice(0, 6).join(" ") + (words.length > 6 ? "…" : ""),
     status: "pending",
     last_turn_summary: null,
@@ -134,7 +148,7 @@ function newChat(body, parent) {
     updated_at: now(),
     archived: false,
     pin_order: 0,
-    mcp_server_ids: [],
+    mcp_server_ids: body.mcp_server_ids ?? [],
     labels: {},
     has_unread: false,
     client_type: "ui",
@@ -159,10 +173,11 @@ async function runTurn(chat, script) {
       if (part.type === "text") partial.push(part.text);
       publish(chat, { type: "message_part", message_part: { role, part } });
     },
-    message: (role, content) => {
+    message: (role, content, more) => {
       partial.length = 0;
-      addMessage(chat, role, content);
+      addMessage(chat, role, content, more);
     },
+    otherModel: () => state.models.find((model) => model.id !== chat.row.last_model_config_id)?.id,
     retry: (retry) => publish(chat, { type: "retry", retry }),
     previewReset: () => publish(chat, { type: "preview_reset" }),
     fail: (error) => Object.assign(new Error(error.message), { chatError: error }),
@@ -243,7 +258,7 @@ const find = (id) => {
   return chat;
 };
 
-const money = usage({ me: USER, Problem, usersOf: () => state.users });
+const money = usage({ me: USER, Problem, usersOf: () => state.users, organizations: ORGANIZATIONS });
 
 const routes = [
   ["GET", "/setup", () => ({ needs_setup: state.needsSetup }), { open: true }],
@@ -276,7 +291,7 @@ const routes = [
     return { key: `tdm_${id}_${randomUUID().replaceAll("-", "")}` };
   }],
   ["DELETE", "/users/me/keys/:id", ({ id }) => void (state.tokens = state.tokens.filter((t) => t.id !== id))],
-  ["GET", "/organizations", () => [{ id: ORG, name: "default", display_name: "Default", is_default: true }]],
+  ["GET", "/organizations", () => ORGANIZATIONS],
   // For tests of reconnecting: every socket is cut, nothing else happens.
   ["POST", "/stub/cut", () => {
     for (const socket of sockets.clients) socket.terminate();
@@ -304,7 +319,7 @@ const routes = [
   ["POST", "/ai/providers", ({ body }) => {
     if (state.providers.some((p) => p.name === body.name)) throw new Problem(409, "A provider with this name already exists.");
     const keys = (body.api_keys ?? []).map(keyOf);
-    const provider = { id: randomUUID(), base_url: "", display_name: body.name, settings: null, ...body, api_keys: keys };
+    const provider = { id: randomUUID(), base_url: "", display_name: body.name, settings: null, ...ACCESS, ...body, api_keys: keys };
     state.providers.push(provider);
     return provider;
   }],
@@ -334,6 +349,9 @@ const routes = [
     for (const chat of state.chats.values()) chat.held = [];
   }],
   ...money.routes,
+  ...providers({ state, Problem, known: recent }),
+  ...bridge({ me: USER, Problem, known: recent }),
+  ...mcp({ isAdministrator: USER.roles.length > 0, Problem, known: recent }),
   ["GET", "/chats/model-configs", () => state.models],
   ["POST", "/chats/model-configs", ({ body }) => addModel(body)],
   ["PATCH", "/chats/model-configs/:id", ({ id, body }) => {
@@ -384,6 +402,7 @@ const routes = [
     money.charge();
     if (process.env.FAIL_SEND) throw new Problem(500, "Something broke on the server.");
     chat.tries = 0;
+    if (body.mcp_server_ids) chat.row.mcp_server_ids = body.mcp_server_ids;
     if (["waiting", "error"].includes(chat.row.status)) return { queued: false, message: start(chat, body.content) };
     const queued = { id: state.nextQueued++, chat_id: id, content: body.content, created_at: now() };
     if (body.busy_behavior === "interrupt") chat.queue.unshift(queued);
@@ -489,6 +508,10 @@ async function handle(request, response) {
       response.writeHead(200, { "content-type": "application/json", "content-length": 999 });
       response.write("{");
       return setTimeout(() => response.destroy(), 50);
+    }
+    if (answer?.html) {
+      response.writeHead(200, { "content-type": "text/html" });
+      return response.end(answer.html);
     }
     response.writeHead(answer === undefined ? 204 : request.method === "POST" ? 201 : 200, { "content-type": "application/json" });
     response.end(answer === undefined ? "" : JSON.stringify(answer));

@@ -35,10 +35,11 @@ const figures = (micros) => ({
 });
 
 /** Routes and the refusal of sends. `SPENT=1` begins with a limit that is reached, `LIMIT=1` with one that is not, `OLD=1` has no such routes. */
-export function usage({ me, Problem, usersOf }) {
+export function usage({ me, Problem, usersOf, organizations }) {
   const spent = process.env.SPENT === "1";
   const limits = { spend_limit_micros: spent ? 2 * DOLLAR : process.env.LIMIT === "1" ? 20 * DOLLAR : null, period: spent || process.env.LIMIT === "1" ? "month" : "", updated_at: new Date().toISOString() };
   const overrides = new Map();
+  const groups = new Map();
   const others = OTHERS.map(([username, name, weight]) => ({ id: randomUUID(), username, name, weight }));
   const known = () => {
     if (process.env.OLD) throw new Problem(404, "Route not found.");
@@ -53,8 +54,13 @@ export function usage({ me, Problem, usersOf }) {
     return { is_limited: true, period: limits.period || "month", spend_limit_micros: limit, current_spend: spent ? Math.max(limit, 2.03 * DOLLAR) : costOf(period_start, period_end, 1), period_start, period_end };
   };
   const overridesList = () => [...overrides].map(([user_id, spend_limit_micros]) => ({ user_id, username: find(user_id).username, name: find(user_id).name, avatar_url: "", spend_limit_micros }));
+  const groupsList = () =>
+    [...groups].map(([group_id, spend_limit_micros]) => {
+      const { name, display_name } = organizations.find(({ id }) => id === group_id);
+      return { group_id, group_name: name, group_display_name: display_name, group_avatar_url: "", member_count: 5, spend_limit_micros };
+    });
   const routes = [
-    ["GET", "/chats/usage-limits", () => (known(), { ...limits, unpriced_model_count: 1, overrides: overridesList(), group_overrides: [] })],
+    ["GET", "/chats/usage-limits", () => (known(), { ...limits, unpriced_model_count: 1, overrides: overridesList(), group_overrides: groupsList() })],
     ["PUT", "/chats/usage-limits", ({ body }) => (known(), Object.assign(limits, body))],
     ["GET", "/chats/usage-limits/status", () => (known(), status())],
     ["PUT", "/chats/usage-limits/overrides/:id", ({ id, body }) => {
@@ -64,6 +70,14 @@ export function usage({ me, Problem, usersOf }) {
     }],
     ["DELETE", "/chats/usage-limits/overrides/:id", ({ id }) => {
       if (!overrides.delete(id)) throw new Problem(400, "This user has no limit of their own.");
+    }],
+    ["PUT", "/chats/usage-limits/group-overrides/:id", ({ id, body }) => {
+      if (!organizations.some((one) => one.id === id)) throw new Problem(404, "No such group.");
+      groups.set(id, body.spend_limit_micros);
+      return groupsList().find((one) => one.group_id === id);
+    }],
+    ["DELETE", "/chats/usage-limits/group-overrides/:id", ({ id }) => {
+      if (!groups.delete(id)) throw new Problem(400, "This group has no limit of its own.");
     }],
     ["GET", "/chats/cost/users", ({ query }) => {
       known();

@@ -1,6 +1,14 @@
 // Sign-in, first start, the user's own account and API tokens.
 import { call } from "./client.ts";
-import type { ApiToken, Organization, User } from "./types.ts";
+import type { Organization, User } from "./types.ts";
+
+export interface ApiToken {
+  id: string;
+  token_name: string;
+  created_at: string;
+  expires_at: string;
+  last_used: string;
+}
 
 export const getMe = () => call<User>("GET", "/users/me");
 export const getOrganizations = () => call<Organization[]>("GET", "/organizations");

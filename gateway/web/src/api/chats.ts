@@ -11,11 +11,14 @@ export interface NewChat {
   organization_id: string;
   content: InputPart[];
   model_config_id?: string;
+  mcp_server_ids?: readonly string[];
 }
 
 export interface NewMessage {
   content: InputPart[];
   model_config_id?: string;
+  /** Given: replaces those of the chat. */
+  mcp_server_ids?: readonly string[];
   busy_behavior?: BusyBehavior;
 }
 

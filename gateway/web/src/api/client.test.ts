@@ -97,6 +97,12 @@ describe("a problem", () => {
   it("is understood in the problem+json form too", () => {
     expect(problemFrom(409, '{"title":"Conflict","detail":"The name is taken."}')).toMatchObject({ message: "Conflict", detail: "The name is taken." });
   });
+
+  it("is not told twice where its fields only repeat it", () => {
+    const body = (message: string, ...details: string[]) => JSON.stringify({ message, detail: `slug: ${details[0] ?? ""}`, validations: details.map((detail) => ({ field: "slug", detail })) });
+    expect(inWords(problemFrom(400, body("slug: must be short", "must be short")))).toBe("slug: must be short");
+    expect(inWords(problemFrom(400, body("Not valid", "must be short", "must be plain")))).toBe("Not valid. must be short must be plain");
+  });
 });
 
 it("makes WebSocket addresses of the page's own origin", () => {

@@ -65,8 +65,10 @@ export function problemFrom(status: number, body: string): ApiError {
 /** One sentence for a person, whatever was thrown. */
 export function describe(error: unknown): string {
   if (error instanceof ApiError) {
-    const fields = error.violations.map((v) => v.detail).filter(Boolean);
-    const extra = fields.length > 0 ? fields.join(" ") : error.detail;
+    // Some servers say it once more about the field.
+    const isSaid = error.violations.some((v) => v.detail !== "" && error.message.includes(v.detail));
+    const fields = error.violations.map((v) => v.detail).filter((detail) => detail !== "" && !error.message.includes(detail));
+    const extra = fields.length > 0 ? fields.join(" ") : isSaid ? "" : error.detail;
     return extra && extra !== error.message ? `${withStop(error.message)} ${extra}` : error.message;
   }
   return error instanceof Error ? error.message : "Something went wrong.";

@@ -202,6 +202,53 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/v1/ai/providers/{provider}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How one provider does, by id or name. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    provider: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AIProviderHealth"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ai/providers/detect": {
         parameters: {
             query?: never;
@@ -241,6 +288,105 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ai/providers/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How all providers do: their keys, the breakers of their models, and how many completions run and wait. As the replica sees it that
+         *     answers.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AIProvidersHealth"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ai/providers/rotate-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Seals every stored key anew under the present key-encryption key, so that the one before can be retired. May be repeated. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RotatedKeys"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -296,6 +442,271 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aibridge/clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Clients that asked, by name. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description 1 to 1,000; 100 where absent */
+                    limit?: number;
+                    offset?: number;
+                    /** @description How the name begins */
+                    q?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": string[];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aibridge/interceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ended exchanges with everything recorded of them, the newest first. A page whose texts are too long for one answer has them cut, and
+         *     may end before its limit.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The last one of the page before */
+                    after_id?: string;
+                    /** @description 1 to 1,000; 100 where absent */
+                    limit?: number;
+                    offset?: number;
+                    /** @description `key:value` terms: initiator (id, username or `me`), provider, provider_name, model, client (`Unknown` for none), session_id, started_after, started_before (RFC 3339) */
+                    q?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AIBridgeListInterceptionsResponse"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aibridge/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Models that were asked for, by name. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description 1 to 1,000; 100 where absent */
+                    limit?: number;
+                    offset?: number;
+                    /** @description How the name begins */
+                    q?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": string[];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aibridge/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sessions: exchanges that share a key their client gave, or else a thread. The newest first. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The last one of the page before */
+                    after_session_id?: string;
+                    /** @description 1 to 1,000; 100 where absent */
+                    limit?: number;
+                    offset?: number;
+                    /** @description As for interceptions; a session is listed where one of its own matches */
+                    q?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AIBridgeListSessionsResponse"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/aibridge/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One session with its threads, the oldest first. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The last thread of the page before */
+                    after_id?: string;
+                    /** @description Whose, by id, username or `me`, where several users have a session of this key */
+                    initiator?: string;
+                    /** @description Threads, 1 to 200; 50 where absent */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    session: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AIBridgeSessionThreadsResponse"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2654,6 +3065,396 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mcp/servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All servers; the enabled ones, without addresses, for those who are no administrators. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MCPServerConfig"][];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Adds a server. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["CreateMCPServerConfigRequest"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MCPServerConfig"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{server}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One server. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    server: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MCPServerConfig"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Removes a server, its secrets and all users' tokens for it. Chats that name it go on without. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    server: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /** Changes the given fields. */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    server: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UpdateMCPServerConfigRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MCPServerConfig"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{server}/oauth2/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the browser comes back to. Exchanges what it brings for a token, and tells the window that opened this one. */
+        get: {
+            parameters: {
+                query?: {
+                    code?: string;
+                    state?: string;
+                };
+                header?: never;
+                path: {
+                    server: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page that closes itself */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/html": string;
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{server}/oauth2/connect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the browser to where the caller's account lives. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    server: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description To the authorization server */
+                307: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{server}/oauth2/disconnect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forgets the caller's token. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    server: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{server}/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Connects to a server as the caller, now, and lists what it offers. A server that does not answer is an answer, not an error. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    server: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MCPServerTools"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -3143,7 +3944,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** No provider takes users' own keys. */
+        /** For which providers the user has, or may bring, their own key. */
         get: {
             parameters: {
                 query?: never;
@@ -3160,7 +3961,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": unknown[];
+                        "application/json": components["schemas"]["UserAIProviderKeyConfig"][];
                     };
                 };
                 /** @description What went wrong */
@@ -3191,7 +3992,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Always refused. */
+        /** Stores the user's own key, in place of the one there. */
         put: {
             parameters: {
                 query?: never;
@@ -3202,9 +4003,29 @@ export interface paths {
                 };
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PutUserAIProviderKeyRequest"];
+                };
+            };
             responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UserAIProviderKeyConfig"];
+                    };
+                };
+                /** @description Own keys are not allowed */
                 403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The provider is disabled */
+                412: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3223,7 +4044,7 @@ export interface paths {
             };
         };
         post?: never;
-        /** There is nothing to remove. */
+        /** Removes the user's own key, if there is one. */
         delete: {
             parameters: {
                 query?: never;
@@ -3795,21 +4616,296 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What a model did in one exchange. */
+        AIBridgeAgenticAction: {
+            model: string;
+            thinking: components["schemas"]["AIBridgeModelThought"][];
+            token_usage: components["schemas"]["AIBridgeThreadTokens"];
+            tool_calls: components["schemas"]["AIBridgeToolUsage"][];
+        };
+        /** @description One exchange with everything recorded of it. Answers and results of tools are not recorded. */
+        AIBridgeInterception: {
+            /** @description The API token or session it came with. */
+            api_key_id?: string | null;
+            /** @description Null when unknown. */
+            client?: string | null;
+            /** @description Both ends of it. */
+            credential_hint: string;
+            /** @description `centralized`, or `byok` for a credential of the user's own. */
+            credential_kind: string;
+            /** Format: date-time */
+            ended_at: string;
+            /** Format: uuid */
+            id: string;
+            initiator: components["schemas"]["MinimalUser"];
+            metadata: components["schemas"]["Empty"];
+            /** @description As asked for. */
+            model: string;
+            model_thoughts: components["schemas"]["AIBridgeModelThought"][];
+            /** @description The type of the provider. */
+            provider: string;
+            provider_name: string;
+            session_id: string;
+            /** Format: date-time */
+            started_at: string;
+            /**
+             * Format: int32
+             * @description The HTTP status the client saw.
+             */
+            status: number;
+            /**
+             * Format: uuid
+             * @description The exchange whose tool call this one answers.
+             */
+            thread_parent_id?: string | null;
+            /** Format: uuid */
+            thread_root_id: string;
+            token_usages: components["schemas"]["AIBridgeTokenUsage"][];
+            tool_usages: components["schemas"]["AIBridgeToolUsage"][];
+            user_agent: string;
+            user_prompts: components["schemas"]["AIBridgeUserPrompt"][];
+        };
+        /** @description A page of exchanges. */
+        AIBridgeListInterceptionsResponse: {
+            /**
+             * Format: int64
+             * @description Of all pages.
+             */
+            count: number;
+            /** @description The newest first. */
+            results: components["schemas"]["AIBridgeInterception"][];
+        };
+        /** @description A page of sessions. */
+        AIBridgeListSessionsResponse: {
+            /**
+             * Format: int64
+             * @description Of all pages.
+             */
+            count: number;
+            /** @description The newest first. */
+            sessions: components["schemas"]["AIBridgeSession"][];
+        };
+        /** @description What a model let see of its reasoning. */
+        AIBridgeModelThought: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            interception_id: string;
+            /** @description `thinking`, `reasoning_summary` or `commentary`. */
+            source: string;
+            text: string;
+        };
+        /** @description What a session amounts to. */
+        AIBridgeSession: {
+            /** @description Of its first exchange; null when unknown. */
+            client?: string | null;
+            /** Format: date-time */
+            ended_at: string;
+            id: string;
+            initiator: components["schemas"]["MinimalUser"];
+            /** @description Its beginning. */
+            last_prompt?: string | null;
+            metadata: components["schemas"]["Empty"];
+            models: string[];
+            /** @description Names, sorted. */
+            providers: string[];
+            /** Format: date-time */
+            started_at: string;
+            /**
+             * Format: int32
+             * @description How many there are.
+             */
+            threads: number;
+            token_usage_summary: components["schemas"]["AIBridgeTokenSums"];
+        };
+        /** @description One session and a page of its threads. */
+        AIBridgeSessionThreadsResponse: {
+            /** @description Of its first exchange; left out when unknown. */
+            client?: string | null;
+            /** Format: date-time */
+            ended_at: string;
+            /** @description There are threads behind these. */
+            has_more: boolean;
+            id: string;
+            initiator: components["schemas"]["MinimalUser"];
+            metadata: components["schemas"]["Empty"];
+            models: string[];
+            /** Format: date-time */
+            page_ended_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Left out of an empty page, as the next.
+             */
+            page_started_at?: string | null;
+            /** @description Names, sorted. */
+            providers: string[];
+            /** Format: date-time */
+            started_at: string;
+            /** @description The oldest first. */
+            threads: components["schemas"]["AIBridgeThread"][];
+            /** @description Of the whole session; without counts of single vendors. */
+            token_usage_summary: components["schemas"]["AIBridgeThreadTokens"];
+        };
+        /** @description Exchanges that answer each other's tool calls. */
+        AIBridgeThread: {
+            /** @description Those exchanges in which the model thought or called tools, in order. */
+            agentic_actions: components["schemas"]["AIBridgeAgenticAction"][];
+            credential_hint: string;
+            credential_kind: string;
+            /** Format: date-time */
+            ended_at: string;
+            /**
+             * Format: uuid
+             * @description That of its first exchange.
+             */
+            id: string;
+            /** @description How many exchanges there are. */
+            interception_count: number;
+            /** @description Of its first exchange, as the next four. */
+            model: string;
+            /** @description What a person asked for, if anything was recorded. */
+            prompt?: string | null;
+            /** @description The type of the provider. */
+            provider: string;
+            provider_name: string;
+            /** Format: date-time */
+            started_at: string;
+            token_usage: components["schemas"]["AIBridgeThreadTokens"];
+        };
+        /** @description Tokens of one kind each, with the counts only one vendor has. */
+        AIBridgeThreadTokens: components["schemas"]["AIBridgeTokenSums"] & {
+            /** @description Counts only one vendor has, by name. */
+            metadata: components["schemas"]["BTreeMap"];
+        };
+        /** @description Tokens of one kind each. */
+        AIBridgeTokenSums: {
+            /** Format: int64 */
+            cache_read_input_tokens: number;
+            /** Format: int64 */
+            cache_write_input_tokens: number;
+            /**
+             * Format: int64
+             * @description Without those read from a cache.
+             */
+            input_tokens: number;
+            /** Format: int64 */
+            output_tokens: number;
+        };
+        /** @description What one answer used. */
+        AIBridgeTokenUsage: components["schemas"]["AIBridgeTokenSums"] & {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            interception_id: string;
+            /** @description Counts only one vendor has, by name. */
+            metadata: components["schemas"]["BTreeMap"];
+            /** @description The vendor's name for the answer. */
+            provider_response_id: string;
+        };
+        /** @description A tool call in an answer. */
+        AIBridgeToolUsage: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** @description It was the server's tool, and not the client's. */
+            injected: boolean;
+            /** @description The arguments as the model wrote them, usually JSON. */
+            input: string;
+            /** Format: uuid */
+            interception_id: string;
+            invocation_error: string;
+            metadata: components["schemas"]["Empty"];
+            provider_response_id: string;
+            /** @description The MCP server of an injected tool. */
+            server_url: string;
+            tool: string;
+            tool_call_id: string;
+        };
+        /** @description What a person wrote. */
+        AIBridgeUserPrompt: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            interception_id: string;
+            metadata: components["schemas"]["Empty"];
+            prompt: string;
+            provider_response_id: string;
+        };
         /** @description A vendor's endpoint. */
         AIProvider: {
+            /** @description Users without their own key use the provider's. */
+            allow_central_api_key_fallback: boolean;
+            /** @description Users may bring their own key, which then comes first. */
+            allow_user_api_key: boolean;
             api_keys: components["schemas"]["AIProviderKey"][];
             base_url: string;
+            /** @description The provider's keys may be used, or none where it needs none. */
+            central_api_key_enabled: boolean;
             /** Format: date-time */
             created_at: string;
             display_name: string;
             enabled: boolean;
             /** Format: uuid */
             id: string;
+            /**
+             * Format: int32
+             * @description Completions at once on each replica; 0: no limit of its own.
+             */
+            max_concurrent: number;
             name: string;
             settings: components["schemas"]["Raw"] | null;
             type: string;
             /** Format: date-time */
             updated_at: string;
+        };
+        /** @description The breaker of one model. */
+        AIProviderBreaker: {
+            /**
+             * Format: int32
+             * @description In a row.
+             */
+            failures: number;
+            last_failure: string;
+            model: string;
+            /**
+             * Format: date-time
+             * @description When a probe is let through; null unless open.
+             */
+            retry_at: string | null;
+            state: components["schemas"]["AIProviderBreakerState"];
+        };
+        /** @enum {string} */
+        AIProviderBreakerState: "closed" | "open" | "half_open";
+        /** @description How one provider does. */
+        AIProviderHealth: {
+            /** @description Only of models that have had trouble lately; all others are closed. */
+            breakers: components["schemas"]["AIProviderBreaker"][];
+            /** @description In the order of use. */
+            keys: components["schemas"]["AIProviderKeyHealth"][];
+            /**
+             * Format: int32
+             * @description How many may be at once; 0: no limit of its own.
+             */
+            max_running: number;
+            /** Format: uuid */
+            provider_id: string;
+            /**
+             * Format: int32
+             * @description Completions that wait for their turn.
+             */
+            queued: number;
+            /**
+             * Format: int32
+             * @description Completions under way.
+             */
+            running: number;
         };
         /** @description A key that cannot be read back. */
         AIProviderKey: {
@@ -3818,10 +4914,45 @@ export interface components {
             id: string;
             masked: string;
         };
+        /** @description How one key does. */
+        AIProviderKeyHealth: {
+            /** Format: uuid */
+            id: string;
+            /** @description What the vendor said last against it, without secrets; at most 500 characters. */
+            last_error: string;
+            /** Format: date-time */
+            last_error_at: string | null;
+            masked: string;
+            /**
+             * Format: date-time
+             * @description Until it is tried again; null unless it rests.
+             */
+            resting_until: string | null;
+            state: components["schemas"]["AIProviderKeyState"];
+        };
         /** @description Keeps a key by its id, or adds one. */
         AIProviderKeyMutation: {
             api_key?: string;
             id?: string;
+        };
+        /** @enum {string} */
+        AIProviderKeyState: "healthy" | "limited" | "refused" | "unreadable";
+        /** @description How all providers do. */
+        AIProvidersHealth: {
+            providers: components["schemas"]["AIProviderHealth"][];
+            /** @description Who says so; what is known is kept in memory of each replica. */
+            replica: string;
+        };
+        /** @description A provider as everybody may know it. */
+        AIProviderSummary: {
+            /** @description Always false: users' keys go with their provider. */
+            deleted: boolean;
+            display_name: string;
+            enabled: boolean;
+            /** Format: uuid */
+            id: string;
+            name: string;
+            type: string;
         };
         /** @description An API token without its secret. */
         ApiKey: {
@@ -3841,6 +4972,9 @@ export interface components {
             updated_at: string;
             /** Format: uuid */
             user_id: string;
+        };
+        BTreeMap: {
+            [key: string]: number;
         };
         /** @description What this server is. */
         BuildInfo: {
@@ -4325,10 +5459,21 @@ export interface components {
             tool_calls?: components["schemas"]["ChatStreamToolCall"][];
         };
         CreateAIProviderRequest: {
+            /** @description Default false; needs both of the above. */
+            allow_central_api_key_fallback?: boolean | null;
+            /** @description Default false. */
+            allow_user_api_key?: boolean | null;
             api_keys?: string[];
             base_url?: string;
+            /** @description Default true. */
+            central_api_key_enabled?: boolean | null;
             display_name?: string;
             enabled?: boolean;
+            /**
+             * Format: int32
+             * @description 0 to 10,000; default 0: no limit of its own.
+             */
+            max_concurrent?: number | null;
             name?: string;
             settings?: Record<string, never> | null;
             type?: string;
@@ -4377,6 +5522,33 @@ export interface components {
             is_default?: boolean | null;
             model?: string;
             model_config?: Record<string, never> | null;
+        };
+        CreateMCPServerConfigRequest: {
+            allow_in_plan_mode?: boolean;
+            api_key_header?: string;
+            api_key_value?: string | null;
+            auth_type?: string;
+            availability?: string;
+            custom_headers?: {
+                [key: string]: string;
+            } | null;
+            description?: string;
+            display_name?: string;
+            enabled?: boolean;
+            forward_coder_headers?: boolean;
+            icon_url?: string;
+            model_intent?: boolean;
+            oauth2_auth_url?: string;
+            /** @description With both addresses and a client id, or with none of the three: then they are found out and a client is registered. */
+            oauth2_client_id?: string;
+            oauth2_client_secret?: string | null;
+            oauth2_scopes?: string;
+            oauth2_token_url?: string;
+            slug?: string;
+            tool_allow_list?: string[];
+            tool_deny_list?: string[];
+            transport?: string;
+            url?: string;
         };
         CreateOrganizationRequest: {
             display_name?: string;
@@ -4431,6 +5603,8 @@ export interface components {
             /** Format: uuid */
             model_config_id?: string | null;
         };
+        /** @description An object without members. */
+        Empty: Record<string, never>;
         /** @description The plain shape of an error. */
         Error: {
             /** @description What exactly, where it is known. */
@@ -4463,6 +5637,92 @@ export interface components {
         LoginResponse: {
             /** @description For the header of programs; browsers get it as a cookie too. */
             session_token: string;
+        };
+        /** @description A server whose tools chats can use. Without administrator's rights addresses and headers are left out. */
+        MCPServerConfig: {
+            allow_in_plan_mode: boolean;
+            api_key_header?: string | null;
+            /** @description The caller has a usable token; true for every server that asks for none. */
+            auth_connected: boolean;
+            /** @description `none`, `oauth2`, `api_key`, `custom_headers` or `user_oidc`. */
+            auth_type: string;
+            /** @description `force_on`: every chat uses it; `default_on` and `default_off`: chats that name it do. */
+            availability: string;
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            display_name: string;
+            enabled: boolean;
+            /** @description Calls name the owner, the chat and the workspace in headers. */
+            forward_coder_headers: boolean;
+            has_api_key: boolean;
+            has_custom_headers: boolean;
+            has_oauth2_secret: boolean;
+            health?: components["schemas"]["MCPServerHealth"] | null;
+            icon_url: string;
+            /** Format: uuid */
+            id: string;
+            /** @description Each call says what it is for. */
+            model_intent: boolean;
+            oauth2_auth_url?: string | null;
+            oauth2_client_id?: string | null;
+            oauth2_scopes?: string | null;
+            oauth2_token_url?: string | null;
+            /** @description Why the caller has to connect again. */
+            reconnect_reason?: string | null;
+            /** @description Begins the names of the server's tools: `<slug>__<tool>`. */
+            slug: string;
+            tool_allow_list: string[];
+            tool_deny_list: string[];
+            /** @description `streamable_http`; empty without administrator's rights. */
+            transport: string;
+            /** Format: date-time */
+            updated_at: string;
+            url: string;
+        };
+        /** @description How a connection to a server went. */
+        MCPServerHealth: {
+            /** Format: date-time */
+            checked_at: string;
+            /** Format: int64 */
+            duration_ms: number;
+            /** @description What went wrong, or which tools were left out. */
+            error?: string | null;
+            /** @description `connected`, `timeout`, `error` or `no_tools`. */
+            outcome: string;
+            /** Format: int32 */
+            tool_count: number;
+        };
+        /** @description What a server offers, asked just now. */
+        MCPServerTools: {
+            /**
+             * Format: int64
+             * @description What all tools that chats may use take of a model's context, roughly.
+             */
+            estimated_tokens: number;
+            health: components["schemas"]["MCPServerHealth"];
+            tools: components["schemas"]["MCPTool"][];
+        };
+        /** @description A tool of a server. */
+        MCPTool: {
+            /** @description Chats may use it. */
+            allowed: boolean;
+            description: string;
+            /** Format: int64 */
+            estimated_tokens: number;
+            input_schema: components["schemas"]["Raw"] | null;
+            /** @description As the server names it. */
+            name: string;
+            /** @description As models are offered it. */
+            offered_name: string;
+        };
+        /** @description Who asked. */
+        MinimalUser: {
+            avatar_url: string;
+            /** Format: uuid */
+            id: string;
+            name: string;
+            username: string;
         };
         /** @description A group of users that owns chats. */
         Organization: {
@@ -4522,6 +5782,10 @@ export interface components {
             /** @description Empty if the chat has no messages. */
             title: string;
         };
+        PutUserAIProviderKeyRequest: {
+            /** @description 1 to 10,240 bytes without white space at its ends. */
+            api_key?: string;
+        };
         /** @description JSON that is passed on as it is. */
         Raw: unknown;
         RedeemSetupCodeRequest: {
@@ -4539,6 +5803,24 @@ export interface components {
         Role: {
             display_name: string;
             name: string;
+        };
+        /** @description What became of the stored keys. */
+        RotatedKeys: {
+            /**
+             * Format: int32
+             * @description Were under the present key already.
+             */
+            current: number;
+            /**
+             * Format: int32
+             * @description Sealed anew.
+             */
+            resealed: number;
+            /**
+             * Format: int32
+             * @description No known key opens them; they stay as they are.
+             */
+            unreadable: number;
         };
         /** @description What is sent to a chat. */
         SendMessageBody: {
@@ -4603,12 +5885,17 @@ export interface components {
             results?: components["schemas"]["ToolResult"][];
         };
         UpdateAIProviderRequest: {
-            /** @description The full wanted set: kept by id, added by key, all others removed. */
+            allow_central_api_key_fallback?: boolean | null;
+            allow_user_api_key?: boolean | null;
+            /** @description The full wanted set in the order of use: kept by id, added by key, all others removed. */
             api_keys?: components["schemas"]["AIProviderKeyMutation"][] | null;
             base_url?: string | null;
+            central_api_key_enabled?: boolean | null;
             /** @description Empty: the name is shown. */
             display_name?: string | null;
             enabled?: boolean | null;
+            /** Format: int32 */
+            max_concurrent?: number | null;
             settings?: Record<string, never> | null;
         };
         /** @description What changes in a chat; members left out stay. */
@@ -4664,6 +5951,33 @@ export interface components {
              */
             spend_limit_micros?: number | null;
         };
+        /** @description Members left out stay. Another `auth_type` removes the secrets of the one before. */
+        UpdateMCPServerConfigRequest: {
+            allow_in_plan_mode?: boolean | null;
+            api_key_header?: string | null;
+            api_key_value?: string | null;
+            auth_type?: string | null;
+            availability?: string | null;
+            custom_headers?: {
+                [key: string]: string;
+            } | null;
+            description?: string | null;
+            display_name?: string | null;
+            enabled?: boolean | null;
+            forward_coder_headers?: boolean | null;
+            icon_url?: string | null;
+            model_intent?: boolean | null;
+            oauth2_auth_url?: string | null;
+            oauth2_client_id?: string | null;
+            oauth2_client_secret?: string | null;
+            oauth2_scopes?: string | null;
+            oauth2_token_url?: string | null;
+            slug?: string | null;
+            tool_allow_list?: string[] | null;
+            tool_deny_list?: string[] | null;
+            transport?: string | null;
+            url?: string | null;
+        };
         UpdateProfileRequest: {
             name?: string;
             username?: string;
@@ -4712,6 +6026,17 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
             username: string;
+        };
+        /** @description Whether a user brings their own key for a provider. */
+        UserAIProviderKeyConfig: {
+            /** @description The deployment and the provider allow own keys. */
+            byok_enabled: boolean;
+            /** @description The user can use the provider's own key. */
+            has_provider_api_key: boolean;
+            has_user_api_key: boolean;
+            /** @description The end of the user's key; empty without one. */
+            masked: string;
+            provider: components["schemas"]["AIProviderSummary"];
         };
         /** @description What the caller wants every chat of theirs to know. */
         UserChatCustomPrompt: {

@@ -46,6 +46,8 @@ export interface Chat {
   archived: boolean;
   /** 0 when not pinned, else the 1-based place among the pinned. */
   pin_order: number;
+  /** Chosen for the chat; those that every chat uses come on top. */
+  mcp_server_ids?: string[];
   labels: Record<string, string>;
   has_unread: boolean;
   children: Chat[];
@@ -72,6 +74,8 @@ export interface ToolCallPart {
   args?: unknown;
   /** Only in live parts: the next piece of the JSON text of the arguments. */
   args_delta?: string;
+  /** Whose tool it is; absent for Tandem's own. */
+  mcp_server_config_id?: string | null;
   provider_executed?: boolean;
   created_at?: string;
 }
@@ -86,6 +90,7 @@ export interface ToolResultPart {
   result_reset?: boolean;
   is_error?: boolean;
   is_media?: boolean;
+  mcp_server_config_id?: string | null;
   created_at?: string;
 }
 export interface SourcePart {
@@ -243,7 +248,14 @@ export interface Provider {
   display_name: string;
   enabled: boolean;
   base_url: string;
+  /** In the order in which they are tried. */
   api_keys: ProviderKey[];
+  /** Whose keys are used, and how much at once; older servers have none of these. */
+  central_api_key_enabled?: boolean;
+  allow_user_api_key?: boolean;
+  allow_central_api_key_fallback?: boolean;
+  /** Answers at once; 0: no limit. */
+  max_concurrent?: number;
 }
 
 export interface NewProvider {
@@ -259,8 +271,12 @@ export interface ProviderPatch {
   display_name?: string;
   enabled?: boolean;
   base_url?: string;
-  /** The whole wanted set: keep by id, add by key, anything else is removed. */
+  /** The whole wanted set in its order: keep by id, add by key, anything else is removed. */
   api_keys?: ({ id: string } | { api_key: string })[];
+  central_api_key_enabled?: boolean;
+  allow_user_api_key?: boolean;
+  allow_central_api_key_fallback?: boolean;
+  max_concurrent?: number;
 }
 
 export interface ProviderCheck {
@@ -281,12 +297,4 @@ export interface DetectedServer {
   kind: string;
   base_url: string;
   models: string[];
-}
-
-export interface ApiToken {
-  id: string;
-  token_name: string;
-  created_at: string;
-  expires_at: string;
-  last_used: string;
 }

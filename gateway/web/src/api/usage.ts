@@ -92,6 +92,7 @@ export interface Span {
 export const USERS_PER_PAGE = 10;
 
 const limitOf = (user: string) => `/chats/usage-limits/overrides/${encodeURIComponent(user)}`;
+const limitOfGroup = (group: string) => `/chats/usage-limits/group-overrides/${encodeURIComponent(group)}`;
 const days = ({ start, end }: Span) => ({ start_date: start, end_date: end });
 
 export const getUsageStatus = () => call<UsageStatus>("GET", "/chats/usage-limits/status");
@@ -101,6 +102,9 @@ export const putUsageLimit = (micros: number | null, period: Period) =>
   call<unknown>("PUT", "/chats/usage-limits", { body: { spend_limit_micros: micros, period } });
 export const putUserLimit = (user: string, micros: number) => call<unknown>("PUT", limitOf(user), { body: { spend_limit_micros: micros } });
 export const deleteUserLimit = (user: string) => call<void>("DELETE", limitOf(user));
+/** A group is an organization, and the limit that of each member. */
+export const putGroupLimit = (group: string, micros: number) => call<unknown>("PUT", limitOfGroup(group), { body: { spend_limit_micros: micros } });
+export const deleteGroupLimit = (group: string) => call<void>("DELETE", limitOfGroup(group));
 
 /** `user` is an id, a name or `me`. */
 export const getCostSummary = (user: string, span: Span) =>

@@ -1,11 +1,13 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
-import { Coins, Gauge, Keyboard, KeyRound, MessageSquare, Moon, Settings, SquarePen, Sun, SwatchBook, User, Users } from "lucide-react";
+import { Coins, Gauge, Keyboard, KeyRound, MessageSquare, Moon, Plug, Settings, SquarePen, Sun, SwatchBook, User, Users, Waypoints } from "lucide-react";
 import type { ReactNode } from "react";
 import { Dialog } from "@/components/Dialog.tsx";
 import { StatusDot } from "@/components/StatusDot.tsx";
 import { Title } from "@/components/Title.tsx";
+import { useUsableServers } from "@/data/mcp.ts";
 import { usePrefs } from "@/data/prefs.ts";
+import { useTakesOwnKeys } from "@/data/providers.ts";
 import { useChats, useIsAdministrator } from "@/data/queries.ts";
 import { plainTitle } from "@/lib/title.ts";
 
@@ -20,14 +22,19 @@ export default function Palette({ onClose, onShortcuts }: PaletteProps) {
   const navigate = useNavigate();
   const { data: chats = [] } = useChats();
   const isAdministrator = useIsAdministrator() === true;
+  const takesOwnKeys = useTakesOwnKeys();
+  const servers = useUsableServers();
   const set = usePrefs((prefs) => prefs.set);
   const isDark = document.documentElement.dataset["theme"] === "dark";
   const actions: { name: string; icon: ReactNode; run: () => void }[] = [
     { name: "New chat", icon: <SquarePen />, run: () => void navigate({ to: "/" }) },
     { name: "Settings: models and providers", icon: <Settings />, run: () => void navigate({ to: "/settings/models" }) },
+    ...(isAdministrator || servers.length > 0 ? [{ name: "Settings: MCP servers", icon: <Plug />, run: () => void navigate({ to: "/settings/mcp" }) }] : []),
     { name: "Settings: your usage", icon: <Gauge />, run: () => void navigate({ to: "/settings/usage" }) },
     ...(isAdministrator ? [{ name: "Settings: spend and limits", icon: <Coins />, run: () => void navigate({ to: "/settings/spend" }) }] : []),
     { name: "Settings: users", icon: <Users />, run: () => void navigate({ to: "/settings/users" }) },
+    ...(takesOwnKeys ? [{ name: "Settings: my keys", icon: <KeyRound />, run: () => void navigate({ to: "/settings/keys" }) }] : []),
+    { name: "Settings: AI gateway for programs", icon: <Waypoints />, run: () => void navigate({ to: "/settings/gateway" }) },
     { name: "Settings: API tokens", icon: <KeyRound />, run: () => void navigate({ to: "/settings/tokens" }) },
     { name: "Settings: your account and password", icon: <User />, run: () => void navigate({ to: "/settings/account" }) },
     { name: "Settings: appearance", icon: <SwatchBook />, run: () => void navigate({ to: "/settings/look" }) },

@@ -51,6 +51,18 @@ const usage = createRoute({ getParentRoute: () => settings, path: "/usage", comp
 const userSpend = createRoute({ getParentRoute: () => settings, path: "/spend/$userId", component: lazyRouteComponent(() => import("./settings.tsx"), "UserSpendPage") });
 const spend = createRoute({ getParentRoute: () => settings, path: "/spend", component: lazyRouteComponent(() => import("./settings.tsx"), "SpendPage") });
 const tokens = createRoute({ getParentRoute: () => settings, path: "/tokens", component: lazyRouteComponent(() => import("./settings.tsx"), "TokensPage") });
+const ownKeys = createRoute({ getParentRoute: () => settings, path: "/keys", component: lazyRouteComponent(() => import("./settings.tsx"), "OwnKeysPage") });
+const bridge = createRoute({ getParentRoute: () => settings, path: "/gateway", component: lazyRouteComponent(() => import("./bridge.tsx"), "BridgePage") });
+/** `initiator`: whose session it is, where it is not one's own. */
+const bridgeSession = createRoute({
+  getParentRoute: () => settings,
+  path: "/gateway/$sessionId",
+  component: lazyRouteComponent(() => import("./bridge.tsx"), "SessionPage"),
+  validateSearch: (search: Record<string, unknown>): { initiator?: string } => (typeof search["initiator"] === "string" ? { initiator: search["initiator"] } : {}),
+});
+const mcp = createRoute({ getParentRoute: () => settings, path: "/mcp", component: lazyRouteComponent(() => import("./mcp.tsx"), "ServersPage") });
+const newMcpServer = createRoute({ getParentRoute: () => settings, path: "/mcp/new", component: lazyRouteComponent(() => import("./mcp.tsx"), "NewServerPage") });
+const mcpServer = createRoute({ getParentRoute: () => settings, path: "/mcp/$serverId", component: lazyRouteComponent(() => import("./mcp.tsx"), "ServerPage") });
 const users = createRoute({ getParentRoute: () => settings, path: "/users", component: lazyRouteComponent(() => import("./settings.tsx"), "UsersPage") });
 const account = createRoute({ getParentRoute: () => settings, path: "/account", component: lazyRouteComponent(() => import("./settings.tsx"), "AccountPage") });
 const look = createRoute({ getParentRoute: () => settings, path: "/look", component: lazyRouteComponent(() => import("./settings.tsx"), "LookPage") });
@@ -65,7 +77,7 @@ const settingsIndex = createRoute({
 const routeTree = root.addChildren([
   login,
   setup,
-  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, model, provider, usage, spend, userSpend, users, tokens, account, look])]),
+  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, model, provider, usage, spend, userSpend, users, mcp, newMcpServer, mcpServer, bridge, bridgeSession, ownKeys, tokens, account, look])]),
 ]);
 
 export function makeRouter(client: QueryClient) {

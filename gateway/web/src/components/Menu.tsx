@@ -7,6 +7,10 @@ export interface MenuEntry {
   icon?: ReactNode;
   /** For choices: whether this one is chosen. */
   checked?: boolean;
+  /** One of several that may be chosen together: the menu stays open. */
+  isOneOfSeveral?: boolean;
+  /** Tells entries apart that read the same. */
+  id?: string;
   danger?: boolean;
   disabled?: boolean;
   onSelect: () => void;

@@ -72,7 +72,7 @@ export function MenuPopup({ id, anchor, entries, side, align, label, onClose }: 
           // oxlint-disable-next-line react/no-array-index-key -- separators are told apart only by their place
           <hr key={`separator-${String(index)}`} className="my-1 h-px border-0 bg-line" />
         ) : (
-          <Item key={entry.label + (entry.hint ?? "")} entry={entry} onClose={onClose} />
+          <Item key={entry.id ?? entry.label + (entry.hint ?? "")} entry={entry} onClose={onClose} />
         ),
       )}
     </div>
@@ -84,13 +84,13 @@ function Item({ entry, onClose }: { entry: MenuEntry; onClose: MenuPopupProps["o
   return (
     <button
       type="button"
-      role={isChoice ? "menuitemradio" : "menuitem"}
+      role={entry.isOneOfSeveral ? "menuitemcheckbox" : isChoice ? "menuitemradio" : "menuitem"}
       aria-checked={isChoice ? entry.checked : undefined}
       tabIndex={-1}
       disabled={entry.disabled}
       onPointerMove={(event) => event.currentTarget.focus({ preventScroll: true })}
       onClick={() => {
-        onClose(true);
+        if (!entry.isOneOfSeveral) onClose(true);
         entry.onSelect();
       }}
       className={classes(
@@ -103,7 +103,13 @@ function Item({ entry, onClose }: { entry: MenuEntry; onClose: MenuPopupProps["o
         <span className="block truncate">{entry.label}</span>
         {entry.hint ? <span className="block truncate text-xs text-faint">{entry.hint}</span> : null}
       </span>
-      {entry.checked ? <Check size={15} className="shrink-0 text-accent" aria-hidden /> : null}
+      {entry.isOneOfSeveral ? (
+        <span aria-hidden className={classes("grid size-4 shrink-0 place-items-center rounded border", entry.checked ? "border-accent bg-accent text-accent-ink" : "border-line-strong")}>
+          {entry.checked ? <Check size={12} strokeWidth={3} /> : null}
+        </span>
+      ) : entry.checked ? (
+        <Check size={15} className="shrink-0 text-accent" aria-hidden />
+      ) : null}
     </button>
   );
 }

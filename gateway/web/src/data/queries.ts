@@ -54,8 +54,10 @@ export const organizationsQuery = queryOptions({ queryKey: keys.organizations, q
 export const homeOf = (organizations: readonly Organization[] | undefined): Organization | undefined =>
   organizations?.find((organization) => organization.is_default) ?? organizations?.[0];
 
+/** The user's own; all, for administrators. */
+export const useOrganizations = () => useQuery(organizationsQuery);
 /** Where the user's chats belong. */
-export const useOrganization = () => homeOf(useQuery(organizationsQuery).data);
+export const useOrganization = () => homeOf(useOrganizations().data);
 
 interface ChoosableModels {
   models: ModelConfig[];

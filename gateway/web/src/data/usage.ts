@@ -1,14 +1,11 @@
 // Money as React hooks: limits, and what was spent. An older server has none of it and says 404.
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { getCostSummary, getUsageLimits, getUsageStatus, listCostUsers, type Span } from "@/api/usage.ts";
-import { isNotServed } from "@/api/problem.ts";
 import { keys } from "./keys.ts";
+import { retryServed } from "./retryServed.ts";
 
 const FRESH_MS = 15_000;
-const MAX_RETRIES = 2;
-/** What is not there does not come by asking again. */
-const retry = (failures: number, error: Error) => !isNotServed(error) && failures < MAX_RETRIES;
-const common = { staleTime: FRESH_MS, retry };
+const common = { staleTime: FRESH_MS, retry: retryServed };
 
 export const useUsageStatus = () => useQuery({ queryKey: keys.usageStatus, queryFn: getUsageStatus, ...common });
 /** Only administrators may ask for this and what follows. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { fieldText, readConfig, readField, valueAt, withValue } from "./callConfig.ts";
-import { type Option, optionsFor, PRICES } from "./callOptions.ts";
+import { FALLBACKS, type Option, optionsFor, PRICES } from "./callOptions.ts";
 
 const option = (kind: Option["kind"], more: Partial<Option> = {}): Option => ({ path: ["x"], label: "X", kind, ...more });
 
@@ -29,6 +29,22 @@ describe("call options", () => {
     expect(new Set(paths("bedrock"))).toEqual(new Set(["provider_options.anthropic"]));
     expect(new Set(paths("openai-compat"))).toEqual(new Set(["provider_options.openaicompat"]));
     expect(optionsFor("demo").own).toEqual([]);
+  });
+
+  it("can be set in a field for everything the kinds of providers understand", () => {
+    const known = (type: string) => optionsFor(type).own.map(({ path }) => path.slice(2).join("."));
+    expect(known("openai")).toEqual(expect.arrayContaining(["include", "instructions", "logit_bias", "log_probs", "top_log_probs", "max_tool_calls", "prediction", "strict_json_schema", "wire_api"]));
+    expect(known("google")).toContain("thinking_config.thinking_level");
+    expect(known("openrouter")).toEqual(expect.arrayContaining(["include_usage", "logit_bias", "log_probs", "provider.require_parameters", "provider.quantizations", "extra_body"]));
+    expect(known("vercel")).toEqual(expect.arrayContaining(["logit_bias", "logprobs", "top_logprobs", "providerOptions.models"]));
+    for (const type of ["openai", "anthropic", "google", "openrouter", "vercel", "openai-compat"]) expect(new Set(known(type)).size, type).toBe(known(type).length);
+  });
+
+  it("name the models to fall back to in their order, or not at all", () => {
+    const config = withValue({ temperature: 1 }, FALLBACKS.path, (readField(FALLBACKS, "b, a") as { value: unknown }).value);
+    expect(config).toEqual({ temperature: 1, fallbacks: ["b", "a"] });
+    expect(fieldText(FALLBACKS, valueAt(config, FALLBACKS.path))).toBe("b, a");
+    expect(readField(FALLBACKS, "")).toEqual({ value: undefined });
   });
 });
 

@@ -21,7 +21,7 @@ const emptied = (config: CallConfig) => (Object.keys(config).length === 0 ? unde
 /** How a value stands in its field. */
 export function fieldText(option: Option, value: unknown): string {
   if (value === undefined || value === null) return "";
-  if (option.kind === "list" && Array.isArray(value)) return value.join(", ");
+  if ((option.kind === "list" || option.kind === "models") && Array.isArray(value)) return value.join(", ");
   if (typeof value === "string") return value;
   return JSON.stringify(value);
 }
@@ -37,6 +37,7 @@ export function readField(option: Option, typed: string): { value: unknown } | {
     case "flag":
       return { value: text === "true" };
     case "list":
+    case "models":
       return { value: text.split(/[,\n]/).map((one) => one.trim()).filter(Boolean) };
     case "json":
       return readJson(text);

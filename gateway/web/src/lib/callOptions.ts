@@ -1,7 +1,8 @@
 // What can be set for every call of a model: which options each kind of provider understands, and reading and changing them in the
 // open object the server keeps. Pure; nothing that is not known here is ever dropped.
 
-export type OptionKind = "integer" | "number" | "text" | "flag" | "choice" | "list" | "json";
+/** `models`: ids of other models, in order. */
+export type OptionKind = "integer" | "number" | "text" | "flag" | "choice" | "list" | "json" | "models";
 
 export interface Option {
   /** Keys from the outside in. */
@@ -29,6 +30,9 @@ export const PRICES: readonly Option[] = [
   number("Cache write", "cost.cache_write_price_per_million_tokens", { min: 0 }),
 ];
 
+/** Who answers in its place, in this order. */
+export const FALLBACKS: Option = { path: ["fallbacks"], label: "Fallbacks", kind: "models" };
+
 const MAX_OUTPUT = integer("Longest answer (tokens)", "max_output_tokens", { min: 1, hint: "Empty: as the model does by itself." });
 const TEMPERATURE = number("Temperature", "temperature", { min: 0, max: 2 });
 const TOP_P = number("Top P", "top_p", { min: 0, max: 1 });
@@ -36,13 +40,21 @@ const TOP_K = integer("Top K", "top_k");
 const PENALTIES = [number("Presence penalty", "presence_penalty", { min: -2, max: 2 }), number("Frequency penalty", "frequency_penalty", { min: -2, max: 2 })];
 const TOOLS = flag("Offer tools", "tools_enabled", "Off for models that cannot call tools.");
 
+const EFFORTS = "none minimal low medium high xhigh";
+const ONLY_COMPLETIONS = "Only by Chat Completions.";
+const LOGIT_BIAS = other("json", "Logit bias", "logit_bias", 'From token to bias, such as {"50256": -100}.');
+
 const OPENAI: readonly Option[] = [
-  choice("Reasoning effort", "reasoning_effort", "none minimal low medium high xhigh"),
+  choice("Protocol", "wire_api", "responses chat_completions", "Not set: Responses where the provider has it."),
+  choice("Reasoning effort", "reasoning_effort", EFFORTS),
   choice("Reasoning summary", "reasoning_summary", "auto concise detailed"),
   choice("Verbosity", "text_verbosity", "low medium high"),
   choice("Service tier", "service_tier", "auto default flex scale priority"),
   integer("Longest completion (tokens)", "max_completion_tokens", { min: 1, hint: "With its reasoning. Overrides the longest answer." }),
+  other("text", "Instructions", "instructions", "Sent beside the prompt. Only by Responses."),
   flag("Tool calls side by side", "parallel_tool_calls"),
+  integer("Most tool calls", "max_tool_calls", { min: 1, hint: "Of the provider's own tools. Only by Responses." }),
+  flag("Strict schemas of tools", "strict_json_schema", "Where a schema allows it. Only by Responses."),
   flag("Search the web", "web_search_enabled", "By the provider itself."),
   choice("Search context", "search_context_size", "low medium high"),
   other("list", "Search only in", "allowed_domains", "Domains, parted by commas."),
@@ -50,7 +62,12 @@ const OPENAI: readonly Option[] = [
   other("text", "Prompt cache key", "prompt_cache_key"),
   other("text", "Safety identifier", "safety_identifier"),
   other("text", "User", "user"),
+  other("list", "Include", "include", "What comes besides the answer, parted by commas. Only by Responses."),
+  flag("Log probabilities", "log_probs"),
+  integer("Log probabilities of so many tokens", "top_log_probs", { max: 20 }),
   other("json", "Metadata", "metadata"),
+  { ...LOGIT_BIAS, hint: `${LOGIT_BIAS.hint ?? ""} ${ONLY_COMPLETIONS}` },
+  other("json", "Prediction", "prediction", ONLY_COMPLETIONS),
 ];
 const ANTHROPIC: readonly Option[] = [
   choice("Effort", "effort", "low medium high xhigh max"),
@@ -62,6 +79,7 @@ const ANTHROPIC: readonly Option[] = [
   other("list", "Never search in", "blocked_domains"),
 ];
 const GOOGLE: readonly Option[] = [
+  choice("Thinking level", "thinking_config.thinking_level", `${EFFORTS} max`, "Gemini 3 and later; rounded up to a level the model has. A budget goes before it."),
   integer("Thinking budget (tokens)", "thinking_config.thinking_budget", { min: -1, hint: "0: none. -1: as the model likes." }),
   flag("Show its thoughts", "thinking_config.include_thoughts"),
   flag("Search the web", "web_search_enabled", "By the provider itself."),
@@ -69,10 +87,10 @@ const GOOGLE: readonly Option[] = [
   other("text", "Safety threshold", "threshold"),
   other("json", "Safety settings", "safety_settings", 'A list such as [{"category": "…", "threshold": "…"}].'),
 ];
-const COMPATIBLE: readonly Option[] = [choice("Reasoning effort", "reasoning_effort", "none minimal low medium high xhigh"), other("text", "User", "user")];
+const COMPATIBLE: readonly Option[] = [choice("Reasoning effort", "reasoning_effort", EFFORTS), other("text", "User", "user")];
 const REASONING = [
   flag("Reasoning", "reasoning.enabled"),
-  choice("Reasoning effort", "reasoning.effort", "minimal low medium high"),
+  choice("Reasoning effort", "reasoning.effort", EFFORTS),
   integer("Reasoning budget (tokens)", "reasoning.max_tokens", { min: 1 }),
   flag("Leave its reasoning out", "reasoning.exclude"),
 ];
@@ -84,8 +102,13 @@ const OPENROUTER: readonly Option[] = [
   other("list", "Never these providers", "provider.ignore"),
   choice("Data collection", "provider.data_collection", "allow deny"),
   choice("Sort by", "provider.sort", "price throughput latency"),
+  flag("Only who knows all options", "provider.require_parameters"),
+  other("list", "Quantizations", "provider.quantizations", "Such as fp8, parted by commas."),
   flag("Tool calls side by side", "parallel_tool_calls"),
+  flag("Tell what it costs", "include_usage"),
+  flag("Log probabilities", "log_probs"),
   other("text", "User", "user"),
+  LOGIT_BIAS,
   other("json", "Extra fields of the request", "extra_body"),
 ];
 const VERCEL: readonly Option[] = [
@@ -93,7 +116,10 @@ const VERCEL: readonly Option[] = [
   other("list", "Providers in this order", "providerOptions.order", "Names, parted by commas."),
   other("list", "Models to fall back to", "providerOptions.models"),
   flag("Tool calls side by side", "parallel_tool_calls"),
+  flag("Log probabilities", "logprobs"),
+  integer("Log probabilities of so many tokens", "top_logprobs", { max: 20 }),
   other("text", "User", "user"),
+  LOGIT_BIAS,
   other("json", "Extra fields of the request", "extra_body"),
 ];
 

@@ -50,6 +50,7 @@ function growCall(old: LivePart | undefined, part: ToolCallPart, now: string): L
     type: "live-tool-call",
     callId: part.tool_call_id,
     toolName: part.tool_name || before?.toolName || "",
+    serverId: part.mcp_server_config_id || before?.serverId || "",
     argsText: isDelta ? (before?.argsText ?? "") + part.args_delta : (before?.argsText ?? ""),
     args: isDelta ? before?.args : (part.args ?? before?.args),
     complete: before?.complete === true || !isDelta,

@@ -75,3 +75,24 @@ describe("the rows", () => {
     expect(rows).toHaveLength(1);
   });
 });
+
+describe("an answer of another model", () => {
+  const asked = (id: number, model: string) => ({ ...message(id, "user", text("hi")), model_config_id: model });
+  const answer = (id: number, model: string | undefined, part = text("hello")) => ({ ...message(id, "assistant", part), ...(model && { model_config_id: model }) });
+  const standIns = (...messages: ReturnType<typeof message>[]) => timeline(liveView(...messages)).flatMap((row) => (row.kind === "stand-in" ? [[row.key, row.asked, row.answered]] : []));
+
+  it("is told once in a turn, behind what it answered first", () => {
+    const messages = [asked(1, "a"), answer(2, "b", call("x")), message(3, "tool", result("x")), answer(4, "b"), asked(5, "a"), answer(6, "b")];
+    expect(standIns(...messages)).toEqual([
+      ["stand-in-2", "a", "b"],
+      ["stand-in-6", "a", "b"],
+    ]);
+    expect(timeline(liveView(...messages)).map((row) => row.kind)).toEqual(["user", "tool", "stand-in", "text", "user", "text", "stand-in"]);
+  });
+
+  it("is not told where nobody stood in, where nobody says who answered, and not of summaries", () => {
+    expect(standIns(asked(1, "a"), answer(2, "a"), asked(3, "a"), answer(4, undefined))).toEqual([]);
+    expect(standIns(message(1, "user", text("hi")), answer(2, "b"))).toEqual([]);
+    expect(standIns(asked(1, "a"), answer(2, "b", call("s", {}, "chat_summarized")))).toEqual([]);
+  });
+});

@@ -1,5 +1,6 @@
 // From a chat's view to the rows a reader sees: tool calls joined with their results, live and durable alike. Pure.
 import type { ChatMessage, FilePart, FileReferencePart, MessagePart, SourcePart } from "@/api/types.ts";
+import { type StandIn, standInFinder } from "./standIn.ts";
 import { type ChatView, isBusy, type LiveToolCall, type LiveToolResult } from "./view.ts";
 
 export type ToolState = "writing" | "running" | "done" | "failed" | "stopped";
@@ -9,6 +10,8 @@ export interface ToolRow {
   key: string;
   callId: string;
   name: string;
+  /** Of the MCP server whose tool it is; empty for all others. */
+  serverId: string;
   /** `undefined` while the arguments are still arriving. */
   args: unknown;
   argsText: string;
@@ -69,7 +72,13 @@ export interface NoteRow {
   raw: unknown;
 }
 
-export type Row = ToolRow | UserRow | TextRow | ReasoningRow | FilesRow | SourcesRow | NoteRow;
+/** Behind an answer that another model gave than the one that was asked. */
+export interface StandInRow extends StandIn {
+  kind: "stand-in";
+  key: string;
+}
+
+export type Row = ToolRow | UserRow | TextRow | ReasoningRow | FilesRow | SourcesRow | NoteRow | StandInRow;
 
 interface History {
   rows: readonly Row[];
@@ -104,9 +113,12 @@ function historyOf(messages: readonly ChatMessage[]): History {
   if (known) return known;
   const rows: Row[] = [];
   const open = new Map<string, number>();
+  const standInOf = standInFinder();
   let previous = 0;
   for (const message of messages) {
     addMessage(rows, open, message, previous);
+    const standIn = standInOf(message);
+    if (standIn !== null) rows.push({ kind: "stand-in", key: `stand-in-${message.id}`, ...standIn });
     previous = message.id;
   }
   const history = { rows, open };
@@ -151,14 +163,14 @@ function addPart(rows: Row[], open: Map<string, number>, message: ChatMessage, p
     case "tool-call":
       open.set(part.tool_call_id, rows.length);
       rows.push({
-        ...blankTool(part.tool_call_id, part.tool_name, part.created_at ?? message.created_at),
+        ...blankTool(part.tool_call_id, part.tool_name, part.created_at ?? message.created_at, part.mcp_server_config_id),
         args: part.args ?? {},
       });
       return;
     case "tool-result": {
       const index = open.get(part.tool_call_id);
       const call = index === undefined ? undefined : rows[index];
-      const row = call?.kind === "tool" ? call : blankTool(part.tool_call_id, part.tool_name, message.created_at);
+      const row = call?.kind === "tool" ? call : blankTool(part.tool_call_id, part.tool_name, message.created_at, part.mcp_server_config_id);
       const done = finished(row, part.result, part.is_error === true, part.is_media === true, part.created_at ?? message.created_at);
       if (index === undefined) rows.push(done);
       else rows[index] = done;
@@ -174,12 +186,13 @@ function addPart(rows: Row[], open: Map<string, number>, message: ChatMessage, p
   }
 }
 
-function blankTool(callId: string, name: string, startedAt: string): ToolRow {
+function blankTool(callId: string, name: string, startedAt: string, serverId: string | null = ""): ToolRow {
   return {
     kind: "tool",
     key: `tool-${callId}`,
     callId,
     name,
+    serverId: serverId ?? "",
     args: undefined,
     argsText: "",
     state: "running",
@@ -220,7 +233,7 @@ function liveRows(view: ChatView, results: ReadonlyMap<string, LiveToolResult>, 
 
 function liveTool(call: LiveToolCall, result: LiveToolResult | undefined, open: boolean): ToolRow {
   const row: ToolRow = {
-    ...blankTool(call.callId, call.toolName, call.startedAt),
+    ...blankTool(call.callId, call.toolName, call.startedAt, call.serverId),
     args: call.complete ? (call.args ?? parsed(call.argsText)) : undefined,
     argsText: call.argsText,
     state: call.complete ? "running" : "writing",

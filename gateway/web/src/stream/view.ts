@@ -6,6 +6,8 @@ export interface LiveToolCall {
   type: "live-tool-call";
   callId: string;
   toolName: string;
+  /** Of the MCP server whose tool it is; empty for all others, and while nobody has said. */
+  serverId: string;
   /** JSON text so far; ends complete, may be cut anywhere before that. */
   argsText: string;
   /** Set once the whole call is known. */

@@ -1,4 +1,5 @@
 // Small builders of server shapes for tests: only what a test cares about has to be said.
+import type { McpServer } from "@/api/mcp.ts";
 import type { Chat, ChatMessage, MessagePart, Role } from "@/api/types.ts";
 import { parseEvent, type StreamEvent } from "@/stream/events.ts";
 import { connected, initialView, reduceAll } from "@/stream/reduce.ts";
@@ -65,6 +66,7 @@ export function toolRow(change: Partial<ToolRow> = {}): ToolRow {
     key: "tool-1",
     callId: "1",
     name: "execute",
+    serverId: "",
     args: { command: "cargo test" },
     argsText: "",
     state: "done",
@@ -73,6 +75,31 @@ export function toolRow(change: Partial<ToolRow> = {}): ToolRow {
     isMedia: false,
     startedAt: NOW,
     endedAt: "2026-11-21T10:00:02.000Z",
+    ...change,
+  };
+}
+
+export function mcpServer(id: string, change: Partial<McpServer> = {}): McpServer {
+  return {
+    id,
+    display_name: id.toUpperCase(),
+    slug: id,
+    description: "",
+    icon_url: "",
+    transport: "streamable_http",
+    url: `https://${id}.example.com/mcp`,
+    auth_type: "none",
+    has_oauth2_secret: false,
+    has_api_key: false,
+    has_custom_headers: false,
+    tool_allow_list: [],
+    tool_deny_list: [],
+    availability: "default_off",
+    enabled: true,
+    model_intent: false,
+    allow_in_plan_mode: false,
+    forward_coder_headers: false,
+    auth_connected: true,
     ...change,
   };
 }

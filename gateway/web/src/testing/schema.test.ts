@@ -1,11 +1,15 @@
 import { describe, expectTypeOf, it } from "vitest";
 import type { components } from "@/api/schema.gen.ts";
+import type { McpHealth, McpServer, McpServerPatch, McpTool, McpTools, NewMcpServer } from "@/api/mcp.ts";
 import type { CostSummary, CostUsers, GroupLimit, UsageStatus, UserLimit } from "@/api/usage.ts";
 import type { DetectedServer, ModelConfig, Provider, ProviderCheckResult, User } from "@/api/types.ts";
 
 type Schemas = components["schemas"];
 /** The fields this UI reads, as the server's document has them. */
 type Read<Name extends keyof Schemas, Shape> = Pick<Schemas[Name], keyof Shape & keyof Schemas[Name]>;
+
+/** One of a few words in truth, or absent where the document says `null` too. */
+type Words = "auth_type" | "availability" | "health" | "api_key_header" | "oauth2_client_id" | "oauth2_auth_url" | "oauth2_token_url" | "oauth2_scopes" | "reconnect_reason";
 
 // Checked by the type checker; there is nothing to run.
 describe("hand-written shapes", () => {
@@ -20,5 +24,11 @@ describe("hand-written shapes", () => {
     expectTypeOf<Read<"ChatUsageLimitOverride", UserLimit>>().toExtend<UserLimit>();
     expectTypeOf<Read<"ChatUsageLimitGroupOverride", GroupLimit>>().toExtend<GroupLimit>();
     expectTypeOf<Omit<Read<"ChatUsageLimitStatus", UsageStatus>, "period">>().toExtend<Omit<UsageStatus, "period">>();
+    expectTypeOf<Omit<Read<"MCPServerConfig", McpServer>, Words>>().toExtend<Omit<McpServer, Words>>();
+    expectTypeOf<Omit<Read<"MCPServerHealth", McpHealth>, "outcome" | "error">>().toExtend<Omit<McpHealth, "outcome" | "error">>();
+    expectTypeOf<Read<"MCPTool", McpTool>>().toExtend<McpTool>();
+    expectTypeOf<keyof McpTools>().toEqualTypeOf<keyof Schemas["MCPServerTools"]>();
+    expectTypeOf<NewMcpServer>().toExtend<Schemas["CreateMCPServerConfigRequest"]>();
+    expectTypeOf<keyof McpServerPatch>().toExtend<keyof Schemas["UpdateMCPServerConfigRequest"]>();
   });
 });

@@ -12,6 +12,7 @@ import { ClockOffsetContext } from "./clockOffset.ts";
 import type { CommandName } from "./composer/commands.ts";
 import { Composer } from "./composer/Composer.tsx";
 import type { Outgoing } from "./composer/useComposer.ts";
+import { useServerChoice } from "./composer/useServerChoice.ts";
 import { ConnectionBadge } from "./ConnectionBadge.tsx";
 import { Conversation } from "./Conversation.tsx";
 import { toContent } from "./content.ts";
@@ -40,13 +41,15 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
   const rows = useMemo(() => timeline(view), [view]);
   const prompts = useMemo(() => rows.flatMap((row) => (row.kind === "user" && row.text ? [row.text] : [])).toReversed(), [rows]);
   const turn = useTurn(chatId, view, chat);
+  const servers = useServerChoice(chat);
   const editing = useMessageEdit(session, view, chat?.archived === false);
   const modelId = chosenModel || view.messages.findLast((m) => m.role === "user")?.model_config_id || chat?.last_model_config_id || "";
   const isLoaded = hasOlder !== null;
 
   const send = async ({ text, fileIds, behavior, key }: Outgoing) => {
-    const message = { content: toContent(text, fileIds), busy_behavior: behavior, ...(chosenModel && { model_config_id: chosenModel }) };
+    const message = { content: toContent(text, fileIds), busy_behavior: behavior, ...(chosenModel && { model_config_id: chosenModel }), ...(servers.sent && { mcp_server_ids: servers.sent }) };
     const sent = await sendMessage(chatId, message, key);
+    servers.settle();
     if (sent.message) session.confirm(sent.message);
     setSentCount((count) => count + 1);
     for (const warning of sent.warnings ?? []) toast(warning);
@@ -100,6 +103,7 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
                 modelId={modelId}
                 pickedModelId={chosenModel}
                 onModel={setChosenModel}
+                servers={chat && servers}
                 isBusy={turn.isBusy}
                 stopping={turn.stopping}
                 prompts={prompts}

@@ -7,11 +7,14 @@ import type { Chat } from "@/api/types.ts";
 import { COMPOSER_ID, focusById } from "@/components/focus.ts";
 import { toast } from "@/components/toasts.ts";
 import { keys } from "@/data/keys.ts";
+import { mcpServersQuery } from "@/data/mcp.ts";
 import { usePrefs } from "@/data/prefs.ts";
 import { homeOf, organizationsQuery, useChats, useChoosableModels, useOrganization } from "@/data/queries.ts";
 import { NEW_CHAT, writeDraft } from "@/lib/drafts.ts";
+import { defaultChoice } from "@/lib/mcpChoice.ts";
 import { Composer } from "./composer/Composer.tsx";
 import type { Outgoing } from "./composer/useComposer.ts";
+import { useNewServerChoice } from "./composer/useServerChoice.ts";
 import { toContent } from "./content.ts";
 import { Examples } from "./Examples.tsx";
 
@@ -26,6 +29,7 @@ export function NewChatPage({ lead }: { lead: ReactNode }) {
   const { data: chats } = useChats();
   const modelId = usePrefs((prefs) => prefs.modelId);
   const setPrefs = usePrefs((prefs) => prefs.set);
+  const servers = useNewServerChoice();
   const [draftVersion, setDraftVersion] = useState(0);
   const chosen = models.find((model) => model.id === modelId);
 
@@ -33,7 +37,9 @@ export function NewChatPage({ lead }: { lead: ReactNode }) {
     // Whoever types fast may be done before the page is.
     const home = organization ?? homeOf(await client.ensureQueryData(organizationsQuery));
     if (!home) throw new ApiError(403, "You belong to no organization, so there is no place for a chat.");
-    const chat = await createChat({ organization_id: home.id, content: toContent(text, fileIds), ...(chosen && { model_config_id: chosen.id }) }, key).catch((error: unknown) => {
+    const serverIds = servers.sent ?? defaultChoice((await client.ensureQueryData(mcpServersQuery).catch(() => null)) ?? []);
+    const body = { organization_id: home.id, content: toContent(text, fileIds), ...(chosen && { model_config_id: chosen.id }), ...(serverIds.length > 0 && { mcp_server_ids: serverIds }) };
+    const chat = await createChat(body, key).catch((error: unknown) => {
       // It may have been started all the same: then it is in the list.
       if (error instanceof ApiError && error.mayHaveHappened) void client.invalidateQueries({ queryKey: keys.chats });
       throw error;
@@ -70,6 +76,7 @@ export function NewChatPage({ lead }: { lead: ReactNode }) {
                 organizationId={organization?.id}
                 modelId={chosen?.id ?? ""}
                 onModel={(id) => setPrefs({ modelId: id })}
+                servers={servers}
                 onSend={send}
               />
               <Examples isFirst={chats?.length === 0} onPick={tryExample} />

@@ -6,6 +6,7 @@ import { COMPACTION_TOOL } from "./compacted.ts";
 import { FileList } from "./FileList.tsx";
 import { Note } from "./Note.tsx";
 import { Reasoning } from "./Reasoning.tsx";
+import { StandInNote } from "./StandInNote.tsx";
 import { Sources } from "./Sources.tsx";
 import { ToolCard } from "./tools/ToolCard.tsx";
 import { UserMessage } from "./UserMessage.tsx";
@@ -26,6 +27,8 @@ export const RowView = memo(function RowView({ row }: { row: Row }) {
       return <Sources row={row} />;
     case "note":
       return <Note row={row} />;
+    case "stand-in":
+      return <StandInNote row={row} />;
   }
 });
 

@@ -3,8 +3,7 @@ import { num, open, str } from "@/lib/open.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
 import { troubleOf } from "./tools/trouble.ts";
 
-/** The made-up tool whose call and result mark where the memory was replaced. */
-export const COMPACTION_TOOL = "chat_summarized";
+export { COMPACTION_TOOL } from "@/lib/toolNames.ts";
 
 export interface CompactionText {
   state: "running" | "done" | "failed" | "stopped" | "cleared";

@@ -1,28 +1,46 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useRef } from "react";
 import { usePageTitle } from "@/components/usePageTitle.ts";
+import { useUsableServers } from "@/data/mcp.ts";
+import { useTakesOwnKeys } from "@/data/providers.ts";
 import { useIsAdministrator } from "@/data/queries.ts";
+
+interface Page {
+  to: string;
+  name: string;
+  isForAdministrators?: boolean;
+  /** Only where a provider takes keys of users. */
+  isForOwnKeys?: boolean;
+  /** For everybody else only where there are any. */
+  isForServers?: boolean;
+}
 
 const PAGES = [
   { to: "/settings/models", name: "Models" },
+  { to: "/settings/mcp", name: "MCP servers", isForServers: true },
   { to: "/settings/usage", name: "Your usage" },
   { to: "/settings/spend", name: "Spend and limits", isForAdministrators: true },
   { to: "/settings/users", name: "Users", isForAdministrators: true },
+  { to: "/settings/keys", name: "My keys", isForOwnKeys: true },
+  { to: "/settings/gateway", name: "AI gateway" },
   { to: "/settings/tokens", name: "API tokens" },
   { to: "/settings/account", name: "Account" },
   { to: "/settings/look", name: "Appearance" },
-] as const satisfies readonly { to: string; name: string; isForAdministrators?: boolean }[];
+] as const satisfies readonly Page[];
 
 export function SettingsPage({ lead }: { lead: ReactNode }) {
   const isAdministrator = useIsAdministrator() === true;
+  const takesOwnKeys = useTakesOwnKeys();
+  const servers = useUsableServers();
+  const hasServers = isAdministrator || servers.length > 0;
   usePageTitle("Settings");
   const path = useRouterState({ select: (state) => state.location.pathname });
   const nav = useRef<HTMLElement>(null);
   useEffect(() => {
     // On a phone the tabs are wider than the page.
     nav.current?.querySelector("[aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }, [path, isAdministrator]);
-  const pages = PAGES.filter((page) => isAdministrator || !("isForAdministrators" in page));
+  }, [path, isAdministrator, takesOwnKeys, hasServers]);
+  const pages = PAGES.filter((page: Page) => (isAdministrator || !page.isForAdministrators) && (takesOwnKeys || !page.isForOwnKeys) && (hasServers || !page.isForServers));
   return (
     <>
       <header className="flex h-13 shrink-0 items-center gap-2 border-b border-line px-3">
@@ -30,20 +48,22 @@ export function SettingsPage({ lead }: { lead: ReactNode }) {
         <h1 className="pl-2 text-sm font-semibold">Settings</h1>
       </header>
       <div className="min-h-0 flex-1 overflow-y-auto">
-        <div className="mx-auto max-w-[760px] px-6 py-6 max-sm:px-4">
-          <nav ref={nav} aria-label="Settings" className="mb-8 flex gap-1 overflow-x-auto border-b border-line">
+        <div className="mx-auto max-w-[760px] px-6 py-6 max-sm:px-4 lg:grid lg:max-w-[960px] lg:grid-cols-[160px_minmax(0,1fr)] lg:gap-10">
+          <nav ref={nav} aria-label="Settings" className="mb-8 flex gap-1 overflow-x-auto border-b border-line lg:sticky lg:top-6 lg:mb-0 lg:flex-col lg:self-start lg:border-0">
             {pages.map((page) => (
               <Link
                 key={page.to}
                 to={page.to}
-                className="-mb-px shrink-0 border-b-2 border-transparent px-3 py-2 text-sm text-muted max-sm:px-2.5 -outline-offset-2 hover:text-ink touch:py-3"
-                activeProps={{ className: "border-accent! text-ink! font-medium", "aria-current": "page" }}
+                className="-mb-px shrink-0 border-b-2 border-transparent px-3 py-2 text-sm text-muted max-lg:px-2.5 -outline-offset-2 hover:text-ink lg:mb-0 lg:rounded-md lg:border-0 lg:py-1.5 lg:hover:bg-hover touch:py-3"
+                activeProps={{ className: "border-accent! text-ink! font-medium lg:bg-selected!", "aria-current": "page" }}
               >
                 {page.name}
               </Link>
             ))}
           </nav>
-          <Outlet />
+          <div className="min-w-0">
+            <Outlet />
+          </div>
         </div>
       </div>
     </>

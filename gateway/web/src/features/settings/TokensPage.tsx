@@ -1,7 +1,6 @@
 import { type FormEvent, useState } from "react";
-import { createToken, revokeToken } from "@/api/account.ts";
+import { type ApiToken, createToken, revokeToken } from "@/api/account.ts";
 import { describe } from "@/api/problem.ts";
-import type { ApiToken } from "@/api/types.ts";
 import { Button } from "@/components/Button.tsx";
 import { CopyButton } from "@/components/CopyButton.tsx";
 import { Field } from "@/components/Field.tsx";

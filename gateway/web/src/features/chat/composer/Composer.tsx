@@ -5,16 +5,19 @@ import { COMPOSER_ID, returnToComposer } from "@/components/focus.ts";
 import { Notice } from "@/components/Notice.tsx";
 import { classes } from "@/lib/classes.ts";
 import type { Mark } from "@/lib/intents.ts";
+import { AccountNotes } from "./AccountNotes.tsx";
 import { AttachButton } from "./AttachButton.tsx";
 import { AttachmentChips } from "./AttachmentChips.tsx";
 import { COMMAND_LIST_ID, CommandList, optionId } from "./CommandList.tsx";
 import { type CommandName, commandNamed } from "./commands.ts";
 import { ModelPicker } from "./ModelPicker.tsx";
 import { SendButtons } from "./SendButtons.tsx";
+import { ServerPicker } from "./ServerPicker.tsx";
 import { SpentUpText } from "./SpentUpText.tsx";
 import { useAttachments } from "./useAttachments.ts";
 import { useCommands } from "./useCommands.ts";
 import { type Outgoing, useComposer } from "./useComposer.ts";
+import type { ServerChoice } from "./useServerChoice.ts";
 
 const MAX_HEIGHT_PX = 320;
 
@@ -26,6 +29,8 @@ export interface ComposerProps {
   /** The model the reader has picked for the next message; empty when none was. */
   pickedModelId?: string;
   onModel: (id: string) => void;
+  /** Absent while nobody knows which MCP servers the chat uses. */
+  servers?: ServerChoice | undefined;
   isBusy?: boolean;
   stopping?: boolean;
   prompts?: readonly string[];
@@ -43,9 +48,9 @@ export interface ComposerProps {
 const never = () => false;
 
 export function Composer(props: ComposerProps) {
-  const { draftKey, organizationId, modelId, pickedModelId = modelId, onModel, isBusy = false, stopping = false, prompts = [], disabledReason, mark, hasArrived = never, onSend, onStop = () => undefined, onCommand } = props;
+  const { draftKey, organizationId, modelId, pickedModelId = modelId, onModel, servers, isBusy = false, stopping = false, prompts = [], disabledReason, mark, hasArrived = never, onSend, onStop = () => undefined, onCommand } = props;
   const attachments = useAttachments(organizationId, draftKey);
-  const composer = useComposer({ draftKey, attachments, modelId: pickedModelId, prompts, isBusy, mark, hasArrived, onSend, onStop });
+  const composer = useComposer({ draftKey, attachments, modelId: pickedModelId, serverIds: servers?.sent, prompts, isBusy, mark, hasArrived, onSend, onStop });
   const commandProblem = isBusy ? "Only when the agent is done. Stop it, or wait." : null;
   const run = (name: CommandName) => {
     if (onCommand === undefined || commandProblem !== null) return;
@@ -128,9 +133,11 @@ export function Composer(props: ComposerProps) {
           onPaste={(event) => takeFiles(event, event.clipboardData.files)}
           className="block max-h-80 w-full resize-none bg-transparent px-4 pt-3 pb-1 outline-none touch:min-h-11"
         />
+        {servers ? <AccountNotes choice={servers} /> : null}
         <div className="flex items-center gap-1 px-2 pb-2">
           <AttachButton onFiles={attachments.add} />
           <ModelPicker modelId={modelId} onChange={pickModel} />
+          {servers ? <ServerPicker choice={servers} /> : null}
           <span className="flex-1" />
           <SendButtons
             isBusy={isBusy}

@@ -19,6 +19,8 @@ interface Options {
   attachments: Attachments;
   /** The model that is sent along; empty when none is. */
   modelId: string;
+  /** The MCP servers that are sent along; absent when none are. */
+  serverIds?: readonly string[] | undefined;
   /** Earlier prompts, newest first. */
   prompts: readonly string[];
   isBusy: boolean;
@@ -49,7 +51,7 @@ function refusal(error: unknown): Problem {
 }
 
 /** The composer's state: the text is kept, here and in the browser, until the server has confirmed it. */
-export function useComposer({ draftKey, attachments, modelId, prompts, isBusy, mark, hasArrived, onSend, onStop }: Options) {
+export function useComposer({ draftKey, attachments, modelId, serverIds, prompts, isBusy, mark, hasArrived, onSend, onStop }: Options) {
   const [text, setText] = useState(() => readDraft(draftKey));
   const [sending, setSending] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -82,7 +84,7 @@ export function useComposer({ draftKey, attachments, modelId, prompts, isBusy, m
     if (!canSend) return;
     const words = text.trim();
     const { fileIds } = attachments;
-    const intent = intentFor(draftKey, { words, fingerprint: JSON.stringify([words, fileIds, behavior, modelId]), mark }, Date.now());
+    const intent = intentFor(draftKey, { words, fingerprint: JSON.stringify([words, fileIds, behavior, modelId, ...(serverIds ? [serverIds] : [])]), mark }, Date.now());
     setSending(true);
     setProblem(null);
     try {

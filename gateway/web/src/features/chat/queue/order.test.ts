@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { dropPlace, inOrder, moved } from "./order.ts";
+import { moved } from "@/lib/order.ts";
+import { dropPlace, inOrder } from "./order.ts";
 
 describe("moving a waiting message", () => {
   it.each([

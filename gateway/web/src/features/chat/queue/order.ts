@@ -1,13 +1,5 @@
 // The order of waiting messages while the reader moves one, before the server has confirmed it. Pure.
 
-/** `ids` with the one at `from` moved to `to`; places outside of the list are cut to it. */
-export function moved<T>(items: readonly T[], from: number, to: number): T[] {
-  const target = Math.max(0, Math.min(to, items.length - 1));
-  const item = items[from];
-  if (item === undefined || target === from) return [...items];
-  return items.toSpliced(from, 1).toSpliced(target, 0, item);
-}
-
 /** `items` in the wished order. What is gone is left out; what the wish does not know keeps its place behind the rest. */
 export function inOrder<T extends { id: number }>(items: readonly T[], wished: readonly number[] | null): readonly T[] {
   if (wished === null) return items;

@@ -3,7 +3,8 @@ import { deleteQueued, moveQueued, promoteQueued } from "@/api/chats.ts";
 import { describe, isNotServed } from "@/api/problem.ts";
 import type { QueuedMessage } from "@/api/types.ts";
 import { toast } from "@/components/toasts.ts";
-import { inOrder, moved } from "./order.ts";
+import { moved } from "@/lib/order.ts";
+import { inOrder } from "./order.ts";
 
 export interface QueueActions {
   items: readonly QueuedMessage[];

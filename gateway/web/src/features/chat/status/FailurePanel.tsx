@@ -1,10 +1,11 @@
 import { Link } from "@tanstack/react-router";
-import { Gauge, RotateCw, Settings } from "lucide-react";
+import { Gauge, KeyRound, RotateCw, Settings } from "lucide-react";
 import { useState } from "react";
 import type { ChatError } from "@/api/types.ts";
 import { Button, buttonClasses } from "@/components/Button.tsx";
 import { CopyButton } from "@/components/CopyButton.tsx";
 import { Notice } from "@/components/Notice.tsx";
+import { useTakesOwnKeys } from "@/data/providers.ts";
 import { explainFailure, failureFacts, failureReport } from "../failure.ts";
 
 interface FailurePanelProps {
@@ -34,6 +35,7 @@ export function FailurePanel({ chatId, error, waiting, onRetry }: FailurePanelPr
               {busy ? null : <RotateCw size={14} aria-hidden />} Retry
             </Button>
           ) : null}
+          {error.kind === "missing_key" || error.kind === "auth" ? <OwnKeysLink /> : null}
           {inSettings ? (
             <Link to="/settings/models" className={buttonClasses("secondary")}>
               <Settings size={14} aria-hidden /> Model settings
@@ -66,5 +68,15 @@ export function FailurePanel({ chatId, error, waiting, onRetry }: FailurePanelPr
         </dl>
       </div>
     </Notice>
+  );
+}
+
+/** The key may be the reader's own to bring. */
+function OwnKeysLink() {
+  if (!useTakesOwnKeys()) return null;
+  return (
+    <Link to="/settings/keys" className={buttonClasses("secondary")}>
+      <KeyRound size={14} aria-hidden /> My keys
+    </Link>
   );
 }

@@ -9,9 +9,13 @@ export interface RetryProgress {
   share: number;
 }
 
-/** `now` is the server's clock. The server counts the attempts that failed. */
+/**
+ * `now` is the server's clock, as far as this device knows it. Whatever it says, no wait is longer than the server announced it.
+ * The server counts the attempts that failed.
+ */
 export function retryProgress(retry: ChatRetry, now: number): RetryProgress {
-  const left = Math.max(0, Date.parse(retry.retrying_at) - now) || 0;
-  const share = retry.delay_ms > 0 ? 1 - Math.min(1, left / retry.delay_ms) : 1;
+  const wait = Math.max(0, retry.delay_ms) || 0;
+  const left = Math.min(wait, Math.max(0, Date.parse(retry.retrying_at) - now)) || 0;
+  const share = wait > 0 ? 1 - left / wait : 1;
   return { attempt: retry.attempt + 1, secondsLeft: Math.ceil(left / 1_000), share };
 }

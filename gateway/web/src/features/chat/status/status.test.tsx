@@ -33,6 +33,12 @@ describe("the wait for another attempt", () => {
     expect(retryProgress({ ...RETRY, retrying_at: "soon", delay_ms: 0 }, at(0))).toEqual({ attempt: 3, secondsLeft: 0, share: 1 });
   });
 
+  it("is never longer than announced, however wrong this device's clock is", () => {
+    expect(retryProgress(RETRY, at(-3_600))).toEqual({ attempt: 3, secondsLeft: 12, share: 0 });
+    expect(retryProgress(RETRY, at(3_600))).toEqual({ attempt: 3, secondsLeft: 0, share: 1 });
+    expect(retryProgress({ ...RETRY, delay_ms: 0 }, at(-3_600))).toEqual({ attempt: 3, secondsLeft: 0, share: 1 });
+  });
+
   it("is shown with its attempt and its reason, also to a page that has just loaded", () => {
     vi.spyOn(Date, "now").mockReturnValue(at(2));
     const loaded = play(connected(initialView("running"), false), events.status("running"), events.message(message(1, "assistant", text("before"))), retry, events.queue());

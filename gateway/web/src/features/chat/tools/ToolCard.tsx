@@ -1,16 +1,21 @@
 import { ChevronRight, FilePen, FilePlus2, FileText, List, SquareTerminal, Wrench } from "lucide-react";
-import { type ComponentType, memo, useId } from "react";
+import { type ComponentType, lazy, memo, Suspense, useId } from "react";
 import { classes } from "@/lib/classes.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
 import { useOpened } from "../opened.ts";
 import { EditBody } from "./EditBody.tsx";
 import { ExecuteBody } from "./ExecuteBody.tsx";
+import { foreignCall } from "./foreign.ts";
+import { ForeignHead } from "./ForeignHead.tsx";
 import { GenericBody } from "./GenericBody.tsx";
 import { ReadBody } from "./ReadBody.tsx";
 import { editedPaths, type Outcome, summarize } from "./summary.ts";
 import { ToolTime } from "./ToolTime.tsx";
 import { type Trouble, troubleOf } from "./trouble.ts";
 import { WriteBody } from "./WriteBody.tsx";
+
+/** Fetched with the first card of its kind that is opened. */
+const ForeignBody = lazy(() => import("./ForeignBody.tsx").then((module) => ({ default: module.ForeignBody })));
 
 interface Kind {
   icon: ComponentType<{ size?: number; className?: string }>;
@@ -42,10 +47,13 @@ function opensByItself(row: ToolRow): boolean {
 export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
   const id = useId();
   const [isOpen, setOpen] = useOpened(row.key, opensByItself(row));
-  const { icon: Icon, body: Body } = KINDS[row.name] ?? GENERIC;
+  const foreign = foreignCall(row);
+  const { icon: Icon, body } = KINDS[row.name] ?? GENERIC;
+  const Body = foreign ? ForeignBody : body;
   const { verb, object, isCode, outcome } = summarize(row);
   const trouble = troubleOf(row);
   const active = row.state === "running" || row.state === "writing";
+  const tone = active ? "text-accent pulse" : trouble ? TROUBLE[trouble.kind] : "text-faint";
   return (
     <section
       aria-label={`${verb} ${object}`}
@@ -58,11 +66,17 @@ export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
         onClick={() => setOpen(!isOpen)}
         className="flex min-h-9 w-full items-center gap-2.5 px-3 py-1.5 text-left -outline-offset-2 hover:bg-sunken touch:min-h-11"
       >
-        <Icon size={15} className={classes("shrink-0", active ? "text-accent pulse" : trouble ? TROUBLE[trouble.kind] : "text-faint")} aria-hidden />
-        <span className="flex min-w-0 flex-1 items-baseline gap-2">
-          <span className={classes("shrink-0", active ? "text-ink" : "text-muted")}>{verb}</span>
-          <span className={classes("truncate", isCode ? "font-mono text-[12.5px] text-ink" : "text-muted")}>{object}</span>
-        </span>
+        {foreign ? (
+          <ForeignHead row={row} call={foreign} object={object} isActive={active} tone={tone} />
+        ) : (
+          <>
+            <Icon size={15} className={classes("shrink-0", tone)} aria-hidden />
+            <span className="flex min-w-0 flex-1 items-baseline gap-2">
+              <span className={classes("shrink-0", active ? "text-ink" : "text-muted")}>{verb}</span>
+              <span className={classes("truncate", isCode ? "font-mono text-[12.5px] text-ink" : "text-muted")}>{object}</span>
+            </span>
+          </>
+        )}
         {outcome ? <span className={classes("shrink-0 text-xs tabular-nums", TONES[outcome.tone])}>{outcome.text}</span> : null}
         <ToolTime row={row} />
         <ChevronRight size={14} className={classes("shrink-0 text-faint transition-transform duration-100", isOpen && "rotate-90")} aria-hidden />
@@ -71,7 +85,9 @@ export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
       {isOpen ? (
         <div id={id} className="border-t border-line">
           {trouble && (row.name !== "execute" || trouble.kind !== "failed") ? <TroubleLine trouble={trouble} className="px-3.5 py-2.5" /> : null}
-          <Body row={row} />
+          <Suspense>
+            <Body row={row} />
+          </Suspense>
         </div>
       ) : null}
     </section>

@@ -1,7 +1,9 @@
 // What a tool call is called on screen: a verb, an object, and one short outcome. Pure; every wording of tools is here.
 import { parseDiff } from "@/lib/diff.ts";
+import { toolTitle } from "@/lib/mcp.ts";
 import { list, num, open, str } from "@/lib/open.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
+import { foreignCall } from "./foreign.ts";
 import { troubleOf } from "./trouble.ts";
 
 export interface Outcome {
@@ -24,6 +26,8 @@ export function summarize(row: ToolRow): Summary {
 
 /** One sentence fragment for the line that says what the agent is doing. */
 export function activity(row: ToolRow): string {
+  const intent = foreignCall(row)?.intent;
+  if (intent) return intent.replace(/[.…\s]+$/, "");
   const { verb, object } = wordsFor(row);
   return object === "" ? verb : `${verb} ${object}`;
 }
@@ -55,7 +59,7 @@ function wordsFor(row: ToolRow): Words {
     case "process_signal":
       return plain("Stopping", "Stopped", "a background process");
     default:
-      return { verb: humanName(row.name), object: firstString(args), isCode: false };
+      return { ...foreignWords(row), isCode: false };
   }
 }
 
@@ -126,17 +130,15 @@ function firstLine(text: string): string {
   return end < 0 ? trimmed : `${trimmed.slice(0, end)} …`;
 }
 
-function firstString(args: ReturnType<typeof open>): string {
-  const intent = str(args["model_intent"]);
-  return firstLine(intent || Object.values(args).map(str).find((value) => value !== "") || "").slice(0, 200);
+/** `github__create_issue` reads "Create issue (github)". */
+function foreignWords(row: ToolRow): { verb: string; object: string } {
+  const call = foreignCall(row);
+  if (!call) return { verb: toolTitle(row.name), object: firstString(row.args) };
+  return { verb: call.slug === "" ? call.title : `${call.title} (${call.slug})`, object: call.intent || firstString(call.args) };
 }
 
-/** `github__create_issue` reads "Create issue (github)". */
-function humanName(name: string): string {
-  const cut = name.indexOf("__");
-  const words = (cut < 0 ? name : name.slice(cut + 2)).replaceAll(/[_-]+/g, " ").trim();
-  const title = words === "" ? "Tool" : words.charAt(0).toUpperCase() + words.slice(1);
-  return cut < 0 ? title : `${title} (${name.slice(0, cut)})`;
+function firstString(args: unknown): string {
+  return firstLine(Object.values(open(args)).map(str).find((value) => value !== "") ?? "").slice(0, 200);
 }
 
 const EARLY_STRING = /"(command|path)"\s*:\s*"((?:[^"\\]|\\.)*)"?/g;

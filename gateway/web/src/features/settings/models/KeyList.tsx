@@ -1,20 +1,27 @@
-import { Plus, Trash2 } from "lucide-react";
+import { Plus } from "lucide-react";
 import { useState } from "react";
 import { patchProvider } from "@/api/models.ts";
+import type { ProviderHealth } from "@/api/providerHealth.ts";
 import type { Provider, ProviderKey, ProviderPatch } from "@/api/types.ts";
 import { Button } from "@/components/Button.tsx";
 import { Dialog } from "@/components/Dialog.tsx";
-import { IconButton } from "@/components/IconButton.tsx";
-import { RelativeTime } from "@/components/RelativeTime.tsx";
 import { keys } from "@/data/keys.ts";
 import { needsKey, providerName } from "@/lib/names.ts";
+import { moved } from "@/lib/order.ts";
 import { LIST, Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
 import { AddKey } from "./AddKey.tsx";
+import { KeyRow } from "./KeyRow.tsx";
 
-/** The keys of a provider, oldest first. The server lets them take turns, so they have no other order. */
-export function KeyList({ provider }: { provider: Provider }) {
-  const { busy, run } = useChange(keys.providers);
+interface KeyListProps {
+  provider: Provider;
+  /** `undefined` while nobody knows. */
+  health: ProviderHealth | undefined;
+}
+
+/** The keys of a provider in the order in which they are tried. */
+export function KeyList({ provider, health }: KeyListProps) {
+  const { busy, run } = useChange(keys.providers, keys.providerHealth);
   const [panel, setPanel] = useState<"add" | ProviderKey | null>(null);
   const close = () => setPanel(null);
   const stored = provider.api_keys;
@@ -22,10 +29,11 @@ export function KeyList({ provider }: { provider: Provider }) {
   const remove = async ({ id }: ProviderKey) => {
     if (await save(stored.filter((key) => key.id !== id).map((key) => ({ id: key.id })))) close();
   };
+  const move = (from: number, step: 1 | -1) => void save(moved(stored, from, from + step).map(({ id }) => ({ id })));
   return (
     <Section
       title="Keys"
-      text={stored.length > 1 ? "They take turns. One that is refused or busy rests, and the others answer meanwhile." : "With more than one they take turns, and one that is refused or busy rests."}
+      text={stored.length > 1 ? "The first that works is used. One that is refused or busy rests, and the next stands in." : "With more than one, the next stands in when one is refused or busy."}
       action={
         <Button onClick={() => setPanel("add")}>
           <Plus size={15} /> Add
@@ -33,18 +41,17 @@ export function KeyList({ provider }: { provider: Provider }) {
       }
     >
       <ul aria-label="Keys" className={LIST}>
-        {stored.map((key) => (
-          <li key={key.id} className="flex items-center gap-1 py-2 pr-2 pl-4">
-            <span className="min-w-0 flex-1">
-              <code className="block truncate font-mono text-sm">{key.masked}</code>
-              <span className="block text-xs text-faint">
-                added <RelativeTime iso={key.created_at} />
-              </span>
-            </span>
-            <IconButton label={`Remove ${key.masked}`} tipSide="left" disabled={busy} onClick={() => setPanel(key)}>
-              <Trash2 size={15} />
-            </IconButton>
-          </li>
+        {stored.map((key, place) => (
+          <KeyRow
+            key={key.id}
+            stored={key}
+            health={health?.keys.find(({ id }) => id === key.id)}
+            place={place}
+            count={stored.length}
+            disabled={busy}
+            onMove={(step) => move(place, step)}
+            onRemove={() => setPanel(key)}
+          />
         ))}
         {stored.length === 0 ? (
           <li className="px-4 py-4 text-sm text-muted">{needsKey(provider.type) ? "None. It answers nobody without one." : "None. Some servers need none."}</li>

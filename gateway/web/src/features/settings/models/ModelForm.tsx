@@ -10,6 +10,7 @@ import { valueAt } from "@/lib/callConfig.ts";
 import { type Option, optionsFor, PRICES } from "@/lib/callOptions.ts";
 import { Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
+import { Fallbacks } from "./Fallbacks.tsx";
 import { OptionField } from "./OptionField.tsx";
 import { useModelDraft } from "./useModelDraft.ts";
 
@@ -51,6 +52,7 @@ export function ModelForm({ model }: { model: ModelConfig }) {
       <Section title="Prices" text="US dollars per million tokens. Without them what the model answers is counted as unpriced, and no limit holds it.">
         <div className="grid grid-cols-2 gap-4 sm:grid-cols-4">{fields(PRICES, "none")}</div>
       </Section>
+      <Fallbacks model={model} draft={draft} />
       <Section title="Every call" text="Sent along with each request. Empty: as the provider does by itself.">
         <div className={GRID}>{fields(groups.general)}</div>
       </Section>

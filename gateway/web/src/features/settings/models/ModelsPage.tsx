@@ -54,7 +54,7 @@ function Providers({ providers, models }: { providers: readonly Provider[] | und
     >
       <ul className={LIST}>
         {providers?.map((provider) => (
-          <ProviderItem key={provider.id} provider={provider} modelCount={models.filter((model) => model.ai_provider_id === provider.id).length} />
+          <ProviderItem key={provider.id} provider={provider} models={models.filter((model) => model.ai_provider_id === provider.id)} />
         ))}
         {providers === undefined ? <Loading /> : null}
         {providers?.length === 0 ? <li className="px-4 py-4 text-sm text-muted">None yet.</li> : null}

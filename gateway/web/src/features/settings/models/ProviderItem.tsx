@@ -2,22 +2,31 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { Activity, Ellipsis, KeyRound, ListPlus, Power, PowerOff, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { patchProvider } from "@/api/models.ts";
-import type { Provider } from "@/api/types.ts";
+import type { ModelConfig, Provider } from "@/api/types.ts";
 import { Badge } from "@/components/Badge.tsx";
 import { Dialog } from "@/components/Dialog.tsx";
 import { IconButton } from "@/components/IconButton.tsx";
 import { Menu } from "@/components/Menu.tsx";
+import { useNow } from "@/components/useNow.ts";
 import { keys } from "@/data/keys.ts";
+import { useProviderHealth } from "@/data/providers.ts";
 import { needsKey, providerName, typeName } from "@/lib/names.ts";
+import { summarize } from "@/lib/providerHealth.ts";
 import { useChange } from "../useChange.ts";
 import { AddModel } from "./AddModel.tsx";
+import { HealthLine } from "./HealthLine.tsx";
 import { Row } from "./ModelItem.tsx";
 import { ProviderTest } from "./ProviderTest.tsx";
 import { RemoveProvider } from "./RemoveProvider.tsx";
 
 type Panel = "test" | "model" | "remove";
 
-export function ProviderItem({ provider, modelCount }: { provider: Provider; modelCount: number }) {
+interface ProviderItemProps {
+  provider: Provider;
+  models: readonly ModelConfig[];
+}
+
+export function ProviderItem({ provider, models }: ProviderItemProps) {
   const { busy, run } = useChange(keys.providers);
   const navigate = useNavigate();
   const [panel, setPanel] = useState<Panel | null>(null);
@@ -33,7 +42,8 @@ export function ProviderItem({ provider, modelCount }: { provider: Provider; mod
             <span className="truncate">{name}</span>
             <ProviderState provider={provider} />
           </span>
-          <span className="block truncate text-xs text-faint">{facts(provider, modelCount)}</span>
+          <span className="block truncate text-xs text-faint">{facts(provider, models.length)}</span>
+          <Health provider={provider} models={models} />
         </Link>
       }
     >
@@ -68,10 +78,30 @@ export function ProviderItem({ provider, modelCount }: { provider: Provider; mod
   );
 }
 
+const STEP_MS = 10_000;
+
+/** In one line; nothing while nobody knows, or while it is not used. */
+function Health({ provider, models }: ProviderItemProps) {
+  const now = useNow(STEP_MS);
+  const health = useProviderHealth(provider.id);
+  if (!health || !provider.enabled || lacksKey(provider)) return null;
+  const { level, word, reason } = summarize(health, namesOf(models), now);
+  return (
+    <HealthLine level={level} word={word} className="mt-0.5 text-xs text-muted">
+      {reason === "" ? "" : `: ${reason}`}
+    </HealthLine>
+  );
+}
+
+/** Those that can be chosen, as the provider calls them. */
+export const namesOf = (models: readonly ModelConfig[]) => models.filter(({ enabled }) => enabled).map(({ model }) => model);
+
+const lacksKey = (provider: Provider) => needsKey(provider.type) && provider.api_keys.length === 0 && provider.allow_user_api_key !== true;
+
 /** What stands in the way of its answering, if anything does. */
 export function ProviderState({ provider }: { provider: Provider }) {
   if (!provider.enabled) return <Badge text="Off" />;
-  return needsKey(provider.type) && provider.api_keys.length === 0 ? <Badge text="No key" look="warn" /> : null;
+  return lacksKey(provider) ? <Badge text="No key" look="warn" /> : null;
 }
 
 function facts(provider: Provider, modelCount: number): string {

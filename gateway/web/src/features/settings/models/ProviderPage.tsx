@@ -10,6 +10,7 @@ import { Notice } from "@/components/Notice.tsx";
 import { Switch } from "@/components/Switch.tsx";
 import { keys } from "@/data/keys.ts";
 import { useIsAdministrator, useModels, useProviders } from "@/data/queries.ts";
+import { useProviderHealth } from "@/data/providers.ts";
 import { DEMO_TYPE, providerName, typeName } from "@/lib/names.ts";
 import { LIST, Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
@@ -17,8 +18,10 @@ import { AddModel } from "./AddModel.tsx";
 import { Detail, Gone } from "./Detail.tsx";
 import { KeyList } from "./KeyList.tsx";
 import { ModelItem } from "./ModelItem.tsx";
+import { ProviderAccess } from "./ProviderAccess.tsx";
 import { ProviderForm } from "./ProviderForm.tsx";
-import { ProviderState } from "./ProviderItem.tsx";
+import { ProviderHealthSection } from "./ProviderHealthSection.tsx";
+import { namesOf, ProviderState } from "./ProviderItem.tsx";
 import { ProviderTest } from "./ProviderTest.tsx";
 import { RemoveProvider } from "./RemoveProvider.tsx";
 
@@ -37,6 +40,7 @@ function ProviderDetail({ provider }: { provider: Provider }) {
   const { busy, run } = useChange(keys.providers, keys.models);
   const navigate = useNavigate();
   const models = useModels().data?.filter((model) => model.ai_provider_id === provider.id) ?? [];
+  const health = useProviderHealth(provider.id);
   const [panel, setPanel] = useState<"model" | "remove" | null>(null);
   const close = () => setPanel(null);
   const name = providerName(provider);
@@ -48,10 +52,12 @@ function ProviderDetail({ provider }: { provider: Provider }) {
       text={[typeName(provider.type), provider.base_url || (isDemo ? "" : "at its usual address")].filter(Boolean).join(" · ")}
       action={<Switch label="In use" checked={provider.enabled} disabled={busy} onChange={(enabled) => void run(() => patchProvider(provider.id, { enabled }))} />}
     >
+      {provider.enabled ? <ProviderHealthSection providerId={provider.id} models={namesOf(models)} /> : null}
       <Section title="Test" text="Asks the provider with the stored keys what it offers. Nothing is charged.">
         <ProviderTest provider={provider} asksAtOnce={false} />
       </Section>
-      {isDemo ? null : <KeyList provider={provider} />}
+      {isDemo ? null : <KeyList provider={provider} health={health} />}
+      {isDemo || provider.central_api_key_enabled === undefined ? null : <ProviderAccess provider={provider} />}
       <Section
         title="Models"
         text="Those that can be chosen in a chat."

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import type { CallConfig, ModelConfig, NewModelConfig } from "@/api/types.ts";
 import { fieldText, readConfig, readField, valueAt, withValue } from "@/lib/callConfig.ts";
-import { type Option, optionsFor, PRICES } from "@/lib/callOptions.ts";
+import { FALLBACKS, type Option, optionsFor, PRICES } from "@/lib/callOptions.ts";
 
 interface Basics {
   display_name: string;
@@ -40,7 +40,7 @@ export function useModelDraft(model: ModelConfig): ModelDraft {
   const [typed, setTyped] = useState<Readonly<Record<string, string>>>({});
   const [edited, setEdited] = useState<string | null>(null);
   const basics = { ...was, ...changed };
-  const options = [...PRICES, ...optionsFor(model.provider).general, ...optionsFor(model.provider).own];
+  const options = [...PRICES, FALLBACKS, ...optionsFor(model.provider).general, ...optionsFor(model.provider).own];
   const readJson = edited === null ? { config: stored } : readConfig(edited);
   const base = "config" in readJson ? readJson.config : stored;
 

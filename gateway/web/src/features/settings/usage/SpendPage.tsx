@@ -34,7 +34,7 @@ export function SpendPage() {
         ) : null}
       </Section>
       <UserLimits limits={limits} />
-      {limits.group_overrides.length > 0 ? <GroupLimits limits={limits} /> : null}
+      <GroupLimits limits={limits} />
     </>
   );
 }

@@ -1,0 +1,39 @@
+import { fireEvent, screen, waitFor } from "@testing-library/react";
+import { describe, expect, it } from "vitest";
+import type { KeyHealth, ProviderHealth } from "@/api/providerHealth.ts";
+import type { Provider } from "@/api/types.ts";
+import { NOW } from "@/testing/fixtures.ts";
+import { draw, serve } from "@/testing/server.tsx";
+import { KeyList } from "./KeyList.tsx";
+
+const key = (id: string) => ({ id, masked: `sk-…${id}`, created_at: NOW });
+const provider: Provider = { id: "p", type: "anthropic", name: "anthropic", display_name: "Anthropic", enabled: true, base_url: "", api_keys: [key("a"), key("b"), key("c")] };
+const state = (id: string, change: Partial<KeyHealth> = {}): KeyHealth => ({ id, masked: "", state: "healthy", resting_until: null, last_error: "", last_error_at: null, ...change });
+const health: ProviderHealth = { provider_id: "p", keys: [state("b", { state: "refused", last_error: "invalid x-api-key" }), state("a")], breakers: [], running: 0, max_running: 0, queued: 0 };
+
+describe("keys of a provider", () => {
+  it("stand in their order, each with how it does in words, as far as somebody knows", () => {
+    serve({});
+    draw(<KeyList provider={provider} health={health} />);
+    const rows = screen.getAllByRole("listitem").map((row) => row.textContent ?? "");
+    expect(rows.map((row) => row.slice(0, 5))).toEqual(["sk-…a", "sk-…b", "sk-…c"]);
+    expect(rows[0]).toContain("healthy");
+    expect(rows[1]).toContain("refused by the vendor: invalid x-api-key");
+    expect(rows[2]).not.toMatch(/healthy|refused/);
+  });
+
+  it("are moved as one whole order, and not beyond its ends", async () => {
+    const changes = serve({ "PATCH /ai/providers/p": provider });
+    draw(<KeyList provider={provider} health={undefined} />);
+    const button = (name: string) => screen.getByRole<HTMLButtonElement>("button", { name });
+    expect([button("Use sk-…a earlier").disabled, button("Use sk-…c later").disabled]).toEqual([true, true]);
+    fireEvent.click(button("Use sk-…c earlier"));
+    await waitFor(() => expect(changes).toEqual([{ what: "PATCH /ai/providers/p", body: { api_keys: [{ id: "a" }, { id: "c" }, { id: "b" }] } }]));
+  });
+
+  it("that are alone have no order", () => {
+    serve({});
+    draw(<KeyList provider={{ ...provider, api_keys: [key("a")] }} health={undefined} />);
+    expect(screen.queryByRole("button", { name: /earlier|later/ })).toBeNull();
+  });
+});
