@@ -22,7 +22,7 @@ CHECKOUT_STAMP := $(CARGO_TARGET_DIR)/checkout
 $(shell mkdir -p $(CARGO_TARGET_DIR); [ "$$(cat $(CHECKOUT_STAMP) 2>/dev/null)" = "$(CURDIR)" ] || \
   { git ls-files -z '*.rs' | xargs -0 touch; echo "$(CURDIR)" > $(CHECKOUT_STAMP); })
 
-.PHONY: help run test check gen db doctor clean packages test-packages web binaries rust-test web-test browser-test e2e e2e-separate drills bench local-model
+.PHONY: help run test check gen db doctor clean packages test-packages web sdks binaries rust-test web-test browser-test sdk-test litellm-test e2e e2e-separate drills bench bench-gateway local-model
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,16 +45,23 @@ check: test-packages web ## Formatting, lints, licences, generated files, contra
 binaries: web
 	$(CARGO) build --workspace --bins
 
-rust-test: test-packages binaries
+rust-test: test-packages sdks binaries
 	$(CARGO) nextest run --workspace
 
-e2e: test-packages binaries ## The whole system, all services in one process
+sdk-test: test-packages sdks binaries ## The official SDKs of OpenAI and Anthropic, for Node.js and Python, against Tandem's endpoints for them
+	$(CARGO) nextest run --workspace -E 'package(tandem-e2e) & binary(sdk)'
+
+litellm-test: test-packages binaries ## LiteLLM's proxy as a vendor of both dialects; installs it (over a minute, 750 MB), so not part of `make test`
+	.ci/litellm
+	$(CARGO) nextest run --workspace --run-ignored only -E 'package(tandem-e2e) & binary(litellm)'
+
+e2e: test-packages sdks binaries ## The whole system, all services in one process
 	$(CARGO) nextest run --workspace -E 'package(tandem-e2e)'
 
 # The drills choose their processes themselves, so they are the same in both.
 e2e-separate: test-packages binaries ## The same system tests with every service a process of its own
 	TANDEM_E2E_MODE=separate $(CARGO) nextest run --workspace \
-	  -E 'package(tandem-e2e) & binary(it) - test(/^(clocks|crowds|drills|storms|every_call|relay)::/)'
+	  -E 'package(tandem-e2e) & binary(it) - test(/^(clocks|crowds|drills|safeties|storms|every_call|relay)::/)'
 
 drills: test-packages binaries ## The fault drills, TANDEM_DRILL_ROUNDS rounds of each (default 10), a line of JSON for each; DRILLS="D17 D52" for some
 	@.ci/drills $(DRILLS)
@@ -62,6 +69,10 @@ drills: test-packages binaries ## The fault drills, TANDEM_DRILL_ROUNDS rounds o
 bench: packages web ## Measure the release binary and compare with the budgets; BENCH="--only latency" for a part, --help for all
 	$(CARGO) build --release --workspace --bin tandem --bin bench
 	TANDEM_BIN=$(CARGO_TARGET_DIR)/release/tandem $(CARGO_TARGET_DIR)/release/bench $(BENCH)
+
+bench-gateway: packages web ## Measure the endpoints for OpenAI and Anthropic SDKs beside other gateways; BENCH=--help for all, BENCH=--write rewrites docs/performance.md
+	$(CARGO) build --release --workspace --bin tandem --bin bench-gateway
+	TANDEM_BIN=$(CARGO_TARGET_DIR)/release/tandem $(CARGO_TARGET_DIR)/release/bench-gateway $(BENCH)
 
 web-test: $(WEB)/node_modules/.package-lock.json
 	cd $(WEB) && npm test --silent
@@ -88,6 +99,9 @@ packages:
 
 test-packages:
 	@.ci/packages test
+
+sdks: test-packages
+	@.ci/sdk
 
 web: $(WEB)/dist/index.html
 

@@ -13,22 +13,28 @@ use tandem_proto::{
     orchestrator::v1::{
         chat_command_service_client::ChatCommandServiceClient, chat_stream_service_client::ChatStreamServiceClient,
     },
-    provider::v1::provider_admin_service_client::ProviderAdminServiceClient,
+    provider::v1::{
+        bridge_service_client::BridgeServiceClient, provider_admin_service_client::ProviderAdminServiceClient,
+    },
     storage::v1::{
         chat_service_client::ChatServiceClient, file_service_client::FileServiceClient,
-        settings_service_client::SettingsServiceClient, usage_service_client::UsageServiceClient,
-        user_service_client::UserServiceClient,
+        interception_service_client::InterceptionServiceClient, settings_service_client::SettingsServiceClient,
+        usage_service_client::UsageServiceClient, user_service_client::UserServiceClient,
     },
+    tool::v1::mcp_admin_service_client::McpAdminServiceClient,
 };
 use tonic::{Request, Response, Status, transport::Channel};
 
-use crate::{again::Repeating, config::Config, idempotency};
+use crate::{again::Repeating, bridge::call::Breakable, config::Config, idempotency};
 
 /// Time a call has, its answer included.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Time a stream has to open.
 pub const OPENING_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Time a request has that has an MCP server, or where its users sign in, asked.
+pub const MCP_DEADLINE: Duration = Duration::from_secs(55);
 
 /// Time a live check of a provider has; the vendor may be slow.
 pub const PROVIDER_TEST_DEADLINE: Duration = Duration::from_secs(55);
@@ -47,6 +53,9 @@ pub struct Clients {
     pub commands: ChatCommandServiceClient<Repeating>,
     pub streams: ChatStreamServiceClient<Repeating>,
     pub providers: ProviderAdminServiceClient<Channel>,
+    pub bridge: BridgeServiceClient<Breakable>,
+    pub interceptions: InterceptionServiceClient<Repeating>,
+    pub mcp: McpAdminServiceClient<Channel>,
 }
 
 impl Clients {
@@ -71,6 +80,9 @@ impl Clients {
             commands: with_message_limits!(ChatCommandServiceClient::new(orchestrated.clone())),
             streams: with_message_limits!(ChatStreamServiceClient::new(orchestrated.clone())),
             providers: with_message_limits!(ProviderAdminServiceClient::new(provider_gateway.clone())),
+            bridge: with_message_limits!(BridgeServiceClient::new(Breakable::new(provider_gateway.clone()))),
+            interceptions: with_message_limits!(InterceptionServiceClient::new(stored.clone())),
+            mcp: with_message_limits!(McpAdminServiceClient::new(tool_runner.clone())),
             channels: [
                 ("storage", storage),
                 ("orchestrator", orchestrator),
@@ -108,7 +120,12 @@ impl Clients {
 
     /// A request for a stream that lives until either side leaves.
     pub fn open<T>(&self, user: &User, message: T) -> Request<T> {
-        self.outbound.open_stream(Some(user), OPENING_DEADLINE, message)
+        self.open_within(user, OPENING_DEADLINE, message)
+    }
+
+    /// Like [`Clients::open`] with another time to open.
+    pub fn open_within<T>(&self, user: &User, opening: Duration, message: T) -> Request<T> {
+        self.outbound.open_stream(Some(user), opening, message)
     }
 }
 

@@ -3,6 +3,7 @@
 mod again;
 mod assets;
 mod auth;
+mod bridge;
 mod clients;
 mod config;
 mod first_start;

@@ -1,7 +1,7 @@
 //! The outermost layer: what is true of every request. It gives the request its id and span, catches panics, counts,
 //! writes one log line, renders problems, and adds the headers every answer carries.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -23,6 +23,10 @@ use crate::{
 /// The name under which every answer carries its request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request, for those that tell it in their own words.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub Arc<str>);
+
 /// Content policy of everything but the web UI's pages: a file somebody uploaded can do nothing when it is opened.
 const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
@@ -30,7 +34,7 @@ const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 const QUIET_ROUTES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// The layer.
-pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = app.clock.monotonic();
     let method = request.method().clone();
     let accept = request.headers().clone();
@@ -41,6 +45,8 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
         .to_owned();
     let span = tracing::info_span!("http", %method, route, user_id = tracing::field::Empty);
     let request_id = telemetry::trace_id(&span).unwrap_or_else(|| Uuid::new_v4().simple().to_string());
+
+    request.extensions_mut().insert(RequestId(request_id.as_str().into()));
 
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
     let response = handled.instrument(span.clone()).await.unwrap_or_else(|_| {

@@ -12,12 +12,14 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use crate::{again, assets, auth, idempotency, observe, problem::Problem, service::App, ws};
+use crate::{again, assets, auth, bridge, idempotency, observe, problem::Problem, service::App, ws};
 
+pub mod bridge_records;
 pub mod byok;
 pub mod chats;
 pub mod files;
 pub mod health;
+pub mod mcp;
 pub mod memory;
 pub mod messages;
 pub mod models;
@@ -57,7 +59,7 @@ pub fn router(app: App) -> Router {
         .route_layer(middleware::from_fn_with_state(app.clone(), auth::authenticate))
         .route_layer(middleware::from_fn(again::layer))
         .fallback(no_such_route);
-    let mut router = health::routes();
+    let mut router = health::routes().merge(bridge::routes());
     for prefix in std::iter::once(PREFIX).chain(OTHER_PREFIXES) {
         router = router.nest(prefix, api.clone());
     }
@@ -98,10 +100,19 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(providers::list, providers::create))
         .routes(routes!(providers::test))
         .routes(routes!(providers::detect))
+        .routes(routes!(providers::health_of_all))
+        .routes(routes!(providers::rotate_key))
         .routes(routes!(providers::get, providers::update, providers::delete))
+        .routes(routes!(providers::health))
         .routes(routes!(models::catalog))
         .routes(routes!(models::list, models::create))
         .routes(routes!(models::update, models::delete))
+        .routes(routes!(mcp::list, mcp::create))
+        .routes(routes!(mcp::get, mcp::update, mcp::delete))
+        .routes(routes!(mcp::tools))
+        .routes(routes!(mcp::oauth2::connect))
+        .routes(routes!(mcp::oauth2::callback))
+        .routes(routes!(mcp::oauth2::disconnect))
         .routes(routes!(settings::get_system_prompt, settings::put_system_prompt))
         .routes(routes!(
             settings::get_plan_mode_instructions,
@@ -137,6 +148,12 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(queue::reorder))
         .routes(routes!(ws::stream::stream_chat))
         .routes(routes!(ws::watch::watch_chats))
+        .routes(routes!(bridge_records::interceptions))
+        .routes(routes!(bridge_records::sessions))
+        .routes(routes!(bridge_records::session))
+        .routes(routes!(bridge_records::models))
+        .routes(routes!(bridge_records::clients))
+        .merge(bridge_records::aliases())
         .merge(gone())
 }
 

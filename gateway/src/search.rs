@@ -1,5 +1,5 @@
-//! The `q` of the chat list: `key:value` terms, all of which must hold. It owns the grammar; what a term matches is
-//! decided in storage.
+//! The `q` of lists: `key:value` terms, all of which must hold. It owns the grammar, and the keys of the chat list; what a
+//! term matches is decided in storage.
 
 use std::collections::BTreeMap;
 
@@ -26,9 +26,6 @@ pub struct Query {
 /// # Errors
 /// 400 that names the term.
 pub fn parse(text: &str) -> Result<Query, Problem> {
-    if text.len() > MAX_QUERY_BYTES {
-        return Err(refuse("q", format!("must not be longer than {MAX_QUERY_BYTES} bytes")));
-    }
     let mut query = Query::default();
     for (key, values) in terms(text)? {
         query.apply(&key, &values)?;
@@ -86,8 +83,14 @@ fn refuse(field: &str, problem: impl Into<String>) -> Problem {
     Problem::field(field, problem)
 }
 
-/// The values of each key, keys in lower case.
-fn terms(text: &str) -> Result<BTreeMap<String, Vec<String>>, Problem> {
+/// The values of each key of a query, keys in lower case.
+///
+/// # Errors
+/// 400 that names the term.
+pub fn terms(text: &str) -> Result<BTreeMap<String, Vec<String>>, Problem> {
+    if text.len() > MAX_QUERY_BYTES {
+        return Err(refuse("q", format!("must not be longer than {MAX_QUERY_BYTES} bytes")));
+    }
     let mut terms: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for word in words(text) {
         let colons: Vec<usize> = unquoted(&word, ':').collect();

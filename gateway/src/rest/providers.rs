@@ -1,14 +1,17 @@
 //! Providers of models, for administrators. Keys pass through to the room that seals them and are kept nowhere here.
 
+use std::time::Duration;
+
 use axum::{extract::State, http::StatusCode};
 use serde_json::{Map, Value};
-use tandem_proto::provider::v1 as proto;
+use tandem_proto::{common::v1::KeyPolicy, provider::v1 as proto};
 
 use super::{
     Path,
     wire::provider::{
         AIProvider, CreateAIProviderRequest, DetectedProvider, TestAIProviderRequest, TestAIProviderResponse,
         UpdateAIProviderRequest,
+        health::{AIProviderHealth, AIProvidersHealth, RotatedKeys},
     },
 };
 use crate::{
@@ -18,6 +21,9 @@ use crate::{
     problem::Problem,
     service::App,
 };
+
+/// Time for sealing all keys anew; broken off, it goes on where it is asked again.
+const ROTATION_DEADLINE: Duration = Duration::from_secs(120);
 
 /// All providers.
 #[utoipa::path(get, path = "/ai/providers", tag = "providers", responses((status = 200, body = Vec<AIProvider>)))]
@@ -45,6 +51,12 @@ pub async fn create(
         base_url: body.base_url,
         api_keys: body.api_keys,
         settings_json: body.settings.map(settings).unwrap_or_default(),
+        key_policy: Some(KeyPolicy {
+            uses_central_keys: body.central_api_key_enabled.unwrap_or(true),
+            allows_user_keys: body.allow_user_api_key.unwrap_or(false),
+            allows_central_fallback: body.allow_central_api_key_fallback.unwrap_or(false),
+        }),
+        max_concurrent: body.max_concurrent.unwrap_or(0),
     };
     let request = app.clients.ask(who.user(), message);
     let created = app.clients.providers.clone().create_provider(request).await.answer()?;
@@ -84,6 +96,58 @@ pub async fn detect(State(app): State<App>, who: Principal) -> Result<Reply<Vec<
     Ok(Reply::ok(found.into_iter().map(DetectedProvider::from).collect()))
 }
 
+/// How all providers do: their keys, the breakers of their models, and how many completions run and wait. As the replica sees it that
+/// answers.
+#[utoipa::path(get, path = "/ai/providers/health", tag = "providers", responses((status = 200, body = AIProvidersHealth)))]
+pub async fn health_of_all(State(app): State<App>, who: Principal) -> Result<Reply<AIProvidersHealth>, Problem> {
+    who.require_admin()?;
+    Ok(Reply::ok(ask_health(&app, &who).await?.into()))
+}
+
+/// How one provider does, by id or name.
+#[utoipa::path(get, path = "/ai/providers/{provider}/health", tag = "providers", params(("provider" = String, Path)),
+    responses((status = 200, body = AIProviderHealth)))]
+pub async fn health(
+    State(app): State<App>,
+    who: Principal,
+    Path(provider): Path<String>,
+) -> Result<Reply<AIProviderHealth>, Problem> {
+    who.require_admin()?;
+    let message = proto::GetProviderRequest {
+        id_or_name: id_or_name(provider)?,
+    };
+    let request = app.clients.ask(who.user(), message);
+    let found = app.clients.providers.clone().get_provider(request).await.answer()?;
+    let id = promised(found.provider, "GetProviderResponse.provider")?.id;
+    let all = ask_health(&app, &who).await?;
+    let health = all.providers.into_iter().find(|health| health.provider_id == id);
+    // Deleted in between.
+    Ok(Reply::ok(health.ok_or_else(Problem::not_found)?.into()))
+}
+
+async fn ask_health(app: &App, who: &Principal) -> Result<proto::GetProviderHealthResponse, Problem> {
+    let request = app.clients.ask(who.user(), proto::GetProviderHealthRequest {});
+    let answer = app.clients.providers.clone().get_provider_health(request).await;
+    Ok(answer.answer()?)
+}
+
+/// Seals every stored key anew under the present key-encryption key, so that the one before can be retired. May be repeated.
+#[utoipa::path(post, path = "/ai/providers/rotate-key", tag = "providers", responses((status = 200, body = RotatedKeys)))]
+pub async fn rotate_key(State(app): State<App>, who: Principal) -> Result<Reply<RotatedKeys>, Problem> {
+    who.require_admin()?;
+    let request = app
+        .clients
+        .ask_within(who.user(), ROTATION_DEADLINE, proto::RotateSealingKeyRequest {});
+    let rotated = app
+        .clients
+        .providers
+        .clone()
+        .rotate_sealing_key(request)
+        .await
+        .answer()?;
+    Ok(Reply::ok(rotated.into()))
+}
+
 /// One provider, by id or name.
 #[utoipa::path(get, path = "/ai/providers/{provider}", tag = "providers", params(("provider" = String, Path)),
     responses((status = 200, body = AIProvider)))]
@@ -117,7 +181,11 @@ pub async fn update(
         && body.enabled.is_none()
         && body.base_url.is_none()
         && body.api_keys.is_none()
-        && body.settings.is_none();
+        && body.settings.is_none()
+        && body.central_api_key_enabled.is_none()
+        && body.allow_user_api_key.is_none()
+        && body.allow_central_api_key_fallback.is_none()
+        && body.max_concurrent.is_none();
     if is_empty {
         return Err(Problem::invalid("NOTHING_TO_CHANGE", "The request changes nothing."));
     }
@@ -137,6 +205,10 @@ pub async fn update(
         base_url: body.base_url,
         api_keys: keys,
         settings_json: body.settings.map(settings),
+        uses_central_keys: body.central_api_key_enabled,
+        allows_user_keys: body.allow_user_api_key,
+        allows_central_fallback: body.allow_central_api_key_fallback,
+        max_concurrent: body.max_concurrent,
     };
     let request = app.clients.ask(who.user(), message);
     let updated = app.clients.providers.clone().update_provider(request).await.answer();
@@ -168,7 +240,7 @@ fn settings(settings: Map<String, Value>) -> String {
 }
 
 /// A uuid, or letters and digits joined by single hyphens.
-fn id_or_name(text: String) -> Result<String, Problem> {
+pub(super) fn id_or_name(text: String) -> Result<String, Problem> {
     let is_name = text.split('-').all(|word| {
         !word.is_empty()
             && word

@@ -9,10 +9,12 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub mod bridge;
 pub mod chat;
 pub mod command;
 pub mod event;
 pub mod input;
+pub mod mcp;
 pub mod message;
 pub mod model;
 pub mod part;

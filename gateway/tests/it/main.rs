@@ -2,11 +2,15 @@
 
 mod again;
 mod auth;
+mod bridge;
+mod bridge_records;
 mod chats;
 mod idempotency;
 mod live;
+mod mcp;
 mod stubs;
 mod surface;
+mod titles;
 mod tls;
 mod usage;
 mod world;

@@ -17,8 +17,8 @@ use tandem_chassis::{
     transport::Listener,
 };
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::{Response, Status, body::Body};
+use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
+use tonic::{Response, Status, Streaming, body::Body};
 use tonic_prost::ProstCodec;
 
 type Handler = Arc<dyn Fn(axum::http::Request<Body>) -> BoxFuture<'static, axum::http::Response<Body>> + Send + Sync>;
@@ -149,6 +149,32 @@ impl Stubs {
                 });
                 let mut grpc = tonic::server::Grpc::new(ProstCodec::<A, Q>::default());
                 grpc.server_streaming(service, request).await
+            })
+        });
+        self.insert(method, handler);
+    }
+
+    /// Answers a method that streams both ways with what `open` gives for each stream of requests.
+    pub fn on_exchange<Q, A>(
+        &self,
+        method: &str,
+        open: impl Fn(Streaming<Q>) -> mpsc::Receiver<Result<A, Fault>> + Send + Sync + 'static,
+    ) where
+        Q: Message + Default + 'static,
+        A: Message + 'static,
+    {
+        let open = Arc::new(open);
+        let handler: Handler = Arc::new(move |request| {
+            let open = Arc::clone(&open);
+            Box::pin(async move {
+                let service = tower::service_fn(move |request: tonic::Request<Streaming<Q>>| {
+                    let pieces =
+                        ReceiverStream::new(open(request.into_inner())).map(|piece| piece.map_err(Status::from));
+                    let pieces: Batches<A> = Box::pin(pieces);
+                    ready(Ok::<_, Status>(Response::new(pieces)))
+                });
+                let mut grpc = tonic::server::Grpc::new(ProstCodec::<A, Q>::default());
+                grpc.streaming(service, request).await
             })
         });
         self.insert(method, handler);

@@ -721,6 +721,19 @@ pub struct ToolDefinition {
     #[prost(string, tag = "3")]
     pub input_schema_json: ::prost::alloc::string::String,
 }
+/// Whose keys a provider is called with. A user's own key comes first where it is allowed; users without one use the provider's where
+/// own keys are not allowed or the fallback is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeyPolicy {
+    /// The keys of the provider, or none where it needs none, may be used.
+    #[prost(bool, tag = "1")]
+    pub uses_central_keys: bool,
+    #[prost(bool, tag = "2")]
+    pub allows_user_keys: bool,
+    /// Needs both of the others.
+    #[prost(bool, tag = "3")]
+    pub allows_central_fallback: bool,
+}
 /// One event of a chat's stream. Applying events in order reproduces the chat.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StreamEvent {

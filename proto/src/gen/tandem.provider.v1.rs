@@ -23,6 +23,11 @@ pub struct Provider {
     pub created_at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "10")]
     pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "11")]
+    pub key_policy: ::core::option::Option<super::super::common::v1::KeyPolicy>,
+    /// Completions at once on each replica; 0: no limit of its own.
+    #[prost(int32, tag = "12")]
+    pub max_concurrent: i32,
 }
 /// A key that cannot be read back.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -68,6 +73,12 @@ pub struct CreateProviderRequest {
     pub api_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, tag = "7")]
     pub settings_json: ::prost::alloc::string::String,
+    /// Absent: the provider's keys and no others.
+    #[prost(message, optional, tag = "8")]
+    pub key_policy: ::core::option::Option<super::super::common::v1::KeyPolicy>,
+    /// 0 to 10,000; 0: no limit of its own.
+    #[prost(int32, tag = "9")]
+    pub max_concurrent: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateProviderResponse {
@@ -82,7 +93,7 @@ pub struct KeyMutation {
     #[prost(string, tag = "2")]
     pub api_key: ::prost::alloc::string::String,
 }
-/// The full wanted set of keys.
+/// The full wanted set of keys, in the order in which they are to be used.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct KeyMutationSet {
     #[prost(message, repeated, tag = "1")]
@@ -102,6 +113,15 @@ pub struct UpdateProviderRequest {
     pub api_keys: ::core::option::Option<KeyMutationSet>,
     #[prost(string, optional, tag = "6")]
     pub settings_json: ::core::option::Option<::prost::alloc::string::String>,
+    /// As in `KeyPolicy`.
+    #[prost(bool, optional, tag = "7")]
+    pub uses_central_keys: ::core::option::Option<bool>,
+    #[prost(bool, optional, tag = "8")]
+    pub allows_user_keys: ::core::option::Option<bool>,
+    #[prost(bool, optional, tag = "9")]
+    pub allows_central_fallback: ::core::option::Option<bool>,
+    #[prost(int32, optional, tag = "10")]
+    pub max_concurrent: ::core::option::Option<i32>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateProviderResponse {
@@ -188,6 +208,213 @@ pub struct CatalogModel {
     pub model: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub display_name: ::prost::alloc::string::String,
+}
+/// One key of a provider's pool.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeyHealth {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub masked: ::prost::alloc::string::String,
+    #[prost(enumeration = "KeyState", tag = "3")]
+    pub state: i32,
+    /// Until it is tried again; absent unless it rests.
+    #[prost(message, optional, tag = "4")]
+    pub resting_until: ::core::option::Option<::prost_types::Timestamp>,
+    /// What the vendor said last against it, without secrets; at most 500 characters.
+    #[prost(string, tag = "5")]
+    pub last_error: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub last_error_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The breaker of one model.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BreakerHealth {
+    #[prost(string, tag = "1")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(enumeration = "BreakerState", tag = "2")]
+    pub state: i32,
+    /// In a row.
+    #[prost(int32, tag = "3")]
+    pub failures: i32,
+    #[prost(string, tag = "4")]
+    pub last_failure: ::prost::alloc::string::String,
+    /// When it lets a probe through; absent unless open.
+    #[prost(message, optional, tag = "5")]
+    pub retry_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// How one provider does.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProviderHealth {
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub keys: ::prost::alloc::vec::Vec<KeyHealth>,
+    /// Only those that have had trouble lately; all others are closed.
+    #[prost(message, repeated, tag = "3")]
+    pub breakers: ::prost::alloc::vec::Vec<BreakerHealth>,
+    /// Completions under way, and how many may be at once (0: as many as the replica takes).
+    #[prost(int32, tag = "4")]
+    pub running: i32,
+    #[prost(int32, tag = "5")]
+    pub max_running: i32,
+    /// Completions that wait for their turn.
+    #[prost(int32, tag = "6")]
+    pub queued: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetProviderHealthRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetProviderHealthResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub providers: ::prost::alloc::vec::Vec<ProviderHealth>,
+    /// Which replica this is, for people.
+    #[prost(string, tag = "2")]
+    pub replica: ::prost::alloc::string::String,
+}
+/// Whether a user brings their own key for a provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UserProviderKey {
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub provider_type: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub provider_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub provider_display_name: ::prost::alloc::string::String,
+    #[prost(bool, tag = "5")]
+    pub is_provider_enabled: bool,
+    #[prost(bool, tag = "6")]
+    pub has_user_key: bool,
+    #[prost(bool, tag = "7")]
+    pub has_central_key: bool,
+    /// The deployment and the provider allow it.
+    #[prost(bool, tag = "8")]
+    pub is_allowed: bool,
+    #[prost(string, tag = "9")]
+    pub masked: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListUserProviderKeysRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListUserProviderKeysResponse {
+    /// Enabled providers, and disabled ones the user has a key for; by name.
+    #[prost(message, repeated, tag = "1")]
+    pub keys: ::prost::alloc::vec::Vec<UserProviderKey>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetUserProviderKeyRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub provider_id_or_name: ::prost::alloc::string::String,
+    /// 1 to 10,240 bytes without edge whitespace.
+    #[prost(string, tag = "3")]
+    pub api_key: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetUserProviderKeyResponse {
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<UserProviderKey>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteUserProviderKeyRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub provider_id_or_name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteUserProviderKeyResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateSealingKeyRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateSealingKeyResponse {
+    /// Envelopes sealed anew.
+    #[prost(int32, tag = "1")]
+    pub resealed: i32,
+    /// Those that were under the present key already.
+    #[prost(int32, tag = "2")]
+    pub current: i32,
+    /// Those no known key opens; they stay as they are.
+    #[prost(int32, tag = "3")]
+    pub unreadable: i32,
+}
+/// How a key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum KeyState {
+    Unspecified = 0,
+    Healthy = 1,
+    /// The vendor limits its rate (429).
+    Limited = 2,
+    /// The vendor does not accept it (401, 403).
+    Refused = 3,
+    /// It was sealed with a key-encryption key that is not known here.
+    Unreadable = 4,
+}
+impl KeyState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "KEY_STATE_UNSPECIFIED",
+            Self::Healthy => "KEY_STATE_HEALTHY",
+            Self::Limited => "KEY_STATE_LIMITED",
+            Self::Refused => "KEY_STATE_REFUSED",
+            Self::Unreadable => "KEY_STATE_UNREADABLE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "KEY_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "KEY_STATE_HEALTHY" => Some(Self::Healthy),
+            "KEY_STATE_LIMITED" => Some(Self::Limited),
+            "KEY_STATE_REFUSED" => Some(Self::Refused),
+            "KEY_STATE_UNREADABLE" => Some(Self::Unreadable),
+            _ => None,
+        }
+    }
+}
+/// How a breaker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BreakerState {
+    Unspecified = 0,
+    Closed = 1,
+    Open = 2,
+    HalfOpen = 3,
+}
+impl BreakerState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BREAKER_STATE_UNSPECIFIED",
+            Self::Closed => "BREAKER_STATE_CLOSED",
+            Self::Open => "BREAKER_STATE_OPEN",
+            Self::HalfOpen => "BREAKER_STATE_HALF_OPEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BREAKER_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "BREAKER_STATE_CLOSED" => Some(Self::Closed),
+            "BREAKER_STATE_OPEN" => Some(Self::Open),
+            "BREAKER_STATE_HALF_OPEN" => Some(Self::HalfOpen),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod provider_admin_service_client {
@@ -521,6 +748,157 @@ pub mod provider_admin_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// How providers do, as this replica sees it.
+        pub async fn get_provider_health(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetProviderHealthRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProviderHealthResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.provider.v1.ProviderAdminService/GetProviderHealth",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.provider.v1.ProviderAdminService",
+                        "GetProviderHealth",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The caller's own keys, or as administrator anybody's; as the two that follow.
+        pub async fn list_user_provider_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListUserProviderKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUserProviderKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.provider.v1.ProviderAdminService/ListUserProviderKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.provider.v1.ProviderAdminService",
+                        "ListUserProviderKeys",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Seals and stores a user's own key for a provider, in place of the one there. NOT_FOUND (PROVIDER_NOT_FOUND); FAILED_PRECONDITION
+        /// (PROVIDER_DISABLED); PERMISSION_DENIED (BYOK_DISABLED) where the deployment or the provider allows none.
+        pub async fn set_user_provider_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetUserProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetUserProviderKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.provider.v1.ProviderAdminService/SetUserProviderKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.provider.v1.ProviderAdminService",
+                        "SetUserProviderKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Repeating it changes nothing.
+        pub async fn delete_user_provider_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteUserProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteUserProviderKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.provider.v1.ProviderAdminService/DeleteUserProviderKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.provider.v1.ProviderAdminService",
+                        "DeleteUserProviderKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Seals everything that an earlier key-encryption key sealed with the present one; administrators only.
+        pub async fn rotate_sealing_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateSealingKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateSealingKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.provider.v1.ProviderAdminService/RotateSealingKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.provider.v1.ProviderAdminService",
+                        "RotateSealingKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -598,6 +976,47 @@ pub mod provider_admin_service_server {
             request: tonic::Request<super::ListCatalogRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListCatalogResponse>,
+            tonic::Status,
+        >;
+        /// How providers do, as this replica sees it.
+        async fn get_provider_health(
+            &self,
+            request: tonic::Request<super::GetProviderHealthRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProviderHealthResponse>,
+            tonic::Status,
+        >;
+        /// The caller's own keys, or as administrator anybody's; as the two that follow.
+        async fn list_user_provider_keys(
+            &self,
+            request: tonic::Request<super::ListUserProviderKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUserProviderKeysResponse>,
+            tonic::Status,
+        >;
+        /// Seals and stores a user's own key for a provider, in place of the one there. NOT_FOUND (PROVIDER_NOT_FOUND); FAILED_PRECONDITION
+        /// (PROVIDER_DISABLED); PERMISSION_DENIED (BYOK_DISABLED) where the deployment or the provider allows none.
+        async fn set_user_provider_key(
+            &self,
+            request: tonic::Request<super::SetUserProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetUserProviderKeyResponse>,
+            tonic::Status,
+        >;
+        /// Repeating it changes nothing.
+        async fn delete_user_provider_key(
+            &self,
+            request: tonic::Request<super::DeleteUserProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteUserProviderKeyResponse>,
+            tonic::Status,
+        >;
+        /// Seals everything that an earlier key-encryption key sealed with the present one; administrators only.
+        async fn rotate_sealing_key(
+            &self,
+            request: tonic::Request<super::RotateSealingKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateSealingKeyResponse>,
             tonic::Status,
         >;
     }
@@ -1059,6 +1478,251 @@ pub mod provider_admin_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/tandem.provider.v1.ProviderAdminService/GetProviderHealth" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetProviderHealthSvc<T: ProviderAdminService>(pub Arc<T>);
+                    impl<
+                        T: ProviderAdminService,
+                    > tonic::server::UnaryService<super::GetProviderHealthRequest>
+                    for GetProviderHealthSvc<T> {
+                        type Response = super::GetProviderHealthResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetProviderHealthRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderAdminService>::get_provider_health(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetProviderHealthSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.provider.v1.ProviderAdminService/ListUserProviderKeys" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListUserProviderKeysSvc<T: ProviderAdminService>(pub Arc<T>);
+                    impl<
+                        T: ProviderAdminService,
+                    > tonic::server::UnaryService<super::ListUserProviderKeysRequest>
+                    for ListUserProviderKeysSvc<T> {
+                        type Response = super::ListUserProviderKeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListUserProviderKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderAdminService>::list_user_provider_keys(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListUserProviderKeysSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.provider.v1.ProviderAdminService/SetUserProviderKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetUserProviderKeySvc<T: ProviderAdminService>(pub Arc<T>);
+                    impl<
+                        T: ProviderAdminService,
+                    > tonic::server::UnaryService<super::SetUserProviderKeyRequest>
+                    for SetUserProviderKeySvc<T> {
+                        type Response = super::SetUserProviderKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetUserProviderKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderAdminService>::set_user_provider_key(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetUserProviderKeySvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.provider.v1.ProviderAdminService/DeleteUserProviderKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteUserProviderKeySvc<T: ProviderAdminService>(pub Arc<T>);
+                    impl<
+                        T: ProviderAdminService,
+                    > tonic::server::UnaryService<super::DeleteUserProviderKeyRequest>
+                    for DeleteUserProviderKeySvc<T> {
+                        type Response = super::DeleteUserProviderKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteUserProviderKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderAdminService>::delete_user_provider_key(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteUserProviderKeySvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.provider.v1.ProviderAdminService/RotateSealingKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateSealingKeySvc<T: ProviderAdminService>(pub Arc<T>);
+                    impl<
+                        T: ProviderAdminService,
+                    > tonic::server::UnaryService<super::RotateSealingKeyRequest>
+                    for RotateSealingKeySvc<T> {
+                        type Response = super::RotateSealingKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateSealingKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderAdminService>::rotate_sealing_key(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateSealingKeySvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -1096,6 +1760,388 @@ pub mod provider_admin_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "tandem.provider.v1.ProviderAdminService";
     impl<T> tonic::server::NamedService for ProviderAdminServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// One header line.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Header {
+    /// Lower case.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub value: ::prost::alloc::vec::Vec<u8>,
+}
+/// The head of an HTTP request, hop-by-hop headers and the credentials of this deployment left out.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RequestHead {
+    #[prost(string, tag = "1")]
+    pub method: ::prost::alloc::string::String,
+    /// Path and query below the deployment's root: /openai/v1/…, /anthropic/v1/… or /api/v2/aibridge/{provider}/….
+    #[prost(string, tag = "2")]
+    pub path_and_query: ::prost::alloc::string::String,
+    /// At most 128, together at most 64 KiB.
+    #[prost(message, repeated, tag = "3")]
+    pub headers: ::prost::alloc::vec::Vec<Header>,
+    /// The caller brought their own vendor credential in `headers`, and asks with that.
+    #[prost(bool, tag = "4")]
+    pub is_byok: bool,
+    /// The API token or session in use.
+    #[prost(string, tag = "5")]
+    pub credential_id: ::prost::alloc::string::String,
+    /// For records.
+    #[prost(string, tag = "6")]
+    pub username: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ForwardRequest {
+    #[prost(oneof = "forward_request::Piece", tags = "1, 2")]
+    pub piece: ::core::option::Option<forward_request::Piece>,
+}
+/// Nested message and enum types in `ForwardRequest`.
+pub mod forward_request {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Piece {
+        #[prost(message, tag = "1")]
+        Head(super::RequestHead),
+        /// At most 256 KiB; all together at most 32 MiB.
+        #[prost(bytes, tag = "2")]
+        Body(::prost::alloc::vec::Vec<u8>),
+    }
+}
+/// The head of an HTTP response.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResponseHead {
+    #[prost(int32, tag = "1")]
+    pub status: i32,
+    #[prost(message, repeated, tag = "2")]
+    pub headers: ::prost::alloc::vec::Vec<Header>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ForwardResponse {
+    #[prost(oneof = "forward_response::Piece", tags = "1, 2")]
+    pub piece: ::core::option::Option<forward_response::Piece>,
+}
+/// Nested message and enum types in `ForwardResponse`.
+pub mod forward_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Piece {
+        #[prost(message, tag = "1")]
+        Head(super::ResponseHead),
+        #[prost(bytes, tag = "2")]
+        Body(::prost::alloc::vec::Vec<u8>),
+    }
+}
+/// Generated client implementations.
+pub mod bridge_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For gateways, in the name of a signed-in user. The bridge's own listener serves the same without this service.
+    #[derive(Debug, Clone)]
+    pub struct BridgeServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl BridgeServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> BridgeServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> BridgeServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            BridgeServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Hands on one HTTP exchange. The first message of each direction is the head, all others are pieces of the body; the end of a stream
+        /// is the end of its body. What is wrong with the HTTP request is answered as HTTP in the vendor's shape; a gRPC error means that the
+        /// bridge itself could not be asked.
+        pub async fn forward(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::ForwardRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ForwardResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.provider.v1.BridgeService/Forward",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.provider.v1.BridgeService", "Forward"));
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod bridge_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with BridgeServiceServer.
+    #[async_trait]
+    pub trait BridgeService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Forward method.
+        type ForwardStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ForwardResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Hands on one HTTP exchange. The first message of each direction is the head, all others are pieces of the body; the end of a stream
+        /// is the end of its body. What is wrong with the HTTP request is answered as HTTP in the vendor's shape; a gRPC error means that the
+        /// bridge itself could not be asked.
+        async fn forward(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::ForwardRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::ForwardStream>, tonic::Status>;
+    }
+    /// For gateways, in the name of a signed-in user. The bridge's own listener serves the same without this service.
+    #[derive(Debug)]
+    pub struct BridgeServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> BridgeServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for BridgeServiceServer<T>
+    where
+        T: BridgeService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.provider.v1.BridgeService/Forward" => {
+                    #[allow(non_camel_case_types)]
+                    struct ForwardSvc<T: BridgeService>(pub Arc<T>);
+                    impl<
+                        T: BridgeService,
+                    > tonic::server::StreamingService<super::ForwardRequest>
+                    for ForwardSvc<T> {
+                        type Response = super::ForwardResponse;
+                        type ResponseStream = T::ForwardStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::ForwardRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as BridgeService>::forward(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ForwardSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for BridgeServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.provider.v1.BridgeService";
+    impl<T> tonic::server::NamedService for BridgeServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
@@ -1204,6 +2250,15 @@ pub struct CompletionStarted {
     pub provider_type: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub model: ::prost::alloc::string::String,
+    /// The model that answers.
+    #[prost(string, tag = "4")]
+    pub model_config_id: ::prost::alloc::string::String,
+    /// The one that was asked for; empty when it is the one that answers.
+    #[prost(string, tag = "5")]
+    pub fell_back_from_model_config_id: ::prost::alloc::string::String,
+    /// Why it did not answer, as a kind of error; unset when it did.
+    #[prost(enumeration = "super::super::common::v1::ErrorKind", tag = "6")]
+    pub fallback_reason: i32,
 }
 /// The completion ended as the vendor intends.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1423,7 +2478,8 @@ pub mod completion_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Starts a completion and streams it. The same id again attaches to it. FAILED_PRECONDITION (MODEL_DISABLED, PROVIDER_DISABLED, MISSING_KEY).
+        /// Starts a completion and streams it. The same id again attaches to it. FAILED_PRECONDITION (MODEL_DISABLED, PROVIDER_DISABLED,
+        /// MISSING_KEY, USER_KEY_REQUIRED).
         pub async fn complete(
             &mut self,
             request: impl tonic::IntoRequest<super::CompleteRequest>,
@@ -1528,7 +2584,8 @@ pub mod completion_service_server {
             >
             + std::marker::Send
             + 'static;
-        /// Starts a completion and streams it. The same id again attaches to it. FAILED_PRECONDITION (MODEL_DISABLED, PROVIDER_DISABLED, MISSING_KEY).
+        /// Starts a completion and streams it. The same id again attaches to it. FAILED_PRECONDITION (MODEL_DISABLED, PROVIDER_DISABLED,
+        /// MISSING_KEY, USER_KEY_REQUIRED).
         async fn complete(
             &self,
             request: tonic::Request<super::CompleteRequest>,

@@ -3283,6 +3283,2292 @@ pub mod file_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// One bridged exchange as it began.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Interception {
+    /// A uuid.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub initiator_id: ::prost::alloc::string::String,
+    /// The API token or session it came with.
+    #[prost(string, tag = "3")]
+    pub credential_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub provider_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub provider_type: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub provider_name: ::prost::alloc::string::String,
+    /// As asked for.
+    #[prost(string, tag = "7")]
+    pub model: ::prost::alloc::string::String,
+    /// For example "Claude Code"; empty when unknown.
+    #[prost(string, tag = "8")]
+    pub client: ::prost::alloc::string::String,
+    /// At most 256 bytes.
+    #[prost(string, tag = "9")]
+    pub user_agent: ::prost::alloc::string::String,
+    /// The key the client gave; may be empty. At most 128 bytes.
+    #[prost(string, tag = "10")]
+    pub client_session_id: ::prost::alloc::string::String,
+    /// The last tool call the request brings a result of; may be empty. Storage finds the thread by it.
+    #[prost(string, tag = "11")]
+    pub correlating_tool_call_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "CredentialKind", tag = "12")]
+    pub credential_kind: i32,
+    /// Both ends of the key, for example "sk-a...9f3c".
+    #[prost(string, tag = "13")]
+    pub credential_hint: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "14")]
+    pub started_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Absent while it runs.
+    #[prost(message, optional, tag = "15")]
+    pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Given by storage.
+    #[prost(string, tag = "16")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The first interception of its thread; its own id for that one. Given by storage.
+    #[prost(string, tag = "17")]
+    pub thread_root_id: ::prost::alloc::string::String,
+    /// The one whose tool call it answers; empty for a root. Given by storage.
+    #[prost(string, tag = "18")]
+    pub thread_parent_id: ::prost::alloc::string::String,
+    /// The caller's name.
+    #[prost(string, tag = "19")]
+    pub initiator_username: ::prost::alloc::string::String,
+}
+/// How one exchange ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InterceptionEnd {
+    #[prost(string, tag = "1")]
+    pub interception_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The HTTP status the client saw.
+    #[prost(int32, tag = "3")]
+    pub status: i32,
+}
+/// What one answer used.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TokenUsage {
+    #[prost(string, tag = "1")]
+    pub interception_id: ::prost::alloc::string::String,
+    /// The vendor's name for the answer.
+    #[prost(string, tag = "2")]
+    pub message_id: ::prost::alloc::string::String,
+    /// Without those read from a cache.
+    #[prost(int64, tag = "3")]
+    pub input_tokens: i64,
+    #[prost(int64, tag = "4")]
+    pub output_tokens: i64,
+    #[prost(int64, tag = "5")]
+    pub cache_read_tokens: i64,
+    #[prost(int64, tag = "6")]
+    pub cache_write_tokens: i64,
+    /// Counts only one vendor has; at most 16.
+    #[prost(map = "string, int64", tag = "7")]
+    pub extra: ::std::collections::HashMap<::prost::alloc::string::String, i64>,
+    #[prost(message, optional, tag = "8")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// A uuid, so that repeating changes nothing; as in all records.
+    #[prost(string, tag = "9")]
+    pub id: ::prost::alloc::string::String,
+}
+/// What a person wrote.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UserPrompt {
+    #[prost(string, tag = "1")]
+    pub interception_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub message_id: ::prost::alloc::string::String,
+    /// Cut at 64 KiB.
+    #[prost(string, tag = "3")]
+    pub prompt: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "5")]
+    pub id: ::prost::alloc::string::String,
+}
+/// A tool call in an answer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolUsage {
+    #[prost(string, tag = "1")]
+    pub interception_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub message_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub tool_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub tool_call_id: ::prost::alloc::string::String,
+    /// The MCP server of an injected tool.
+    #[prost(string, tag = "5")]
+    pub server_url: ::prost::alloc::string::String,
+    /// Cut at 64 KiB.
+    #[prost(string, tag = "6")]
+    pub arguments_json: ::prost::alloc::string::String,
+    /// It was Tandem's tool, and not the client's.
+    #[prost(bool, tag = "7")]
+    pub is_injected: bool,
+    #[prost(string, tag = "8")]
+    pub invocation_error: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "9")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "10")]
+    pub id: ::prost::alloc::string::String,
+}
+/// What a model let see of its reasoning.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelThought {
+    #[prost(string, tag = "1")]
+    pub interception_id: ::prost::alloc::string::String,
+    /// Cut at 64 KiB.
+    #[prost(string, tag = "2")]
+    pub content: ::prost::alloc::string::String,
+    /// thinking, reasoning_summary or commentary.
+    #[prost(string, tag = "3")]
+    pub source: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "5")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordInterceptionsRequest {
+    /// All lists together at most 1,024 records and 8 MiB.
+    #[prost(message, repeated, tag = "1")]
+    pub starts: ::prost::alloc::vec::Vec<Interception>,
+    #[prost(message, repeated, tag = "2")]
+    pub ends: ::prost::alloc::vec::Vec<InterceptionEnd>,
+    #[prost(message, repeated, tag = "3")]
+    pub token_usages: ::prost::alloc::vec::Vec<TokenUsage>,
+    #[prost(message, repeated, tag = "4")]
+    pub user_prompts: ::prost::alloc::vec::Vec<UserPrompt>,
+    #[prost(message, repeated, tag = "5")]
+    pub tool_usages: ::prost::alloc::vec::Vec<ToolUsage>,
+    #[prost(message, repeated, tag = "6")]
+    pub model_thoughts: ::prost::alloc::vec::Vec<ModelThought>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordInterceptionsResponse {}
+/// Which to show. Empty fields do not filter.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InterceptionFilter {
+    #[prost(string, tag = "1")]
+    pub initiator_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub started_after: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "3")]
+    pub started_before: ::core::option::Option<::prost_types::Timestamp>,
+    /// By type.
+    #[prost(string, tag = "4")]
+    pub provider_type: ::prost::alloc::string::String,
+    /// By name.
+    #[prost(string, tag = "5")]
+    pub provider_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub model: ::prost::alloc::string::String,
+    /// "Unknown" stands for none.
+    #[prost(string, tag = "7")]
+    pub client: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub session_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListInterceptionsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<InterceptionFilter>,
+    /// 1 to 1,000; 0 = 100.
+    #[prost(int32, tag = "2")]
+    pub limit: i32,
+    /// An interception's id; those before it follow.
+    #[prost(string, tag = "3")]
+    pub after_id: ::prost::alloc::string::String,
+    #[prost(int32, tag = "4")]
+    pub offset: i32,
+}
+/// An interception with what was recorded of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InterceptionDetail {
+    #[prost(message, optional, tag = "1")]
+    pub interception: ::core::option::Option<Interception>,
+    #[prost(message, repeated, tag = "2")]
+    pub token_usages: ::prost::alloc::vec::Vec<TokenUsage>,
+    #[prost(message, repeated, tag = "3")]
+    pub user_prompts: ::prost::alloc::vec::Vec<UserPrompt>,
+    #[prost(message, repeated, tag = "4")]
+    pub tool_usages: ::prost::alloc::vec::Vec<ToolUsage>,
+    #[prost(message, repeated, tag = "5")]
+    pub model_thoughts: ::prost::alloc::vec::Vec<ModelThought>,
+    #[prost(int32, tag = "6")]
+    pub status: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListInterceptionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub interceptions: ::prost::alloc::vec::Vec<InterceptionDetail>,
+    /// Of all pages.
+    #[prost(int64, tag = "2")]
+    pub count: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSessionsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<InterceptionFilter>,
+    /// 1 to 1,000; 0 = 100.
+    #[prost(int32, tag = "2")]
+    pub limit: i32,
+    /// The last session of the page before.
+    #[prost(string, tag = "3")]
+    pub after_session_id: ::prost::alloc::string::String,
+    #[prost(int32, tag = "4")]
+    pub offset: i32,
+}
+/// Sums over the interceptions of a session.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InterceptionSession {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub initiator_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub initiator_username: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub initiator_name: ::prost::alloc::string::String,
+    /// Of its first interception.
+    #[prost(string, tag = "5")]
+    pub client: ::prost::alloc::string::String,
+    /// Sorted, without repetitions.
+    #[prost(string, repeated, tag = "6")]
+    pub provider_names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "7")]
+    pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "8")]
+    pub started_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "9")]
+    pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(int32, tag = "10")]
+    pub thread_count: i32,
+    #[prost(int64, tag = "11")]
+    pub input_tokens: i64,
+    #[prost(int64, tag = "12")]
+    pub output_tokens: i64,
+    #[prost(int64, tag = "13")]
+    pub cache_read_tokens: i64,
+    #[prost(int64, tag = "14")]
+    pub cache_write_tokens: i64,
+    /// Cut at 1 KiB.
+    #[prost(string, tag = "15")]
+    pub last_prompt: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSessionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub sessions: ::prost::alloc::vec::Vec<InterceptionSession>,
+    /// Of all pages.
+    #[prost(int64, tag = "2")]
+    pub count: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSessionRequest {
+    #[prost(string, tag = "1")]
+    pub session_id: ::prost::alloc::string::String,
+    /// Needed by administrators where several users have one key; empty: the caller.
+    #[prost(string, tag = "2")]
+    pub initiator_id: ::prost::alloc::string::String,
+    /// A page of threads, the oldest first; 1 to 200, 0 = 50.
+    #[prost(int32, tag = "3")]
+    pub limit: i32,
+    /// A thread's root; those after it follow.
+    #[prost(string, tag = "4")]
+    pub after_thread_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetSessionResponse {
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<InterceptionSession>,
+    /// Of the page's threads, the oldest first within each.
+    #[prost(message, repeated, tag = "2")]
+    pub interceptions: ::prost::alloc::vec::Vec<InterceptionDetail>,
+    #[prost(bool, tag = "3")]
+    pub has_more: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListInterceptionValuesRequest {
+    #[prost(enumeration = "InterceptionField", tag = "1")]
+    pub field: i32,
+    #[prost(string, tag = "2")]
+    pub prefix: ::prost::alloc::string::String,
+    /// 1 to 1,000; 0 = 100.
+    #[prost(int32, tag = "3")]
+    pub limit: i32,
+    #[prost(int32, tag = "4")]
+    pub offset: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListInterceptionValuesResponse {
+    #[prost(string, repeated, tag = "1")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneInterceptionsRequest {
+    /// At least 1 h.
+    #[prost(message, optional, tag = "1")]
+    pub max_age: ::core::option::Option<::prost_types::Duration>,
+    /// 1 to 10,000.
+    #[prost(int32, tag = "2")]
+    pub limit: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneInterceptionsResponse {
+    /// All rows, those of records included.
+    #[prost(int64, tag = "1")]
+    pub deleted_rows: i64,
+    /// There is more to delete.
+    #[prost(bool, tag = "2")]
+    pub has_more: bool,
+}
+/// Whose credential the vendor was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CredentialKind {
+    Unspecified = 0,
+    Centralized = 1,
+    Byok = 2,
+}
+impl CredentialKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CREDENTIAL_KIND_UNSPECIFIED",
+            Self::Centralized => "CREDENTIAL_KIND_CENTRALIZED",
+            Self::Byok => "CREDENTIAL_KIND_BYOK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CREDENTIAL_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "CREDENTIAL_KIND_CENTRALIZED" => Some(Self::Centralized),
+            "CREDENTIAL_KIND_BYOK" => Some(Self::Byok),
+            _ => None,
+        }
+    }
+}
+/// Which values to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InterceptionField {
+    Unspecified = 0,
+    Model = 1,
+    Client = 2,
+}
+impl InterceptionField {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INTERCEPTION_FIELD_UNSPECIFIED",
+            Self::Model => "INTERCEPTION_FIELD_MODEL",
+            Self::Client => "INTERCEPTION_FIELD_CLIENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INTERCEPTION_FIELD_UNSPECIFIED" => Some(Self::Unspecified),
+            "INTERCEPTION_FIELD_MODEL" => Some(Self::Model),
+            "INTERCEPTION_FIELD_CLIENT" => Some(Self::Client),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod interception_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// An interception is one bridged exchange. A thread links interceptions by the tool calls they answer, from a person's prompt on. A session
+    /// is the threads that share a key the client gave; without one, a thread is its own session. Answers and tool results are not kept.
+    #[derive(Debug, Clone)]
+    pub struct InterceptionServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl InterceptionServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> InterceptionServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptionServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            InterceptionServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Stores what happened, all or nothing; provider-gateway only. Repeating it changes nothing.
+        pub async fn record_interceptions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordInterceptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordInterceptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.InterceptionService/RecordInterceptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.InterceptionService",
+                        "RecordInterceptions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ended interceptions, the newest first; users see their own, administrators all, as in everything that follows.
+        pub async fn list_interceptions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListInterceptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListInterceptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.InterceptionService/ListInterceptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.InterceptionService",
+                        "ListInterceptions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sessions with an ended interception, the newest first. A page is cut before anything else is looked up for it.
+        pub async fn list_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSessionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.InterceptionService/ListSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.InterceptionService",
+                        "ListSessions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The threads of a session with everything recorded of them. NOT_FOUND (SESSION_NOT_FOUND).
+        pub async fn get_session(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSessionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.InterceptionService/GetSession",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.InterceptionService",
+                        "GetSession",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Models or clients that occur, for choosing one.
+        pub async fn list_interception_values(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListInterceptionValuesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListInterceptionValuesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.InterceptionService/ListInterceptionValues",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.InterceptionService",
+                        "ListInterceptionValues",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes what ended longer ago than the deployment keeps it, at most `limit` interceptions; provider-gateway only.
+        pub async fn prune_interceptions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PruneInterceptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PruneInterceptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.InterceptionService/PruneInterceptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.InterceptionService",
+                        "PruneInterceptions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod interception_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with InterceptionServiceServer.
+    #[async_trait]
+    pub trait InterceptionService: std::marker::Send + std::marker::Sync + 'static {
+        /// Stores what happened, all or nothing; provider-gateway only. Repeating it changes nothing.
+        async fn record_interceptions(
+            &self,
+            request: tonic::Request<super::RecordInterceptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordInterceptionsResponse>,
+            tonic::Status,
+        >;
+        /// Ended interceptions, the newest first; users see their own, administrators all, as in everything that follows.
+        async fn list_interceptions(
+            &self,
+            request: tonic::Request<super::ListInterceptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListInterceptionsResponse>,
+            tonic::Status,
+        >;
+        /// Sessions with an ended interception, the newest first. A page is cut before anything else is looked up for it.
+        async fn list_sessions(
+            &self,
+            request: tonic::Request<super::ListSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSessionsResponse>,
+            tonic::Status,
+        >;
+        /// The threads of a session with everything recorded of them. NOT_FOUND (SESSION_NOT_FOUND).
+        async fn get_session(
+            &self,
+            request: tonic::Request<super::GetSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSessionResponse>,
+            tonic::Status,
+        >;
+        /// Models or clients that occur, for choosing one.
+        async fn list_interception_values(
+            &self,
+            request: tonic::Request<super::ListInterceptionValuesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListInterceptionValuesResponse>,
+            tonic::Status,
+        >;
+        /// Deletes what ended longer ago than the deployment keeps it, at most `limit` interceptions; provider-gateway only.
+        async fn prune_interceptions(
+            &self,
+            request: tonic::Request<super::PruneInterceptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PruneInterceptionsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// An interception is one bridged exchange. A thread links interceptions by the tool calls they answer, from a person's prompt on. A session
+    /// is the threads that share a key the client gave; without one, a thread is its own session. Answers and tool results are not kept.
+    #[derive(Debug)]
+    pub struct InterceptionServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> InterceptionServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for InterceptionServiceServer<T>
+    where
+        T: InterceptionService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.storage.v1.InterceptionService/RecordInterceptions" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecordInterceptionsSvc<T: InterceptionService>(pub Arc<T>);
+                    impl<
+                        T: InterceptionService,
+                    > tonic::server::UnaryService<super::RecordInterceptionsRequest>
+                    for RecordInterceptionsSvc<T> {
+                        type Response = super::RecordInterceptionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecordInterceptionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InterceptionService>::record_interceptions(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecordInterceptionsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.InterceptionService/ListInterceptions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListInterceptionsSvc<T: InterceptionService>(pub Arc<T>);
+                    impl<
+                        T: InterceptionService,
+                    > tonic::server::UnaryService<super::ListInterceptionsRequest>
+                    for ListInterceptionsSvc<T> {
+                        type Response = super::ListInterceptionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListInterceptionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InterceptionService>::list_interceptions(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListInterceptionsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.InterceptionService/ListSessions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSessionsSvc<T: InterceptionService>(pub Arc<T>);
+                    impl<
+                        T: InterceptionService,
+                    > tonic::server::UnaryService<super::ListSessionsRequest>
+                    for ListSessionsSvc<T> {
+                        type Response = super::ListSessionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSessionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InterceptionService>::list_sessions(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSessionsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.InterceptionService/GetSession" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSessionSvc<T: InterceptionService>(pub Arc<T>);
+                    impl<
+                        T: InterceptionService,
+                    > tonic::server::UnaryService<super::GetSessionRequest>
+                    for GetSessionSvc<T> {
+                        type Response = super::GetSessionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSessionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InterceptionService>::get_session(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSessionSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.InterceptionService/ListInterceptionValues" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListInterceptionValuesSvc<T: InterceptionService>(pub Arc<T>);
+                    impl<
+                        T: InterceptionService,
+                    > tonic::server::UnaryService<super::ListInterceptionValuesRequest>
+                    for ListInterceptionValuesSvc<T> {
+                        type Response = super::ListInterceptionValuesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListInterceptionValuesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InterceptionService>::list_interception_values(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListInterceptionValuesSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.InterceptionService/PruneInterceptions" => {
+                    #[allow(non_camel_case_types)]
+                    struct PruneInterceptionsSvc<T: InterceptionService>(pub Arc<T>);
+                    impl<
+                        T: InterceptionService,
+                    > tonic::server::UnaryService<super::PruneInterceptionsRequest>
+                    for PruneInterceptionsSvc<T> {
+                        type Response = super::PruneInterceptionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PruneInterceptionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InterceptionService>::prune_interceptions(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PruneInterceptionsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for InterceptionServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.storage.v1.InterceptionService";
+    impl<T> tonic::server::NamedService for InterceptionServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// A server administrators have configured.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct McpServer {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// 1 to 128 bytes.
+    #[prost(string, tag = "2")]
+    pub display_name: ::prost::alloc::string::String,
+    /// ^\[a-z0-9\]+(\[\_-\]\[a-z0-9\]+)\*$, unique, at most 40 bytes.
+    #[prost(string, tag = "3")]
+    pub slug: ::prost::alloc::string::String,
+    /// At most 4 KiB.
+    #[prost(string, tag = "4")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub icon_url: ::prost::alloc::string::String,
+    /// Absolute http or https address, at most 2 KiB.
+    #[prost(string, tag = "6")]
+    pub url: ::prost::alloc::string::String,
+    #[prost(enumeration = "McpTransport", tag = "7")]
+    pub transport: i32,
+    #[prost(enumeration = "McpAuthType", tag = "8")]
+    pub auth_type: i32,
+    #[prost(enumeration = "McpAvailability", tag = "9")]
+    pub availability: i32,
+    #[prost(bool, tag = "10")]
+    pub is_enabled: bool,
+    /// Each call says what it is for.
+    #[prost(bool, tag = "11")]
+    pub has_model_intent: bool,
+    #[prost(bool, tag = "12")]
+    pub is_allowed_in_plan_mode: bool,
+    /// Calls name the owner, the chat and the workspace in headers.
+    #[prost(bool, tag = "13")]
+    pub forwards_identity: bool,
+    /// Names as the server gives them, at most 256 in each list. An allow list that is not empty decides alone.
+    #[prost(string, repeated, tag = "14")]
+    pub tool_allow_list: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "15")]
+    pub tool_deny_list: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "16")]
+    pub oauth2_client_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "17")]
+    pub oauth2_auth_url: ::prost::alloc::string::String,
+    #[prost(string, tag = "18")]
+    pub oauth2_token_url: ::prost::alloc::string::String,
+    /// Separated by spaces.
+    #[prost(string, tag = "19")]
+    pub oauth2_scopes: ::prost::alloc::string::String,
+    #[prost(string, tag = "20")]
+    pub oauth2_revocation_url: ::prost::alloc::string::String,
+    #[prost(string, tag = "21")]
+    pub api_key_header: ::prost::alloc::string::String,
+    /// Ciphertext, empty when unset.
+    #[prost(bytes = "vec", tag = "22")]
+    pub sealed_oauth2_secret: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "23")]
+    pub sealed_api_key: ::prost::alloc::vec::Vec<u8>,
+    /// Of a JSON object of headers.
+    #[prost(bytes = "vec", tag = "24")]
+    pub sealed_custom_headers: ::prost::alloc::vec::Vec<u8>,
+    /// Changes so far.
+    #[prost(int64, tag = "25")]
+    pub revision: i64,
+    #[prost(message, optional, tag = "26")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "27")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Filled by storage: there is such a secret, whether or not the message carries it.
+    #[prost(bool, tag = "28")]
+    pub has_oauth2_secret: bool,
+    #[prost(bool, tag = "29")]
+    pub has_api_key: bool,
+    #[prost(bool, tag = "30")]
+    pub has_custom_headers: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateMcpServerRequest {
+    /// `id` is chosen by tool-runner, since ciphertexts are bound to it; `revision` and times are ignored.
+    #[prost(message, optional, tag = "1")]
+    pub server: ::core::option::Option<McpServer>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateMcpServerResponse {
+    /// Without ciphertext.
+    #[prost(message, optional, tag = "1")]
+    pub server: ::core::option::Option<McpServer>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetMcpServerRequest {
+    #[prost(string, tag = "1")]
+    pub server_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetMcpServerResponse {
+    #[prost(message, optional, tag = "1")]
+    pub server: ::core::option::Option<McpServer>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMcpServersRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMcpServersResponse {
+    /// At most 200.
+    #[prost(message, repeated, tag = "1")]
+    pub servers: ::prost::alloc::vec::Vec<McpServer>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateMcpServerRequest {
+    /// `revision` is the one that was read; times are ignored.
+    #[prost(message, optional, tag = "1")]
+    pub server: ::core::option::Option<McpServer>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateMcpServerResponse {
+    /// Without ciphertext.
+    #[prost(message, optional, tag = "1")]
+    pub server: ::core::option::Option<McpServer>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteMcpServerRequest {
+    #[prost(string, tag = "1")]
+    pub server_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteMcpServerResponse {}
+/// A user's token for a server.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct McpToken {
+    #[prost(string, tag = "1")]
+    pub server_id: ::prost::alloc::string::String,
+    /// Ciphertext.
+    #[prost(bytes = "vec", tag = "2")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+    /// Absent: it does not expire.
+    #[prost(message, optional, tag = "3")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// It can be exchanged for a new one.
+    #[prost(bool, tag = "4")]
+    pub has_refresh_token: bool,
+    /// Why it is of no use any more, at most 400 bytes; empty while it is.
+    #[prost(string, tag = "5")]
+    pub failure: ::prost::alloc::string::String,
+    /// Changes so far.
+    #[prost(int64, tag = "6")]
+    pub revision: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMcpTokensRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMcpTokensResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub tokens: ::prost::alloc::vec::Vec<McpToken>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutMcpTokenRequest {
+    /// `revision` is the one that was read; 0 stores it whatever was there before.
+    #[prost(message, optional, tag = "1")]
+    pub token: ::core::option::Option<McpToken>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutMcpTokenResponse {
+    #[prost(message, optional, tag = "1")]
+    pub token: ::core::option::Option<McpToken>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteMcpTokenRequest {
+    #[prost(string, tag = "1")]
+    pub server_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteMcpTokenResponse {}
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum McpTransport {
+    Unspecified = 0,
+    StreamableHttp = 1,
+}
+impl McpTransport {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MCP_TRANSPORT_UNSPECIFIED",
+            Self::StreamableHttp => "MCP_TRANSPORT_STREAMABLE_HTTP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MCP_TRANSPORT_UNSPECIFIED" => Some(Self::Unspecified),
+            "MCP_TRANSPORT_STREAMABLE_HTTP" => Some(Self::StreamableHttp),
+            _ => None,
+        }
+    }
+}
+/// How a server learns who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum McpAuthType {
+    Unspecified = 0,
+    None = 1,
+    /// A token of each user.
+    Oauth2 = 2,
+    /// One header.
+    ApiKey = 3,
+    /// Any headers.
+    CustomHeaders = 4,
+    /// The token with which each user has signed in.
+    UserOidc = 5,
+}
+impl McpAuthType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MCP_AUTH_TYPE_UNSPECIFIED",
+            Self::None => "MCP_AUTH_TYPE_NONE",
+            Self::Oauth2 => "MCP_AUTH_TYPE_OAUTH2",
+            Self::ApiKey => "MCP_AUTH_TYPE_API_KEY",
+            Self::CustomHeaders => "MCP_AUTH_TYPE_CUSTOM_HEADERS",
+            Self::UserOidc => "MCP_AUTH_TYPE_USER_OIDC",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MCP_AUTH_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "MCP_AUTH_TYPE_NONE" => Some(Self::None),
+            "MCP_AUTH_TYPE_OAUTH2" => Some(Self::Oauth2),
+            "MCP_AUTH_TYPE_API_KEY" => Some(Self::ApiKey),
+            "MCP_AUTH_TYPE_CUSTOM_HEADERS" => Some(Self::CustomHeaders),
+            "MCP_AUTH_TYPE_USER_OIDC" => Some(Self::UserOidc),
+            _ => None,
+        }
+    }
+}
+/// Which chats use a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum McpAvailability {
+    Unspecified = 0,
+    /// Every chat.
+    ForceOn = 1,
+    /// Chats that name it; clients name it unless told otherwise.
+    DefaultOn = 2,
+    /// Chats that name it.
+    DefaultOff = 3,
+}
+impl McpAvailability {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MCP_AVAILABILITY_UNSPECIFIED",
+            Self::ForceOn => "MCP_AVAILABILITY_FORCE_ON",
+            Self::DefaultOn => "MCP_AVAILABILITY_DEFAULT_ON",
+            Self::DefaultOff => "MCP_AVAILABILITY_DEFAULT_OFF",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MCP_AVAILABILITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "MCP_AVAILABILITY_FORCE_ON" => Some(Self::ForceOn),
+            "MCP_AVAILABILITY_DEFAULT_ON" => Some(Self::DefaultOn),
+            "MCP_AVAILABILITY_DEFAULT_OFF" => Some(Self::DefaultOff),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod mcp_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For tool-runner, which alone seals and opens secrets. Rows hold ciphertext only.
+    #[derive(Debug, Clone)]
+    pub struct McpServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl McpServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> McpServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> McpServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            McpServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Stores a server; for administrators. ALREADY_EXISTS (MCP_SLUG_TAKEN).
+        pub async fn create_mcp_server(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateMcpServerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateMcpServerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/CreateMcpServer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.McpService", "CreateMcpServer"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// One server; disabled ones for administrators and for tool-runner itself.
+        pub async fn get_mcp_server(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetMcpServerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetMcpServerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/GetMcpServer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.storage.v1.McpService", "GetMcpServer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// All servers the caller may know of, by slug.
+        pub async fn list_mcp_servers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMcpServersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMcpServersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/ListMcpServers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.McpService", "ListMcpServers"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces a server; for administrators. ABORTED (MCP_SERVER_CHANGED) when it is no longer what the caller has read.
+        pub async fn update_mcp_server(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateMcpServerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateMcpServerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/UpdateMcpServer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.McpService", "UpdateMcpServer"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a server and all that is secret about it; for administrators.
+        pub async fn delete_mcp_server(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteMcpServerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteMcpServerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/DeleteMcpServer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.McpService", "DeleteMcpServer"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The caller's tokens, at most one for each server.
+        pub async fn list_mcp_tokens(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMcpTokensRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMcpTokensResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/ListMcpTokens",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.McpService", "ListMcpTokens"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stores the caller's token for a server, in place of the one the caller has read. ABORTED (MCP_TOKEN_CHANGED) when there is another.
+        pub async fn put_mcp_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutMcpTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutMcpTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/PutMcpToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.storage.v1.McpService", "PutMcpToken"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets the caller's token for a server, if there is one.
+        pub async fn delete_mcp_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteMcpTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteMcpTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/DeleteMcpToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.McpService", "DeleteMcpToken"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod mcp_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with McpServiceServer.
+    #[async_trait]
+    pub trait McpService: std::marker::Send + std::marker::Sync + 'static {
+        /// Stores a server; for administrators. ALREADY_EXISTS (MCP_SLUG_TAKEN).
+        async fn create_mcp_server(
+            &self,
+            request: tonic::Request<super::CreateMcpServerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateMcpServerResponse>,
+            tonic::Status,
+        >;
+        /// One server; disabled ones for administrators and for tool-runner itself.
+        async fn get_mcp_server(
+            &self,
+            request: tonic::Request<super::GetMcpServerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetMcpServerResponse>,
+            tonic::Status,
+        >;
+        /// All servers the caller may know of, by slug.
+        async fn list_mcp_servers(
+            &self,
+            request: tonic::Request<super::ListMcpServersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMcpServersResponse>,
+            tonic::Status,
+        >;
+        /// Replaces a server; for administrators. ABORTED (MCP_SERVER_CHANGED) when it is no longer what the caller has read.
+        async fn update_mcp_server(
+            &self,
+            request: tonic::Request<super::UpdateMcpServerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateMcpServerResponse>,
+            tonic::Status,
+        >;
+        /// Deletes a server and all that is secret about it; for administrators.
+        async fn delete_mcp_server(
+            &self,
+            request: tonic::Request<super::DeleteMcpServerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteMcpServerResponse>,
+            tonic::Status,
+        >;
+        /// The caller's tokens, at most one for each server.
+        async fn list_mcp_tokens(
+            &self,
+            request: tonic::Request<super::ListMcpTokensRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMcpTokensResponse>,
+            tonic::Status,
+        >;
+        /// Stores the caller's token for a server, in place of the one the caller has read. ABORTED (MCP_TOKEN_CHANGED) when there is another.
+        async fn put_mcp_token(
+            &self,
+            request: tonic::Request<super::PutMcpTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutMcpTokenResponse>,
+            tonic::Status,
+        >;
+        /// Forgets the caller's token for a server, if there is one.
+        async fn delete_mcp_token(
+            &self,
+            request: tonic::Request<super::DeleteMcpTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteMcpTokenResponse>,
+            tonic::Status,
+        >;
+    }
+    /// For tool-runner, which alone seals and opens secrets. Rows hold ciphertext only.
+    #[derive(Debug)]
+    pub struct McpServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> McpServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for McpServiceServer<T>
+    where
+        T: McpService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.storage.v1.McpService/CreateMcpServer" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateMcpServerSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::CreateMcpServerRequest>
+                    for CreateMcpServerSvc<T> {
+                        type Response = super::CreateMcpServerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateMcpServerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::create_mcp_server(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateMcpServerSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/GetMcpServer" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetMcpServerSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::GetMcpServerRequest>
+                    for GetMcpServerSvc<T> {
+                        type Response = super::GetMcpServerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetMcpServerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::get_mcp_server(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetMcpServerSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/ListMcpServers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListMcpServersSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::ListMcpServersRequest>
+                    for ListMcpServersSvc<T> {
+                        type Response = super::ListMcpServersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListMcpServersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::list_mcp_servers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListMcpServersSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/UpdateMcpServer" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateMcpServerSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::UpdateMcpServerRequest>
+                    for UpdateMcpServerSvc<T> {
+                        type Response = super::UpdateMcpServerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateMcpServerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::update_mcp_server(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateMcpServerSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/DeleteMcpServer" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteMcpServerSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::DeleteMcpServerRequest>
+                    for DeleteMcpServerSvc<T> {
+                        type Response = super::DeleteMcpServerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteMcpServerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::delete_mcp_server(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteMcpServerSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/ListMcpTokens" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListMcpTokensSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::ListMcpTokensRequest>
+                    for ListMcpTokensSvc<T> {
+                        type Response = super::ListMcpTokensResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListMcpTokensRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::list_mcp_tokens(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListMcpTokensSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/PutMcpToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutMcpTokenSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::PutMcpTokenRequest>
+                    for PutMcpTokenSvc<T> {
+                        type Response = super::PutMcpTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutMcpTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::put_mcp_token(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutMcpTokenSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/DeleteMcpToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteMcpTokenSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::DeleteMcpTokenRequest>
+                    for DeleteMcpTokenSvc<T> {
+                        type Response = super::DeleteMcpTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteMcpTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::delete_mcp_token(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteMcpTokenSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for McpServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.storage.v1.McpService";
+    impl<T> tonic::server::NamedService for McpServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A vendor endpoint with its credentials.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Provider {
@@ -3301,6 +5587,7 @@ pub struct Provider {
     /// Absolute http or https address.
     #[prost(string, tag = "6")]
     pub base_url: ::prost::alloc::string::String,
+    /// In the order of the administrator.
     #[prost(message, repeated, tag = "7")]
     pub keys: ::prost::alloc::vec::Vec<ProviderKey>,
     /// A JSON object without secrets; empty when unset.
@@ -3313,6 +5600,12 @@ pub struct Provider {
     /// Secret settings, sealed; for provider-gateway only.
     #[prost(bytes = "vec", tag = "11")]
     pub sealed_settings: ::prost::alloc::vec::Vec<u8>,
+    /// Absent in requests: the provider's keys and no others.
+    #[prost(message, optional, tag = "12")]
+    pub key_policy: ::core::option::Option<super::super::common::v1::KeyPolicy>,
+    /// Completions at once on each replica of provider-gateway; 0: no limit of its own.
+    #[prost(int32, tag = "13")]
+    pub max_concurrent: i32,
 }
 /// One credential of a provider's pool.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3372,8 +5665,13 @@ pub struct UpdateProviderRequest {
     pub settings_json: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(bytes = "vec", optional, tag = "7")]
     pub sealed_settings: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// Absent: stays as it is.
+    #[prost(message, optional, tag = "8")]
+    pub key_policy: ::core::option::Option<super::super::common::v1::KeyPolicy>,
+    #[prost(int32, optional, tag = "9")]
+    pub max_concurrent: ::core::option::Option<i32>,
 }
-/// The full wanted set of keys: those with ciphertext are inserted, those without are kept, all others are deleted.
+/// The full wanted set of keys in the wanted order: those with ciphertext are inserted, those without are kept, all others are deleted.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ProviderKeySet {
     #[prost(message, repeated, tag = "1")]
@@ -3505,6 +5803,111 @@ pub struct SetSettingRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetSettingResponse {}
+/// A key that a user brought for a provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UserProviderKey {
+    /// Chosen by provider-gateway, since the ciphertext is bound to it.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub provider_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub masked: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "5")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListUserProviderKeysRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListUserProviderKeysResponse {
+    /// Of live providers; without ciphertext.
+    #[prost(message, repeated, tag = "1")]
+    pub keys: ::prost::alloc::vec::Vec<UserProviderKey>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindUserProviderKeyRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub provider_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindUserProviderKeyResponse {
+    /// Absent when the user has none.
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<UserProviderKey>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetUserProviderKeyRequest {
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<UserProviderKey>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetUserProviderKeyResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteUserProviderKeyRequest {
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub provider_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteUserProviderKeyResponse {}
+/// An envelope and the row it is bound to.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SealedKey {
+    /// Of the key.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub provider_id: ::prost::alloc::string::String,
+    /// Empty: a key of the provider's own.
+    #[prost(string, tag = "3")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "4")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSealedRequest {
+    /// Keys with higher ids follow; empty: all.
+    #[prost(string, tag = "1")]
+    pub after_id: ::prost::alloc::string::String,
+    /// 1 to 500.
+    #[prost(int32, tag = "2")]
+    pub limit: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSealedResponse {
+    /// By id.
+    #[prost(message, repeated, tag = "1")]
+    pub keys: ::prost::alloc::vec::Vec<SealedKey>,
+}
+/// One envelope in the place of another.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SealedChange {
+    /// The row, with the envelope as it was read.
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<SealedKey>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplaceSealedRequest {
+    /// At most 500.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<SealedChange>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReplaceSealedResponse {
+    /// How many were replaced.
+    #[prost(int32, tag = "1")]
+    pub replaced: i32,
+}
 /// Whose setting it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -3741,7 +6144,7 @@ pub mod settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes softly; history stays readable.
+        /// Deletes softly, its models too; another one becomes the default. Its keys, and users' keys for it, are gone. History stays readable.
         pub async fn delete_provider(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteProviderRequest>,
@@ -4049,7 +6452,7 @@ pub mod settings_service_server {
             tonic::Response<super::UpdateProviderResponse>,
             tonic::Status,
         >;
-        /// Deletes softly; history stays readable.
+        /// Deletes softly, its models too; another one becomes the default. Its keys, and users' keys for it, are gone. History stays readable.
         async fn delete_provider(
             &self,
             request: tonic::Request<super::DeleteProviderRequest>,
@@ -4830,6 +7233,744 @@ pub mod settings_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "tandem.storage.v1.SettingsService";
     impl<T> tonic::server::NamedService for SettingsServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod provider_key_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Keys that users bring for providers, and the sealing of all keys. For provider-gateway only, since everything here is ciphertext.
+    #[derive(Debug, Clone)]
+    pub struct ProviderKeyServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ProviderKeyServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ProviderKeyServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ProviderKeyServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ProviderKeyServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// A user's own keys; for that user or an administrator.
+        pub async fn list_user_provider_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListUserProviderKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUserProviderKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ProviderKeyService/ListUserProviderKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.ProviderKeyService",
+                        "ListUserProviderKeys",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The key a user has for a provider, for a completion of theirs. An empty answer when there is none.
+        pub async fn find_user_provider_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FindUserProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindUserProviderKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ProviderKeyService/FindUserProviderKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.ProviderKeyService",
+                        "FindUserProviderKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stores a user's key in place of the one there; for that user or an administrator. NOT_FOUND (PROVIDER_NOT_FOUND, USER_NOT_FOUND).
+        pub async fn set_user_provider_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetUserProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetUserProviderKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ProviderKeyService/SetUserProviderKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.ProviderKeyService",
+                        "SetUserProviderKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Repeating it changes nothing.
+        pub async fn delete_user_provider_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteUserProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteUserProviderKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ProviderKeyService/DeleteUserProviderKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.ProviderKeyService",
+                        "DeleteUserProviderKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Envelopes of live rows, for sealing them anew; for administrators. Call again with the last one until fewer come than asked for.
+        pub async fn list_sealed(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSealedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSealedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ProviderKeyService/ListSealed",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.ProviderKeyService", "ListSealed"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces envelopes that are still as they were read; for administrators. What has changed or gone meanwhile is left alone.
+        pub async fn replace_sealed(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReplaceSealedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReplaceSealedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ProviderKeyService/ReplaceSealed",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.ProviderKeyService",
+                        "ReplaceSealed",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod provider_key_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ProviderKeyServiceServer.
+    #[async_trait]
+    pub trait ProviderKeyService: std::marker::Send + std::marker::Sync + 'static {
+        /// A user's own keys; for that user or an administrator.
+        async fn list_user_provider_keys(
+            &self,
+            request: tonic::Request<super::ListUserProviderKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUserProviderKeysResponse>,
+            tonic::Status,
+        >;
+        /// The key a user has for a provider, for a completion of theirs. An empty answer when there is none.
+        async fn find_user_provider_key(
+            &self,
+            request: tonic::Request<super::FindUserProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindUserProviderKeyResponse>,
+            tonic::Status,
+        >;
+        /// Stores a user's key in place of the one there; for that user or an administrator. NOT_FOUND (PROVIDER_NOT_FOUND, USER_NOT_FOUND).
+        async fn set_user_provider_key(
+            &self,
+            request: tonic::Request<super::SetUserProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetUserProviderKeyResponse>,
+            tonic::Status,
+        >;
+        /// Repeating it changes nothing.
+        async fn delete_user_provider_key(
+            &self,
+            request: tonic::Request<super::DeleteUserProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteUserProviderKeyResponse>,
+            tonic::Status,
+        >;
+        /// Envelopes of live rows, for sealing them anew; for administrators. Call again with the last one until fewer come than asked for.
+        async fn list_sealed(
+            &self,
+            request: tonic::Request<super::ListSealedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSealedResponse>,
+            tonic::Status,
+        >;
+        /// Replaces envelopes that are still as they were read; for administrators. What has changed or gone meanwhile is left alone.
+        async fn replace_sealed(
+            &self,
+            request: tonic::Request<super::ReplaceSealedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReplaceSealedResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Keys that users bring for providers, and the sealing of all keys. For provider-gateway only, since everything here is ciphertext.
+    #[derive(Debug)]
+    pub struct ProviderKeyServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ProviderKeyServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ProviderKeyServiceServer<T>
+    where
+        T: ProviderKeyService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.storage.v1.ProviderKeyService/ListUserProviderKeys" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListUserProviderKeysSvc<T: ProviderKeyService>(pub Arc<T>);
+                    impl<
+                        T: ProviderKeyService,
+                    > tonic::server::UnaryService<super::ListUserProviderKeysRequest>
+                    for ListUserProviderKeysSvc<T> {
+                        type Response = super::ListUserProviderKeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListUserProviderKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderKeyService>::list_user_provider_keys(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListUserProviderKeysSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ProviderKeyService/FindUserProviderKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct FindUserProviderKeySvc<T: ProviderKeyService>(pub Arc<T>);
+                    impl<
+                        T: ProviderKeyService,
+                    > tonic::server::UnaryService<super::FindUserProviderKeyRequest>
+                    for FindUserProviderKeySvc<T> {
+                        type Response = super::FindUserProviderKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FindUserProviderKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderKeyService>::find_user_provider_key(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FindUserProviderKeySvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ProviderKeyService/SetUserProviderKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetUserProviderKeySvc<T: ProviderKeyService>(pub Arc<T>);
+                    impl<
+                        T: ProviderKeyService,
+                    > tonic::server::UnaryService<super::SetUserProviderKeyRequest>
+                    for SetUserProviderKeySvc<T> {
+                        type Response = super::SetUserProviderKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetUserProviderKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderKeyService>::set_user_provider_key(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetUserProviderKeySvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ProviderKeyService/DeleteUserProviderKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteUserProviderKeySvc<T: ProviderKeyService>(pub Arc<T>);
+                    impl<
+                        T: ProviderKeyService,
+                    > tonic::server::UnaryService<super::DeleteUserProviderKeyRequest>
+                    for DeleteUserProviderKeySvc<T> {
+                        type Response = super::DeleteUserProviderKeyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteUserProviderKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderKeyService>::delete_user_provider_key(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteUserProviderKeySvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ProviderKeyService/ListSealed" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSealedSvc<T: ProviderKeyService>(pub Arc<T>);
+                    impl<
+                        T: ProviderKeyService,
+                    > tonic::server::UnaryService<super::ListSealedRequest>
+                    for ListSealedSvc<T> {
+                        type Response = super::ListSealedResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSealedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderKeyService>::list_sealed(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSealedSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ProviderKeyService/ReplaceSealed" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReplaceSealedSvc<T: ProviderKeyService>(pub Arc<T>);
+                    impl<
+                        T: ProviderKeyService,
+                    > tonic::server::UnaryService<super::ReplaceSealedRequest>
+                    for ReplaceSealedSvc<T> {
+                        type Response = super::ReplaceSealedResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReplaceSealedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ProviderKeyService>::replace_sealed(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReplaceSealedSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ProviderKeyServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.storage.v1.ProviderKeyService";
+    impl<T> tonic::server::NamedService for ProviderKeyServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
@@ -8522,7 +11663,7 @@ pub mod usage_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Sets an estimate aside for a completion about to start; provider-gateway only. The same id again changes nothing and is no second one.
+        /// Sets an estimate aside for a completion about to start; provider-gateway only. The same id again is no second one: the greater amount counts.
         /// It takes the place of an earlier one for the same chat and purpose: a chat makes one call after the other.
         /// FAILED_PRECONDITION (USAGE_LIMIT_EXCEEDED) with spent_micros, limit_micros and resets_at when the spend has reached the limit;
         /// RESOURCE_EXHAUSTED (SPEND_RESERVED) when it has not, but calls under way may take the rest.
@@ -8849,7 +11990,7 @@ pub mod usage_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with UsageServiceServer.
     #[async_trait]
     pub trait UsageService: std::marker::Send + std::marker::Sync + 'static {
-        /// Sets an estimate aside for a completion about to start; provider-gateway only. The same id again changes nothing and is no second one.
+        /// Sets an estimate aside for a completion about to start; provider-gateway only. The same id again is no second one: the greater amount counts.
         /// It takes the place of an earlier one for the same chat and purpose: a chat makes one call after the other.
         /// FAILED_PRECONDITION (USAGE_LIMIT_EXCEEDED) with spent_micros, limit_micros and resets_at when the spend has reached the limit;
         /// RESOURCE_EXHAUSTED (SPEND_RESERVED) when it has not, but calls under way may take the rest.

@@ -10,7 +10,7 @@
 //! | `<point>.panic` | the same | the task panics there |
 //! | `call.before`, `call.after` | a method and which call of it, as `BeginStep 2` | that call is answered `unavailable`, before or after it was carried out |
 //! | `<safety>.off` | – | [`is_off`] says so for as long as the file is there |
-//! | `<process>.clock` | seconds | the wall clock of the process whose `TANDEM_FAULTS_PROCESS` this is goes wrong by that much, for as long as the file is there |
+//! | `<process>.clock` | seconds, or a rate such as `x2` | the wall clock of the process whose `TANDEM_FAULTS_PROCESS` this is goes wrong by that much, or that fast since the file was written, for as long as the file is there |
 //! | `calls.log` | – | every call that is served adds its method as a line |
 
 #[cfg(debug_assertions)]
@@ -73,12 +73,22 @@ pub(crate) fn clock_error() -> time::Duration {
     });
     let Some(file) = file else { return time::Duration::ZERO };
     let text = std::fs::read_to_string(file).unwrap_or_default();
-    let seconds = text.trim().parse().unwrap_or_default();
-    if seconds != 0 {
+    let error = match text.trim().strip_prefix('x') {
+        Some(rate) => since_written(file) * (rate.parse().unwrap_or(1.0) - 1.0),
+        None => time::Duration::seconds(text.trim().parse().unwrap_or_default()),
+    };
+    if !error.is_zero() {
         // For the test to see that the wrong time was really told to somebody.
         let _ = std::fs::write(fired(file), text);
     }
-    time::Duration::seconds(seconds)
+    error
+}
+
+#[cfg(debug_assertions)]
+fn since_written(file: &Path) -> time::Duration {
+    let written = std::fs::metadata(file).and_then(|metadata| metadata.modified());
+    let since = written.ok().and_then(|written| written.elapsed().ok());
+    since.and_then(|since| since.try_into().ok()).unwrap_or_default()
 }
 
 /// Whether this call of `path` (`/package.Service/Method`) is to fail now.

@@ -16,6 +16,8 @@
 //! | [`mod@fault`] | points at which tests end or crash a process |
 //! | [`lifecycle`] | drain, stop, signals, named tasks |
 //! | [`runtime`] | the parts `run` of every service receives |
+//! | [`outbound`] | HTTP to addresses that people have typed |
+//! | [`seal`] | secrets at rest |
 //! | [`telemetry`], [`metrics`], [`health`], [`admin`] | what an operator sees |
 //! | [`clock`], [`backoff`], [`tls`] | time, retries, certificates |
 
@@ -30,7 +32,9 @@ pub mod idempotency;
 pub mod identity;
 pub mod lifecycle;
 pub mod metrics;
+pub mod outbound;
 pub mod runtime;
+pub mod seal;
 pub mod server;
 pub mod status;
 pub mod telemetry;

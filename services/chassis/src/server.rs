@@ -52,7 +52,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_in_flight: 10_000,
+            max_in_flight: 20_000,
             default_deadline: Duration::from_secs(30),
             max_deadline: Duration::from_secs(60 * 60),
         }

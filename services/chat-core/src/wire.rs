@@ -5,7 +5,7 @@
 mod error;
 mod part;
 
-pub use error::{chat_error_from_wire, chat_error_to_wire};
+pub use error::{chat_error_from_wire, chat_error_to_wire, error_kind_to_wire};
 pub use part::{part_from_wire, part_to_wire, parts_from_wire, parts_to_wire};
 
 use prost_types::Timestamp;

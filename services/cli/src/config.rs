@@ -40,6 +40,11 @@ impl Config {
             gateway.create_kek_file = true;
         }
         config.tool_runner.workspaces_dir = data.workspaces();
+        let tools = &mut config.tool_runner;
+        if tools.kek.is_none() && tools.kek_file.is_none() {
+            tools.kek_file = Some(data.secret("mcp-envelope-key"));
+            tools.create_kek_file = true;
+        }
         Ok(config)
     }
 }
@@ -49,10 +54,13 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether a variable sets a key of a section. Plain ones (`TANDEM_LISTEN`) and listeners are read on their own.
+/// Whether a variable sets a key of a section. Plain ones (`TANDEM_LISTEN`) and the services' own listeners (`TANDEM_STORAGE__LISTEN`) are
+/// read on their own; further listeners of a service (`TANDEM_PROVIDER_GATEWAY__BRIDGE__LISTEN`) are keys like others.
 fn is_section(name: &OsString) -> bool {
+    let is_key = |name: &str| name.split_once("__").is_some_and(|(_, key)| key != "LISTEN");
     name.to_str()
-        .is_some_and(|name| name.starts_with("TANDEM_") && name.contains("__") && !name.ends_with("__LISTEN"))
+        .and_then(|name| name.strip_prefix("TANDEM_"))
+        .is_some_and(is_key)
 }
 
 #[cfg(test)]
@@ -61,7 +69,12 @@ mod tests {
 
     #[test]
     fn only_sections_are_taken_from_the_environment() {
-        assert!(is_section(&OsString::from("TANDEM_STORAGE__POOL__MAX_CONNECTIONS")));
+        for key in [
+            "TANDEM_STORAGE__POOL__MAX_CONNECTIONS",
+            "TANDEM_PROVIDER_GATEWAY__BRIDGE__LISTEN",
+        ] {
+            assert!(is_section(&OsString::from(key)), "{key}");
+        }
         for plain in [
             "TANDEM_LISTEN",
             "TANDEM_DATA_DIR",

@@ -6,6 +6,7 @@ pub mod conversation;
 pub mod database;
 mod fan_out;
 pub mod figures;
+pub mod gateway;
 pub mod model;
 pub mod process;
 mod readers;

@@ -145,6 +145,11 @@ impl World {
         self.processes.iter().filter_map(Process::id).collect()
     }
 
+    /// Id of the process of one service, if it runs; of the only process when all run in one.
+    pub fn service_process_id(&mut self, service: Service) -> Option<u32> {
+        self.process(service, 0).ok()?.id()
+    }
+
     /// `kill -9` of every process at once.
     ///
     /// # Errors
@@ -183,6 +188,17 @@ impl World {
             }
         }
         self.wait_ready().await
+    }
+
+    /// Changes a variable of one process's environment; from its next start on.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn set_env(&mut self, service: Service, replica: usize, name: &str, value: &str) -> anyhow::Result<()> {
+        let environment = &mut self.process(service, replica)?.plan.environment;
+        environment.retain(|(known, _)| known != name);
+        environment.push((name.to_owned(), value.to_owned()));
+        Ok(())
     }
 
     /// SIGTERM to every process, callers before those they call; the exit statuses in that order.

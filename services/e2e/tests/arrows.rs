@@ -21,7 +21,7 @@ const ASSEMBLERS: [&str; 2] = ["tandem-cli", "tandem-e2e"];
 const GROUND: [&str; 3] = ["tandem-proto", "tandem-chassis", "tandem-chat-core"];
 
 /// Who may use a tool, and what for.
-const TOOLS: [(&str, &[(&str, Kind)]); 2] = [
+const TOOLS: [(&str, &[(&str, Kind)]); 3] = [
     (
         "sqlx",
         &[
@@ -34,14 +34,20 @@ const TOOLS: [(&str, &[(&str, Kind)]); 2] = [
     (
         "reqwest",
         &[
+            // Judges where a call may go, for the two rooms that call what people have typed an address of.
+            ("tandem-chassis", Kind::Normal),
             // The only room that calls vendors.
             ("tandem-provider-gateway", Kind::Normal),
+            // The only room that calls MCP servers.
+            ("tandem-tool-runner", Kind::Normal),
             // Speaks as a browser or a program would.
             ("tandem-gateway", Kind::Dev),
             ("tandem-cli", Kind::Dev),
             ("tandem-e2e", Kind::Normal),
         ],
     ),
+    // The only room with MCP.
+    ("rmcp", &[("tandem-tool-runner", Kind::Normal)]),
 ];
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tandem_chassis::fault;
 use tandem_chassis::identity::User;
 use tandem_chat_core::cursor::{Cursor, Place};
 use tandem_chat_core::id::{Epoch, Version};
@@ -115,6 +116,9 @@ impl Reader {
                 reader.show_snapshot(snapshot);
             }
             Start::Cursor(cursor) => reader.resume(cursor).await?,
+        }
+        if fault::is_off("cursor") {
+            reader.position = None;
         }
         Ok(reader)
     }
@@ -398,7 +402,7 @@ impl Reader {
             return;
         }
         // Who has been shown nothing has nothing withdrawn.
-        let with_reset = !std::mem::take(&mut self.is_fresh);
+        let with_reset = !std::mem::take(&mut self.is_fresh) && !fault::is_off("reset");
         for entry in entries {
             self.position = Some(entry.position);
             let cursor = cursor.unwrap_or_else(|| self.cursor());

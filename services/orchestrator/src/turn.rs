@@ -4,6 +4,7 @@
 //! its tools runs, and every write carries the epoch. A turn that loses its lease, or storage, simply ends: what it wrote stands, and
 //! whoever claims the chat next goes on from there.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tandem_chassis::clock::Clock;
@@ -31,6 +32,7 @@ mod tools;
 
 use compact::{Compaction, Memory, Why};
 pub(crate) use context::Prompt;
+use tools::Tools;
 
 /// Why a turn has to stop before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub(crate) struct Turn {
     pub(crate) due: Arc<Due>,
     /// What is done beside the turn.
     pub(crate) titles: OfTurn,
+    /// Tools of MCP servers: by their name, the id of the server.
+    pub(crate) mcp_servers: HashMap<String, String>,
 }
 
 /// How a turn leaves its course.
@@ -129,9 +133,10 @@ impl Turn {
         let model = loaded.model_config.clone().unwrap_or_default();
         let tools = match takes_tools(&model) {
             true => self.list_tools().await?,
-            false => Vec::new(),
+            false => Tools::default(),
         };
-        let mut prompt = Prompt::new(&loaded, tools)?;
+        self.mcp_servers = tools.mcp_server_ids;
+        let mut prompt = Prompt::new(&loaded, tools.definitions)?;
         let mut step = u32::try_from(loaded.step).unwrap_or(0);
         let (mut intent, summary) = match loaded.intent {
             Some(intent) if intent.epoch == self.epoch => {
@@ -154,6 +159,7 @@ impl Turn {
                 None,
             );
             self.room.tick();
+            prompt.inherit(&open);
             if self.run_tools(&mut prompt, open).await? == StepOutcome::RequireAction {
                 return Ok(());
             }

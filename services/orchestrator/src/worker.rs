@@ -253,6 +253,7 @@ impl Worker {
             limits: self.0.config.turns.clone(),
             due: Arc::clone(&self.0.due),
             titles: OfTurn::new(&self.0.titles, &chat, &owner),
+            mcp_servers: HashMap::new(),
             begun: None,
             held: Held::default(),
             epoch: lease.epoch,

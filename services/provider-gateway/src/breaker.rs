@@ -51,6 +51,11 @@ pub enum Outcome {
     Unavailable,
 }
 
+/// Whether a vendor's status means that it has no capacity, or is not there.
+pub fn is_unavailable(status: u16) -> bool {
+    matches!(status, 503 | 504 | 529)
+}
+
 /// The breaker is open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{failures} requests in a row failed, the last with: {last_failure}")]
@@ -63,7 +68,7 @@ pub struct Open {
     pub last_failure: String,
 }
 
-/// The state of one breaker, for metrics.
+/// The state of one breaker.
 ///
 /// | state | request | answered | unavailable | time over |
 /// |---|---|---|---|---|
@@ -78,6 +83,21 @@ pub enum State {
     Open,
     /// Lets one probe pass.
     HalfOpen,
+}
+
+/// What is known of one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The vendor's name for it.
+    pub model: String,
+    /// How its breaker stands.
+    pub state: State,
+    /// In a row.
+    pub failures: u32,
+    /// What the last of them was, without secrets.
+    pub last_failure: String,
+    /// Until the next probe; `None` unless open.
+    pub retry_after: Option<Duration>,
 }
 
 /// All breakers of this replica.
@@ -168,6 +188,18 @@ impl Breakers {
             target: target.clone(),
             generation,
         })
+    }
+
+    /// What is known of a provider's models that have had trouble, by model. All others are closed.
+    pub fn list(&self, provider: ProviderId) -> Vec<Report> {
+        let now = self.clock.monotonic();
+        let troubled = self.lock();
+        let of_provider = troubled.iter().filter(|(target, _)| target.provider == provider);
+        let mut reports: Vec<Report> = of_provider
+            .filter_map(|(target, trouble)| trouble.report(&target.model, &self.config, now))
+            .collect();
+        reports.sort_by(|a, b| a.model.cmp(&b.model));
+        reports
     }
 
     /// The state for `target`.
@@ -262,6 +294,24 @@ impl Trouble {
             );
         }
         is_over
+    }
+
+    /// Nothing for a run of failures that has ended by itself.
+    fn report(&self, model: &str, config: &Config, now: Instant) -> Option<Report> {
+        let (state, retry_after) = match self.phase {
+            Phase::Closed if now - self.since > config.window => return None,
+            Phase::Closed => (State::Closed, None),
+            // It is half-open from the next request on.
+            Phase::Open { until } => (State::Open, Some(until.saturating_duration_since(now))),
+            Phase::HalfOpen { .. } => (State::HalfOpen, None),
+        };
+        Some(Report {
+            model: model.to_owned(),
+            state,
+            failures: self.failures,
+            last_failure: self.last_failure.clone(),
+            retry_after,
+        })
     }
 
     fn rejection(&self, retry_after: Duration) -> Open {
@@ -428,6 +478,38 @@ mod tests {
         let _probe = world.admit().ok().unwrap();
         early[6].record(Outcome::Answered, "");
         assert_eq!(world.state(), State::HalfOpen);
+    }
+
+    #[test]
+    fn what_has_trouble_is_listed() {
+        let world = World::new();
+        assert_eq!(world.breakers.list(world.target.provider), []);
+        world.trip();
+        let other = target("a");
+        let permit = world.breakers.admit(&other).ok().unwrap();
+        permit.record(Outcome::Unavailable, "529");
+        let report = |model: &str, state, failures, last_failure: &str, retry_after| Report {
+            model: model.to_owned(),
+            state,
+            failures,
+            last_failure: last_failure.to_owned(),
+            retry_after,
+        };
+        let open = |seconds| report("m", State::Open, 5, "503", Some(Duration::from_secs(seconds)));
+        let closed = report("a", State::Closed, 1, "529", None);
+        assert_eq!(world.breakers.list(other.provider), [closed, open(30)]);
+        assert_eq!(world.breakers.list(ProviderId::new(Uuid::from_u128(7))), []);
+        world.pass(61);
+        assert_eq!(
+            world.breakers.list(other.provider),
+            [open(0)],
+            "a single failure is past"
+        );
+        let _probe = world.admit().ok().unwrap();
+        assert_eq!(
+            world.breakers.list(other.provider),
+            [report("m", State::HalfOpen, 5, "503", None)]
+        );
     }
 
     #[test]

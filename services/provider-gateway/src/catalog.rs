@@ -1,8 +1,14 @@
 //! Which models and providers there are, as read from storage and kept for a few seconds.
 //!
-//! Opens the sealed keys of the providers it reads. Changing providers is [`crate::rpc`]'s; it tells this module what it changed.
+//! Opens the sealed keys it reads and decides whose are used, by [`crate::credentials`]. Changing providers is [`crate::rpc`]'s; it tells this module what it changed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use moka::future::Cache;
 use serde_json::{Map, Value};
@@ -12,15 +18,20 @@ use tandem_chassis::{
     status::{Code, Fault},
     with_message_limits,
 };
-use tandem_chat_core::id::{KeyId, ModelConfigId, ProviderId};
+use tandem_chat_core::id::{KeyId, ModelConfigId, ProviderId, UserId};
 use tandem_proto::{
     common::v1::ModelConfig,
-    storage::v1::{self as storage, settings_service_client::SettingsServiceClient},
+    storage::v1::{
+        self as storage, provider_key_service_client::ProviderKeyServiceClient,
+        settings_service_client::SettingsServiceClient,
+    },
 };
 use tonic::transport::Channel;
 use url::Url;
 
 use crate::{
+    config::Config,
+    credentials::{Available, Choice, Missing, Policy, choose},
     error::Error,
     provider::Kind,
     secret::{
@@ -36,16 +47,26 @@ const STORAGE_DEADLINE: Duration = Duration::from_secs(10);
 /// Models and providers kept.
 const MAX_CACHED: u64 = 1024;
 
+/// Users' keys kept.
+const MAX_CACHED_USER_KEYS: u64 = 4096;
+
+/// Models that may answer in one's place.
+const MAX_FALLBACKS: usize = 4;
+
 /// A model ready to be called.
 #[derive(Clone, Debug)]
 pub struct Model {
+    /// Its row.
+    pub id: ModelConfigId,
     /// The vendor's name for it.
     pub model: String,
     /// Context window in tokens; `None` when unknown.
     pub context_limit: Option<i64>,
     /// Call options, as the REST API shows them.
     pub options: Map<String, Value>,
-    /// Who serves it.
+    /// The models that may answer in its place, in this order; at most four. None of them has to exist.
+    pub fallbacks: Vec<ModelConfigId>,
+    /// Who serves it, with the keys it is to be called with.
     pub provider: Arc<Provider>,
     /// Users have spend limits, so what it may cost is reserved first. As old as the rest of what is kept here.
     pub is_spend_limited: bool,
@@ -64,20 +85,31 @@ pub struct Provider {
     pub is_enabled: bool,
     /// Where it is.
     pub base_url: Url,
-    /// Those that could be opened, in the order of the rows.
+    /// Those that could be opened, in the administrator's order.
     pub keys: Vec<ApiKey>,
     /// Why others could not, if any.
     pub unreadable: Option<envelope::Error>,
+    /// Whose keys may be used.
+    pub policy: Policy,
+    /// Completions at once; 0: no limit of its own.
+    pub max_concurrent: usize,
 }
+
+/// A user's own key, or why it cannot be used.
+type UserKey = Result<ApiKey, envelope::Error>;
 
 /// Reads storage. Cheap to clone; clones share what is kept.
 #[derive(Clone)]
 pub struct Catalog {
     outbound: Outbound,
     settings: SettingsServiceClient<Channel>,
+    keys: ProviderKeyServiceClient<Channel>,
     keyring: Arc<Keyring>,
+    allows_user_keys: bool,
     models: Cache<ModelConfigId, Arc<ModelRow>>,
     providers: Cache<ProviderId, Arc<Provider>>,
+    user_keys: Cache<(UserId, ProviderId), Option<UserKey>>,
+    changes: Arc<AtomicU64>,
 }
 
 /// A model as storage has it.
@@ -85,26 +117,76 @@ struct ModelRow {
     model: String,
     context_limit: Option<i64>,
     options: Map<String, Value>,
+    fallbacks: Vec<ModelConfigId>,
     provider: ProviderId,
     is_usable: bool,
     is_spend_limited: bool,
 }
 
+impl ModelRow {
+    fn model(&self, id: ModelConfigId, provider: Arc<Provider>) -> Arc<Model> {
+        Arc::new(Model {
+            id,
+            fallbacks: self.fallbacks.clone(),
+            model: self.model.clone(),
+            context_limit: self.context_limit,
+            options: self.options.clone(),
+            provider,
+            is_spend_limited: self.is_spend_limited,
+        })
+    }
+}
+
+/// A provider that may be used, for somebody who needs none of its keys.
+fn without_keys(provider: &Arc<Provider>) -> Result<Arc<Provider>, Error> {
+    if !provider.is_enabled {
+        return Err(Error::ProviderDisabled {
+            provider: provider.name.clone(),
+        });
+    }
+    Ok(Arc::new(Provider {
+        keys: Vec::new(),
+        unreadable: None,
+        ..Provider::clone(provider)
+    }))
+}
+
 impl Catalog {
-    /// A catalogue that keeps what it reads for `ttl`.
-    pub fn new(outbound: Outbound, storage: Channel, keyring: Arc<Keyring>, ttl: Duration) -> Self {
+    /// A catalogue that keeps what it reads for a while.
+    pub fn new(config: &Config, outbound: Outbound, storage: Channel, keyring: Arc<Keyring>) -> Self {
+        let ttl = config.cache_ttl;
         Self {
             outbound,
-            settings: with_message_limits!(SettingsServiceClient::new(storage)),
+            settings: with_message_limits!(SettingsServiceClient::new(storage.clone())),
+            keys: with_message_limits!(ProviderKeyServiceClient::new(storage)),
             keyring,
+            allows_user_keys: config.allow_user_keys,
             models: Cache::builder().max_capacity(MAX_CACHED).time_to_live(ttl).build(),
             providers: Cache::builder().max_capacity(MAX_CACHED).time_to_live(ttl).build(),
+            user_keys: Cache::builder()
+                .max_capacity(MAX_CACHED_USER_KEYS)
+                .time_to_live(ttl)
+                .build(),
+            changes: Arc::default(),
         }
     }
 
     /// A client of storage's settings, for those who change them.
     pub fn settings(&self) -> SettingsServiceClient<Channel> {
         self.settings.clone()
+    }
+
+    /// A client of storage's keys as such.
+    pub fn keys(&self) -> ProviderKeyServiceClient<Channel> {
+        self.keys.clone()
+    }
+
+    /// Whose keys a provider may be called with, where the deployment has a say too.
+    pub fn policy(&self, of_provider: Policy) -> Policy {
+        Policy {
+            allows_users: of_provider.allows_users && self.allows_user_keys,
+            ..of_provider
+        }
     }
 
     /// The keys with which this catalogue opens envelopes.
@@ -117,11 +199,26 @@ impl Catalog {
         self.outbound.request(user, STORAGE_DEADLINE, message)
     }
 
-    /// The model of a configuration, ready to be called.
+    /// The model of a configuration, ready to be called on behalf of `owner`.
     ///
     /// # Errors
     /// Not found, disabled, no usable key; or storage's own.
-    pub async fn model(&self, id: ModelConfigId) -> Result<Arc<Model>, Error> {
+    pub async fn model(&self, id: ModelConfigId, owner: Option<UserId>) -> Result<Arc<Model>, Error> {
+        let (row, provider) = self.found(id).await?;
+        let provider = self.with_key_of(provider, owner).await?;
+        Ok(row.model(id, provider))
+    }
+
+    /// The model of a configuration, for somebody who brings what proves them to the vendor: without keys.
+    ///
+    /// # Errors
+    /// Not found, disabled; or storage's own.
+    pub async fn model_without_keys(&self, id: ModelConfigId) -> Result<Arc<Model>, Error> {
+        let (row, provider) = self.found(id).await?;
+        Ok(row.model(id, without_keys(&provider)?))
+    }
+
+    async fn found(&self, id: ModelConfigId) -> Result<(Arc<ModelRow>, Arc<Provider>), Error> {
         let row = self
             .models
             .try_get_with(id, self.load_model(id))
@@ -140,14 +237,7 @@ impl Catalog {
             }
             found => found?,
         };
-        provider.check_usable()?;
-        Ok(Arc::new(Model {
-            model: row.model.clone(),
-            context_limit: row.context_limit,
-            options: row.options.clone(),
-            provider,
-            is_spend_limited: row.is_spend_limited,
-        }))
+        Ok((row, provider))
     }
 
     /// A provider with its keys in clear.
@@ -161,13 +251,135 @@ impl Catalog {
             .map_err(|fault: Arc<Fault>| Error::Storage((*fault).clone()))
     }
 
+    /// A provider as it is called on behalf of `owner`, whatever the model.
+    ///
+    /// # Errors
+    /// As [`Catalog::model`].
+    pub async fn provider_for(&self, id: ProviderId, owner: UserId) -> Result<Arc<Provider>, Error> {
+        let provider = self.provider(id).await?;
+        self.with_key_of(provider, Some(owner)).await
+    }
+
+    /// As [`Catalog::model_without_keys`], whatever the model.
+    ///
+    /// # Errors
+    /// Not found, disabled; or storage's own.
+    pub async fn provider_without_keys(&self, id: ProviderId) -> Result<Arc<Provider>, Error> {
+        without_keys(&self.provider(id).await?)
+    }
+
+    /// Rises with each change that came through this service, so that what is derived from the catalogue can be derived anew.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// All live models, with those nobody may use at the moment.
+    ///
+    /// # Errors
+    /// Storage's own.
+    pub async fn all_models(&self) -> Result<Vec<ModelConfig>, Error> {
+        let request = self.request(None, storage::ListModelConfigsRequest {});
+        let response = self.settings().list_model_configs(request).await?;
+        Ok(response.into_inner().model_configs)
+    }
+
+    /// Whether users have spend limits, for calls of models that nobody configured.
+    ///
+    /// # Errors
+    /// Storage's own.
+    pub async fn is_spend_limited(&self) -> Result<bool, Error> {
+        let request = self.request(None, storage::GetModelConfigRequest { id: String::new() });
+        match self.settings().get_model_config(request).await.map_err(Fault::from) {
+            Ok(response) => Ok(response.into_inner().is_spend_limited),
+            // Without a model there is no default one, and nothing is priced.
+            Err(fault) if fault.code == Code::NotFound => Ok(false),
+            Err(fault) => Err(Error::Storage(fault)),
+        }
+    }
+
+    /// The provider as it is called on behalf of `owner`: with that user's key, its own, or none.
+    async fn with_key_of(&self, provider: Arc<Provider>, owner: Option<UserId>) -> Result<Arc<Provider>, Error> {
+        if !provider.is_enabled {
+            return Err(Error::ProviderDisabled {
+                provider: provider.name.clone(),
+            });
+        }
+        let policy = self.policy(provider.policy);
+        let user_key = match owner.filter(|_| policy.allows_users) {
+            Some(owner) => self.user_key(owner, provider.id).await?,
+            None => None,
+        };
+        let available = Available {
+            has_user_key: user_key.is_some(),
+            has_central_key: !provider.keys.is_empty() || provider.unreadable.is_some(),
+            can_do_without: !provider.kind.needs_key(),
+        };
+        let name = || provider.name.clone();
+        match (choose(policy, available), user_key) {
+            (Ok(Choice::Users), Some(Ok(key))) => Ok(Arc::new(Provider {
+                keys: vec![key],
+                unreadable: None,
+                ..Provider::clone(&provider)
+            })),
+            (Ok(Choice::Users), Some(Err(source))) => Err(Error::KeysUnreadable {
+                provider: name(),
+                source,
+            }),
+            (Ok(Choice::Users | Choice::Central | Choice::Without), _) => match provider.unreadable {
+                Some(source) if provider.keys.is_empty() => Err(Error::KeysUnreadable {
+                    provider: name(),
+                    source,
+                }),
+                Some(_) | None => Ok(provider),
+            },
+            (Err(Missing::UserKey), _) => Err(Error::UserKeyRequired { provider: name() }),
+            (Err(Missing::CentralKey), _) => Err(Error::MissingKey { provider: name() }),
+        }
+    }
+
+    async fn user_key(&self, user: UserId, provider: ProviderId) -> Result<Option<UserKey>, Error> {
+        self.user_keys
+            .try_get_with((user, provider), self.load_user_key(user, provider))
+            .await
+            .map_err(|fault: Arc<Fault>| Error::Storage((*fault).clone()))
+    }
+
+    async fn load_user_key(&self, user: UserId, provider: ProviderId) -> Result<Option<UserKey>, Fault> {
+        let message = storage::FindUserProviderKeyRequest {
+            user_id: user.to_string(),
+            provider_id: provider.to_string(),
+        };
+        let response = self.keys().find_user_provider_key(self.request(None, message)).await?;
+        let Some(found) = response.into_inner().key else {
+            return Ok(None);
+        };
+        let key: KeyId = found.id.parse().map_err(|_| odd_answer("a key id that is none"))?;
+        let user_row = Row {
+            provider,
+            key,
+            user: Some(user),
+        };
+        let opened = envelope::open(&self.keyring, user_row, &found.sealed);
+        if let Err(error) = &opened {
+            tracing::warn!(provider_id = %provider, user_id = %user, %error, "a user's key could not be opened");
+        }
+        Ok(Some(opened.map(|secret| ApiKey::new(key, secret).of_user(user))))
+    }
+
+    /// Forgets what is known of a user's key.
+    pub async fn forget_user_key(&self, user: UserId, provider: ProviderId) {
+        self.user_keys.invalidate(&(user, provider)).await;
+    }
+
     /// Forgets a provider that was changed.
     pub async fn forget(&self, id: ProviderId) {
+        self.changes.fetch_add(1, Ordering::Release);
         self.providers.invalidate(&id).await;
     }
 
     /// Forgets everything, because what a provider's change means for its models is storage's to say.
     pub fn forget_models(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
         self.models.invalidate_all();
     }
 
@@ -204,6 +416,7 @@ impl Catalog {
             text => serde_json::from_str(text).map_err(|_| odd_answer("call options that are no JSON object"))?,
         };
         Ok(Arc::new(ModelRow {
+            fallbacks: fallbacks(&options),
             is_usable: row.is_enabled && !row.is_deleted,
             context_limit: Some(row.context_limit).filter(|limit| *limit > 0),
             provider: row
@@ -232,6 +445,13 @@ impl Catalog {
     }
 }
 
+/// The models that may answer in a model's place, by its options. Storage has checked them when they were written.
+fn fallbacks(options: &Map<String, Value>) -> Vec<ModelConfigId> {
+    let named = options.get("fallbacks").and_then(Value::as_array);
+    let ids = named.into_iter().flatten().filter_map(|id| id.as_str()?.parse().ok());
+    ids.take(MAX_FALLBACKS).collect()
+}
+
 fn odd_answer(what: &str) -> Fault {
     Fault::internal("STORAGE_ANSWER", format!("storage answered with {what}"))
 }
@@ -256,6 +476,7 @@ impl Provider {
             let place = Row {
                 provider: id,
                 key: key_id,
+                user: None,
             };
             match envelope::open(keyring, place, &key.sealed) {
                 Ok(secret) => keys.push(ApiKey::new(key_id, secret)),
@@ -273,26 +494,9 @@ impl Provider {
             base_url,
             keys,
             unreadable,
+            policy: row.key_policy.map(Policy::from).unwrap_or_default(),
+            max_concurrent: usize::try_from(row.max_concurrent).unwrap_or(0),
         })
-    }
-
-    /// Whether it can be called at all.
-    ///
-    /// # Errors
-    /// Disabled, no key, or none that could be opened.
-    pub fn check_usable(&self) -> Result<(), Error> {
-        let provider = || self.name.clone();
-        if !self.is_enabled {
-            return Err(Error::ProviderDisabled { provider: provider() });
-        }
-        match self.unreadable {
-            Some(source) if self.keys.is_empty() => Err(Error::KeysUnreadable {
-                provider: provider(),
-                source,
-            }),
-            None if self.keys.is_empty() && self.kind.needs_key() => Err(Error::MissingKey { provider: provider() }),
-            Some(_) | None => Ok(()),
-        }
     }
 }
 
@@ -305,6 +509,8 @@ pub(crate) mod test_support {
     /// A model of that kind, with those call options and no keys.
     pub(crate) fn model(kind: Kind, options: Value) -> Model {
         Model {
+            id: ModelConfigId::new(Uuid::nil()),
+            fallbacks: Vec::new(),
             model: "test-model".to_owned(),
             context_limit: Some(8192),
             options: options.as_object().cloned().unwrap_or_default(),
@@ -316,6 +522,8 @@ pub(crate) mod test_support {
                 base_url: "http://127.0.0.1:9/v1".parse().unwrap(),
                 keys: Vec::new(),
                 unreadable: None,
+                policy: Policy::default(),
+                max_concurrent: 0,
             }),
             is_spend_limited: false,
         }

@@ -6,7 +6,7 @@
 use prost::Message as _;
 use serde_json::Value;
 use tandem_chat_core::{
-    error::ChatError,
+    error::{ChatError, ErrorKind},
     id::{ChatId, CompletionId, ModelConfigId, ToolCallId},
     message::{Message, Usage},
     part::{Part, ReasoningPart},
@@ -57,6 +57,8 @@ pub enum Purpose {
     Title,
     /// A few words on how a turn ended.
     TurnSummary,
+    /// To be read by a program that came over the bridge.
+    Bridge,
 }
 
 /// A tool as the model is told of it.
@@ -71,13 +73,17 @@ pub struct Tool {
 }
 
 /// Whether the model may call tools.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ToolChoice {
     /// As it likes.
     #[default]
     Auto,
     /// Not in this call.
     None,
+    /// It must call at least one; only with tools.
+    Required,
+    /// It must call this one, which is among the tools.
+    Named(String),
 }
 
 /// One event of a completion. The last one is `Finished` or `Failed`.
@@ -141,6 +147,19 @@ pub struct Started {
     pub provider_type: String,
     /// The vendor's model.
     pub model: String,
+    /// The model that answers.
+    pub model_config_id: ModelConfigId,
+    /// Absent when that is the one asked for.
+    pub fallback: Option<Fallback>,
+}
+
+/// Another model answers than the one asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// The one asked for.
+    pub from: ModelConfigId,
+    /// Why it does not answer.
+    pub reason: ErrorKind,
 }
 
 /// Streamed arguments of a tool call.

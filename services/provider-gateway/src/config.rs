@@ -9,7 +9,7 @@ use tandem_chassis::{
     transport::Address,
 };
 
-use crate::{breaker, completion, outbound, provider::demo, spend};
+use crate::{admission, breaker, bridge, completion, outbound, provider::demo, spend};
 
 /// Settings of one provider gateway.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -36,8 +36,14 @@ pub struct Config {
     pub guards: Guards,
     /// When a vendor's model is left alone for a while.
     pub breaker: breaker::Config,
+    /// How completions wait for providers that run only so many at once.
+    pub admission: admission::Config,
+    /// Users may bring their own keys, for providers that allow it.
+    pub allow_user_keys: bool,
     /// How spending is watched.
     pub spend: spend::Config,
+    /// The OpenAI- and Anthropic-compatible endpoints.
+    pub bridge: bridge::Config,
     /// Which addresses may be called.
     pub outbound: outbound::Config,
     /// The built-in demo model.
@@ -103,7 +109,10 @@ impl Default for Config {
             completions: Completions::default(),
             guards: Guards::default(),
             breaker: breaker::Config::default(),
+            admission: admission::Config::default(),
+            allow_user_keys: true,
             spend: spend::Config::default(),
+            bridge: bridge::Config::default(),
             outbound: outbound::Config::default(),
             demo: demo::Config::default(),
         }

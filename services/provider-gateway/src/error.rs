@@ -34,6 +34,18 @@ pub enum Error {
         /// Its name.
         provider: String,
     },
+    /// The provider is called with users' own keys, and this user has none.
+    #[error("provider {provider} needs the user's own API key")]
+    UserKeyRequired {
+        /// Its name.
+        provider: String,
+    },
+    /// Users may bring no key.
+    #[error("users cannot bring their own key for provider {provider}")]
+    UserKeysDisabled {
+        /// Its name.
+        provider: String,
+    },
     /// The provider's keys cannot be opened here.
     #[error("keys of provider {provider} cannot be opened")]
     KeysUnreadable {
@@ -79,6 +91,14 @@ impl Error {
                 "MISSING_KEY",
                 format!("The provider {provider} has no API key. An administrator can add one."),
             ),
+            Self::UserKeyRequired { provider } => Fault::wrong_state(
+                "USER_KEY_REQUIRED",
+                format!("The provider {provider} needs an API key of your own. Add it in your settings."),
+            ),
+            Self::UserKeysDisabled { provider } => Fault::forbidden(
+                "BYOK_DISABLED",
+                format!("Users cannot bring their own API key for {provider}."),
+            ),
             Self::KeysUnreadable { provider, source } => Fault::wrong_state(
                 "KEYS_UNREADABLE",
                 format!(
@@ -118,6 +138,15 @@ pub enum RunError {
     /// The sealing key cannot be used.
     #[error("the key-encryption key cannot be used")]
     Kek(#[from] keyring::Error),
+    /// The bridge's own listener could not be bound.
+    #[error("the bridge could not listen at {address}")]
+    Listen {
+        /// Where.
+        address: tandem_chassis::transport::Address,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// The HTTP client could not be built.
     #[error("the outbound HTTP client could not be built")]
     Outbound(#[from] reqwest::Error),
@@ -148,6 +177,14 @@ mod tests {
             "PROVIDER_DISABLED"
         );
         assert_eq!(reason(Error::MissingKey { provider: provider() }).1, "MISSING_KEY");
+        assert_eq!(
+            reason(Error::UserKeyRequired { provider: provider() }),
+            (Code::WrongState, "USER_KEY_REQUIRED".to_owned())
+        );
+        assert_eq!(
+            reason(Error::UserKeysDisabled { provider: provider() }),
+            (Code::Forbidden, "BYOK_DISABLED".to_owned())
+        );
         assert_eq!(
             reason(Error::CompletionNotFound),
             (Code::NotFound, "COMPLETION_NOT_FOUND".to_owned())

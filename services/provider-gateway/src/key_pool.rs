@@ -1,7 +1,8 @@
-//! Which of a provider's keys to use next, and which to leave alone for a while.
+//! Which of a provider's keys to use next, which to leave alone for a while, and how each of them does.
 //!
-//! Keys take turns. One that the vendor limits (429) or refuses (401, 403) rests while the others work; when all rest, the caller
-//! is told for how long. A provider's only key never rests: there is nothing to turn to, and the caller's own pause is enough.
+//! The first healthy key in the administrator's order is used. One that the vendor limits (429) or refuses (401, 403) rests while the
+//! next ones work; when all rest, the caller is told for how long. A provider's only key never rests: there is nothing to turn to, and
+//! the caller's own pause is enough. Users' own keys are no pool: they are used as they are and nothing of them is remembered.
 //! State is in memory, per replica. What is done with a key is the protocols' business.
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 
 use tandem_chassis::clock::Clock;
 use tandem_chat_core::id::{KeyId, ProviderId};
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::secret::ApiKey;
@@ -28,6 +30,9 @@ const MAX_REST: Duration = Duration::from_secs(60 * 60);
 /// Providers remembered; far more than anybody configures. Beyond it all rests are forgotten.
 const MAX_PROVIDERS: usize = 4096;
 
+/// What is kept of a vendor's words.
+const MAX_ERROR_CHARS: usize = 500;
+
 /// Why a key rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -38,6 +43,15 @@ pub enum Why {
 }
 
 impl Why {
+    /// What a vendor's status says against the key it was shown; `None` if nothing.
+    pub fn of_status(status: u16) -> Option<Self> {
+        match status {
+            429 => Some(Self::Limited),
+            401 | 403 => Some(Self::Refused),
+            _ => None,
+        }
+    }
+
     /// The name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,21 +70,35 @@ pub struct AllResting {
     pub why: Why,
 }
 
+/// How a key does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// What is wrong with it; `None` for a healthy key. A limit counts as over with its time, a refusal only when the vendor accepts the
+    /// key again.
+    pub why: Option<Why>,
+    /// Until it is tried again; `None` unless it rests.
+    pub resting_until: Option<OffsetDateTime>,
+    /// What the vendor said last against it, and when. At most 500 characters.
+    pub last_error: Option<(String, OffsetDateTime)>,
+}
+
 /// The pools of all providers.
 pub struct KeyPools {
     clock: Arc<dyn Clock>,
     pools: Mutex<HashMap<ProviderId, Pool>>,
 }
 
-#[derive(Default)]
-struct Pool {
-    turn: usize,
-    resting: HashMap<KeyId, Rest>,
-}
+/// Only keys that have had trouble.
+type Pool = HashMap<KeyId, Trouble>;
 
-struct Rest {
+struct Trouble {
+    /// `None` when it is over.
+    why: Option<Why>,
     until: Instant,
-    why: Why,
+    /// It is left alone until then; an only key is not.
+    is_resting: bool,
+    said: String,
+    at: OffsetDateTime,
 }
 
 impl KeyPools {
@@ -82,33 +110,30 @@ impl KeyPools {
         }
     }
 
-    /// The healthy keys in the order in which this request should try them; each call begins one further.
+    /// The healthy keys in the order in which they are to be tried.
     ///
     /// # Errors
     /// [`AllResting`] if there are keys and none is healthy.
     pub fn in_turn(&self, provider: ProviderId, keys: &[ApiKey]) -> Result<Vec<ApiKey>, AllResting> {
         let now = self.clock.monotonic();
-        let mut pools = self.lock();
-        let pool = pool(&mut pools, provider);
-        pool.wake(now, keys);
-        let turn = pool.turn;
-        pool.turn = turn.wrapping_add(1);
-        let start = turn.checked_rem(keys.len()).unwrap_or(0);
-        let healthy: Vec<ApiKey> = keys[start..]
-            .iter()
-            .chain(&keys[..start])
-            .filter(|key| !pool.resting.contains_key(&key.id))
-            .cloned()
-            .collect();
+        let pools = self.lock();
+        let Some(pool) = pools.get(&provider) else {
+            return Ok(keys.to_vec());
+        };
+        let rests = |key: &&ApiKey| pool.get(&key.id).is_some_and(|trouble| trouble.rests(now));
+        let healthy: Vec<ApiKey> = keys.iter().filter(|key| !rests(key)).cloned().collect();
         if healthy.is_empty() && !keys.is_empty() {
-            return Err(pool.all_resting(now));
+            return Err(all_resting(pool, keys, now));
         }
         Ok(healthy)
     }
 
-    /// Lets a key rest, if the provider has others. `wish` is the vendor's own, zero if it has none; a longer rest already begun stays.
-    pub fn rest(&self, provider: ProviderId, keys: &[ApiKey], key: KeyId, why: Why, wish: Duration) {
-        if keys.len() < 2 {
+    /// Lets a key rest, if the provider has others.
+    ///
+    /// * `wish`: the vendor's own, zero if it has none; a longer rest already begun stays.
+    /// * `said`: what the vendor said, without secrets.
+    pub fn rest(&self, provider: ProviderId, keys: &[ApiKey], key: KeyId, why: Why, wish: Duration, said: &str) {
+        if keys.iter().any(ApiKey::is_users) {
             return;
         }
         let length = match (why, wish) {
@@ -117,23 +142,63 @@ impl KeyPools {
             (Why::Refused, _) => REFUSED_REST,
         };
         let until = self.clock.monotonic() + length;
+        let trouble = Trouble {
+            why: Some(why),
+            until,
+            is_resting: keys.len() > 1,
+            said: said.chars().take(MAX_ERROR_CHARS).collect(),
+            at: self.clock.now(),
+        };
         let mut pools = self.lock();
-        let rest = pool(&mut pools, provider)
-            .resting
-            .entry(key)
-            .or_insert(Rest { until, why });
-        if rest.until < until {
-            *rest = Rest { until, why };
+        if pools.len() >= MAX_PROVIDERS && !pools.contains_key(&provider) {
+            pools.clear();
+        }
+        let pool = pools.entry(provider).or_default();
+        // Keys that are gone are forgotten.
+        pool.retain(|id, _| keys.iter().any(|key| key.id == *id));
+        match pool.get_mut(&key) {
+            Some(known) if known.why.is_some() && known.until >= until => {
+                (known.said, known.at) = (trouble.said, trouble.at);
+            }
+            _ => {
+                pool.insert(key, trouble);
+            }
+        }
+    }
+
+    /// The vendor has accepted a key. A rest that has begun meanwhile stays.
+    pub fn accepted(&self, provider: ProviderId, key: KeyId) {
+        let mut pools = self.lock();
+        if let Some(trouble) = pools.get_mut(&provider).and_then(|pool| pool.get_mut(&key))
+            && !trouble.rests(self.clock.monotonic())
+        {
+            trouble.why = None;
         }
     }
 
     /// How many of the keys rest now.
     pub fn resting_count(&self, provider: ProviderId, keys: &[ApiKey]) -> usize {
         let now = self.clock.monotonic();
-        let mut pools = self.lock();
-        let pool = pool(&mut pools, provider);
-        pool.wake(now, keys);
-        pool.resting.len()
+        let pools = self.lock();
+        let Some(pool) = pools.get(&provider) else { return 0 };
+        let troubles = keys.iter().filter_map(|key| pool.get(&key.id));
+        troubles.filter(|trouble| trouble.rests(now)).count()
+    }
+
+    /// How a key does.
+    pub fn health(&self, provider: ProviderId, key: KeyId) -> Health {
+        let now = self.clock.monotonic();
+        let pools = self.lock();
+        let Some(trouble) = pools.get(&provider).and_then(|pool| pool.get(&key)) else {
+            return Health::default();
+        };
+        let is_over = trouble.until <= now && trouble.why == Some(Why::Limited);
+        let left = trouble.until.saturating_duration_since(now);
+        Health {
+            why: trouble.why.filter(|_| !is_over),
+            resting_until: trouble.rests(now).then(|| self.clock.now() + left),
+            last_error: Some((trouble.said.clone(), trouble.at)),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ProviderId, Pool>> {
@@ -141,114 +206,22 @@ impl KeyPools {
     }
 }
 
-fn pool(pools: &mut HashMap<ProviderId, Pool>, provider: ProviderId) -> &mut Pool {
-    if pools.len() >= MAX_PROVIDERS && !pools.contains_key(&provider) {
-        pools.clear();
+impl Trouble {
+    fn rests(&self, now: Instant) -> bool {
+        self.is_resting && self.why.is_some() && self.until > now
     }
-    pools.entry(provider).or_default()
 }
 
-impl Pool {
-    /// Ends rests that are over and forgets keys that are gone.
-    fn wake(&mut self, now: Instant, keys: &[ApiKey]) {
-        self.resting
-            .retain(|id, rest| rest.until > now && keys.iter().any(|key| key.id == *id));
-    }
-
-    fn all_resting(&self, now: Instant) -> AllResting {
-        let first_back = self.resting.values().map(|rest| rest.until - now).min();
-        let is_any_limited = self.resting.values().any(|rest| rest.why == Why::Limited);
-        AllResting {
-            retry_after: first_back.unwrap_or_default(),
-            why: if is_any_limited { Why::Limited } else { Why::Refused },
-        }
+/// * `keys`: all of them rest.
+fn all_resting(pool: &Pool, keys: &[ApiKey], now: Instant) -> AllResting {
+    let troubles = || keys.iter().filter_map(|key| pool.get(&key.id));
+    let first_back = troubles().map(|trouble| trouble.until - now).min();
+    let is_any_limited = troubles().any(|trouble| trouble.why == Some(Why::Limited));
+    AllResting {
+        retry_after: first_back.unwrap_or_default(),
+        why: if is_any_limited { Why::Limited } else { Why::Refused },
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tandem_chassis::clock;
-    use time::OffsetDateTime;
-    use uuid::Uuid;
-
-    use super::*;
-
-    const PROVIDER: ProviderId = ProviderId::new(Uuid::nil());
-
-    fn keys(count: u128) -> Vec<ApiKey> {
-        (0..count)
-            .map(|number| ApiKey::new(KeyId::new(Uuid::from_u128(number)), format!("key-{number}")))
-            .collect()
-    }
-
-    fn pools() -> (Arc<clock::Manual>, KeyPools) {
-        let clock = Arc::new(clock::Manual::new(OffsetDateTime::UNIX_EPOCH));
-        (clock.clone(), KeyPools::new(clock))
-    }
-
-    fn order(pools: &KeyPools, keys: &[ApiKey]) -> Vec<u128> {
-        let keys = pools.in_turn(PROVIDER, keys).unwrap();
-        keys.iter().map(|key| key.id.uuid().as_u128()).collect()
-    }
-
-    #[test]
-    fn keys_take_turns() {
-        let (_, pools) = pools();
-        let keys = keys(3);
-        assert_eq!(order(&pools, &keys), [0, 1, 2]);
-        assert_eq!(order(&pools, &keys), [1, 2, 0]);
-        assert_eq!(order(&pools, &keys), [2, 0, 1]);
-        assert_eq!(order(&pools, &[]), [0_u128; 0]);
-    }
-
-    #[test]
-    fn a_resting_key_is_passed_over_until_its_time_is_over() {
-        let (clock, pools) = pools();
-        let keys = keys(2);
-        pools.rest(PROVIDER, &keys, keys[0].id, Why::Limited, Duration::from_secs(7));
-        assert_eq!(order(&pools, &keys), [1]);
-        assert_eq!(pools.resting_count(PROVIDER, &keys), 1);
-        clock.advance(Duration::from_secs(7));
-        assert_eq!(order(&pools, &keys).len(), 2);
-    }
-
-    #[test]
-    fn a_shorter_rest_does_not_end_a_longer_one() {
-        let (clock, pools) = pools();
-        let keys = keys(2);
-        pools.rest(PROVIDER, &keys, keys[0].id, Why::Refused, Duration::ZERO);
-        pools.rest(PROVIDER, &keys, keys[0].id, Why::Limited, Duration::from_secs(1));
-        clock.advance(Duration::from_secs(59));
-        assert_eq!(order(&pools, &keys), [1]);
-    }
-
-    #[test]
-    fn when_all_rest_the_first_to_be_back_is_told() {
-        let (_, pools) = pools();
-        let keys = keys(2);
-        pools.rest(PROVIDER, &keys, keys[0].id, Why::Refused, Duration::ZERO);
-        pools.rest(PROVIDER, &keys, keys[1].id, Why::Limited, Duration::from_secs(20));
-        let expected = AllResting {
-            retry_after: Duration::from_secs(20),
-            why: Why::Limited,
-        };
-        assert_eq!(pools.in_turn(PROVIDER, &keys).unwrap_err(), expected);
-    }
-
-    #[test]
-    fn the_only_key_never_rests() {
-        let (_, pools) = pools();
-        let keys = keys(1);
-        pools.rest(PROVIDER, &keys, keys[0].id, Why::Refused, Duration::ZERO);
-        assert_eq!(order(&pools, &keys), [0]);
-    }
-
-    #[test]
-    fn a_replaced_key_starts_healthy_and_the_old_one_is_forgotten() {
-        let (_, pools) = pools();
-        let all = keys(4);
-        pools.rest(PROVIDER, &all[..2], all[0].id, Why::Refused, Duration::ZERO);
-        assert_eq!(order(&pools, &all[2..]).len(), 2);
-        assert_eq!(pools.resting_count(PROVIDER, &all), 0);
-    }
-}
+mod tests;

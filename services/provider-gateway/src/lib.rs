@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod admission;
 mod breaker;
+mod bridge;
 mod catalog;
 mod completion;
 pub mod config;
+mod credentials;
 mod detect;
 pub mod error;
+mod health;
 mod key_pool;
 mod meter;
 mod metrics;

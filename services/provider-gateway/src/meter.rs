@@ -9,6 +9,9 @@ use tandem_chat_core::message::Usage;
 /// Digits behind the point that count; prices below a trillionth of a dollar per million tokens are nothing.
 const SCALE_DIGITS: usize = 12;
 
+/// More tokens than any model takes or gives.
+const MAX_TOKENS: i64 = 1_000_000_000;
+
 /// The cost in millionths of a US dollar, or `None` when it is unpriced: nothing is priced, nothing was measured, or nothing of what
 /// was measured has a price. Reasoning tokens are part of the output and not added again.
 ///
@@ -31,6 +34,21 @@ pub fn cost_usd_micros(options: &Map<String, Value>, usage: &Usage) -> Option<i6
     let scale = 10_i128.pow(u32::try_from(SCALE_DIGITS).ok()?);
     // All terms are positive, so this rounds up.
     i64::try_from(sum?.checked_add(scale - 1)? / scale).ok()
+}
+
+/// Leaves out what cannot be. A vendor that reports more than any model takes or gives is not believed: nothing may be planned or summed
+/// up by it.
+pub fn forget_impossible(usage: &mut Usage) {
+    for count in [
+        &mut usage.input_tokens,
+        &mut usage.output_tokens,
+        &mut usage.total_tokens,
+        &mut usage.reasoning_tokens,
+        &mut usage.cache_creation_tokens,
+        &mut usage.cache_read_tokens,
+    ] {
+        *count = count.filter(|count| (0..=MAX_TOKENS).contains(count));
+    }
 }
 
 /// A price in units of 10^-12 dollars; text or number.

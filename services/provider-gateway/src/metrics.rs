@@ -56,6 +56,29 @@ struct SpendLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ProviderLabels {
+    provider: String,
+}
+
+impl ProviderLabels {
+    fn of(provider: &str) -> Self {
+        Self {
+            provider: provider.to_owned(),
+        }
+    }
+}
+
+/// A model that did not answer, and the one that was asked in its place.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct FallbackLabels {
+    provider: String,
+    model: String,
+    to_provider: String,
+    to_model: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct FailoverLabels {
     provider: String,
     reason: &'static str,
@@ -77,6 +100,10 @@ pub struct Metrics {
     breaker_rejects: Family<ModelLabels, Counter>,
     keys: Family<KeyLabels, Gauge>,
     failovers: Family<FailoverLabels, Counter>,
+    queued: Family<ProviderLabels, Gauge>,
+    queue_wait: Family<ProviderLabels, Histogram, fn() -> Histogram>,
+    queue_refusals: Family<FailoverLabels, Counter>,
+    fallbacks: Family<FallbackLabels, Counter>,
     spend_checks: Family<SpendLabels, Counter>,
     usage_lost: Counter,
 }
@@ -140,6 +167,26 @@ impl Metrics {
             failovers: registry.register(
                 "provider_gateway_key_failovers",
                 "How often a key was put to rest, by reason",
+                Family::default(),
+            ),
+            queued: registry.register(
+                "provider_gateway_queued",
+                "Completions that wait for a provider's turn now",
+                Family::default(),
+            ),
+            queue_wait: registry.register(
+                "provider_gateway_queue_seconds",
+                "How long completions have waited for a provider's turn; those that did not have to wait are not counted",
+                Family::new_with_constructor(first_token),
+            ),
+            queue_refusals: registry.register(
+                "provider_gateway_queue_refusals",
+                "Completions that a provider's line had no place for, by reason",
+                Family::default(),
+            ),
+            fallbacks: registry.register(
+                "provider_gateway_fallbacks",
+                "Completions for which another model was asked, by the kind of error before",
                 Family::default(),
             ),
             spend_checks: registry.register(
@@ -239,6 +286,42 @@ impl Metrics {
                 .get_or_create(&labels)
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+    }
+
+    /// How many completions wait for a provider.
+    pub fn set_queued(&self, provider: &str, count: usize) {
+        self.queued
+            .get_or_create(&ProviderLabels::of(provider))
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A completion has waited for a provider, in vain or not.
+    pub fn waited(&self, provider: &str, time: Duration) {
+        self.queue_wait
+            .get_or_create(&ProviderLabels::of(provider))
+            .observe(time.as_secs_f64());
+    }
+
+    /// A provider's line had no place.
+    pub fn refused(&self, provider: &str, reason: &'static str) {
+        let labels = FailoverLabels {
+            provider: provider.to_owned(),
+            reason,
+        };
+        self.queue_refusals.get_or_create(&labels).inc();
+    }
+
+    /// Another model is asked in the place of one.
+    pub fn fell_back(&self, from: &Model, to: &Model, reason: &'static str) {
+        let (from, to) = (ModelLabels::of(from), ModelLabels::of(to));
+        let labels = FallbackLabels {
+            provider: from.provider,
+            model: from.model,
+            to_provider: to.provider,
+            to_model: to.model,
+            reason,
+        };
+        self.fallbacks.get_or_create(&labels).inc();
     }
 
     /// A spend limit was looked at.

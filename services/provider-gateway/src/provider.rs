@@ -36,6 +36,8 @@ mod sse;
 #[cfg(test)]
 mod test_support;
 mod tool_call;
+#[cfg(test)]
+pub(crate) mod vendor_side;
 mod words;
 
 pub use bedrock::Environment as AwsEnvironment;
@@ -216,6 +218,15 @@ impl Protocol {
             Self::Gemini => google::address::models(base_url),
             Self::Bedrock if bedrock::address::is_compatible(base_url) => kind.openai_url(base_url, "models"),
             Self::Bedrock => bedrock::address::models(base_url),
+        }
+    }
+
+    /// The address of `path` below the version of a protocol that is spoken over HTTP as it is; `None` for the others.
+    pub(crate) fn url(self, kind: Kind, base_url: &Url, path: &str) -> Option<Url> {
+        match self {
+            Self::ChatCompletions | Self::Responses => Some(kind.openai_url(base_url, path)),
+            Self::Messages => Some(anthropic::address::below(base_url, path)),
+            Self::Gemini | Self::Bedrock | Self::Demo => None,
         }
     }
 

@@ -2,10 +2,10 @@
 //!
 //! Owns every conversion between a key in clear and anything else. It stores nothing: ciphertexts live in storage's rows.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
-use tandem_chat_core::id::KeyId;
+use tandem_chat_core::id::{KeyId, UserId};
 
 pub mod envelope;
 pub mod keyring;
@@ -24,7 +24,8 @@ const TAIL_CHARS: usize = 4;
 pub struct ApiKey {
     /// Its row.
     pub id: KeyId,
-    secret: SecretString,
+    secret: Arc<SecretString>,
+    user: Option<UserId>,
 }
 
 impl ApiKey {
@@ -32,8 +33,22 @@ impl ApiKey {
     pub fn new(id: KeyId, secret: impl Into<SecretString>) -> Self {
         Self {
             id,
-            secret: secret.into(),
+            secret: Arc::new(secret.into()),
+            user: None,
         }
+    }
+
+    /// The same key as one that a user brought.
+    pub fn of_user(self, user: UserId) -> Self {
+        Self {
+            user: Some(user),
+            ..self
+        }
+    }
+
+    /// Whether a user brought it, as opposed to the provider's own keys.
+    pub fn is_users(&self) -> bool {
+        self.user.is_some()
     }
 
     /// The text, for the request that needs it.

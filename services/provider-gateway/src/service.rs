@@ -6,19 +6,22 @@ use tandem_chassis::{
     Runtime, client, identity::ServiceName, server::Server, transport::Listener, with_message_limits,
 };
 use tandem_proto::provider::v1::{
-    completion_service_server::CompletionServiceServer, provider_admin_service_server::ProviderAdminServiceServer,
+    bridge_service_server::BridgeServiceServer, completion_service_server::CompletionServiceServer,
+    provider_admin_service_server::ProviderAdminServiceServer,
 };
 
 use crate::{
+    bridge::{self, Bridge, authenticate::Accounts, forward::Forward, listener},
     catalog::Catalog,
     completion::task::Runner,
     config::Config,
     error::RunError,
+    health::Health,
     metrics::Metrics,
     outbound::Outbound,
     provider::{AwsEnvironment, Protocols, demo, http::Http},
     rpc::{Admin, Completions},
-    secret::keyring::Keyring,
+    secret::keyring,
     spend::ledger::Ledger,
 };
 
@@ -31,7 +34,7 @@ const LAST_EVENTS: Duration = Duration::from_secs(2);
 /// # Errors
 /// [`RunError`] when it cannot start or its server fails.
 pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result<(), RunError> {
-    let keyring = Arc::new(Keyring::load(&config)?);
+    let keyring = Arc::new(keyring::load(&config)?);
     match keyring.current() {
         Some(kek) => tracing::info!(version = %format_args!("{:08x}", kek.version()), "key-encryption key loaded"),
         None => tracing::warn!("no key-encryption key is configured; provider keys cannot be stored"),
@@ -39,10 +42,10 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     let outbound = Outbound::new(&config.outbound)?;
     let storage = client::channel(&config.peers.storage, &config.peer_tls)?;
     let catalog = Catalog::new(
+        &config,
         runtime.outbound(ServiceName::ProviderGateway),
         storage.clone(),
         keyring,
-        config.cache_ttl,
     );
     let protocols = Protocols {
         http: Http::new(outbound.clone(), Arc::clone(&runtime.clock)),
@@ -54,32 +57,71 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     let (ledger, teller) = Ledger::new(
         config.spend.clone(),
         runtime.outbound(ServiceName::ProviderGateway),
-        storage,
+        storage.clone(),
         metrics.clone(),
         Arc::clone(&clock),
     );
+    let health = Health::new(&config, &metrics, &clock);
     let runner = Runner::new(
         &config,
+        &runtime,
+        catalog.clone(),
+        Arc::clone(&health),
         protocols,
         ledger.clone(),
-        metrics,
-        Arc::clone(&clock),
-        runtime.tasks.clone(),
-        runtime.shutdown.clone(),
+        metrics.clone(),
     );
+    let bridge = Bridge::new(
+        &config,
+        &runtime,
+        bridge::Shared {
+            catalog: catalog.clone(),
+            runner: runner.clone(),
+            health: Arc::clone(&health),
+            ledger: ledger.clone(),
+            metrics,
+            outbound: outbound.clone(),
+            storage: storage.clone(),
+        },
+    );
+    let bridge_listener = match &config.bridge.listen {
+        Some(address) => Some(Listener::bind(address).await.map_err(|source| RunError::Listen {
+            address: address.clone(),
+            source,
+        })?),
+        None => None,
+    };
+    let accounts = Accounts::new(runtime.outbound(ServiceName::ProviderGateway), storage);
     let completions = Completions::new(runner.clone(), catalog.clone());
-    let admin = Admin::new(catalog, outbound, clock);
+    let admin = Admin::new(catalog, outbound, clock, health, replica());
 
     runtime.health.set_serving(true);
     let serving = async {
-        let served = Server::new(ServiceName::ProviderGateway, &runtime)
+        let serving = Server::new(ServiceName::ProviderGateway, &runtime)
             .add_service(with_message_limits!(CompletionServiceServer::new(completions)))
             .add_service(with_message_limits!(ProviderAdminServiceServer::new(admin)))
+            .add_service(with_message_limits!(BridgeServiceServer::new(Forward::new(
+                bridge.clone()
+            ))))
             .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
-            .serve(listener, runtime.shutdown.draining())
-            .await;
+            .serve(listener, runtime.shutdown.draining());
+        let serving = async {
+            let served = serving.await;
+            // The one does not go on without the other.
+            runtime.shutdown.drain();
+            served
+        };
+        let bridging = async {
+            if let Some(listener) = bridge_listener {
+                listener::serve(listener, bridge.clone(), accounts, runtime.shutdown.clone()).await;
+            }
+        };
+        // Draining, each serves until its own exchanges have ended.
+        let (served, ()) = tokio::join!(serving, bridging);
         runtime.health.set_serving(false);
         runner.registry().cancel_all();
+        // The recorder runs until it is told that nothing more comes.
+        bridge.close().await;
         if let Err(left) = runtime.tasks.finish(LAST_EVENTS).await {
             tracing::warn!(tasks = left.len(), "completions did not end in time");
         }
@@ -90,4 +132,10 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     let (served, ()) = tokio::join!(serving, teller.run());
     served?;
     Ok(())
+}
+
+/// A name for this process that people can tell from its siblings': host and process id.
+fn replica() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", host.trim(), std::process::id())
 }

@@ -10,9 +10,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tandem_chassis::config::duration;
-use tandem_chat_core::id::{ChatId, UserId};
+use tandem_chat_core::id::{ChatId, CompletionId, ModelConfigId, UserId};
 
-use crate::completion::Event;
+use crate::completion::{Event, Purpose, Request};
 
 pub mod estimate;
 pub mod ledger;
@@ -51,6 +51,45 @@ pub struct Payer {
     pub root_chat: Option<ChatId>,
 }
 
+/// What is asked for, as far as it has to be paid.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Names its record.
+    pub id: CompletionId,
+    /// The model as configured.
+    pub model_config_id: ModelConfigId,
+    /// Absent for calls outside chats.
+    pub chat_id: Option<ChatId>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What the model has to read.
+    pub prompt: Prompt<'a>,
+    /// The longest answer asked for; `None` as configured for the model.
+    pub max_output_tokens: Option<u32>,
+}
+
+/// What a model has to read, as something that can be estimated.
+#[derive(Clone, Copy, Debug)]
+pub enum Prompt<'a> {
+    /// A request in neutral terms.
+    Neutral(&'a Request),
+    /// A body of so many bytes in a vendor's own words.
+    Bytes(usize),
+}
+
+impl<'a> From<&'a Request> for Order<'a> {
+    fn from(request: &'a Request) -> Self {
+        Self {
+            id: request.id,
+            model_config_id: request.model_config_id,
+            chat_id: request.chat_id,
+            purpose: request.purpose,
+            prompt: Prompt::Neutral(request),
+            max_output_tokens: request.max_output_tokens,
+        }
+    }
+}
+
 /// What is known of a completion's bill while it runs.
 #[derive(Debug, Default)]
 pub struct Account {
@@ -79,6 +118,11 @@ impl Account {
         };
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.said_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes of texts and arguments have come.
+    pub fn say_bytes(&self, bytes: u64) {
+        self.said_bytes.store(bytes, Ordering::Relaxed);
     }
 
     fn is_reserved(&self) -> bool {

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tandem_chat_core::chat::Command;
 use tandem_chat_core::error::ChatError;
 use uuid::Uuid;
 
 use crate::change::{Open, Payload};
-use crate::db::chats;
+use crate::db::{Pool, chats, in_time};
 use crate::error::Error;
 use crate::hints::Hints;
 
@@ -19,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const BATCH: i64 = 100;
 
 /// Looks for overdue chats for ever. Any number of processes may do so: each chat is decided under its row lock.
-pub(crate) async fn expire(pool: PgPool, hints: Hints) {
+pub(crate) async fn expire(pool: Pool, hints: Hints) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         if let Err(error) = expire_due(&pool, &hints).await {
@@ -28,17 +27,17 @@ pub(crate) async fn expire(pool: PgPool, hints: Hints) {
     }
 }
 
-async fn expire_due(pool: &PgPool, hints: &Hints) -> Result<(), Error> {
-    let due = chats::overdue(&mut *pool.acquire().await?, BATCH).await?;
-    for chat in due {
-        if let Err(error) = expire_one(pool, hints, chat).await {
+async fn expire_due(pool: &Pool, hints: &Hints) -> Result<(), Error> {
+    let look = async { chats::overdue(&mut *pool.acquire().await?, BATCH).await };
+    for chat in in_time(look).await? {
+        if let Err(error) = in_time(expire_one(pool, hints, chat)).await {
             tracing::warn!(chat_id = %chat, %error, "could not fail a chat whose client does not return");
         }
     }
     Ok(())
 }
 
-async fn expire_one(pool: &PgPool, hints: &Hints, chat: Uuid) -> Result<(), Error> {
+async fn expire_one(pool: &Pool, hints: &Hints, chat: Uuid) -> Result<(), Error> {
     let mut tx = pool.begin().await?;
     let Some(row) = chats::lock_if_free(&mut tx, chat).await? else {
         return Ok(());

@@ -3,8 +3,8 @@
 //! Every RPC that changes a chat goes through here, so that no status is assigned and no version bumped anywhere else.
 
 use prost::Message;
+use sqlx::PgConnection;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool};
 use tandem_chassis::status::Violation;
 use tandem_chat_core::chat::{AnswerReason, Command, Decision, Effect, Progress, State, StatusKind, decide_all};
 use tandem_chat_core::error::ChatError;
@@ -16,7 +16,7 @@ use tandem_proto::storage::v1::StepPurpose;
 use uuid::Uuid;
 
 use crate::db::changes::{self, Change};
-use crate::db::{chats, messages, model_choice, queue};
+use crate::db::{Pool, chats, messages, model_choice, queue};
 use crate::error::Error;
 use crate::hints::{Hint, Hints};
 use crate::idempotency::Tx;
@@ -73,7 +73,7 @@ impl Open {
     }
 
     /// Begins a change of a chat in the name of the worker that runs it.
-    pub(crate) async fn for_worker(pool: &PgPool, chat: Uuid) -> Result<Self, Error> {
+    pub(crate) async fn for_worker(pool: &Pool, chat: Uuid) -> Result<Self, Error> {
         let mut tx = pool.begin().await?;
         let row = chats::lock_for_worker(&mut tx, chat)
             .await?

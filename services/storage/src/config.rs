@@ -26,7 +26,7 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pool {
-    /// Connections at once.
+    /// Connections at once, besides one that listens to other replicas and one that asks whether PostgreSQL answers.
     pub max_connections: u32,
     /// How long a request waits for one.
     #[serde(with = "tandem_chassis::config::duration")]

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use futures::{TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tandem_chat_core::chat::StatusKind;
 use tandem_proto::storage::v1::ChatHint;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
-use crate::db::{changes, chats};
+use crate::db::{Pool, changes, chats, silent};
 
 /// The one channel of the database; PostgreSQL serialises commits that notify, so hints are sent outside of transactions.
 const CHANNEL: &str = "tandem_chats";
@@ -31,11 +30,16 @@ const MAX_OUTGOING: usize = 4_096;
 /// Hints in one notification; PostgreSQL takes 8,000 bytes.
 const MAX_BATCH: usize = 40;
 
-/// How often a process says that it is there; one that is not heard of for [`PEER_LIFE`] is taken to be gone.
-const GREETING_INTERVAL: Duration = Duration::from_secs(20);
+/// How often a process says that it is there; one that is not heard of for [`PEER_LIFE`] is taken to be gone. It hears itself too: one
+/// that does not within [`ECHO_LIMIT`] has a connection that went silent.
+const GREETING_INTERVAL: Duration = Duration::from_secs(5);
+const ECHO_LIMIT: Duration = Duration::from_secs(4);
 
 /// A process that listens is heard of within this, or there is none.
 const PEER_LIFE: Duration = Duration::from_secs(60);
+
+/// How long a notification may take to be sent; one that takes longer is lost, and polling covers it.
+const SEND_LIMIT: Duration = Duration::from_secs(4);
 
 /// How long the others have to answer the first greeting.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
@@ -114,16 +118,22 @@ struct Notification {
 }
 
 impl Notification {
-    async fn send(&self, pool: &PgPool) {
+    /// Whether it is known to be sent.
+    async fn send(&self, pool: &Pool) -> bool {
         let Ok(payload) = serde_json::to_string(self) else {
-            return;
+            return false;
         };
-        let sent = sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload)
-            .execute(pool)
-            .await;
-        if let Err(error) = sent {
-            tracing::debug!(%error, "could not pass hints on");
+        let send = async {
+            sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, payload)
+                .execute(&mut *pool.acquire().await?)
+                .await
+        };
+        match timeout(SEND_LIMIT, send).await {
+            Ok(Ok(_)) => return true,
+            Ok(Err(error)) => tracing::debug!(%error, "could not pass hints on"),
+            Err(_) => tracing::debug!("could not pass hints on in time"),
         }
+        false
     }
 }
 
@@ -157,7 +167,7 @@ impl Hints {
 }
 
 /// Passes hints to the other processes, many in one notification.
-pub(crate) async fn pass_on(mut outgoing: Outgoing, pool: PgPool, process: Uuid) {
+pub(crate) async fn pass_on(mut outgoing: Outgoing, pool: Pool, process: Uuid) {
     let mut hints = Vec::with_capacity(MAX_BATCH);
     while outgoing.0.recv_many(&mut hints, MAX_BATCH).await > 0 {
         let notification = Notification {
@@ -170,7 +180,7 @@ pub(crate) async fn pass_on(mut outgoing: Outgoing, pool: PgPool, process: Uuid)
 }
 
 /// Listens to the other processes for ever.
-pub(crate) async fn listen(hints: Hints, pool: PgPool, process: Uuid) {
+pub(crate) async fn listen(hints: Hints, pool: Pool, process: Uuid) {
     const PAUSE: Duration = Duration::from_secs(1);
     loop {
         if let Err(error) = listen_once(&hints, &pool, process).await {
@@ -182,8 +192,8 @@ pub(crate) async fn listen(hints: Hints, pool: PgPool, process: Uuid) {
     }
 }
 
-async fn listen_once(hints: &Hints, pool: &PgPool, process: Uuid) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
+async fn listen_once(hints: &Hints, pool: &Pool, process: Uuid) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(&pool.of_one()).await?;
     listener.listen(CHANNEL).await?;
     // A stream, because a wait that is given up for a greeting must not lose what it has read by then.
     let mut notifications = pin!(stream::try_unfold(listener, |mut listener| async {
@@ -195,24 +205,32 @@ async fn listen_once(hints: &Hints, pool: &PgPool, process: Uuid) -> Result<(), 
         hints: Vec::new(),
         is_new,
     };
-    greeting(true).send(pool).await;
+    let is_sent = greeting(true).send(pool).await;
     let mut next_greeting = Instant::now() + GREETING_INTERVAL;
+    // When something must have been heard, if only the own greeting.
+    let mut heard_by = is_sent.then(|| Instant::now() + ECHO_LIMIT);
     // Until the others have had time to answer, nobody can know to be alone.
     let mut alone_from = Instant::now() + ANSWER_TIME;
     loop {
         hints.is_alone.store(Instant::now() >= alone_from, Ordering::Relaxed);
-        let wake_up = if Instant::now() < alone_from {
-            next_greeting.min(alone_from)
-        } else {
-            next_greeting
-        };
+        let others = Some(alone_from).filter(|from| Instant::now() < *from);
+        let wake_up = [others, heard_by]
+            .into_iter()
+            .flatten()
+            .fold(next_greeting, Instant::min);
         let Ok(heard) = timeout_at(wake_up, notifications.try_next()).await else {
-            if Instant::now() >= next_greeting {
-                greeting(false).send(pool).await;
+            let now = Instant::now();
+            if heard_by.is_some_and(|heard_by| now >= heard_by) {
+                return Err(silent());
+            }
+            if now >= next_greeting {
+                let is_sent = greeting(false).send(pool).await;
                 next_greeting = Instant::now() + GREETING_INTERVAL;
+                heard_by = heard_by.or_else(|| is_sent.then(|| Instant::now() + ECHO_LIMIT));
             }
             continue;
         };
+        heard_by = None;
         let Some(notification) = heard? else {
             return Ok(());
         };

@@ -9,15 +9,14 @@ use sqlx::postgres::PgConnectOptions;
 
 mod binaries;
 mod cluster;
+mod keeper;
 mod owner;
 mod server;
 #[doc(hidden)]
 pub mod testing;
 
-use binaries::Binaries;
-use cluster::Cluster;
+use keeper::Keeper;
 use owner::Owner;
-use server::Server;
 
 /// How long a server may take to accept its first connection; recovery after a crash takes longest.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -27,6 +26,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// The database and role inside the private server.
 const NAME: &str = "tandem";
+
+/// Settings of a server beside the usual, by name.
+type Settings = &'static [(&'static str, &'static str)];
 
 /// Why there is no private server.
 #[derive(Debug, thiserror::Error)]
@@ -101,15 +103,15 @@ impl Error {
     }
 }
 
-/// A running private server. It ends with this process, however this process ends.
+/// A running private server. It ends with this process, however this process ends; one that dies before is started again.
 pub struct Private {
-    server: Server,
+    keeper: Keeper,
     options: PgConnectOptions,
 }
 
 impl Private {
     /// Starts the server in `directory`, making its data at the first time. A server that survived an earlier process is stopped
-    /// first. Call it from a thread that lives as long as the process: the server dies with that thread.
+    /// first.
     ///
     /// # Errors
     /// [`Error`], each with what to do about it.
@@ -125,26 +127,18 @@ impl Private {
         Owner::choose()?.refuse_unreachable(directory).await
     }
 
-    async fn start_with(directory: &Path, settings: &[(&str, &str)]) -> Result<Self, Error> {
-        let binaries = Binaries::find()?;
-        let cluster = Cluster::prepare(directory, &binaries).await?;
-        let server = Server::start(&binaries, &cluster, settings).await?;
-        let options = cluster.connect_options();
-        server.wait_until_up(&options, &cluster).await?;
-        cluster.ensure_database().await?;
-        Ok(Self {
-            server,
-            options: options.database(NAME),
-        })
+    async fn start_with(directory: &Path, settings: Settings) -> Result<Self, Error> {
+        let (keeper, options) = Keeper::start(directory.to_owned(), settings).await?;
+        Ok(Self { keeper, options })
     }
 
-    /// How to connect.
+    /// How to connect, also after a restart.
     pub fn connect_options(&self) -> PgConnectOptions {
         self.options.clone()
     }
 
     /// Stops the server: connections end, everything committed is on disk.
     pub async fn stop(self) {
-        self.server.stop().await;
+        self.keeper.stop().await;
     }
 }

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use tandem_chassis::health::Check;
+
+use crate::db::Pool;
 
 /// Between two questions, and while there is no answer.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -15,7 +17,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// Asks until the future is dropped.
-pub(crate) async fn watch(pool: PgPool, check: Check) {
+pub(crate) async fn watch(pool: Pool, check: Check) {
     let mut connection = None;
     loop {
         match tokio::time::timeout(LIMIT, ask(&pool, connection.take())).await {
@@ -35,10 +37,10 @@ pub(crate) async fn watch(pool: PgPool, check: Check) {
     }
 }
 
-async fn ask(pool: &PgPool, connection: Option<PgConnection>) -> Result<PgConnection, sqlx::Error> {
+async fn ask(pool: &Pool, connection: Option<PgConnection>) -> Result<PgConnection, sqlx::Error> {
     let mut connection = match connection {
         Some(connection) => connection,
-        None => PgConnection::connect_with(&pool.connect_options()).await?,
+        None => pool.connect_aside().await?,
     };
     connection.ping().await?;
     Ok(connection)

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use tandem_chassis::Runtime;
 use tandem_chassis::identity::ServiceName;
 use tandem_chassis::lifecycle::OnEnd;
@@ -13,6 +12,9 @@ use tandem_chassis::with_message_limits;
 use tandem_proto::storage::v1::chat_service_server::ChatServiceServer;
 use tandem_proto::storage::v1::feed_service_server::FeedServiceServer;
 use tandem_proto::storage::v1::file_service_server::FileServiceServer;
+use tandem_proto::storage::v1::interception_service_server::InterceptionServiceServer;
+use tandem_proto::storage::v1::mcp_service_server::McpServiceServer;
+use tandem_proto::storage::v1::provider_key_service_server::ProviderKeyServiceServer;
 use tandem_proto::storage::v1::settings_service_server::SettingsServiceServer;
 use tandem_proto::storage::v1::title_service_server::TitleServiceServer;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallServiceServer;
@@ -23,8 +25,11 @@ use tandem_proto::storage::v1::workspace_service_server::WorkspaceServiceServer;
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::db::{Pool, in_time};
 use crate::hints::{self, Hints};
-use crate::rpc::{Chats, Feed, Files, Settings, Titles, ToolCalls, Turns, Usage, Users, Workspaces};
+use crate::rpc::{
+    Chats, Feed, Files, Interceptions, Mcp, ProviderKeys, Settings, Titles, ToolCalls, Turns, Usage, Users, Workspaces,
+};
 
 /// How often old change records are dropped, and how many at once.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
@@ -67,7 +72,7 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let retention = Duration::from_secs(u64::from(config.change_retention_days) * 86_400);
     let pool = connect(&config, database).await?;
-    sqlx::migrate!("../../migrations").run(&pool).await?;
+    sqlx::migrate!("../../migrations").run(pool.library()).await?;
     let process = Uuid::now_v7();
     let (hints, outgoing) = Hints::new();
 
@@ -136,7 +141,14 @@ pub async fn run(
         .add_service(with_message_limits!(SettingsServiceServer::new(Settings::new(
             pool.clone()
         ))))
+        .add_service(with_message_limits!(ProviderKeyServiceServer::new(ProviderKeys::new(
+            pool.clone()
+        ))))
         .add_service(with_message_limits!(FileServiceServer::new(Files::new(pool.clone()))))
+        .add_service(with_message_limits!(InterceptionServiceServer::new(
+            Interceptions::new(pool.clone())
+        )))
+        .add_service(with_message_limits!(McpServiceServer::new(Mcp::new(pool.clone()))))
         .add_service(with_message_limits!(ToolCallServiceServer::new(ToolCalls::new(
             pool.clone()
         ))))
@@ -153,33 +165,23 @@ pub async fn run(
     Ok(())
 }
 
-async fn connect(config: &Config, database: Option<PgConnectOptions>) -> Result<PgPool, RunError> {
+async fn connect(config: &Config, database: Option<PgConnectOptions>) -> Result<Pool, RunError> {
     let options = match (database, &config.database_url) {
         (Some(options), _) => options,
         (None, Some(url)) => url.expose().parse().map_err(RunError::Connect)?,
         (None, None) => return Err(RunError::NoDatabase),
     };
-    let milliseconds = |limit: Duration| limit.as_millis().to_string();
-    let options = options.application_name("tandem-storage").options([
-        ("statement_timeout", milliseconds(config.pool.statement_timeout)),
-        ("lock_timeout", milliseconds(config.pool.lock_timeout)),
-        ("idle_in_transaction_session_timeout", "30000".to_owned()),
-    ]);
-    let pool = PgPoolOptions::new()
-        .max_connections(config.pool.max_connections)
-        .acquire_timeout(config.pool.acquire_timeout)
-        .connect_with(options)
-        .await
-        .map_err(RunError::Connect)?;
+    let pool = Pool::connect(options, &config.pool).await.map_err(RunError::Connect)?;
     refuse_unsafe(&pool, config.allow_unsafe_postgres).await?;
     Ok(pool)
 }
 
 /// A message that was acknowledged must survive a power failure; a server that cannot promise that is refused, or at least named.
-async fn refuse_unsafe(pool: &PgPool, is_allowed: bool) -> Result<(), RunError> {
+async fn refuse_unsafe(pool: &Pool, is_allowed: bool) -> Result<(), RunError> {
+    let mut connection = pool.acquire().await.map_err(RunError::Connect)?;
     for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
         let value = sqlx::query_scalar!(r#"SELECT current_setting($1) AS "value!""#, setting)
-            .fetch_one(pool)
+            .fetch_one(&mut *connection)
             .await
             .map_err(RunError::Connect)?;
         if value == "off" && is_allowed {
@@ -194,11 +196,11 @@ async fn refuse_unsafe(pool: &PgPool, is_allowed: bool) -> Result<(), RunError> 
     Ok(())
 }
 
-async fn prune(pool: PgPool, days: i32) {
+async fn prune(pool: Pool, days: i32) {
     loop {
         tokio::time::sleep(PRUNE_INTERVAL).await;
-        let pruned = async { crate::db::changes::prune(&mut *pool.acquire().await?, days, PRUNE_BATCH).await };
-        match pruned.await {
+        let prune = async { crate::db::changes::prune(&mut *pool.acquire().await?, days, PRUNE_BATCH).await };
+        match in_time(prune).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "dropped old change records"),
             Err(error) => tracing::warn!(%error, "could not drop old change records"),

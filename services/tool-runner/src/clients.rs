@@ -1,4 +1,4 @@
-//! Calls to storage: the journal and the workspaces.
+//! Calls to storage: the journal, the workspaces and the MCP servers.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use tandem_chassis::client::{self, Outbound};
 use tandem_chassis::identity::User;
 use tandem_chassis::{tls, with_message_limits};
+use tandem_proto::storage::v1::mcp_service_client::McpServiceClient;
 use tandem_proto::storage::v1::tool_call_service_client::ToolCallServiceClient;
 use tandem_proto::storage::v1::workspace_service_client::WorkspaceServiceClient;
 use tonic::transport::Channel;
@@ -41,6 +42,7 @@ pub(crate) const PATIENT_PAUSES: [Duration; 8] = [
 pub(crate) struct Clients {
     outbound: Outbound,
     pub(crate) calls: ToolCallServiceClient<Channel>,
+    pub(crate) mcp: McpServiceClient<Channel>,
     pub(crate) workspaces: WorkspaceServiceClient<Channel>,
 }
 
@@ -54,6 +56,7 @@ impl Clients {
         Ok(Self {
             outbound,
             calls: with_message_limits!(ToolCallServiceClient::new(storage.clone())),
+            mcp: with_message_limits!(McpServiceClient::new(storage.clone())),
             workspaces: with_message_limits!(WorkspaceServiceClient::new(storage)),
         })
     }

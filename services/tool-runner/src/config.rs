@@ -4,8 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tandem_chassis::tls;
+use tandem_chassis::config::Secret;
+use tandem_chassis::seal::keyring::Sources;
 use tandem_chassis::transport::Address;
+use tandem_chassis::{outbound, tls};
+
+use crate::mcp;
 
 /// Settings of one tool-runner.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,6 +31,18 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Bounds of what runs in one workspace.
     pub limits: Limits,
+    /// The key that seals secrets of MCP servers: 32 bytes as hex or base64. Wins over `kek_file`.
+    pub kek: Option<Secret>,
+    /// File with that key, mode 0600.
+    pub kek_file: Option<PathBuf>,
+    /// Creates `kek_file` with a fresh key if it is missing. For a single machine: several would each make their own.
+    pub create_kek_file: bool,
+    /// Earlier sealing keys. They still open what they sealed and seal nothing new.
+    pub previous_keks: Vec<Secret>,
+    /// Which addresses of MCP servers may be called.
+    pub outbound: outbound::Config,
+    /// How MCP servers are asked.
+    pub mcp: mcp::Config,
 }
 
 /// Addresses of the services this one calls.
@@ -61,6 +77,12 @@ impl Default for Config {
             agent_command: None,
             idle_timeout: Duration::from_secs(30 * 60),
             limits: Limits::default(),
+            kek: None,
+            kek_file: None,
+            create_kek_file: false,
+            previous_keks: Vec::new(),
+            outbound: outbound::Config::default(),
+            mcp: mcp::Config::default(),
         }
     }
 }
@@ -85,6 +107,16 @@ impl Default for Limits {
 }
 
 impl Config {
+    /// Where the keys that seal secrets are.
+    pub(crate) fn keys(&self) -> Sources<'_> {
+        Sources {
+            kek: self.kek.as_ref(),
+            kek_file: self.kek_file.as_deref(),
+            create_kek_file: self.create_kek_file,
+            previous_keks: &self.previous_keks,
+        }
+    }
+
     /// Where agents dial in.
     pub(crate) fn link_address(&self) -> Address {
         self.link_listen.clone().unwrap_or_else(|| {

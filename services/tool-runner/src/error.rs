@@ -32,6 +32,12 @@ pub enum Error {
     /// The program to run as agent is not known.
     #[error("the agent's program is not known; set agent_command")]
     Agent(#[source] std::io::Error),
+    /// The key that seals secrets of MCP servers.
+    #[error("the key-encryption key cannot be used")]
+    Kek(#[from] tandem_chassis::seal::keyring::Error),
+    /// TLS towards MCP servers.
+    #[error("no HTTP client could be made")]
+    Http(#[from] reqwest::Error),
     /// No thread could be started.
     #[error("no thread could be started")]
     Thread(#[source] std::io::Error),

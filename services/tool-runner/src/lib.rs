@@ -7,6 +7,7 @@ mod call;
 mod clients;
 mod config;
 mod error;
+mod mcp;
 mod metrics;
 mod rpc;
 mod service;
@@ -15,4 +16,5 @@ mod workspace;
 
 pub use config::{Config, Limits, Peers};
 pub use error::Error;
+pub use mcp::Config as McpConfig;
 pub use service::run;

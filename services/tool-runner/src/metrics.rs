@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tandem_chassis::metrics::{Registry, STAGE_SECONDS};
 use tandem_chat_core::tool_policy::BuiltinTool;
-use tandem_proto::tool::v1::ToolOutcome;
+use tandem_proto::tool::v1::{McpOutcome, ToolOutcome};
 
 /// What stands for the names of tools that do not exist: models invent them without end.
 const OTHER: &str = "other";
@@ -26,6 +26,11 @@ struct CallLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct McpLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct StartLabels {
     outcome: &'static str,
 }
@@ -38,6 +43,8 @@ pub(crate) struct Metrics {
     seconds: Family<ToolLabels, Histogram>,
     agents: Gauge,
     starts: Family<StartLabels, Counter>,
+    mcp_connections: Family<McpLabels, Counter>,
+    mcp_seconds: Family<McpLabels, Histogram>,
 }
 
 impl Metrics {
@@ -59,6 +66,16 @@ impl Metrics {
                 "workspace_agent_starts",
                 "Agents started, by whether they came up",
                 Family::default(),
+            ),
+            mcp_connections: registry.register(
+                "mcp_connections",
+                "MCP servers asked for their tools, by outcome",
+                Family::default(),
+            ),
+            mcp_seconds: registry.register(
+                "mcp_call_duration_seconds",
+                "From the request to an MCP server to its answer, by whether there was one",
+                Family::new_with_constructor(|| Histogram::new(STAGE_SECONDS)),
             ),
         }
     }
@@ -86,6 +103,24 @@ impl Metrics {
         self.calls.get_or_create(&CallLabels { tool_name, outcome }).inc();
         let labels = ToolLabels { tool_name };
         self.seconds.get_or_create(&labels).observe(after.as_secs_f64());
+    }
+
+    /// An MCP server was asked for its tools.
+    pub(crate) fn mcp_connected(&self, outcome: McpOutcome) {
+        let outcome = match outcome {
+            McpOutcome::Connected => "connected",
+            McpOutcome::NoTools => "no_tools",
+            McpOutcome::Timeout => "timeout",
+            McpOutcome::Error | McpOutcome::Unspecified => "error",
+        };
+        self.mcp_connections.get_or_create(&McpLabels { outcome }).inc();
+    }
+
+    /// An MCP server was asked to run a tool.
+    pub(crate) fn mcp_called(&self, is_answered: bool, after: Duration) {
+        let outcome = if is_answered { "answered" } else { "failed" };
+        let labels = McpLabels { outcome };
+        self.mcp_seconds.get_or_create(&labels).observe(after.as_secs_f64());
     }
 
     pub(crate) fn agent_started(&self, is_up: bool) {

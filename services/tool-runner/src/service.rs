@@ -6,9 +6,12 @@ use std::sync::Arc;
 use tandem_chassis::Runtime;
 use tandem_chassis::identity::ServiceName;
 use tandem_chassis::lifecycle::OnEnd;
+use tandem_chassis::outbound::Outbound;
+use tandem_chassis::seal::keyring::Keyring;
 use tandem_chassis::server::{self, Server};
 use tandem_chassis::transport::{Address, Listener};
 use tandem_chassis::with_message_limits;
+use tandem_proto::tool::v1::mcp_admin_service_server::McpAdminServiceServer;
 use tandem_proto::tool::v1::tool_service_server::ToolServiceServer;
 use tandem_proto::tool::v1::workspace_admin_service_server::WorkspaceAdminServiceServer;
 use tandem_proto::workspace::v1::agent_link_service_server::AgentLinkServiceServer;
@@ -20,8 +23,9 @@ use crate::call::{Registry, Shared};
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::error::Error;
+use crate::mcp::Mcp;
 use crate::metrics::Metrics;
-use crate::rpc::{ToolRpc, WorkspaceRpc};
+use crate::rpc::{McpRpc, ToolRpc, WorkspaceRpc};
 use crate::workspace::Workspaces;
 
 /// Links at once, those of agents that have not said hello yet included.
@@ -72,9 +76,28 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
             () = sweeping.sweep() => {}
         }
     });
+    let outbound = Outbound::new(&config.outbound)?;
+    let mcp = Mcp::new(
+        config.mcp.clone(),
+        clients.clone(),
+        Arc::new(Keyring::load(config.keys())?),
+        outbound.clone(),
+        Arc::clone(&runtime.clock),
+        metrics.clone(),
+    );
+    let (sweeping, sweep_end) = (mcp.clone(), closing.clone());
+    runtime
+        .tasks
+        .spawn("end idle MCP sessions", OnEnd::Expected, async move {
+            tokio::select! {
+                () = sweep_end.cancelled() => {}
+                () = sweeping.sweep() => {}
+            }
+        });
     let shared = Shared {
         clients: clients.clone(),
         workspaces: workspaces.clone(),
+        mcp: mcp.clone(),
         tasks: runtime.tasks.clone(),
         clock: Arc::clone(&runtime.clock),
         metrics,
@@ -83,14 +106,23 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     runtime.health.set_serving(true);
 
     let served = Server::new(ServiceName::ToolRunner, &runtime)
-        .add_service(with_message_limits!(ToolServiceServer::new(ToolRpc::new(calls))))
+        .add_service(with_message_limits!(ToolServiceServer::new(ToolRpc::new(
+            calls,
+            mcp.clone()
+        ))))
         .add_service(with_message_limits!(WorkspaceAdminServiceServer::new(
-            WorkspaceRpc::new(clients, workspaces.clone())
+            WorkspaceRpc::new(clients.clone(), workspaces.clone())
         )))
+        .add_service(with_message_limits!(McpAdminServiceServer::new(McpRpc::new(
+            clients,
+            mcp.clone(),
+            outbound
+        ))))
         .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
         .serve(listener, runtime.shutdown.draining())
         .await;
     runtime.health.set_serving(false);
+    mcp.stop().await;
     workspaces.stop().await;
     closing.cancel();
     served?;

@@ -9,6 +9,7 @@ use tandem_proto::workspace::v1::reply::Result as Answer;
 
 use crate::agents::Refusal;
 use crate::call::Context;
+use crate::mcp;
 use crate::workspace;
 
 mod arguments;
@@ -118,6 +119,9 @@ async fn dispatch(context: &Context<'_>) -> Result<Outcome, Stop> {
         .ok()
         .filter(|tool| definition(*tool).is_some());
     let Some(tool) = tool else {
+        if let Some(outcome) = foreign(context).await? {
+            return Ok(outcome);
+        }
         let shown: String = input.tool_name.chars().take(64).collect();
         return Err(Stop::Failed(format!("There is no tool named {shown:?}.")));
     };
@@ -134,6 +138,27 @@ async fn dispatch(context: &Context<'_>) -> Result<Outcome, Stop> {
         BuiltinTool::ProcessList => process_list::run(context).await,
         BuiltinTool::ProcessSignal => process_signal::run(context, &arguments).await,
         _ => Err(Stop::Failed(format!("{tool} does not run here."))),
+    }
+}
+
+/// A tool of an MCP server; `None` where there is no server the name belongs to.
+async fn foreign(context: &Context<'_>) -> Result<Option<Outcome>, Stop> {
+    if context.is_resumed {
+        // The server may have acted on the call, and cannot be asked.
+        return Err(Stop::Unknown);
+    }
+    let arguments = Arguments::parse(&context.input().arguments_json)?;
+    Ok(context.mcp(arguments.into_object()).await)
+}
+
+impl From<Result<mcp::Converted, mcp::CallError>> for Outcome {
+    fn from(answer: Result<mcp::Converted, mcp::CallError>) -> Self {
+        match answer {
+            Ok(result) if !result.is_error => Self::Done(result.value),
+            Ok(result) => Self::Failed(result.value.as_str().unwrap_or_default().to_owned()),
+            Err(error) if error.is_unknown => Self::Unknown(error.text),
+            Err(error) => Self::Failed(error.text),
+        }
     }
 }
 

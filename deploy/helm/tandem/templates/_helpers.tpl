@@ -75,6 +75,9 @@ gateway: { values: gateway, port: 7080, peers: [storage, provider-gateway, tool-
 {{ include "tandem.secret" (list $root "TANDEM_PROVIDER_GATEWAY__KEK" "kek" false) }}
 - { name: {{ $prefix }}REPLICA_ADDRESS, value: "http://$(POD_IP):{{ $service.port }}" }
 {{- end }}
+{{- if eq $name "tool-runner" }}
+{{ include "tandem.secret" (list $root "TANDEM_TOOL_RUNNER__KEK" "mcp-kek" true) }}
+{{- end }}
 {{- if eq $name "orchestrator" }}
 # How other replicas find this one, to show what is streamed here.
 - { name: {{ $prefix }}ADVERTISED_ADDRESS, value: "http://$(POD_IP):{{ $service.port }}" }

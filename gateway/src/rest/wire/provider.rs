@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tandem_proto::provider::v1 as proto;
+use tandem_proto::{common::v1::KeyPolicy, provider::v1 as proto};
 use utoipa::ToSchema;
 
 use super::{Raw, or_default, time};
+
+pub mod health;
+pub mod own_key;
 
 /// A vendor's endpoint.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,6 +25,14 @@ pub struct AIProvider {
     /// Settings without secrets.
     #[schema(required)]
     pub settings: Option<Raw>,
+    /// The provider's keys may be used, or none where it needs none.
+    pub central_api_key_enabled: bool,
+    /// Users may bring their own key, which then comes first.
+    pub allow_user_api_key: bool,
+    /// Users without their own key use the provider's.
+    pub allow_central_api_key_fallback: bool,
+    /// Completions at once on each replica; 0: no limit of its own.
+    pub max_concurrent: i32,
     #[schema(format = DateTime)]
     pub created_at: String,
     #[schema(format = DateTime)]
@@ -53,6 +64,14 @@ pub struct CreateAIProviderRequest {
     pub api_keys: Vec<String>,
     #[schema(value_type = Option<Object>)]
     pub settings: Option<Map<String, Value>>,
+    /// Default true.
+    pub central_api_key_enabled: Option<bool>,
+    /// Default false.
+    pub allow_user_api_key: Option<bool>,
+    /// Default false; needs both of the above.
+    pub allow_central_api_key_fallback: Option<bool>,
+    /// 0 to 10,000; default 0: no limit of its own.
+    pub max_concurrent: Option<i32>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -61,10 +80,14 @@ pub struct UpdateAIProviderRequest {
     pub display_name: Option<String>,
     pub enabled: Option<bool>,
     pub base_url: Option<String>,
-    /// The full wanted set: kept by id, added by key, all others removed.
+    /// The full wanted set in the order of use: kept by id, added by key, all others removed.
     pub api_keys: Option<Vec<AIProviderKeyMutation>>,
     #[schema(value_type = Option<Object>)]
     pub settings: Option<Map<String, Value>>,
+    pub central_api_key_enabled: Option<bool>,
+    pub allow_user_api_key: Option<bool>,
+    pub allow_central_api_key_fallback: Option<bool>,
+    pub max_concurrent: Option<i32>,
 }
 
 /// Keeps a key by its id, or adds one.
@@ -115,9 +138,18 @@ impl From<proto::Provider> for AIProvider {
             masked: key.masked,
             created_at: time(key.created_at.as_ref()),
         };
+        // A service of the release before knows no policy.
+        let policy = provider.key_policy.unwrap_or(KeyPolicy {
+            uses_central_keys: true,
+            ..KeyPolicy::default()
+        });
         Self {
             created_at: time(provider.created_at.as_ref()),
             updated_at: time(provider.updated_at.as_ref()),
+            central_api_key_enabled: policy.uses_central_keys,
+            allow_user_api_key: policy.allows_user_keys,
+            allow_central_api_key_fallback: policy.allows_central_fallback,
+            max_concurrent: provider.max_concurrent,
             api_keys: provider.keys.into_iter().map(key).collect(),
             settings: Raw::new(&provider.settings_json),
             id: provider.id,

@@ -9,7 +9,7 @@ pub fn chat_error_to_wire(error: &ChatError) -> wire::ChatError {
     wire::ChatError {
         message: error.message.clone(),
         detail: error.detail.as_str().to_owned(),
-        kind: kind_to_wire(error.kind).into(),
+        kind: error_kind_to_wire(error.kind).into(),
         provider: error.provider.clone(),
         is_retryable: error.retryable,
         status_code: error.status_code.map_or(0, i32::from),
@@ -28,7 +28,8 @@ pub fn chat_error_from_wire(error: &wire::ChatError) -> ChatError {
     }
 }
 
-fn kind_to_wire(kind: ErrorKind) -> wire::ErrorKind {
+/// A kind of error as the contract writes it.
+pub fn error_kind_to_wire(kind: ErrorKind) -> wire::ErrorKind {
     match kind {
         ErrorKind::Generic => wire::ErrorKind::Generic,
         ErrorKind::Overloaded => wire::ErrorKind::Overloaded,

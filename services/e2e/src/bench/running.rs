@@ -1,4 +1,5 @@
-//! What chats that are being answered cost the database while nothing else happens: leases, and little more.
+//! What chats that are being answered cost the database while nothing else happens: leases, and little more. One replica is allowed
+//! all of them, more than it takes by default.
 
 use std::time::Duration;
 
@@ -34,7 +35,15 @@ const PACE: Pace = Pace {
 /// # Errors
 /// When not all chats are answered.
 pub async fn measure(bench: &mut Bench) -> anyhow::Result<()> {
-    let (world, model) = bench.another_world(World::builder().all_in_one()).await?;
+    let most = bench.options.running.iter().copied().max().unwrap_or_default();
+    let builder = World::builder()
+        .all_in_one()
+        .env("TANDEM_ORCHESTRATOR__TURNS__MAX_RUNNING", most.max(1).to_string())
+        .env(
+            "TANDEM_PROVIDER_GATEWAY__COMPLETIONS__MAX_RUNNING",
+            most.max(1).to_string(),
+        );
+    let (world, model) = bench.another_world(builder).await?;
     model.set_pace(PACE);
     let user = world.admin();
     let mut running = 0;

@@ -11,7 +11,10 @@ use std::collections::HashMap;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-pub(super) use self::{render::reply, validate::check};
+pub(super) use self::{
+    render::reply,
+    validate::{check, count},
+};
 use super::{
     keys::{self, KeyState},
     render::{self as common, Response},
@@ -20,18 +23,28 @@ use super::{
 
 /// Where messages are asked for.
 pub(super) const MESSAGES: &str = "/v1/messages";
-/// Where models are listed, as in other dialects.
+/// Where the tokens of messages are counted.
+pub(super) const COUNT_TOKENS: &str = "/v1/messages/count_tokens";
+/// Where models are listed, as in other dialects; each is found below it.
 pub(super) const MODELS: &str = "/v1/models";
-/// The one version of the protocol.
-const VERSION: &str = "2023-06-01";
+/// Versions of the protocol, by their names in the header.
+const VERSIONS: [(&str, Version); 2] = [("2023-06-01", Version::Of2023), ("2026-10-21", Version::Of2026)];
 const VERSION_HEADER: &str = "anthropic-version";
 const KEY_HEADER: &str = "x-api-key";
 /// Characters of a signature behind its prefix.
 const SIGNATURE_CHARS: usize = 48;
 
+/// A version of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    Of2023,
+    /// Knows no sampling parameters any more.
+    Of2026,
+}
+
 /// Whether a request is in this dialect: by its path, or by its headers where dialects share a path.
 pub(super) fn is_spoken(path: &str, headers: &HeaderMap) -> bool {
-    path == MESSAGES || headers.contains_key(VERSION_HEADER)
+    path == MESSAGES || path == COUNT_TOKENS || headers.contains_key(VERSION_HEADER)
 }
 
 /// The key in the vendor's own header.
@@ -39,15 +52,21 @@ pub(super) fn key(headers: &HeaderMap) -> Option<&str> {
     headers.get(KEY_HEADER)?.to_str().ok()
 }
 
-/// Checks version and key. A key may come in the vendor's header or, as at gateways, as a bearer token; in both it must be the same.
-pub(super) fn check_caller(keys: &HashMap<String, KeyState>, headers: &HeaderMap) -> Result<(), VendorError> {
-    match headers.get(VERSION_HEADER).map(|version| version.as_bytes()) {
-        Some(version) if version == VERSION.as_bytes() => {}
-        Some(_) => return Err(invalid("anthropic-version: \"?\" is not a valid version")),
-        None => return Err(invalid("anthropic-version: header is required")),
-    }
+/// The version asked for.
+fn version(headers: &HeaderMap) -> Result<Version, VendorError> {
+    let Some(asked) = headers.get(VERSION_HEADER) else {
+        return Err(invalid("anthropic-version: header is required"));
+    };
+    let found = VERSIONS.iter().find(|(name, _)| name.as_bytes() == asked.as_bytes());
+    let refused = || invalid("anthropic-version: \"?\" is not a valid version");
+    found.map(|(_, version)| *version).ok_or_else(refused)
+}
+
+/// Checks version and key; the version. A key may come in the header of old or as a bearer token; in both it must be the same.
+pub(super) fn check_caller(keys: &HashMap<String, KeyState>, headers: &HeaderMap) -> Result<Version, VendorError> {
+    let version = version(headers)?;
     if keys.is_empty() {
-        return Ok(());
+        return Ok(version);
     }
     let (own, bearer) = (key(headers), keys::bearer(headers));
     let refused = |message: &str| Err(invalid(message).with_status(401));
@@ -58,7 +77,7 @@ pub(super) fn check_caller(keys: &HashMap<String, KeyState>, headers: &HeaderMap
         return refused("x-api-key and Authorization differ");
     }
     match keys.get(key) {
-        Some(KeyState::Valid) => Ok(()),
+        Some(KeyState::Valid) => Ok(version),
         Some(KeyState::RateLimited { retry_after_s }) => {
             let mut error = invalid("This request would exceed your organization's rate limit.").with_status(429);
             error.headers.push(("retry-after".into(), retry_after_s.to_string()));
@@ -115,11 +134,21 @@ pub(super) fn error(number: u64, error: &VendorError) -> Response {
     response
 }
 
+fn model_value(id: &str) -> Value {
+    json!({ "type": "model", "id": id, "display_name": id, "created_at": "2025-01-01T00:00:00Z" })
+}
+
+/// One model, if it is known.
+pub(super) fn model(models: &[String], id: &str) -> Result<Vec<u8>, VendorError> {
+    match models.iter().any(|known| known == id) {
+        true => Ok(model_value(id).to_string().into_bytes()),
+        false => Err(invalid(format!("model: {id}")).with_status(404)),
+    }
+}
+
 /// The list of models.
 pub(super) fn models(models: &[String]) -> Vec<u8> {
-    let model =
-        |id: &String| json!({ "type": "model", "id": id, "display_name": id, "created_at": "2025-01-01T00:00:00Z" });
-    let data: Vec<Value> = models.iter().map(model).collect();
+    let data: Vec<Value> = models.iter().map(|id| model_value(id)).collect();
     let list = json!({ "data": data, "has_more": false, "first_id": models.first(), "last_id": models.last() });
     list.to_string().into_bytes()
 }

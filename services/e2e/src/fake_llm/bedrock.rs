@@ -102,7 +102,7 @@ pub(super) fn check(path: &str, body: &[u8], rules: &Rules) -> Result<Accepted, 
     }
     fields.insert("model".to_owned(), json!(model));
     fields.insert("stream".to_owned(), json!(true));
-    anthropic::check(request.to_string().as_bytes(), rules)
+    anthropic::check(request.to_string().as_bytes(), rules, anthropic::Version::Of2023)
 }
 
 /// The vendor's name for what a status means.

@@ -44,6 +44,8 @@ const MAX_CONNECTIONS: usize = 16_384;
 const MAX_REQUEST_BYTES: usize = 64 << 20;
 /// Scripts waiting for requests.
 pub(super) const MAX_SCRIPTS: usize = 10_000;
+/// What stands before the id of one model, in all dialects that list models here.
+const MODEL: &str = "/v1/models/";
 /// Rest after a failed `accept`, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
@@ -195,7 +197,7 @@ impl Exchange {
             false => self.route(),
         };
         match verdict {
-            Ok(Route::Models(body)) => {
+            Ok(Route::Told(body)) => {
                 let ticket = self.enter(String::new(), None, None);
                 let response = render::plain(self.number, wire::JSON, body);
                 Ok(self.begin(response, ticket))
@@ -226,20 +228,28 @@ impl Exchange {
             return self.route_bedrock();
         }
         if self.dialect() == Dialect::Anthropic {
-            anthropic::check_caller(&self.shared.keys(), &self.headers)?;
+            let version = anthropic::check_caller(&self.shared.keys(), &self.headers)?;
             self.check_content_type_of(is_post)?;
             return match self.path.as_str() {
                 anthropic::MESSAGES if is_post => {
-                    let accepted = anthropic::check(&self.body, &self.shared.rules)?;
+                    let accepted = anthropic::check(&self.body, &self.shared.rules, version)?;
                     Ok(Route::Completion(Box::new(accepted)))
                 }
-                anthropic::MODELS if is_get => Ok(Route::Models(anthropic::models(&self.shared.rules.models))),
+                anthropic::COUNT_TOKENS if is_post => {
+                    let counted = anthropic::count(&self.body, &self.shared.rules, version)?;
+                    Ok(Route::Told(counted))
+                }
+                anthropic::MODELS if is_get => Ok(Route::Told(anthropic::models(&self.shared.rules.models))),
+                path if is_get && path.starts_with(MODEL) => {
+                    let id = path.trim_start_matches(MODEL);
+                    Ok(Route::Told(anthropic::model(&self.shared.rules.models, id)?))
+                }
                 _ => Err(anthropic::no_route()),
             };
         }
         responses::check_caller(&self.shared.keys(), &self.path, &self.headers)?;
         match responses::path(&self.path) {
-            "/v1/models" if is_get => Ok(Route::Models(self.models(None)?)),
+            "/v1/models" if is_get => Ok(Route::Told(self.models(None)?)),
             "/v1/chat/completions" if is_post => {
                 self.check_content_type()?;
                 let accepted = validate::check(&self.body, &self.shared.rules)?;
@@ -250,9 +260,9 @@ impl Exchange {
                 let accepted = responses::check(&self.body, &self.shared.rules)?;
                 Ok(Route::Completion(Box::new(accepted)))
             }
-            path if is_get && path.starts_with("/v1/models/") => {
-                let id = path.trim_start_matches("/v1/models/");
-                Ok(Route::Models(self.models(Some(id))?))
+            path if is_get && path.starts_with(MODEL) => {
+                let id = path.trim_start_matches(MODEL);
+                Ok(Route::Told(self.models(Some(id))?))
             }
             "/v1/models" | "/v1/chat/completions" | responses::RESPONSES => {
                 let hint = if is_get { "POST" } else { "GET" };
@@ -273,7 +283,7 @@ impl Exchange {
     fn route_google(&self) -> Result<Route, VendorError> {
         google::check_caller(&self.shared.keys(), &self.headers)?;
         if self.method == Method::GET && google::is_list(&self.path) {
-            return Ok(Route::Models(google::models(&self.shared.rules.models)));
+            return Ok(Route::Told(google::models(&self.shared.rules.models)));
         }
         if self.method != Method::POST {
             return Err(google::no_route());
@@ -286,7 +296,7 @@ impl Exchange {
     fn route_bedrock(&self) -> Result<Route, VendorError> {
         bedrock::check_caller(&self.shared.keys(), &self.headers)?;
         if self.method == Method::GET && bedrock::is_list(&self.path) {
-            return Ok(Route::Models(bedrock::models(&self.shared.rules.models)));
+            return Ok(Route::Told(bedrock::models(&self.shared.rules.models)));
         }
         if self.method != Method::POST {
             return Err(bedrock::no_route());
@@ -453,6 +463,7 @@ enum Dialect {
 }
 
 enum Route {
-    Models(Vec<u8>),
+    /// Answered with this JSON.
+    Told(Vec<u8>),
     Completion(Box<Accepted>),
 }

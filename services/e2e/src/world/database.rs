@@ -95,33 +95,17 @@ impl Database {
         }
     }
 
-    /// Runs one statement of any length beside the system; the rows, one a line, columns separated by `|`.
+    /// Runs statements of any length beside the system, in one session; the rows, one a line, columns separated by `|`.
     ///
     /// # Errors
-    /// When it is refused.
-    pub async fn sql(&self, statement: &str) -> anyhow::Result<String> {
-        let mut command = tokio::process::Command::new("psql");
-        command.arg("--host").arg(&self.sockets);
-        command.args(["--username", "tandem", "--dbname", "tandem", "--no-psqlrc", "--quiet"]);
-        command.args(["--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().context("could not run psql")?;
-        let mut input = child.stdin.take().context("psql has no input")?;
-        // Written beside reading: neither end may wait for the other.
-        let write = async {
-            // One that refuses the statement need not have read it all.
-            input.write_all(statement.as_bytes()).await.ok();
-            drop(input);
-        };
-        let ((), output) = tokio::join!(write, child.wait_with_output());
-        let output = output.context("psql was lost")?;
-        let told = String::from_utf8_lossy(&output.stderr);
-        let shown: String = statement.chars().take(STATEMENT_CHARS).collect();
-        ensure!(output.status.success(), "psql did not run {shown:?}: {told}");
-        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    /// When one is refused.
+    pub async fn sql(&self, statements: &str) -> anyhow::Result<String> {
+        self.session(statements.to_owned()).await
+    }
+
+    /// The same as something to keep, for a session that stays.
+    pub(super) fn session(&self, statements: String) -> impl Future<Output = anyhow::Result<String>> + Send + use<> {
+        run(self.sockets.clone(), statements)
     }
 
     pub(super) fn kill_now(&mut self) {
@@ -136,4 +120,30 @@ impl Database {
 /// Whether the process runs, as opposed to being gone or waiting for its parent to notice.
 fn is_running(id: Pid) -> bool {
     std::fs::read(format!("/proc/{}/cmdline", id.as_raw_nonzero())).is_ok_and(|text| !text.is_empty())
+}
+
+/// `psql` for one session.
+async fn run(sockets: PathBuf, statement: String) -> anyhow::Result<String> {
+    let mut command = tokio::process::Command::new("psql");
+    command.arg("--host").arg(&sockets);
+    command.args(["--username", "tandem", "--dbname", "tandem", "--no-psqlrc", "--quiet"]);
+    command.args(["--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"]);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().context("could not run psql")?;
+    let mut input = child.stdin.take().context("psql has no input")?;
+    // Written beside reading: neither end may wait for the other.
+    let write = async {
+        // One that refuses the statement need not have read it all.
+        input.write_all(statement.as_bytes()).await.ok();
+        drop(input);
+    };
+    let ((), output) = tokio::join!(write, child.wait_with_output());
+    let output = output.context("psql was lost")?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    let shown: String = statement.chars().take(STATEMENT_CHARS).collect();
+    ensure!(output.status.success(), "psql did not run {shown:?}: {told}");
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }

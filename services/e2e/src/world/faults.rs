@@ -1,6 +1,6 @@
 //! Faults at named points of the system's own code: armed by a test, fired once, seen to have fired.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt::Display, path::PathBuf, time::Duration};
 
 use anyhow::bail;
 
@@ -64,25 +64,27 @@ impl Faults {
         std::fs::remove_file(self.directory.join(format!("call.{moment}.fired"))).is_ok()
     }
 
-    /// Sets the wall clock of a process wrong by `seconds`, ahead if positive: of a service, or of its later replicas as `orchestrator-2`.
+    /// Sets the wall clock of a process wrong: by seconds, ahead if positive, or to another rate from now on, such as `x2`. The process is
+    /// a service, or a later replica such as `orchestrator-2`.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn set_clock(&self, process: &str, seconds: i64) -> anyhow::Result<()> {
+    pub fn set_clock(&self, process: &str, error: impl Display) -> anyhow::Result<()> {
         let aside = self.directory.join(format!("{process}.clock.new"));
-        std::fs::write(&aside, seconds.to_string())?;
+        std::fs::write(&aside, error.to_string())?;
         Ok(std::fs::rename(aside, self.directory.join(format!("{process}.clock")))?)
     }
 
-    /// Waits until the process has read its clock while it was wrong by `seconds`.
+    /// Waits until the process has read its clock while it was wrong in this way.
     ///
     /// # Errors
     /// When it does not in time.
-    pub async fn clock_was_read(&self, process: &str, seconds: i64, limit: Duration) -> anyhow::Result<()> {
+    pub async fn clock_was_read(&self, process: &str, error: impl Display, limit: Duration) -> anyhow::Result<()> {
         let file = self.directory.join(format!("{process}.clock.fired"));
+        let error = error.to_string();
         let started = std::time::Instant::now();
         while started.elapsed() < limit {
-            if std::fs::read_to_string(&file).is_ok_and(|text| text == seconds.to_string()) {
+            if std::fs::read_to_string(&file).is_ok_and(|text| text == error) {
                 return Ok(());
             }
             tokio::time::sleep(INTERVAL).await;

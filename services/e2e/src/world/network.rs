@@ -126,4 +126,13 @@ impl World {
         let database = self.database.as_ref().expect("the world was built with a database");
         database.sql(statement).await
     }
+
+    /// The same as something to keep: a session that stays while the world is used.
+    ///
+    /// # Panics
+    /// When the world was built without.
+    pub fn session(&self, statements: String) -> impl Future<Output = anyhow::Result<String>> + Send + use<> {
+        let database = self.database.as_ref().expect("the world was built with a database");
+        database.session(statements)
+    }
 }

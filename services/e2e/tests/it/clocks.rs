@@ -1,4 +1,4 @@
-//! D15: machines whose clocks differ, and clocks that are set while services run. Who owns a chat, for how long, and who may call whom
+//! D15: machines whose clocks differ, and clocks that are set, or run at other rates, while services run. Who owns a chat, for how long, and who may call whom
 //! is decided by the database's clock or by none.
 
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 use tandem_e2e::{
     fake_llm::{Reply, Script},
-    world::{Service, Transcript, World, id_of, text},
+    world::{Builder, Service, Transcript, World, id_of, text},
 };
 
 use crate::{
@@ -25,14 +25,16 @@ const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 /// Longer than a token between services is good for, and than it is used again.
 const LONGER_THAN_A_TOKEN: Duration = Duration::from_secs(75);
 
-async fn world() -> Result<World> {
+fn builder() -> Builder {
     World::builder()
         .replicas(2)
         .database()
         .env("TANDEM_ORCHESTRATOR__LEASE__TTL", "4s")
         .env("TANDEM_ORCHESTRATOR__LEASE__RENEW_INTERVAL", "1s")
-        .start()
-        .await
+}
+
+async fn world() -> Result<World> {
+    builder().start().await
 }
 
 /// One clock after another is wrong from the start of its service, and each turn goes as if it were right.
@@ -95,6 +97,56 @@ async fn d15_a_clock_that_is_set_while_a_turn_runs_changes_nothing() -> Result {
         assert_eq!(epoch(&world, id).await?, first, "{message}: somebody else took over");
         for (service, seconds) in &jumps {
             world.faults().clock_was_read(service.name(), *seconds, LIMIT).await?;
+        }
+    }
+    no_call_was_refused(&world)
+}
+
+/// One worker's clock runs at double rate and another's at half, and they renew their leases so too: nobody takes over, and no call is
+/// refused however far the clocks have come apart.
+#[tokio::test]
+async fn d15_clocks_that_run_at_other_rates_change_nothing() -> Result {
+    let world = builder()
+        .replica_env(0, "TANDEM_ORCHESTRATOR__LEASE__RENEW_INTERVAL", "500ms")
+        .replica_env(1, "TANDEM_ORCHESTRATOR__LEASE__RENEW_INTERVAL", "2s")
+        .start()
+        .await?;
+    let rates = [("orchestrator", "x2"), ("orchestrator-2", "x0.5")];
+    for round in 0..rounds() {
+        let gate = format!("rate-{round}");
+        let held = |n: usize| {
+            let message = format!("Round {round}, replica {n}.");
+            let reply = Reply::text("Half ").gate(&gate).and_text("and half.");
+            (message.clone(), Script::reply(reply).when_user_says(message))
+        };
+        for (process, rate) in rates {
+            world.faults().set_clock(process, rate)?;
+        }
+        let before = world.fake().completions().len();
+        let mut begun = Vec::new();
+        for replica in 0..2 {
+            let (message, script) = held(replica);
+            world.fake().script(script);
+            let chat = world.create_chat_of(&world.admin_at(replica), &message).await?;
+            begun.push((id_of(&chat)?.to_owned(), message));
+        }
+        world.fake().wait_at_gate(&gate, LIMIT).await?;
+        for (id, _) in &begun {
+            outlive_a_lease(&world, id).await?;
+        }
+        if rounds() > 1 && round == 0 {
+            tokio::time::sleep(LONGER_THAN_A_TOKEN).await;
+        }
+        world.fake().open(&gate);
+        for (id, message) in &begun {
+            let shown = settled(&world, id).await?;
+            let told = [format!("user: {message}"), "assistant: Half and half.".to_owned()];
+            assert_eq!(shown, told);
+            assert_eq!(epoch(&world, id).await?, 1, "{message}: somebody else took over");
+        }
+        assert_eq!(world.fake().completions().len() - before, 2, "paid twice");
+        for (process, rate) in rates {
+            world.faults().clock_was_read(process, rate, LIMIT).await?;
         }
     }
     no_call_was_refused(&world)
@@ -186,7 +238,7 @@ async fn epoch(world: &World, chat_id: &str) -> Result<i64> {
 /// Watches the lease of a running turn for longer than it lasts unrenewed: it is never longer than it may be, and never over.
 async fn outlive_a_lease(world: &World, chat_id: &str) -> Result {
     let query = format!(
-        "SELECT extract(epoch FROM lease_expires_at - now()), extract(epoch FROM now()) FROM chats WHERE id = '{chat_id}'"
+        "SELECT extract(epoch FROM lease_expires_at - clock_timestamp()), extract(epoch FROM now()) FROM chats WHERE id = '{chat_id}'"
     );
     let mut begun = None;
     loop {

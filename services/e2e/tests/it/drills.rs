@@ -2,6 +2,8 @@
 //!
 //! Names begin with the drill's number. `TANDEM_DRILL_ROUNDS` repeats each (default 1); `make drills` runs many.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use tandem_e2e::{
     fake_llm::{Reply, Script},
@@ -14,6 +16,18 @@ use crate::{LIMIT, Result, settled};
 pub fn rounds() -> usize {
     let text = std::env::var("TANDEM_DRILL_ROUNDS").unwrap_or_default();
     text.parse().unwrap_or(1)
+}
+
+/// Tells how often a drill's fault has fired, and how long after each everything was well again.
+pub fn tell(drill: &str, fault: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let (Some(half), Some(worst)) = (times.get(times.len() / 2), times.last()) else {
+        return;
+    };
+    let count = times.len();
+    crate::tell(&format!(
+        "{drill} {fault}: {count} times, well again after {half:.1?} (half), {worst:.1?} (worst)"
+    ));
 }
 
 /// A turn of two steps: words, a command with an effect that can be counted, words.
@@ -100,6 +114,7 @@ async fn d01_an_orchestrator_killed_at_any_point_of_a_turn_loses_and_doubles_not
         .env("TANDEM_ORCHESTRATOR__LEASE__RENEW_INTERVAL", "750ms")
         .start()
         .await?;
+    let mut times = Vec::new();
     for round in 0..rounds() {
         for point in POINTS {
             let name = format!("{point}-{round}");
@@ -109,10 +124,12 @@ async fn d01_an_orchestrator_killed_at_any_point_of_a_turn_loses_and_doubles_not
             world.faults().kill_at(&at, "")?;
             let begun = world.create_chat(&format!("Story {name}.")).await;
             world.faults().fired(&at, LIMIT).await?;
+            let killed = Instant::now();
             world.kill9_service(Service::Orchestrator).await?;
             world.restart().await?;
             let id = created(&world, begun, &name).await?;
             told(&world, &id, &name).await?;
+            times.push(killed.elapsed());
             let output = effects(&world, &id).await?.to_string();
             let is_unknown = output.contains("unknown");
             assert!(
@@ -126,6 +143,7 @@ async fn d01_an_orchestrator_killed_at_any_point_of_a_turn_loses_and_doubles_not
             );
         }
     }
+    tell("D01", "orchestrator killed, lease of 3 s", times);
     Ok(())
 }
 
@@ -133,6 +151,7 @@ async fn d01_an_orchestrator_killed_at_any_point_of_a_turn_loses_and_doubles_not
 #[tokio::test]
 async fn d03_a_provider_gateway_killed_in_mid_stream_costs_one_reset() -> Result {
     let mut world = World::builder().separate_processes().start().await?;
+    let mut times = Vec::new();
     for round in 0..rounds() {
         let gate = format!("gate-{round}");
         let name = format!("Round {round}.");
@@ -146,10 +165,12 @@ async fn d03_a_provider_gateway_killed_in_mid_stream_costs_one_reset() -> Result
         stream
             .wait_until(LIMIT, |events| Transcript::of(events).live_text == "First ")
             .await?;
+        let killed = Instant::now();
         world.kill9_service(Service::ProviderGateway).await?;
         world.restart().await?;
         world.fake().open(&gate);
         let events = stream.settled(LIMIT).await?;
+        times.push(killed.elapsed());
         let seen = Transcript::of(&events);
         assert_eq!(
             seen.lines(),
@@ -158,6 +179,7 @@ async fn d03_a_provider_gateway_killed_in_mid_stream_costs_one_reset() -> Result
         let resets = events.iter().filter(|event| event["type"] == "preview_reset").count();
         assert_eq!(resets, 1, "{events:#?}");
     }
+    tell("D03", "provider gateway killed", times);
     Ok(())
 }
 
@@ -165,17 +187,21 @@ async fn d03_a_provider_gateway_killed_in_mid_stream_costs_one_reset() -> Result
 #[tokio::test]
 async fn d05_storage_killed_in_mid_turn_is_an_invisible_pause() -> Result {
     let mut world = World::builder().separate_processes().start().await?;
+    let mut times = Vec::new();
     for round in 0..rounds() {
         let name = format!("storage-{round}");
         world.fake().script(story(&name));
         world.faults().kill_at("storage.committed", "")?;
         let begun = world.create_chat(&format!("Story {name}.")).await;
         world.faults().fired("storage.committed", LIMIT).await?;
+        let killed = Instant::now();
         world.kill9_service(Service::Storage).await?;
         world.restart().await?;
         let id = created(&world, begun, &name).await?;
         told(&world, &id, &name).await?;
+        times.push(killed.elapsed());
     }
+    tell("D05", "storage killed", times);
     Ok(())
 }
 
@@ -188,21 +214,34 @@ async fn d10_a_frozen_owner_changes_nothing_when_it_wakes() -> Result {
         .env("TANDEM_ORCHESTRATOR__LEASE__RENEW_INTERVAL", "500ms")
         .start()
         .await?;
-    world
-        .fake()
-        .script(Script::reply(Reply::text("Half").gate("rest").and_text(" and half.")));
-    let chat = world.create_chat("Sleep well").await?;
-    let id = id_of(&chat)?.to_owned();
-    world.fake().wait_at_gate("rest", LIMIT).await?;
-    let epoch_of = |status: &Value| status["status"].clone();
-    assert_eq!(epoch_of(&world.chat(&id).await?), "running");
-    world.freeze(Service::Orchestrator)?;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-    world.fake().open("rest");
-    world.thaw(Service::Orchestrator)?;
-    let shown = settled(&world, &id).await?;
-    assert_eq!(shown, ["user: Sleep well", "assistant: Half and half."]);
-    assert_eq!(world.fake().completions().len(), 1, "{}", world.fake().summary());
+    let mut times = Vec::new();
+    for round in 0..rounds() {
+        let (gate, message) = (format!("rest-{round}"), format!("Sleep well {round}"));
+        let held = Reply::text("Half").gate(&gate).and_text(" and half.");
+        world.fake().script(Script::reply(held).when_user_says(&message));
+        let chat = world.create_chat(&message).await?;
+        let id = id_of(&chat)?.to_owned();
+        world.fake().wait_at_gate(&gate, LIMIT).await?;
+        assert_eq!(world.chat(&id).await?["status"], "running");
+        world.freeze(Service::Orchestrator)?;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        world.fake().open(&gate);
+        world.thaw(Service::Orchestrator)?;
+        let woken = Instant::now();
+        let shown = settled(&world, &id).await?;
+        times.push(woken.elapsed());
+        assert_eq!(
+            shown,
+            [format!("user: {message}"), "assistant: Half and half.".to_owned()]
+        );
+        assert_eq!(
+            world.fake().completions().len(),
+            round + 1,
+            "{}",
+            world.fake().summary()
+        );
+    }
+    tell("D10", "owner frozen for 3 s, lease of 2 s", times);
     Ok(())
 }
 
@@ -250,23 +289,33 @@ async fn d19_a_chat_whose_turn_keeps_crashing_is_set_aside_and_others_are_not_to
 #[tokio::test]
 async fn d19_a_turn_that_crashes_once_goes_on_at_once() -> Result {
     let world = World::start().await?;
-    for point in [
+    const POINTS: [&str; 4] = [
         "turn.message_stored",
         "turn.intent_stored",
         "turn.first_chunk",
         "turn.answer_not_stored",
-    ] {
+    ];
+    let mut times = Vec::new();
+    for point in POINTS.repeat(rounds()) {
         world.faults().panic_at(point, "")?;
         let chat = world.create_chat(point).await?;
         let id = id_of(&chat)?;
         world.faults().fired(point, LIMIT).await?;
+        let crashed = Instant::now();
         let shown = settled(&world, id).await?;
+        times.push(crashed.elapsed());
         assert_eq!(
             shown,
             [format!("user: {point}"), format!("assistant: You said: {point}")]
         );
     }
-    assert_eq!(world.fake().completions().len(), 4, "{}", world.fake().summary());
+    assert_eq!(
+        world.fake().completions().len(),
+        POINTS.len() * rounds(),
+        "{}",
+        world.fake().summary()
+    );
+    tell("D19", "turn crashed once", times);
     Ok(())
 }
 
@@ -276,19 +325,24 @@ async fn d47_stop_ends_a_turn_that_waits_to_try_again() -> Result {
     let world = World::start().await?;
     world
         .fake()
-        .script(Script::always(Reply::rate_limited(std::time::Duration::from_secs(40))));
-    let chat = world.create_chat("Hurry").await?;
-    let id = id_of(&chat)?;
-    let stream = world.stream(id).await?;
-    stream
-        .wait_until(LIMIT, |events| events.iter().any(|event| event["type"] == "retry"))
-        .await?;
-    // A reader that comes now sees the same countdown.
-    let late = world.stream(id).await?;
-    late.wait_until(LIMIT, |events| events.iter().any(|event| event["type"] == "retry"))
-        .await?;
-    let stopped = world.interrupt(id).await?;
-    assert_eq!(stopped["status"], "waiting");
-    assert_eq!(lines(&world.messages(id).await?), ["user: Hurry"]);
+        .script(Script::always(Reply::rate_limited(Duration::from_secs(40))));
+    let mut times = Vec::new();
+    for round in 0..rounds() {
+        let message = format!("Hurry {round}");
+        let chat = world.create_chat(&message).await?;
+        let id = id_of(&chat)?;
+        let waits = |events: &[Value]| events.iter().any(|event| event["type"] == "retry");
+        let stream = world.stream(id).await?;
+        stream.wait_until(LIMIT, waits).await?;
+        // A reader that comes now sees the same countdown.
+        let late = world.stream(id).await?;
+        late.wait_until(LIMIT, waits).await?;
+        let asked = Instant::now();
+        let stopped = world.interrupt(id).await?;
+        times.push(asked.elapsed());
+        assert_eq!(stopped["status"], "waiting");
+        assert_eq!(lines(&world.messages(id).await?), [format!("user: {message}")]);
+    }
+    tell("D47", "stopped in a back-off of 40 s", times);
     Ok(())
 }

@@ -20,7 +20,8 @@ const LOSSES: u32 = 20;
 /// Between two tries while a service is away.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-async fn post(rest: &Rest, path: &str, key: &str, body: &Value) -> Result<Answer> {
+/// A request under a key.
+pub async fn post(rest: &Rest, path: &str, key: &str, body: &Value) -> Result<Answer> {
     let request = rest.request(Method::POST, path).header("Idempotency-Key", key);
     finish(request.json(body), format!("POST {path} ({key})")).await
 }

@@ -14,7 +14,7 @@ use tandem_e2e::{
 
 use crate::{
     LIMIT, Result,
-    drills::{effects, rounds, told},
+    drills::{self, effects, rounds, told},
     settled,
 };
 
@@ -130,14 +130,16 @@ fn short_leases() -> Builder {
 #[tokio::test]
 async fn d12_a_short_partition_of_any_two_rooms_is_a_pause() -> Result {
     let world = short_leases().database().start().await?;
+    let mut times = Vec::new();
     for round in 0..rounds() {
         for (number, (wire, _)) in world.network().wires().enumerate() {
             let lost = Lost::ALL[(number + round) % Lost::ALL.len()];
             let name = format!("short-{round}-{number}");
             let id = begin(&world, &name).await?;
-            partition(&world, wire, lost, Duration::from_secs(1), &id, &name).await?;
+            times.push(partition(&world, wire, lost, Duration::from_secs(1), &id, &name).await?);
         }
     }
+    drills::tell("D12", "a way lost for 1 s", times);
     world.fake().check_no_rejections()
 }
 
@@ -145,6 +147,7 @@ async fn d12_a_short_partition_of_any_two_rooms_is_a_pause() -> Result {
 #[tokio::test]
 async fn d12_a_partition_longer_than_a_lease_doubles_nothing() -> Result {
     let mut world = short_leases().replicas(2).database().start().await?;
+    let mut times = Vec::new();
     let wires = [Service::Storage, Service::ProviderGateway, Service::ToolRunner];
     for round in 0..rounds() {
         for (number, to) in wires.into_iter().enumerate() {
@@ -155,13 +158,14 @@ async fn d12_a_partition_longer_than_a_lease_doubles_nothing() -> Result {
             world.freeze_replica(Service::Orchestrator, 1)?;
             let id = begin(&world, &name).await?;
             world.thaw_replica(Service::Orchestrator, 1)?;
-            partition(&world, wire, lost, Duration::from_secs(5), &id, &name).await?;
+            times.push(partition(&world, wire, lost, Duration::from_secs(5), &id, &name).await?);
             if to == Service::Storage {
                 let epoch = world.sql(&format!("SELECT epoch FROM chats WHERE id = '{id}'")).await?;
                 ensure!(epoch != "1", "nobody took over");
             }
         }
     }
+    drills::tell("D12", "a way lost for 5 s, lease of 3 s", times);
     world.fake().check_no_rejections()
 }
 
@@ -181,7 +185,8 @@ async fn begin(world: &World, name: &str) -> Result<String> {
 }
 
 /// One turn is in the middle of an answer when the partition begins, another is asked for during it. Both end right.
-async fn partition(world: &World, wire: Wire, lost: Lost, lasts: Duration, id: &str, name: &str) -> Result {
+/// How long after the healing that was.
+async fn partition(world: &World, wire: Wire, lost: Lost, lasts: Duration, id: &str, name: &str) -> Result<Duration> {
     let what = format!("{wire:?}, lost: {lost:?}");
     let paid = world.fake().completions().len();
     let proxy = world.network().wire(wire);
@@ -216,11 +221,8 @@ async fn partition(world: &World, wire: Wire, lost: Lost, lasts: Duration, id: &
     ended
         .await
         .map_err(|error: anyhow::Error| error.context(what.clone()))?;
-    ensure!(
-        healed.elapsed() < HEALED,
-        "{what}: {:?} after it healed",
-        healed.elapsed()
-    );
+    let ended = healed.elapsed();
+    ensure!(ended < HEALED, "{what}: {ended:?} after it healed");
     let output = effects(world, id).await?.to_string();
     assert_eq!(output.matches("done").count(), 1, "{what}: {output}");
     let paid = world.fake().completions().len() - paid;
@@ -235,7 +237,7 @@ async fn partition(world: &World, wire: Wire, lost: Lost, lasts: Duration, id: &
         .filter(|chat| chat["title"] == *title)
         .count();
     assert_eq!(count, 1, "{what}: created twice");
-    Ok(())
+    Ok(ended)
 }
 
 /// Creates a chat as a program would that does not take no for an answer: the same request until it is carried out.

@@ -18,6 +18,8 @@ pub(crate) struct Answer {
     usage: Option<Usage>,
     cost_micros: Option<i64>,
     provider_response_id: String,
+    /// The model that answers; empty until it is known.
+    model_config_id: String,
     pub(crate) finish_reason: FinishReason,
     pub(crate) runtime: std::time::Duration,
 }
@@ -27,7 +29,11 @@ impl Answer {
     /// the log survives a takeover.
     pub(crate) fn apply(&mut self, event: Event, now: Timestamp) -> Option<LivePart> {
         let content = match event {
-            Event::Started(_) | Event::Failed(_) => return None,
+            Event::Started(started) => {
+                self.model_config_id = started.model_config_id;
+                return None;
+            }
+            Event::Failed(_) => return None,
             Event::TextDelta(delta) => {
                 if let Some(Kind::Text(open)) = self.open() {
                     open.text.push_str(&delta);
@@ -86,7 +92,7 @@ impl Answer {
         })
     }
 
-    /// The message to store.
+    /// The message to store, as one of the model that has answered: `model`, which was asked, or one in its place.
     pub(crate) fn into_message(self, model: &ModelConfig) -> NewMessage {
         let usage = self.usage.map(|usage| Usage {
             context_limit: usage
@@ -95,13 +101,18 @@ impl Answer {
                 .filter(|limit| *limit > 0),
             ..usage
         });
+        let model_config_id = if self.model_config_id.is_empty() {
+            model.id.clone()
+        } else {
+            self.model_config_id
+        };
         NewMessage {
             role: Role::Assistant.into(),
             parts: self.parts,
             usage,
             visibility: MessageVisibility::Both.into(),
             provider_response_id: self.provider_response_id,
-            model_config_id: model.id.clone(),
+            model_config_id,
             cost_micros: self.cost_micros,
             runtime: prost_types::Duration::try_from(self.runtime).ok(),
             is_compressed: false,

@@ -305,7 +305,8 @@ impl Turn {
             last_index = event.index;
             match event.event {
                 Some(Event::Failed(failed)) => return Err(Failure::Completion(failed)),
-                Some(event) => {
+                Some(mut event) => {
+                    self.name_server(&mut event);
                     let is_call = matches!(event, Event::ToolCallDelta(_));
                     let is_last = matches!(event, Event::Finished(_));
                     if let Some(part) = answer
@@ -486,7 +487,7 @@ fn failed_call(status: &Status) -> CompletionFailed {
 
 fn refusal_kind(status: &Status) -> ErrorKind {
     match tandem_chassis::status::Fault::from(status.clone()).reason.as_ref() {
-        "MISSING_KEY" => ErrorKind::MissingKey,
+        "MISSING_KEY" | "USER_KEY_REQUIRED" => ErrorKind::MissingKey,
         "PROVIDER_DISABLED" => ErrorKind::ProviderDisabled,
         "MODEL_DISABLED" | "MODEL_NOT_FOUND" | "PROTOCOL_NOT_SUPPORTED" => ErrorKind::Config,
         _ => ErrorKind::Generic,

@@ -29,6 +29,8 @@ pub(crate) struct Prompt {
     history: Vec<Message>,
     tools: Vec<ToolDefinition>,
     dynamic: HashSet<String>,
+    /// Tools of calls an earlier owner of the turn has stored: they were offered then, whether or not they are now.
+    inherited: HashSet<String>,
     /// Tokens of the window that the next call will fill: measured by the last answer, estimated behind it.
     context_tokens: i64,
     /// Whether it has been told that the history needed repair.
@@ -65,6 +67,7 @@ impl Prompt {
             history,
             tools,
             dynamic,
+            inherited: HashSet::new(),
             context_tokens,
             has_told: AtomicBool::new(false),
         })
@@ -117,7 +120,12 @@ impl Prompt {
 
     /// Whether the model was offered this tool.
     pub(super) fn offers(&self, tool_name: &str) -> bool {
-        self.tools.iter().any(|tool| tool.name == tool_name)
+        self.tools.iter().any(|tool| tool.name == tool_name) || self.inherited.contains(tool_name)
+    }
+
+    /// Takes over calls of an earlier owner. What became of them stands in the journal, also when their tools are away now.
+    pub(super) fn inherit(&mut self, calls: &[Call]) {
+        self.inherited.extend(calls.iter().map(|call| call.tool_name.clone()));
     }
 
     /// Calls of the last answer that have no result yet.

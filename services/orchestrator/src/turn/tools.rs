@@ -10,15 +10,19 @@ use tandem_proto::common::v1::{
     LivePart, MessageVisibility, Part, PlanMode, Role, ToolDefinition, ToolResultDelta, ToolResultPart,
     live_part::Content,
 };
+use tandem_proto::provider::v1::completion_event::Event as CompletionEvent;
 use tandem_proto::storage::v1::{NewMessage, StepOutcome};
 use tandem_proto::tool::v1::call_tool_response::Event;
-use tandem_proto::tool::v1::{CallToolRequest, CancelToolCallRequest, ChatKind, ListToolsRequest, ToolOutcome};
+use tandem_proto::tool::v1::{
+    CallToolRequest, CancelToolCallRequest, ChatKind, ListToolsRequest, McpScope, ToolOutcome,
+};
 use tonic::{Code, Status};
 
 use super::{Call, Cause, Prompt, Stop, Turn};
 use crate::clients::persist;
 
-const LIST_DEADLINE: Duration = Duration::from_secs(10);
+/// Time for the list of tools: MCP servers have ten seconds to say theirs.
+const LIST_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Time for tool-runner to accept a call; the tool's own limits bound the rest.
 const OPEN_DEADLINE: Duration = Duration::from_secs(60);
@@ -34,14 +38,23 @@ const REJOIN_PAUSES: [Duration; 4] = [
     Duration::from_millis(3_000),
 ];
 
+/// The tools of a turn.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    pub(super) definitions: Vec<ToolDefinition>,
+    /// Tools of MCP servers: by their name, the id of the server.
+    pub(super) mcp_server_ids: HashMap<String, String>,
+}
+
 impl Turn {
     /// What tool-runner offers this chat, in its stable order. A runner that is away costs the turn its tools, not its life.
-    pub(super) async fn list_tools(&self) -> Result<Vec<ToolDefinition>, Stop> {
+    pub(super) async fn list_tools(&self) -> Result<Tools, Stop> {
         let answer = persist(|| {
             let message = ListToolsRequest {
                 chat_id: self.chat.id.clone(),
                 kind: self.kind().into(),
                 is_plan_turn: self.is_plan_turn(),
+                mcp: Some(self.mcp_scope()),
             };
             let request = self.clients.outbound.request(Some(&self.owner), LIST_DEADLINE, message);
             let mut tools = self.clients.tools.clone();
@@ -49,11 +62,41 @@ impl Turn {
         })
         .await;
         match answer {
-            Ok(answer) => Ok(answer.into_inner().tools),
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                Ok(Tools {
+                    definitions: answer.tools,
+                    mcp_server_ids: answer.mcp_server_ids,
+                })
+            }
             Err(status) => {
                 tracing::warn!(code = ?status.code(), error = status.message(), "tools cannot be listed, going on without");
-                Ok(Vec::new())
+                Ok(Tools::default())
             }
+        }
+    }
+
+    /// Puts the MCP server that owns the tool into a call the model has made.
+    pub(super) fn name_server(&self, event: &mut CompletionEvent) {
+        if let CompletionEvent::Part(part) = event
+            && let Some(Kind::ToolCall(call)) = &mut part.kind
+            && !call.provider_executed
+        {
+            call.mcp_server_config_id = self.mcp_server_of(&call.tool_name);
+        }
+    }
+
+    /// The id of the MCP server that owns the tool; empty for all others.
+    fn mcp_server_of(&self, tool_name: &str) -> String {
+        self.mcp_servers.get(tool_name).cloned().unwrap_or_default()
+    }
+
+    /// What tools of MCP servers have to do with.
+    fn mcp_scope(&self) -> McpScope {
+        McpScope {
+            server_ids: self.chat.mcp_server_ids.clone(),
+            root_chat_id: self.chat.root_chat_id.clone(),
+            workspace_id: self.chat.workspace_id.clone(),
         }
     }
 
@@ -189,6 +232,7 @@ impl Turn {
             arguments_json: call.arguments_json.clone(),
             kind: self.kind().into(),
             is_plan_turn: self.is_plan_turn(),
+            mcp: Some(self.mcp_scope()),
         };
         let request = self
             .clients
@@ -237,22 +281,22 @@ impl Turn {
     fn outcome(&self, call: &Call, outcome: ToolOutcome) -> Part {
         self.metrics
             .tool_finished(&call.tool_name, outcome.is_error, outcome.result_json.len());
-        self.result_json(call, outcome.result_json, outcome.is_error)
+        self.result_json(call, outcome.result_json, outcome.is_error, outcome.is_media)
     }
 
     fn result(&self, call: &Call, text: &str, is_error: bool) -> Part {
-        self.result_json(call, serde_json::Value::from(text).to_string(), is_error)
+        self.result_json(call, serde_json::Value::from(text).to_string(), is_error, false)
     }
 
-    fn result_json(&self, call: &Call, result_json: String, is_error: bool) -> Part {
+    fn result_json(&self, call: &Call, result_json: String, is_error: bool, is_media: bool) -> Part {
         let result = ToolResultPart {
             tool_call_id: call.id.clone(),
             tool_name: call.tool_name.clone(),
             result_json,
             is_error,
-            is_media: false,
+            is_media,
             provider_executed: false,
-            mcp_server_config_id: String::new(),
+            mcp_server_config_id: self.mcp_server_of(&call.tool_name),
             created_at: Some(self.timestamp()),
         };
         Part {

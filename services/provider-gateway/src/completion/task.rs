@@ -1,13 +1,20 @@
 //! Runs one completion from its first request to its last event, and keeps it readable for a while after that.
 //!
-//! Owns the order of things: spend limit, breaker, key, protocol, guards. It tries another key, but never the same request again: retries
-//! are the orchestrator's. It belongs to this service and not to any caller's connection; it ends by itself, by cancellation, or when
+//! Owns the order of things: admission, spend limit, breaker, key, protocol, guards. It tries another key and, where the model names some,
+//! other models ([`fallback`]), but never the same request again: retries are the orchestrator's. It belongs to this service and not to any caller's connection; it ends by itself, by cancellation, or when
 //! nobody has read it for the grace period. How it ends is told in [`ending`].
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::StreamExt;
 use tandem_chassis::{
+    Runtime,
     clock::Clock,
     lifecycle::{OnEnd, Shutdown, Tasks},
 };
@@ -19,16 +26,17 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
 use super::{
-    Event, Failed, Request, Started,
+    Event, Failed, Fallback, Request, Started,
     buffer::Full,
     registry::{Completion, Entry, Registry},
 };
 use crate::{
-    breaker::{Breakers, Outcome, Permit, Target},
-    catalog::Model,
+    breaker::{self, Outcome, Permit, Target},
+    catalog::{Catalog, Model, Provider},
     config::{Completions, Config, Guards},
     error::Error,
-    key_pool::{AllResting, KeyPools, Why},
+    health::Health,
+    key_pool::{AllResting, Why},
     metrics::Metrics,
     outbound,
     provider::{Call, Delta, Deltas, Failure, Finish, Protocol, Protocols},
@@ -40,6 +48,7 @@ use crate::{
 };
 
 mod ending;
+mod fallback;
 
 /// How long a vendor gets to close the stream behind its last event, so that the connection can be used again.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
@@ -53,9 +62,9 @@ pub struct Runner(Arc<Parts>);
 
 struct Parts {
     registry: Arc<Registry>,
+    catalog: Catalog,
     protocols: Protocols,
-    breakers: Arc<Breakers>,
-    pools: KeyPools,
+    health: Arc<Health>,
     ledger: Ledger,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
@@ -85,42 +94,35 @@ impl From<Failure> for Ending {
 
 impl Runner {
     /// A runner without completions.
+    ///
+    /// * `catalog`: where the models are found that answer in another's place.
     pub fn new(
         config: &Config,
+        runtime: &Runtime,
+        catalog: Catalog,
+        health: Arc<Health>,
         protocols: Protocols,
         ledger: Ledger,
         metrics: Metrics,
-        clock: Arc<dyn Clock>,
-        tasks: Tasks,
-        shutdown: Shutdown,
     ) -> Self {
-        let breaker_metrics = metrics.clone();
-        let breakers = Breakers::new(config.breaker.clone(), Arc::clone(&clock), move |target, state| {
-            tracing::info!(
-                provider = target.provider_name,
-                model = target.model,
-                ?state,
-                "circuit breaker changed"
-            );
-            breaker_metrics.breaker_changed(target, state);
-        });
+        let (clock, shutdown) = (Arc::clone(&runtime.clock), runtime.shutdown.clone());
         let registry = Arc::new(Registry::new(config.completions.clone()));
-        tasks.spawn(
+        runtime.tasks.spawn(
             "finished completions",
             OnEnd::Expected,
             forget_finished(Arc::clone(&registry), Arc::clone(&clock), shutdown.clone()),
         );
         Self(Arc::new(Parts {
             registry,
+            catalog,
             protocols,
-            breakers,
-            pools: KeyPools::new(Arc::clone(&clock)),
+            health,
             ledger,
             metrics,
             clock,
             guards: config.guards.clone(),
             limits: config.completions.clone(),
-            tasks,
+            tasks: runtime.tasks.clone(),
             shutdown,
         }))
     }
@@ -168,8 +170,9 @@ impl Runner {
             request: Arc::new(request),
             payer,
             account: Account::default(),
-            model,
-            protocol,
+            serving: Mutex::new(Serving::asked(&model, protocol)),
+            asked: model,
+            is_announced: AtomicBool::new(false),
             started_at: self.0.clock.monotonic(),
         };
         // A first reader may still be on its way in; the grace period starts only when nobody has come.
@@ -187,9 +190,21 @@ struct Run {
     request: Arc<Request>,
     payer: Option<Payer>,
     account: Account,
+    /// The model that was asked for.
+    asked: Arc<Model>,
+    serving: Mutex<Serving>,
+    /// Readers have been told which model answers.
+    is_announced: AtomicBool,
+    started_at: Instant,
+}
+
+/// The model that is asked now.
+#[derive(Clone)]
+struct Serving {
     model: Arc<Model>,
     protocol: Protocol,
-    started_at: Instant,
+    /// Why not the one that was asked for.
+    reason: Option<ErrorKind>,
 }
 
 /// Takes a completion out of the running ones, also if its task panics.
@@ -205,7 +220,7 @@ impl Drop for Running<'_> {
                 is_context_exceeded: false,
                 is_cancelled: false,
             };
-            self.0.parts.ledger.cut_off(&self.0.bill());
+            self.0.parts.ledger.cut_off(&self.0.bill(&self.0.serving().model));
             // The last event always finds room.
             let _ = completion.buffer.push(Event::Failed(Box::new(failed)));
         }
@@ -270,54 +285,69 @@ impl Run {
     }
 
     /// One request, with one key after the other until one is accepted and speaks.
-    async fn ask(&self, rest: &mut Option<Deltas>) -> Result<Finish, Ending> {
+    async fn ask_model(
+        &self,
+        serving: &Serving,
+        has_spoken: &mut bool,
+        rest: &mut Option<Deltas>,
+    ) -> Result<Finish, Ending> {
         let parts = &self.parts;
+        let (model, provider) = (&serving.model, &serving.model.provider);
+        let owner = self.payer.map(|payer| payer.owner);
+        let _slot = parts
+            .health
+            .admission
+            .enter(provider, owner)
+            .await
+            .map_err(|busy| Failure {
+                retry_after: busy.retry_after(),
+                ..Failure::known(ErrorKind::Overloaded, format!("not asked: {busy}"))
+            })?;
         parts
             .ledger
-            .reserve(&self.request, self.payer, &self.model, &self.account)
+            .reserve(&self.order(model), self.payer, model, &self.account)
             .await
             .map_err(Ending::Refused)?;
-        let provider = &self.model.provider;
         let target = Target {
             provider: provider.id,
             provider_name: provider.name.clone(),
-            model: self.model.model.clone(),
+            model: model.model.clone(),
         };
-        let permit = parts.breakers.admit(&target).map_err(|open| {
-            parts.metrics.breaker_rejected(&self.model);
+        let permit = parts.health.breakers.admit(&target).map_err(|open| {
+            parts.metrics.breaker_rejected(model);
             Failure {
                 retry_after: open.retry_after,
                 ..Failure::known(ErrorKind::Overloaded, format!("not asked, since {open}"))
             }
         })?;
-        let mut keys = self.keys()?.into_iter();
-        let first_by = Instant::now() + self.startup();
+        let mut keys = self.keys(provider)?.into_iter();
+        let first_by = Instant::now() + self.startup(provider);
         let mut key = keys.next();
-        let mut has_started = false;
         loop {
-            let attempt = self.attempt(&permit, key.as_ref(), first_by, &mut has_started, rest);
-            let (failure, has_spoken) = match attempt.await {
-                Ok(finish) => return Ok(finish),
-                Err((Ending::Failure(failure), has_spoken)) => (failure, has_spoken),
-                Err((ending, _)) => return Err(ending),
+            let attempt = self.attempt(serving, &permit, key.as_ref(), first_by, has_spoken, rest);
+            let failure = match attempt.await {
+                Err(Ending::Failure(failure)) => failure,
+                outcome => return outcome,
             };
             let refused = key.as_ref().zip(why_to_rest(&failure));
             if let Some((key, why)) = refused {
+                let said = redact(&said(&failure), &provider.keys);
                 parts
+                    .health
                     .pools
-                    .rest(provider.id, &provider.keys, key.id, why, failure.retry_after);
+                    .rest(provider.id, &provider.keys, key.id, why, failure.retry_after, &said);
                 parts.metrics.key_rested(&provider.name, why.as_str());
             }
             match keys.next() {
-                Some(next) if refused.is_some() && !has_spoken => key = Some(next),
+                Some(next) if refused.is_some() && !*has_spoken => key = Some(next),
                 Some(_) | None => return Err(failure.into()),
             }
         }
     }
 
     /// The keys to try. Without any the request goes without.
-    fn keys(&self) -> Result<Vec<ApiKey>, Failure> {
-        let (pools, provider) = (&self.parts.pools, &self.model.provider);
+    fn keys(&self, provider: &Provider) -> Result<Vec<ApiKey>, Failure> {
+        let pools = &self.parts.health.pools;
         let keys = pools.in_turn(provider.id, &provider.keys);
         let resting = pools.resting_count(provider.id, &provider.keys);
         let healthy = provider.keys.len().saturating_sub(resting);
@@ -334,63 +364,81 @@ impl Run {
         })
     }
 
-    fn startup(&self) -> Duration {
+    fn startup(&self, provider: &Provider) -> Duration {
         let guards = &self.parts.guards;
-        if outbound::is_loopback(&self.model.provider.base_url) {
+        if outbound::is_loopback(&provider.base_url) {
             guards.local_startup
         } else {
             guards.startup
         }
     }
 
-    /// One request with one key. The error says whether anything of the answer had come.
+    /// One request with one key.
     async fn attempt(
         &self,
+        serving: &Serving,
         permit: &Permit,
         key: Option<&ApiKey>,
         first_by: Instant,
-        has_started: &mut bool,
+        has_spoken: &mut bool,
         rest: &mut Option<Deltas>,
-    ) -> Result<Finish, (Ending, bool)> {
+    ) -> Result<Finish, Ending> {
+        let Serving { model, protocol, .. } = serving;
+        let provider = &model.provider;
         let call = Call {
             request: Arc::clone(&self.request),
-            model: Arc::clone(&self.model),
+            model: Arc::clone(model),
             key: key.cloned(),
         };
-        let opening = timeout_at(first_by, self.parts.protocols.open(self.protocol, call)).await;
-        let opened = opening.unwrap_or_else(|_| Err(too_slow_to_start(self.startup())));
+        let opening = timeout_at(first_by, self.parts.protocols.open(*protocol, call)).await;
+        let opened = opening.unwrap_or_else(|_| Err(too_slow_to_start(self.startup(provider))));
         match &opened {
             Err(failure) if is_unavailable(failure) => {
-                permit.record(
-                    Outcome::Unavailable,
-                    &redact(&summary(failure), &self.model.provider.keys),
-                );
+                permit.record(Outcome::Unavailable, &redact(&summary(failure), &provider.keys));
             }
             // A guard of ours says nothing about capacity.
             Err(Failure { status: None, .. }) => {}
             Ok(_) | Err(_) => permit.record(Outcome::Answered, ""),
         }
-        let mut deltas = opened.map_err(|failure| (failure.into(), false))?;
-        self.account.start();
-        if !std::mem::replace(has_started, true) {
-            let started = Started {
-                provider_type: self.model.provider.kind.as_str().to_owned(),
-                model: self.model.model.clone(),
-            };
-            self.push(Event::Started(Box::new(started)))
-                .map_err(|full| (Ending::Full(full), false))?;
+        let mut deltas = opened?;
+        if let Some(key) = key {
+            self.parts.health.pools.accepted(provider.id, key.id);
         }
-        let mut has_spoken = false;
-        let finish = self
-            .follow(&mut deltas, first_by, &mut has_spoken)
-            .await
-            .map_err(|ending| (ending, has_spoken))?;
+        self.account.start();
+        // While another model may still answer, readers are told of none.
+        if self.asked.fallbacks.is_empty() {
+            self.announce(serving).map_err(Ending::Full)?;
+        }
+        let finish = self.follow(serving, &mut deltas, first_by, has_spoken).await?;
         *rest = Some(deltas);
         Ok(finish)
     }
 
+    /// Tells readers which model answers, once.
+    fn announce(&self, serving: &Serving) -> Result<(), Full> {
+        if self.is_announced.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let started = Started {
+            provider_type: serving.model.provider.kind.as_str().to_owned(),
+            model: serving.model.model.clone(),
+            model_config_id: serving.model.id,
+            fallback: serving.reason.map(|reason| Fallback {
+                from: self.asked.id,
+                reason,
+            }),
+        };
+        self.push(Event::Started(Box::new(started)))
+    }
+
     /// Reads an accepted answer to its end.
-    async fn follow(&self, deltas: &mut Deltas, first_by: Instant, has_spoken: &mut bool) -> Result<Finish, Ending> {
+    async fn follow(
+        &self,
+        serving: &Serving,
+        deltas: &mut Deltas,
+        first_by: Instant,
+        has_spoken: &mut bool,
+    ) -> Result<Finish, Ending> {
         let silence = self.parts.guards.silence;
         loop {
             let by = if *has_spoken {
@@ -407,11 +455,12 @@ impl Run {
                     let text = format!("no part of the answer came for {} seconds", silence.as_secs());
                     return Err(Failure::known(ErrorKind::StreamSilenceTimeout, text).into());
                 }
-                Err(_) => return Err(too_slow_to_start(self.startup()).into()),
+                Err(_) => return Err(too_slow_to_start(self.startup(&serving.model.provider)).into()),
             };
             if !std::mem::replace(has_spoken, true) {
                 let after = self.parts.clock.monotonic() - self.started_at;
-                self.parts.metrics.first_token(&self.model, after);
+                self.parts.metrics.first_token(&serving.model, after);
+                self.announce(serving).map_err(Ending::Full)?;
             }
             let event = match delta {
                 Delta::Finish(finish) => return Ok(finish),
@@ -456,15 +505,20 @@ fn too_slow_to_start(limit: Duration) -> Failure {
 
 /// Answers that mean the vendor has no capacity, or is not there.
 fn is_unavailable(failure: &Failure) -> bool {
-    failure.is_connect || matches!(failure.status, Some(503 | 504 | 529))
+    failure.is_connect || failure.status.is_some_and(breaker::is_unavailable)
 }
 
 /// Whether another key could do better.
 fn why_to_rest(failure: &Failure) -> Option<Why> {
-    match failure.status? {
-        429 => Some(Why::Limited),
-        401 | 403 => Some(Why::Refused),
-        _ => None,
+    Why::of_status(failure.status?)
+}
+
+/// What a vendor said, as one line; with its secrets.
+fn said(failure: &Failure) -> String {
+    match (failure.status, failure.text.as_str()) {
+        (Some(status), "") => format!("status {status}"),
+        (Some(status), text) => format!("status {status}: {text}"),
+        (None, text) => text.to_owned(),
     }
 }
 

@@ -63,7 +63,7 @@ impl Model {
     pub fn open(&self, call: &Call) -> Deltas {
         let request = &call.request;
         let reply = reply::aside(request.purpose, &request.messages)
-            .unwrap_or_else(|| reply::to(&request.messages, &request.tools, request.tool_choice));
+            .unwrap_or_else(|| reply::to(&request.messages, &request.tools, &request.tool_choice));
         let deltas = deltas(&reply, &call.request);
         let pause = self.word_pause;
         futures::stream::unfold(deltas, move |mut deltas| async move {

@@ -11,3 +11,5 @@ mod stream;
 mod wire;
 
 pub(super) use client::open;
+#[cfg(test)]
+pub(super) use client::{body, parser};

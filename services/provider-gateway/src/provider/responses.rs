@@ -15,6 +15,8 @@ mod wire;
 use serde_json::Value;
 
 pub(super) use client::open;
+#[cfg(test)]
+pub(super) use client::{body, parser};
 
 use super::{Kind, Protocol};
 use crate::{catalog::Model, provider::options::own};

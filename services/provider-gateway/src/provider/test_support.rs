@@ -63,6 +63,16 @@ pub(super) fn tool(name: &str) -> Tool {
     }
 }
 
+/// Each of the choices there are, by number from 0 to 3. The last two take a tool.
+pub(super) fn tool_choice(number: usize, tools: &[Tool]) -> ToolChoice {
+    match (number, tools) {
+        (2, [_, ..]) => ToolChoice::Required,
+        (3, [.., last]) => ToolChoice::Named(last.name.clone()),
+        (1, _) => ToolChoice::None,
+        _ => ToolChoice::Auto,
+    }
+}
+
 pub(super) fn request(messages: Vec<Message>, tools: Vec<Tool>) -> Request {
     Request {
         id: CompletionId::new(Uuid::nil()),

@@ -3,6 +3,10 @@
 //! Keys come in here and are sealed at once; nothing that leaves holds more of a key than its mask.
 
 mod check;
+mod health;
+mod listing;
+mod rotate;
+mod user_keys;
 
 use std::sync::Arc;
 
@@ -10,15 +14,19 @@ use tandem_chassis::{
     clock::Clock,
     idempotency,
     identity::{Caller, ServiceName, User},
+    status::Fault,
 };
-use tandem_chat_core::id::{KeyId, ProviderId};
+use tandem_chat_core::id::{KeyId, ProviderId, UserId};
 use tandem_proto::{
     provider::v1::{
-        CatalogModel, CatalogProvider, CreateProviderRequest, CreateProviderResponse, DeleteProviderRequest,
-        DeleteProviderResponse, DetectLocalProvidersRequest, DetectLocalProvidersResponse, GetProviderRequest,
+        CreateProviderRequest, CreateProviderResponse, DeleteProviderRequest, DeleteProviderResponse,
+        DeleteUserProviderKeyRequest, DeleteUserProviderKeyResponse, DetectLocalProvidersRequest,
+        DetectLocalProvidersResponse, GetProviderHealthRequest, GetProviderHealthResponse, GetProviderRequest,
         GetProviderResponse, ListCatalogRequest, ListCatalogResponse, ListProvidersRequest, ListProvidersResponse,
-        LocalProvider, MaskedKey, Provider, TestProviderRequest, TestProviderResponse, UpdateProviderRequest,
-        UpdateProviderResponse, provider_admin_service_server::ProviderAdminService,
+        ListUserProviderKeysRequest, ListUserProviderKeysResponse, LocalProvider, MaskedKey, Provider,
+        RotateSealingKeyRequest, RotateSealingKeyResponse, SetUserProviderKeyRequest, SetUserProviderKeyResponse,
+        TestProviderRequest, TestProviderResponse, UpdateProviderRequest, UpdateProviderResponse,
+        provider_admin_service_server::ProviderAdminService,
     },
     storage::v1 as storage,
 };
@@ -30,9 +38,9 @@ use crate::{
     catalog::{self, Catalog},
     detect,
     error::Error,
+    health::Health,
     outbound::Outbound,
     probe::{self, Report},
-    provider::Kind,
     secret::{
         ApiKey,
         envelope::{self, Row},
@@ -48,15 +56,27 @@ pub struct Admin {
     catalog: Catalog,
     outbound: Outbound,
     clock: Arc<dyn Clock>,
+    health: Arc<Health>,
+    replica: String,
 }
 
 impl Admin {
     /// A handler over `catalog` that tests providers through `outbound`.
-    pub fn new(catalog: Catalog, outbound: Outbound, clock: Arc<dyn Clock>) -> Self {
+    ///
+    /// * `replica`: the name of this process, for people.
+    pub fn new(
+        catalog: Catalog,
+        outbound: Outbound,
+        clock: Arc<dyn Clock>,
+        health: Arc<Health>,
+        replica: String,
+    ) -> Self {
         Self {
             catalog,
             outbound,
             clock,
+            health,
+            replica,
         }
     }
 
@@ -70,12 +90,16 @@ impl Admin {
             .request(Some(user), storage::GetProviderRequest { id_or_name });
         let response = self.catalog.settings().get_provider(request).await?;
         let row = response.into_inner().provider;
-        row.ok_or_else(|| Error::Storage(tandem_chassis::status::Fault::internal("STORAGE_ANSWER", "no provider")))
+        row.ok_or_else(|| Error::Storage(Fault::internal("STORAGE_ANSWER", "no provider")))
     }
 
     fn seal(&self, provider: ProviderId, key: &str) -> Result<storage::ProviderKey, Error> {
         let id = KeyId::new(Uuid::now_v7());
-        let row = Row { provider, key: id };
+        let row = Row {
+            provider,
+            key: id,
+            user: None,
+        };
         Ok(storage::ProviderKey {
             id: id.to_string(),
             masked: mask(key),
@@ -100,6 +124,19 @@ impl Admin {
     async fn forget(&self, id: ProviderId) {
         self.catalog.forget(id).await;
         self.catalog.forget_models();
+    }
+}
+
+/// Who calls, and the user whose keys are meant.
+fn key_owner<T>(request: &Request<T>, user_id: &str) -> Result<(User, UserId), Status> {
+    let caller = Caller::of(request)?;
+    caller.require_service(&CALLERS)?;
+    let user = caller.user()?.clone();
+    let whose: UserId = super::convert::id(user_id, "user_id")?;
+    if whose.uuid() == user.id || user.is_admin {
+        Ok((user, whose))
+    } else {
+        Err(Fault::not_found("USER_NOT_FOUND", "There is no such user.").into())
     }
 }
 
@@ -154,6 +191,8 @@ impl ProviderAdminService for Admin {
             base_url: wanted.base_url,
             keys,
             settings_json: wanted.settings_json,
+            key_policy: Some(wanted.policy.into()),
+            max_concurrent: wanted.max_concurrent,
             ..storage::Provider::default()
         };
         let mut request = self.catalog.request(
@@ -202,6 +241,8 @@ impl ProviderAdminService for Admin {
                 keys,
                 settings_json: change.settings_json,
                 sealed_settings: None,
+                key_policy: change.policy.map(Into::into),
+                max_concurrent: change.max_concurrent,
             },
         );
         if let Some(mark) = mark {
@@ -302,21 +343,63 @@ impl ProviderAdminService for Admin {
         &self,
         request: Request<ListCatalogRequest>,
     ) -> Result<Response<ListCatalogResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let user = caller.user()?;
-        // Providers as such are none of the user's business; what can be used is.
-        let rows = self.catalog.providers(None).await?;
-        let models = self.catalog.models(user).await?;
-        let kinds = Kind::ALL.into_iter().filter_map(|kind| {
-            let of_kind: Vec<&storage::Provider> = rows
-                .iter()
-                .filter(|row| row.is_enabled && row.r#type == kind.as_str())
-                .collect();
-            (!of_kind.is_empty()).then(|| catalog_entry(kind, &of_kind, &models))
-        });
-        Ok(Response::new(ListCatalogResponse {
-            providers: kinds.collect(),
+        let user = Caller::of(&request)?.user()?.clone();
+        let providers = self.list(&user).await?;
+        Ok(Response::new(ListCatalogResponse { providers }))
+    }
+
+    async fn get_provider_health(
+        &self,
+        request: Request<GetProviderHealthRequest>,
+    ) -> Result<Response<GetProviderHealthResponse>, Status> {
+        let user = admin(&request)?;
+        let rows = self.catalog.providers(Some(&user)).await?;
+        let providers = rows.iter().map(|row| self.health_of(row)).collect::<Result<_, _>>()?;
+        Ok(Response::new(GetProviderHealthResponse {
+            providers,
+            replica: self.replica.clone(),
         }))
+    }
+
+    async fn list_user_provider_keys(
+        &self,
+        request: Request<ListUserProviderKeysRequest>,
+    ) -> Result<Response<ListUserProviderKeysResponse>, Status> {
+        let (user, whose) = key_owner(&request, &request.get_ref().user_id)?;
+        let keys = self.user_keys(&user, whose).await?;
+        Ok(Response::new(ListUserProviderKeysResponse { keys }))
+    }
+
+    async fn set_user_provider_key(
+        &self,
+        request: Request<SetUserProviderKeyRequest>,
+    ) -> Result<Response<SetUserProviderKeyResponse>, Status> {
+        let (user, whose) = key_owner(&request, &request.get_ref().user_id)?;
+        let SetUserProviderKeyRequest {
+            provider_id_or_name,
+            api_key,
+            ..
+        } = request.into_inner();
+        let key = self.set_user_key(&user, whose, provider_id_or_name, &api_key).await?;
+        Ok(Response::new(SetUserProviderKeyResponse { key: Some(key) }))
+    }
+
+    async fn delete_user_provider_key(
+        &self,
+        request: Request<DeleteUserProviderKeyRequest>,
+    ) -> Result<Response<DeleteUserProviderKeyResponse>, Status> {
+        let (user, whose) = key_owner(&request, &request.get_ref().user_id)?;
+        let provider = request.into_inner().provider_id_or_name;
+        self.delete_user_key(&user, whose, provider).await?;
+        Ok(Response::new(DeleteUserProviderKeyResponse {}))
+    }
+
+    async fn rotate_sealing_key(
+        &self,
+        request: Request<RotateSealingKeyRequest>,
+    ) -> Result<Response<RotateSealingKeyResponse>, Status> {
+        let user = admin(&request)?;
+        Ok(Response::new(self.rotate(&user).await?))
     }
 }
 
@@ -324,37 +407,6 @@ fn unreadable(provider: String, source: envelope::Error) -> Report {
     Report {
         message: Error::KeysUnreadable { provider, source }.outside().message,
         ..Report::default()
-    }
-}
-
-/// The models of one kind, sorted, each name once.
-fn catalog_entry(
-    kind: Kind,
-    providers: &[&storage::Provider],
-    models: &[tandem_proto::common::v1::ModelConfig],
-) -> CatalogProvider {
-    let has_key = providers.iter().any(|row| !row.keys.is_empty()) || !kind.needs_key();
-    let unavailable_reason = if has_key { "" } else { "missing_api_key" };
-    let mut entries: Vec<CatalogModel> = models
-        .iter()
-        .filter(|model| model.provider_type == kind.as_str() && model.is_enabled && !model.is_deleted)
-        .map(|model| CatalogModel {
-            id: format!("{}:{}", kind.as_str(), model.model),
-            model: model.model.clone(),
-            display_name: if model.display_name.is_empty() {
-                model.model.clone()
-            } else {
-                model.display_name.clone()
-            },
-        })
-        .collect();
-    entries.sort_by(|a, b| a.id.cmp(&b.id));
-    entries.dedup_by(|a, b| a.id.eq_ignore_ascii_case(&b.id));
-    CatalogProvider {
-        r#type: kind.as_str().to_owned(),
-        is_available: unavailable_reason.is_empty(),
-        unavailable_reason: unavailable_reason.to_owned(),
-        models: entries,
     }
 }
 
@@ -374,6 +426,8 @@ fn masked(row: storage::Provider) -> Provider {
         base_url: row.base_url,
         keys: row.keys.into_iter().map(key).collect(),
         settings_json: row.settings_json,
+        key_policy: row.key_policy,
+        max_concurrent: row.max_concurrent,
         created_at: row.created_at,
         updated_at: row.updated_at,
     }

@@ -56,7 +56,8 @@ impl CompletionService for Completions {
         let completion = match self.runner.registry().find(request.id) {
             Some(known) => known,
             None => {
-                let model = self.catalog.model(request.model_config_id).await?;
+                let owner = payer.map(|payer| payer.owner);
+                let model = self.catalog.model(request.model_config_id, owner).await?;
                 let protocol = Protocol::of(&model);
                 self.runner.start(request, payer, model, protocol)?
             }

@@ -7,7 +7,7 @@ use tandem_chassis::{MAX_MESSAGE_BYTES, status::Fault};
 use tandem_chat_core::{
     message::Message,
     part::Part,
-    wire::{chat_error_to_wire, part_to_wire, parts_from_wire, role_from_wire, usage_to_wire},
+    wire::{chat_error_to_wire, error_kind_to_wire, part_to_wire, parts_from_wire, role_from_wire, usage_to_wire},
 };
 use tandem_proto::{
     common::v1::{ToolCallDelta, ToolDefinition},
@@ -149,6 +149,9 @@ pub(super) fn event(index: u64, event: &Event) -> wire::CompletionEvent {
         Event::Started(started) => Wire::Started(wire::CompletionStarted {
             provider_type: started.provider_type.clone(),
             model: started.model.clone(),
+            model_config_id: started.model_config_id.to_string(),
+            fell_back_from_model_config_id: started.fallback.map(|it| it.from.to_string()).unwrap_or_default(),
+            fallback_reason: started.fallback.map_or(0, |it| error_kind_to_wire(it.reason).into()),
         }),
         Event::TextDelta(text) => Wire::TextDelta(text.clone()),
         Event::ReasoningDelta(text) => Wire::ReasoningDelta(text.clone()),

@@ -1,47 +1,11 @@
-//! Sealed keys: AES-256-GCM under a data key of its own per row, which is itself sealed under the key-encryption key.
-//!
-//! Layout of an envelope: format (1 byte), version of the key-encryption key (4), nonce (12), sealed data key (48), nonce (12),
-//! sealed text (its length + 16). Both seals are bound to the row, so a ciphertext moved to another row does not open.
-//! Nonces are random; each data key seals one text, and each key-encryption key far fewer than 2^32 data keys (NIST SP 800-38D, 8.3).
+//! Sealed keys: the house's envelopes, each bound to the row of its key, so a ciphertext moved to another row does not open.
 
-use aes_gcm::{
-    Aes256Gcm,
-    aead::{Aead, KeyInit, Payload},
-};
 use secrecy::SecretString;
-use tandem_chat_core::id::{KeyId, ProviderId};
-use zeroize::{Zeroize, Zeroizing};
+use tandem_chassis::seal::envelope;
+pub use tandem_chassis::seal::envelope::Error;
+use tandem_chat_core::id::{KeyId, ProviderId, UserId};
 
-use super::keyring::{KEY_BYTES, Kek, Keyring};
-
-/// The one format there is.
-const FORMAT: u8 = 1;
-
-const NONCE_BYTES: usize = 12;
-const TAG_BYTES: usize = 16;
-const WRAPPED_BYTES: usize = KEY_BYTES + TAG_BYTES;
-const VERSION_BYTES: usize = 4;
-const HEADER_BYTES: usize = 1 + VERSION_BYTES + NONCE_BYTES + WRAPPED_BYTES + NONCE_BYTES;
-
-/// Why something could not be sealed or opened. No text contains a secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// No key-encryption key is configured.
-    #[error("no key-encryption key is configured")]
-    NoKek,
-    /// Sealed with a key-encryption key this process does not have.
-    #[error("sealed with key-encryption key {version:08x}, which is not configured here")]
-    UnknownKek {
-        /// The version the envelope names.
-        version: u32,
-    },
-    /// Damaged, or sealed for another row.
-    #[error("the envelope is damaged or belongs to another row")]
-    Refused,
-    /// The system gave no random bytes.
-    #[error("no source of randomness")]
-    Entropy,
-}
+use super::keyring::Keyring;
 
 /// The row a sealed key belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,14 +14,24 @@ pub struct Row {
     pub provider: ProviderId,
     /// The key within its pool.
     pub key: KeyId,
+    /// Who brought it; `None` for the provider's own keys.
+    pub user: Option<UserId>,
 }
 
 impl Row {
-    /// What both seals are bound to: a label, both ids and the version, all of fixed length.
-    fn associated_data(self, version: u32) -> Vec<u8> {
-        let label = b"tandem provider key 1\0".as_slice();
+    /// What both seals are bound to: a label and both ids, all of fixed length.
+    fn place(self) -> Vec<u8> {
         let (provider, key) = (self.provider.uuid(), self.key.uuid());
-        [label, provider.as_bytes(), key.as_bytes(), &version.to_be_bytes()].concat()
+        match self.user {
+            None => {
+                let label = b"tandem provider key 1\0".as_slice();
+                [label, provider.as_bytes(), key.as_bytes()].concat()
+            }
+            Some(user) => {
+                let label = b"tandem user provider key 1\0".as_slice();
+                [label, user.uuid().as_bytes(), provider.as_bytes(), key.as_bytes()].concat()
+            }
+        }
     }
 }
 
@@ -66,21 +40,13 @@ impl Row {
 /// # Errors
 /// [`Error::NoKek`], [`Error::Entropy`].
 pub fn seal(keyring: &Keyring, row: Row, text: &str) -> Result<Vec<u8>, Error> {
-    let kek = keyring.current().ok_or(Error::NoKek)?;
-    let data_key = Zeroizing::new(random::<KEY_BYTES>()?);
-    let bound_to = row.associated_data(kek.version());
-    let (wrap_nonce, text_nonce) = (random::<NONCE_BYTES>()?, random::<NONCE_BYTES>()?);
-    let wrapped = encrypt(kek.bytes(), &wrap_nonce, data_key.as_slice(), &bound_to)?;
-    let sealed = encrypt(&data_key, &text_nonce, text.as_bytes(), &bound_to)?;
+    envelope::seal(keyring, &row.place(), text)
+}
 
-    let mut envelope = Vec::with_capacity(HEADER_BYTES + sealed.len());
-    envelope.push(FORMAT);
-    envelope.extend_from_slice(&kek.version().to_be_bytes());
-    envelope.extend_from_slice(&wrap_nonce);
-    envelope.extend_from_slice(&wrapped);
-    envelope.extend_from_slice(&text_nonce);
-    envelope.extend_from_slice(&sealed);
-    Ok(envelope)
+/// Whether the present key-encryption key sealed it. Says nothing about whether it opens.
+pub fn is_current(keyring: &Keyring, envelope: &[u8]) -> bool {
+    let version = envelope::version(envelope);
+    version.is_some() && version == keyring.current().map(super::keyring::Kek::version)
 }
 
 /// Opens an envelope that was sealed for `row`.
@@ -88,84 +54,13 @@ pub fn seal(keyring: &Keyring, row: Row, text: &str) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// [`Error::NoKek`], [`Error::UnknownKek`] when the right key-encryption key is missing, [`Error::Refused`] for everything else.
 pub fn open(keyring: &Keyring, row: Row, envelope: &[u8]) -> Result<SecretString, Error> {
-    let parts = Parts::of(envelope).ok_or(Error::Refused)?;
-    let kek: &Kek = keyring.find(parts.version).ok_or(if keyring.is_empty() {
-        Error::NoKek
-    } else {
-        Error::UnknownKek { version: parts.version }
-    })?;
-    let bound_to = row.associated_data(parts.version);
-    let data_key = decrypt(kek.bytes(), parts.wrap_nonce, parts.wrapped, &bound_to)?;
-    let data_key: Zeroizing<[u8; KEY_BYTES]> =
-        Zeroizing::new(data_key.as_slice().try_into().map_err(|_| Error::Refused)?);
-    let text = decrypt(&data_key, parts.text_nonce, parts.sealed, &bound_to)?;
-    let text = std::str::from_utf8(&text).map_err(|_| Error::Refused)?;
-    Ok(SecretString::from(text))
-}
-
-struct Parts<'a> {
-    version: u32,
-    wrap_nonce: &'a [u8; NONCE_BYTES],
-    wrapped: &'a [u8],
-    text_nonce: &'a [u8; NONCE_BYTES],
-    sealed: &'a [u8],
-}
-
-impl<'a> Parts<'a> {
-    fn of(envelope: &'a [u8]) -> Option<Self> {
-        let (format, rest) = envelope.split_first()?;
-        let (version, rest) = rest.split_first_chunk::<VERSION_BYTES>()?;
-        let (wrap_nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>()?;
-        let (wrapped, rest) = rest.split_at_checked(WRAPPED_BYTES)?;
-        let (text_nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
-        (*format == FORMAT).then_some(Self {
-            version: u32::from_be_bytes(*version),
-            wrap_nonce,
-            wrapped,
-            text_nonce,
-            sealed,
-        })
-    }
-}
-
-fn encrypt(key: &[u8; KEY_BYTES], nonce: &[u8; NONCE_BYTES], text: &[u8], bound_to: &[u8]) -> Result<Vec<u8>, Error> {
-    let payload = Payload {
-        msg: text,
-        aad: bound_to,
-    };
-    Aes256Gcm::new(key.into())
-        .encrypt(nonce.into(), payload)
-        .map_err(|_| Error::Refused)
-}
-
-fn decrypt(
-    key: &[u8; KEY_BYTES],
-    nonce: &[u8; NONCE_BYTES],
-    sealed: &[u8],
-    bound_to: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let payload = Payload {
-        msg: sealed,
-        aad: bound_to,
-    };
-    Aes256Gcm::new(key.into())
-        .decrypt(nonce.into(), payload)
-        .map(Zeroizing::new)
-        .map_err(|_| Error::Refused)
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    if getrandom::fill(&mut bytes).is_err() {
-        bytes.zeroize();
-        return Err(Error::Entropy);
-    }
-    Ok(bytes)
+    envelope::open(keyring, &row.place(), envelope)
 }
 
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
+    use tandem_chassis::seal::keyring::{KEY_BYTES, Kek};
     use uuid::Uuid;
 
     use super::*;
@@ -174,73 +69,66 @@ mod tests {
         Row {
             provider: ProviderId::new(Uuid::from_u128(provider)),
             key: KeyId::new(Uuid::from_u128(key)),
+            user: None,
         }
     }
 
-    fn keyring(byte: u8) -> Keyring {
-        Keyring::new(Some(Kek::new([byte; KEY_BYTES])), Vec::new())
-    }
-
     #[test]
-    fn what_was_sealed_opens_in_its_own_row() {
-        let keyring = keyring(1);
+    fn a_sealed_key_opens_in_its_own_row_only() {
+        let keyring = Keyring::new(Some(Kek::new([1; KEY_BYTES])), Vec::new());
         let envelope = seal(&keyring, row(1, 2), "sk-canary").unwrap();
         assert_eq!(
             open(&keyring, row(1, 2), &envelope).unwrap().expose_secret(),
             "sk-canary"
         );
-        assert!(!envelope.windows(6).any(|bytes| bytes == b"canary"));
+        for elsewhere in [row(1, 3), row(9, 2), row(2, 1), of_user(5)] {
+            assert_eq!(open(&keyring, elsewhere, &envelope).unwrap_err(), Error::Refused);
+        }
+    }
+
+    fn of_user(user: u128) -> Row {
+        Row {
+            user: Some(UserId::new(Uuid::from_u128(user))),
+            ..row(1, 2)
+        }
     }
 
     #[test]
-    fn sealing_twice_gives_different_envelopes() {
-        let keyring = keyring(1);
-        let (first, second) = (seal(&keyring, row(1, 2), "k"), seal(&keyring, row(1, 2), "k"));
-        assert_ne!(first.unwrap(), second.unwrap());
-    }
-
-    #[test]
-    fn ciphertexts_swapped_between_rows_do_not_open() {
-        let keyring = keyring(1);
-        let envelope = seal(&keyring, row(1, 2), "sk-canary").unwrap();
-        for elsewhere in [row(1, 3), row(9, 2), row(2, 1)] {
+    fn a_users_key_opens_for_that_user_only() {
+        let keyring = Keyring::new(Some(Kek::new([1; KEY_BYTES])), Vec::new());
+        let envelope = seal(&keyring, of_user(5), "sk-canary").unwrap();
+        assert_eq!(
+            open(&keyring, of_user(5), &envelope).unwrap().expose_secret(),
+            "sk-canary"
+        );
+        for elsewhere in [of_user(6), row(1, 2)] {
             assert_eq!(open(&keyring, elsewhere, &envelope).unwrap_err(), Error::Refused);
         }
     }
 
     #[test]
-    fn a_wrong_or_missing_key_encryption_key_is_named_as_such() {
-        let sealer = keyring(1);
-        let envelope = seal(&sealer, row(1, 2), "sk-canary").unwrap();
-        let version = sealer.current().unwrap().version();
-        assert_eq!(
-            open(&keyring(2), row(1, 2), &envelope).unwrap_err(),
-            Error::UnknownKek { version }
-        );
-        let none = Keyring::new(None, Vec::new());
-        assert_eq!(open(&none, row(1, 2), &envelope).unwrap_err(), Error::NoKek);
-        assert_eq!(seal(&none, row(1, 2), "k").unwrap_err(), Error::NoKek);
+    fn what_the_present_key_encryption_key_sealed_is_told_apart() {
+        let [old, new] = [1, 2].map(|byte| [byte; KEY_BYTES]);
+        let before = Keyring::new(Some(Kek::new(old)), Vec::new());
+        let after = Keyring::new(Some(Kek::new(new)), vec![Kek::new(old)]);
+        let envelope = seal(&before, row(1, 2), "k").unwrap();
+        assert!(is_current(&before, &envelope) && !is_current(&after, &envelope));
+        assert!(!is_current(&Keyring::default(), &envelope) && !is_current(&before, b"x"));
     }
 
+    /// Keys sealed by earlier releases must open: what the envelope is bound to may not change.
     #[test]
-    fn an_earlier_key_encryption_key_still_opens() {
-        let envelope = seal(&keyring(1), row(1, 2), "sk-canary").unwrap();
-        let rotated = Keyring::new(Some(Kek::new([2; KEY_BYTES])), vec![Kek::new([1; KEY_BYTES])]);
+    fn an_envelope_of_an_earlier_release_opens() {
+        let keyring = Keyring::new(Some(Kek::new([1; KEY_BYTES])), Vec::new());
+        let sealed = "01560adae2030303030303030303030303f8601699fb81316ea5f5ec6cc0142aa7a822b35e93dad4a5b409a75db657986ca4\
+            7c3db5ae99e53f16775093d4f2481004040404040404040404040417ece3eb483bf0efb3cdc89e75d87f2d49e6ff05cdcd00\
+            933b";
+        let envelope: Vec<u8> = (0..sealed.len() / 2)
+            .map(|byte| u8::from_str_radix(&sealed[2 * byte..2 * byte + 2], 16).unwrap())
+            .collect();
         assert_eq!(
-            open(&rotated, row(1, 2), &envelope).unwrap().expose_secret(),
+            open(&keyring, row(1, 2), &envelope).unwrap().expose_secret(),
             "sk-canary"
         );
-    }
-
-    #[test]
-    fn every_flipped_bit_and_every_cut_is_refused() {
-        let keyring = keyring(1);
-        let envelope = seal(&keyring, row(1, 2), "k").unwrap();
-        for place in 0..envelope.len() {
-            let mut flipped = envelope.clone();
-            flipped[place] ^= 1;
-            assert!(open(&keyring, row(1, 2), &flipped).is_err(), "byte {place}");
-            assert!(open(&keyring, row(1, 2), &envelope[..place]).is_err(), "cut at {place}");
-        }
     }
 }

@@ -7,6 +7,7 @@ use prost::Message as _;
 use serde_json::{Map, Value};
 use tandem_chat_core::{message::Usage, part::Part, wire};
 
+use super::{Order, Prompt};
 use crate::{catalog::Model, completion::Request, meter};
 
 const BYTES_PER_TOKEN: usize = 4;
@@ -21,7 +22,14 @@ const DEFAULT_OUTPUT_TOKENS: i64 = 4_096;
 const OUTPUT_LIMITS: [&str; 2] = ["max_output_tokens", "max_completion_tokens"];
 
 /// Tokens of the prompt.
-pub fn input_tokens(request: &Request) -> i64 {
+pub fn input_tokens(order: &Order<'_>) -> i64 {
+    match order.prompt {
+        Prompt::Neutral(request) => request_tokens(request),
+        Prompt::Bytes(bytes) => i64::try_from(bytes / BYTES_PER_TOKEN).unwrap_or(i64::MAX),
+    }
+}
+
+fn request_tokens(request: &Request) -> i64 {
     let parts = request.messages.iter().flat_map(|message| &message.parts);
     let said: usize = parts.map(part_tokens).sum();
     let tools: usize = request
@@ -38,10 +46,10 @@ pub fn output_tokens(bytes: u64) -> i64 {
 }
 
 /// What a completion may cost at most, at least a millionth of a dollar: one without a price counts as the least there is.
-pub fn cost_usd_micros(request: &Request, model: &Model) -> i64 {
+pub fn cost_usd_micros(order: &Order<'_>, model: &Model) -> i64 {
     let usage = Usage {
-        input_tokens: Some(input_tokens(request)),
-        output_tokens: Some(max_output_tokens(request, model)),
+        input_tokens: Some(input_tokens(order)),
+        output_tokens: Some(max_output_tokens(order, model)),
         ..Usage::default()
     };
     meter::cost_usd_micros(&model.options, &usage).unwrap_or(1).max(1)
@@ -55,8 +63,8 @@ fn part_tokens(part: &Part) -> usize {
     }
 }
 
-fn max_output_tokens(request: &Request, model: &Model) -> i64 {
-    let asked = request.max_output_tokens.map(i64::from);
+fn max_output_tokens(order: &Order<'_>, model: &Model) -> i64 {
+    let asked = order.max_output_tokens.map(i64::from);
     let configured = asked.or_else(|| configured_output_tokens(&model.options));
     let window = model.context_limit.unwrap_or(i64::MAX);
     configured.unwrap_or(DEFAULT_OUTPUT_TOKENS).min(window)
@@ -98,7 +106,7 @@ mod tests {
     }
 
     fn cost(request: &Request, options: Value) -> i64 {
-        cost_usd_micros(request, &test_support::model(Kind::OpenAi, options))
+        cost_usd_micros(&request.into(), &test_support::model(Kind::OpenAi, options))
     }
 
     #[test]
@@ -142,7 +150,7 @@ mod tests {
             file_id: None,
             data: vec![0; 4_000_000],
         };
-        assert_eq!(input_tokens(&asked(vec![Part::File(file)], None)), 20_000);
+        assert_eq!(input_tokens(&(&asked(vec![Part::File(file)], None)).into()), 20_000);
         assert_eq!(output_tokens(5), 2);
     }
 }

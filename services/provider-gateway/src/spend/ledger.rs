@@ -10,15 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::transport::Channel;
 
 use super::{
-    Account, Config, Payer, estimate,
+    Account, Config, Order, Payer, estimate,
     teller::{Ended, Entry, MAX_WAITING, Teller},
 };
-use crate::{
-    catalog::Model,
-    completion::{Purpose, Request},
-    meter,
-    metrics::Metrics,
-};
+use crate::{catalog::Model, completion::Purpose, meter, metrics::Metrics};
 
 /// Time for storage to set something aside; a person waits.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(3);
@@ -88,7 +83,7 @@ impl Ledger {
     /// The limit is reached or may be by calls under way; or it could not be looked at, and that is a reason to refuse.
     pub async fn reserve(
         &self,
-        request: &Request,
+        order: &Order<'_>,
         payer: Option<Payer>,
         model: &Model,
         account: &Account,
@@ -99,12 +94,12 @@ impl Ledger {
         // Before it is asked for: whoever is stopped while asking does not hear of it.
         account.reserve();
         let message = ReserveSpendRequest {
-            completion_id: request.id.to_string(),
+            completion_id: order.id.to_string(),
             owner_id: payer.owner.to_string(),
-            chat_id: request.chat_id.map(|id| id.to_string()).unwrap_or_default(),
-            micros: estimate::cost_usd_micros(request, model),
+            chat_id: order.chat_id.map(|id| id.to_string()).unwrap_or_default(),
+            micros: estimate::cost_usd_micros(order, model),
             ttl: prost_types::Duration::try_from(self.0.config.reservation_ttl).ok(),
-            purpose: purpose(request.purpose).to_owned(),
+            purpose: purpose(order.purpose).to_owned(),
         };
         let message = self.0.outbound.request(None, RESERVE_DEADLINE, message);
         let answer = self.0.usage.clone().reserve_spend(message).await;
@@ -125,10 +120,7 @@ impl Ledger {
     /// A completion has ended otherwise. If the vendor had accepted it, what it has used is estimated.
     pub fn cut_off(&self, bill: &Bill<'_>) {
         let Bill {
-            request,
-            model,
-            account,
-            ..
+            order, model, account, ..
         } = bill;
         if !account.has_started() {
             if account.is_reserved() {
@@ -137,7 +129,7 @@ impl Ledger {
             return;
         }
         let usage = Usage {
-            input_tokens: Some(estimate::input_tokens(request)),
+            input_tokens: Some(estimate::input_tokens(order)),
             output_tokens: Some(estimate::output_tokens(account.said_bytes())),
             ..Usage::default()
         };
@@ -146,18 +138,18 @@ impl Ledger {
 
     fn record(&self, bill: &Bill<'_>, usage: &Usage, cost_micros: Option<i64>, is_estimated: bool) {
         let Bill {
-            request, payer, model, ..
+            order, payer, model, ..
         } = bill;
         let Some(payer) = payer else { return };
         let record = UsageRecord {
-            completion_id: request.id.to_string(),
+            completion_id: order.id.to_string(),
             owner_id: payer.owner.to_string(),
-            chat_id: request.chat_id.map(|id| id.to_string()).unwrap_or_default(),
+            chat_id: order.chat_id.map(|id| id.to_string()).unwrap_or_default(),
             root_chat_id: payer.root_chat.map(|id| id.to_string()).unwrap_or_default(),
-            model_config_id: request.model_config_id.to_string(),
+            model_config_id: order.model_config_id.to_string(),
             provider_type: model.provider.kind.as_str().to_owned(),
             model: model.model.clone(),
-            purpose: purpose(request.purpose).to_owned(),
+            purpose: purpose(order.purpose).to_owned(),
             usage: wire::usage_to_wire(usage),
             cost_micros,
             is_estimated,
@@ -169,14 +161,14 @@ impl Ledger {
 
     fn put(&self, bill: &Bill<'_>, record: Option<Box<UsageRecord>>) {
         let ended = Ended {
-            completion_id: bill.request.id.to_string(),
+            completion_id: bill.order.id.to_string(),
             record,
             at: self.0.clock.monotonic(),
             is_urgent: bill.account.is_reserved(),
         };
         if self.0.queue.try_send(Entry::Ended(ended)).is_err() {
             self.0.metrics.usage_lost(1);
-            tracing::error!(completion_id = %bill.request.id, "too many usage records wait for storage; one was given up");
+            tracing::error!(completion_id = %bill.order.id, "too many usage records wait for storage; one was given up");
         }
     }
 
@@ -192,7 +184,7 @@ impl Ledger {
 
 /// What a completion is billed by.
 pub struct Bill<'a> {
-    pub request: &'a Request,
+    pub order: Order<'a>,
     pub payer: Option<Payer>,
     pub model: &'a Model,
     pub account: &'a Account,
@@ -245,6 +237,7 @@ fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Answer => "answer",
         Purpose::Title => "title",
         Purpose::TurnSummary => "turn_summary",
+        Purpose::Bridge => "bridge",
     }
 }
 

@@ -1,9 +1,14 @@
 //! The provider gateway as its callers see it, on a stub storage and a fake vendor.
 
 mod admin;
+mod admission;
+mod bridge;
 mod complete;
+mod fallback;
+mod health;
 mod messages;
 mod spend;
 mod storage;
+mod user_keys;
 mod vendor;
 mod world;

@@ -16,6 +16,11 @@ use tandem_proto::{
 use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
+mod bridge;
+mod keys;
+
+pub use bridge::{GOOD_TOKEN, Recorded};
+
 type Answer<T> = Result<Response<T>, Status>;
 
 /// The rows.
@@ -23,9 +28,14 @@ type Answer<T> = Result<Response<T>, Status>;
 pub struct Storage {
     pub providers: Arc<Mutex<HashMap<String, Provider>>>,
     pub models: Arc<Mutex<HashMap<String, ModelConfig>>>,
+    pub user_keys: Arc<Mutex<Vec<UserProviderKey>>>,
     pub ledger: Arc<Mutex<Ledger>>,
     /// Something was told to the ledger.
     pub told: Arc<Notify>,
+    /// What went over the bridge.
+    pub recorded: Arc<Mutex<Recorded>>,
+    /// Something was recorded, or refused.
+    pub noted: Arc<Notify>,
 }
 
 /// Who has spent what.
@@ -95,6 +105,8 @@ impl SettingsService for Storage {
         }
         row.base_url = change.base_url.unwrap_or(row.base_url);
         row.is_enabled = change.is_enabled.unwrap_or(row.is_enabled);
+        row.key_policy = change.key_policy.or(row.key_policy);
+        row.max_concurrent = change.max_concurrent.unwrap_or(row.max_concurrent);
         self.providers.lock().unwrap().insert(row.id.clone(), row.clone());
         Ok(Response::new(UpdateProviderResponse { provider: Some(row) }))
     }

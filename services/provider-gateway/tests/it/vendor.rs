@@ -17,6 +17,7 @@ use axum::{
 };
 use futures::StreamExt;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 /// What it answers.
 #[derive(Clone)]
@@ -25,6 +26,8 @@ pub enum Reply {
     Stream(Vec<Bytes>, Duration),
     /// A status and a body.
     Status(u16, &'static str),
+    /// This stream, once there is a permit for it.
+    Held(Arc<Semaphore>, &'static str),
 }
 
 /// One request it got.
@@ -68,6 +71,11 @@ impl Vendor {
         ));
     }
 
+    /// Drops the replies that nobody has asked for.
+    pub fn forget(&self) {
+        self.replies.lock().unwrap().clear();
+    }
+
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
@@ -90,6 +98,10 @@ async fn complete(State(vendor): State<Vendor>, headers: HeaderMap, Json(body): 
                 Ok::<_, std::io::Error>(piece)
             });
             ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(pieces)).into_response()
+        }
+        Some(Reply::Held(gate, text)) => {
+            gate.acquire().await.unwrap().forget();
+            ([(header::CONTENT_TYPE, "text/event-stream")], text).into_response()
         }
         Some(Reply::Status(status, body)) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
         None => (StatusCode::IM_A_TEAPOT, "no reply is left").into_response(),

@@ -19,10 +19,15 @@ use tandem_proto::{
     common::v1::{ModelConfig, Part, Role, TextPart, ToolDefinition, part::Kind},
     provider::v1::{
         AttachRequest, CancelCompletionRequest, CompleteRequest, CompletionEvent, CompletionFailed, CompletionFinished,
-        CreateProviderRequest, PromptMessage, Provider, completion_event::Event,
+        CreateProviderRequest, GetProviderHealthRequest, PromptMessage, Provider, ProviderHealth,
+        UpdateProviderRequest, bridge_service_client::BridgeServiceClient, completion_event::Event,
         completion_service_client::CompletionServiceClient, provider_admin_service_client::ProviderAdminServiceClient,
     },
-    storage::v1::{settings_service_server::SettingsServiceServer, usage_service_server::UsageServiceServer},
+    storage::v1::{
+        interception_service_server::InterceptionServiceServer, provider_key_service_server::ProviderKeyServiceServer,
+        settings_service_server::SettingsServiceServer, usage_service_server::UsageServiceServer,
+        user_service_server::UserServiceServer,
+    },
 };
 use tandem_provider_gateway::Config;
 use tonic::{Status, Streaming, transport::Channel};
@@ -38,6 +43,7 @@ pub struct World {
     pub storage: Storage,
     pub admin: ProviderAdminServiceClient<Channel>,
     pub completions: CompletionServiceClient<Channel>,
+    pub bridge: BridgeServiceClient<Channel>,
     outbound: Outbound,
     gateway: Outbound,
     user: User,
@@ -65,12 +71,19 @@ impl World {
 
     /// With a configuration changed by `change`.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_on(Storage::default(), change).await
+    }
+
+    /// On rows that are there already.
+    pub async fn start_on(storage: Storage, change: impl FnOnce(&mut Config)) -> Self {
         let runtime = Runtime::new(ServiceSecret::generate().unwrap());
-        let storage = Storage::default();
         let storage_address = unique("storage");
         let listener = Listener::bind(&storage_address).await.unwrap();
         let server = Server::new(ServiceName::Storage, &runtime)
             .add_service(with_message_limits!(SettingsServiceServer::new(storage.clone())))
+            .add_service(with_message_limits!(ProviderKeyServiceServer::new(storage.clone())))
+            .add_service(with_message_limits!(InterceptionServiceServer::new(storage.clone())))
+            .add_service(with_message_limits!(UserServiceServer::new(storage.clone())))
             .add_service(with_message_limits!(UsageServiceServer::new(storage.clone())));
         tokio::spawn(server.serve(listener, runtime.shutdown.draining()));
 
@@ -90,7 +103,8 @@ impl World {
         Self {
             storage,
             admin: with_message_limits!(ProviderAdminServiceClient::new(channel.clone())),
-            completions: with_message_limits!(CompletionServiceClient::new(channel)),
+            completions: with_message_limits!(CompletionServiceClient::new(channel.clone())),
+            bridge: with_message_limits!(BridgeServiceClient::new(channel)),
             outbound: runtime.outbound(ServiceName::Orchestrator),
             gateway: runtime.outbound(ServiceName::Gateway),
             user: User {
@@ -101,6 +115,16 @@ impl World {
             runtime,
             own,
         }
+    }
+
+    /// Lets the gateway drain.
+    pub fn drain_gateway(&self) {
+        self.own.shutdown.drain();
+    }
+
+    /// What the gateway counts, as a page.
+    pub fn metrics(&self) -> String {
+        self.own.registry.render()
     }
 
     /// Stops the gateway hard.
@@ -115,11 +139,31 @@ impl World {
 
     /// A request of somebody who is no administrator.
     pub fn as_member<T>(&self, message: T) -> tonic::Request<T> {
+        self.as_user(self.user.id, message)
+    }
+
+    /// A request of this user, who is no administrator.
+    pub fn as_user<T>(&self, id: Uuid, message: T) -> tonic::Request<T> {
         let user = User {
+            id,
             is_admin: false,
             ..self.user.clone()
         };
         self.gateway.request(Some(&user), DEADLINE, message)
+    }
+
+    /// How a provider does.
+    pub async fn health(&self, provider: &Provider) -> ProviderHealth {
+        let request = self.as_admin(GetProviderHealthRequest {});
+        let all = self.admin.clone().get_provider_health(request).await.unwrap();
+        let mut all = all.into_inner().providers.into_iter();
+        all.find(|health| health.provider_id == provider.id).unwrap()
+    }
+
+    /// Changes a provider.
+    pub async fn update(&self, change: UpdateProviderRequest) -> Result<Provider, Status> {
+        let updated = self.admin.clone().update_provider(self.as_admin(change)).await?;
+        Ok(updated.into_inner().provider.unwrap())
     }
 
     /// A request of an orchestrator.

@@ -91,7 +91,7 @@ pub(crate) async fn lock(conn: &mut PgConnection, user: Uuid) -> Result<(), sqlx
     Ok(())
 }
 
-/// Sets an amount aside, unless the completion has a reservation or has been paid for; drops the reservations it takes the place of, and
+/// Sets an amount aside, unless the completion has been paid for; one it has already only grows. Drops the reservations it takes the place of, and
 /// those of the user that are over.
 pub(crate) async fn reserve(
     conn: &mut PgConnection,
@@ -111,7 +111,7 @@ pub(crate) async fn reserve(
         INSERT INTO spend_reservations (completion_id, owner_id, organization_id, chat_id, purpose, micros, expires_at)
         SELECT $1, $2, $3, $6, $7, $4, now() + make_interval(secs => $5)
         WHERE NOT EXISTS (SELECT 1 FROM usage_records WHERE completion_id = $1)
-        ON CONFLICT (completion_id) DO NOTHING",
+        ON CONFLICT (completion_id) DO UPDATE SET micros = greatest(spend_reservations.micros, excluded.micros)",
         call.completion,
         user,
         organization,

@@ -148,12 +148,15 @@ pub(crate) async fn set_password(conn: &mut PgConnection, id: Uuid, hash: &str) 
     Ok(done.rows_affected() == 1)
 }
 
-/// Deletes a user softly, and everything that lets them in for good.
+/// Deletes a user softly, and for good everything that lets them in and the keys they brought.
 pub(crate) async fn delete(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("DELETE FROM sessions WHERE user_id = $1", id)
         .execute(&mut *conn)
         .await?;
     sqlx::query!("DELETE FROM api_tokens WHERE user_id = $1", id)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query!("DELETE FROM user_provider_keys WHERE user_id = $1", id)
         .execute(&mut *conn)
         .await?;
     sqlx::query!(

@@ -39,12 +39,10 @@ impl Cluster {
             owner.own(private)?;
             owner.refuse_unreachable(private).await?;
         }
-        let log = directory.join("postgres.log");
-        rotate(&log)?;
         let cluster = Self {
             data,
             sockets,
-            log,
+            log: directory.join("postgres.log"),
             owner,
         };
         cluster.init(binaries).await?;
@@ -53,8 +51,13 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// How to connect as the database's own role.
+    /// How to connect to the product's database, as its own role.
     pub(super) fn connect_options(&self) -> PgConnectOptions {
+        self.maintenance_options().database(NAME)
+    }
+
+    /// How to connect to the database that a new cluster has.
+    pub(super) fn maintenance_options(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .socket(&self.sockets)
             .username(NAME)
@@ -64,7 +67,7 @@ impl Cluster {
 
     /// Makes the database if this is a new cluster.
     pub(super) async fn ensure_database(&self) -> Result<(), Error> {
-        let mut conn = self.connect_options().connect().await?;
+        let mut conn = self.maintenance_options().connect().await?;
         let exists = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1) AS "exists!""#,
             NAME
@@ -73,6 +76,16 @@ impl Cluster {
         .await?;
         if !exists {
             conn.execute("CREATE DATABASE tandem").await?;
+        }
+        Ok(())
+    }
+
+    /// Sets a long log of earlier servers aside.
+    pub(super) fn rotate_log(&self) -> Result<(), Error> {
+        let is_long = std::fs::metadata(&self.log).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES);
+        if is_long {
+            std::fs::rename(&self.log, self.log.with_extension("log.1"))
+                .map_err(Error::io("rotate the database's log"))?;
         }
         Ok(())
     }
@@ -196,12 +209,4 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), Error> {
     std::fs::create_dir_all(path).map_err(Error::io(format!("make {}", path.display())))?;
     let permissions = std::fs::Permissions::from_mode(mode);
     std::fs::set_permissions(path, permissions).map_err(Error::io(format!("protect {}", path.display())))
-}
-
-fn rotate(log: &Path) -> Result<(), Error> {
-    let is_long = std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES);
-    if is_long {
-        std::fs::rename(log, log.with_extension("log.1")).map_err(Error::io("rotate the database's log"))?;
-    }
-    Ok(())
 }

@@ -1,28 +1,29 @@
 //! The server's process.
 
 use std::fs::OpenOptions;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
-use sqlx::postgres::PgConnectOptions;
 use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
 
 use super::binaries::Binaries;
 use super::cluster::Cluster;
-use super::{Error, START_LIMIT, STOP_LIMIT};
+use super::{Error, START_LIMIT, STOP_LIMIT, Settings};
+
+/// Pause between two attempts to connect to a server that starts.
+const INTERVAL: Duration = Duration::from_millis(10);
 
 pub(super) struct Server {
-    child: std::sync::Mutex<Child>,
+    child: Child,
 }
 
 impl Server {
-    /// Starts `postgres` itself, so that its end is seen, with nothing but a Unix socket.
-    pub(super) async fn start(
-        binaries: &Binaries,
-        cluster: &Cluster,
-        settings: &[(&str, &str)],
-    ) -> Result<Self, Error> {
+    /// Starts `postgres` itself, so that its end is seen, with nothing but a Unix socket. Call it from a thread that lives as long as
+    /// the server is to: the server ends with it.
+    pub(super) fn start(binaries: &Binaries, cluster: &Cluster, settings: &Settings) -> Result<Self, Error> {
+        cluster.rotate_log()?;
         let log = OpenOptions::new().create(true).append(true).open(&cluster.log);
         let log = log.map_err(Error::io("open the database's log"))?;
         let also = log.try_clone().map_err(Error::io("open the database's log"))?;
@@ -35,7 +36,7 @@ impl Server {
             ("shared_buffers", "64MB"),
             ("timezone", "UTC"),
         ];
-        for (name, value) in own.iter().chain(settings) {
+        for (name, value) in own.iter().chain(*settings) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
         command
@@ -47,54 +48,50 @@ impl Server {
         cluster.owner.apply(&mut command);
         end_with_parent(&mut command);
         let child = command.spawn().map_err(Error::io("start PostgreSQL"))?;
-        Ok(Self {
-            child: std::sync::Mutex::new(child),
-        })
+        Ok(Self { child })
     }
 
     /// Waits for the first connection.
-    pub(super) async fn wait_until_up(&self, options: &PgConnectOptions, cluster: &Cluster) -> Result<(), Error> {
-        let deadline = tokio::time::Instant::now() + START_LIMIT;
-        while tokio::time::Instant::now() < deadline && !self.has_ended() {
+    pub(super) async fn wait_until_up(&mut self, cluster: &Cluster) -> Result<(), Error> {
+        let options = cluster.maintenance_options();
+        let deadline = Instant::now() + START_LIMIT;
+        while Instant::now() < deadline && !self.has_ended() {
             if options.connect().await.is_ok() {
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(INTERVAL).await;
         }
         Err(Error::NotUp {
             log: cluster.log.clone(),
         })
     }
 
+    /// Waits for the server's end, however it comes; how it ended, where the kernel tells.
+    pub(super) async fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.wait().await.ok()
+    }
+
     /// Ends the server: fast first, immediate when that takes too long.
-    pub(super) async fn stop(&self) {
+    pub(super) async fn stop(&mut self) {
         for signal in [rustix::process::Signal::INT, rustix::process::Signal::QUIT] {
             self.signal(signal);
-            let deadline = tokio::time::Instant::now() + STOP_LIMIT;
-            while tokio::time::Instant::now() < deadline {
-                if self.has_ended() {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
+            if timeout(STOP_LIMIT, self.ended()).await.is_ok() {
+                return;
             }
         }
         tracing::error!("the private database server does not end");
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
-        let id = self.lock().id().and_then(|id| i32::try_from(id).ok());
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(pid) = id.and_then(rustix::process::Pid::from_raw) {
             // The process may have ended by itself, which is what is wanted.
             let _ = rustix::process::kill_process(pid, signal);
         }
     }
 
-    fn has_ended(&self) -> bool {
-        !matches!(self.lock().try_wait(), Ok(None))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Child> {
-        self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 }
 

@@ -3,17 +3,16 @@
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::Private;
+use super::{Private, Settings};
 
 /// Speed instead of durability: nothing here outlives the test.
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: Settings = &[
     ("fsync", "off"),
     ("synchronous_commit", "off"),
     ("full_page_writes", "off"),
@@ -25,7 +24,7 @@ const TEMPLATE: &str = "migrated";
 /// Waits for the process that holds its input to end, then clears the server away.
 const CLEANER: &str = r#"cat; kill -QUIT "$(head -n 1 "$0/data/postmaster.pid")"; sleep 0.2; rm -rf -- "$0""#;
 
-static SERVER: OnceLock<PgConnectOptions> = OnceLock::new();
+static SERVER: OnceCell<PgConnectOptions> = OnceCell::const_new();
 static MIGRATED: OnceCell<()> = OnceCell::const_new();
 
 /// A database of a test's own, with the schema and no rows. Whoever starts storage on it must allow unsafe settings.
@@ -33,7 +32,7 @@ static MIGRATED: OnceCell<()> = OnceCell::const_new();
 /// # Panics
 /// When PostgreSQL cannot be started: without it no test here can say anything.
 pub async fn database() -> PgConnectOptions {
-    let server = SERVER.get_or_init(start);
+    let server = SERVER.get_or_init(start).await;
     MIGRATED.get_or_init(|| migrate(server)).await;
     let name = format!("test_{}", Uuid::new_v4().simple());
     create(server, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
@@ -59,28 +58,16 @@ async fn create(server: &PgConnectOptions, statement: &str) {
         .expect("make a database");
 }
 
-/// Starts the server from a thread of its own that lasts as long as the process: tests' threads end with their tests, and the
-/// server would end with the thread that started it.
-fn start() -> PgConnectOptions {
+async fn start() -> PgConnectOptions {
     let directory = tempfile::tempdir().expect("temporary directory").keep();
     clean_up_later(directory.clone());
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("runtime");
-        runtime.block_on(async move {
-            let server = Private::start_with(&directory, &SETTINGS)
-                .await
-                .expect("start PostgreSQL");
-            sender
-                .send(server.connect_options())
-                .expect("somebody waits for the server");
-            std::future::pending::<()>().await;
-        });
-    });
-    receiver.recv().expect("PostgreSQL has started")
+    let server = Private::start_with(&directory, SETTINGS)
+        .await
+        .expect("start PostgreSQL");
+    let options = server.connect_options();
+    // It lasts as long as the process.
+    std::mem::forget(server);
+    options
 }
 
 /// Nothing of ours runs at the end of a test process, so another process does what is left to do.

@@ -1,11 +1,11 @@
 //! `ChatService`: what people do with their chats. The commands that change one live beside this file, the questions here.
 
-use sqlx::PgPool;
 use tandem_proto::storage::v1::chat_service_server::ChatService;
 use tandem_proto::storage::v1::*;
 use tonic::{Request, Response, Status};
 
 use crate::authz;
+use crate::db::Pool;
 use crate::error::Error;
 use crate::hints::Hints;
 use crate::idempotency::{Attempt, Tx, respond};
@@ -21,12 +21,12 @@ mod send;
 /// Serves [`ChatService`]. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Chats {
-    pool: PgPool,
+    pool: Pool,
     hints: Hints,
 }
 
 impl Chats {
-    pub(crate) fn new(pool: PgPool, hints: Hints) -> Self {
+    pub(crate) fn new(pool: Pool, hints: Hints) -> Self {
         Self { pool, hints }
     }
 }
@@ -61,7 +61,7 @@ struct Asker {
 
 impl Asker {
     /// Begins the transaction that does what is asked, once.
-    async fn begin(&self, pool: &PgPool) -> Result<Tx, Error> {
+    async fn begin(&self, pool: &Pool) -> Result<Tx, Error> {
         Tx::begin(pool, self.attempt.as_ref()).await
     }
 }

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::Stream;
-use sqlx::PgPool;
 use tandem_chassis::identity::Caller;
 use tandem_chassis::status::Fault;
 use tandem_proto::common::v1::WatchEvent;
@@ -23,7 +22,7 @@ use uuid::Uuid;
 use super::convert;
 use crate::authz;
 use crate::db::changes::{self, FeedPosition};
-use crate::db::chats;
+use crate::db::{Pool, chats};
 use crate::error::Error;
 use crate::hints::{Hints, News};
 
@@ -40,14 +39,14 @@ const MAX_HINTS: usize = 256;
 
 /// Serves [`FeedService`].
 pub(crate) struct Feed {
-    pool: PgPool,
+    pool: Pool,
     hints: Hints,
     /// How long changes are kept.
     retention: Duration,
 }
 
 impl Feed {
-    pub(crate) fn new(pool: PgPool, hints: Hints, retention: Duration) -> Self {
+    pub(crate) fn new(pool: Pool, hints: Hints, retention: Duration) -> Self {
         Self { pool, hints, retention }
     }
 

@@ -1,6 +1,5 @@
 //! `FileService`: what people attach.
 
-use sqlx::PgPool;
 use tandem_chassis::identity::{Caller, ServiceName, User};
 use tandem_chassis::status::Fault;
 use tandem_proto::storage::v1::file_service_server::FileService;
@@ -10,7 +9,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::convert;
-use crate::db::files;
+use crate::db::{Pool, files};
 use crate::error::Error;
 use crate::idempotency::{Attempt, Tx, respond};
 
@@ -19,11 +18,11 @@ const MAX_NAME_BYTES: usize = 255;
 
 /// Serves [`FileService`].
 pub(crate) struct Files {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Files {
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 

@@ -1,6 +1,5 @@
 //! `SettingsService`: providers, models, settings.
 
-use sqlx::PgPool;
 use tandem_chassis::identity::{Caller, ServiceName};
 use tandem_chassis::status::Fault;
 use tandem_proto::storage::v1::settings_service_server::SettingsService;
@@ -9,8 +8,10 @@ use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+mod fallbacks;
+
 use super::convert;
-use crate::db::{models, providers, settings, spend, sqlstate};
+use crate::db::{Pool, models, providers, settings, spend, sqlstate};
 use crate::error::Error;
 use crate::idempotency::{Attempt, Tx, respond};
 
@@ -24,16 +25,16 @@ const MAX_MODEL_BYTES: usize = 256;
 
 /// Serves [`SettingsService`].
 pub(crate) struct Settings {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Settings {
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
     async fn create(&self, attempt: Option<&Attempt>, provider: Provider) -> Result<CreateProviderResponse, Error> {
-        let row = providers::Row {
+        let mut row = providers::Row {
             id: convert::id(&provider.id, "provider.id")?,
             r#type: provider.r#type,
             name: provider.name,
@@ -42,9 +43,17 @@ impl Settings {
             base_url: provider.base_url,
             settings: json(&provider.settings_json, "provider.settings")?,
             sealed_settings: Some(provider.sealed_settings).filter(|sealed| !sealed.is_empty()),
+            uses_central_keys: true,
+            allows_user_keys: false,
+            allows_central_fallback: false,
+            max_concurrent: provider.max_concurrent,
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
         };
+        if let Some(policy) = provider.key_policy {
+            row.set_key_policy(policy);
+        }
+        check_concurrent(row.max_concurrent)?;
         let mut tx = Tx::begin(&self.pool, attempt).await?;
         providers::insert(&mut tx, &row)
             .await
@@ -87,14 +96,20 @@ impl Settings {
         if let Some(sealed) = request.sealed_settings {
             row.sealed_settings = Some(sealed).filter(|sealed| !sealed.is_empty());
         }
+        if let Some(policy) = request.key_policy {
+            row.set_key_policy(policy);
+        }
+        row.max_concurrent = request.max_concurrent.unwrap_or(row.max_concurrent);
+        check_concurrent(row.max_concurrent)?;
         providers::update(&mut tx, &row).await?;
         if let Some(set) = request.keys {
             let ids = set.keys.iter().map(|key| convert::id(&key.id, "keys.id"));
             let ids: Vec<Uuid> = ids.collect::<Result<_, _>>()?;
             providers::keep_keys(&mut tx, id, &ids).await?;
-            for (key, key_id) in set.keys.iter().zip(ids).filter(|(key, _)| !key.sealed.is_empty()) {
-                providers::insert_key(&mut tx, id, key_id, &key.masked, &key.sealed).await?;
+            for (key, key_id) in set.keys.iter().zip(&ids).filter(|(key, _)| !key.sealed.is_empty()) {
+                providers::insert_key(&mut tx, id, *key_id, &key.masked, &key.sealed).await?;
             }
+            providers::order_keys(&mut tx, id, &ids).await?;
         }
         let stored = stored_provider(&mut tx, &id.to_string(), true).await?;
         let answer = |provider| UpdateProviderResponse {
@@ -130,6 +145,7 @@ impl Settings {
             is_provider_enabled: true,
         };
         check_model(&mut tx, &row).await?;
+        fallbacks::check(&mut tx, &row).await?;
         models::insert(&mut tx, &row).await?;
         let stored = models::find(&mut tx, id).await?.ok_or_else(model_not_found)?;
         let answer = CreateModelConfigResponse {
@@ -167,6 +183,7 @@ impl Settings {
         row.compression_threshold = request.compression_threshold.unwrap_or(row.compression_threshold);
         if let Some(text) = &request.call_config_json {
             row.call_config = json(text, "model_config")?;
+            fallbacks::check(&mut tx, &row).await?;
         }
         if request.provider_id.is_some() {
             check_model(&mut tx, &row).await?;
@@ -261,10 +278,13 @@ impl SettingsService for Settings {
         let id = convert::id(&request.into_inner().id, "id")?;
         let delete = async {
             let mut tx = self.pool.begin().await?;
+            models::lock(&mut tx).await?;
+            providers::lock(&mut tx, id).await?;
             providers::find(&mut tx, Some(id), "")
                 .await?
                 .ok_or_else(provider_not_found)?;
             providers::delete(&mut tx, id).await?;
+            models::ensure_default(&mut tx, Uuid::nil()).await?;
             tx.commit().await?;
             Ok::<_, Error>(())
         };
@@ -442,6 +462,13 @@ async fn check_model(conn: &mut sqlx::PgConnection, row: &models::Row) -> Result
     if provider.is_none() {
         let text = "The provider does not exist or is disabled.";
         return Err(Fault::wrong_state("PROVIDER_UNAVAILABLE", text).into());
+    }
+    Ok(())
+}
+
+fn check_concurrent(max_concurrent: i32) -> Result<(), Error> {
+    if max_concurrent < 0 {
+        return Err(convert::one("max_concurrent", "must be at least 0"));
     }
     Ok(())
 }

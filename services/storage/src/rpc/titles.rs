@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tandem_chassis::status::Fault;
 use tandem_chat_core::chat::Command;
 use tandem_chat_core::{title, turn_summary, wire as core};
@@ -18,7 +17,7 @@ use uuid::Uuid;
 use super::convert;
 use crate::authz;
 use crate::change::{Done, Open, Payload};
-use crate::db::{chats, messages, titles};
+use crate::db::{Pool, chats, messages, titles};
 use crate::error::Error;
 use crate::hints::{Hint, Hints};
 
@@ -29,12 +28,12 @@ const MAX_COSTS: usize = 16;
 
 /// Serves [`TitleService`].
 pub(crate) struct Titles {
-    pool: PgPool,
+    pool: Pool,
     hints: Hints,
 }
 
 impl Titles {
-    pub(crate) fn new(pool: PgPool, hints: Hints) -> Self {
+    pub(crate) fn new(pool: Pool, hints: Hints) -> Self {
         Self { pool, hints }
     }
 

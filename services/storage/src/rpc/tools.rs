@@ -1,6 +1,5 @@
 //! `ToolCallService` and `WorkspaceService`: what tool-runner must not forget.
 
-use sqlx::PgPool;
 use tandem_chassis::identity::{Caller, ServiceName};
 use tandem_chassis::status::Fault;
 use tandem_chat_core::chat::StatusKind;
@@ -11,7 +10,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::convert;
-use crate::db::{chats, tool_calls, workspaces};
+use crate::db::{Pool, chats, tool_calls, workspaces};
 use crate::error::{Error, chat_not_found, stale_epoch};
 
 const MAX_RESULT_BYTES: usize = 1024 * 1024;
@@ -24,11 +23,11 @@ const LOCAL_TEMPLATE: &str = "local";
 
 /// Serves [`ToolCallService`].
 pub(crate) struct ToolCalls {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl ToolCalls {
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
@@ -149,11 +148,11 @@ impl ToolCallService for ToolCalls {
 
 /// Serves [`WorkspaceService`].
 pub(crate) struct Workspaces {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Workspaces {
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 

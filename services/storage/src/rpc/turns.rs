@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tandem_chat_core::chat::{Calls, Command, Progress, Status as ChatStatus};
 use tandem_chat_core::error::ChatError;
 use tandem_chat_core::id::{Epoch, ReplicaId};
@@ -23,7 +22,7 @@ use uuid::Uuid;
 use super::convert;
 use crate::authz;
 use crate::change::{Done, Open, Payload};
-use crate::db::{chats, leases, messages, turns};
+use crate::db::{Pool, chats, in_time, leases, messages, turns};
 use crate::error::Error;
 use crate::hints::Hints;
 use crate::turn_facts::Intent;
@@ -43,14 +42,14 @@ const MAX_RENEW: usize = 10_000;
 /// Serves [`TurnService`]. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Turns {
-    pool: PgPool,
+    pool: Pool,
     hints: Hints,
     /// How long a client's tools may take.
     action_limit: Duration,
 }
 
 impl Turns {
-    pub(crate) fn new(pool: PgPool, hints: Hints, action_limit: Duration) -> Self {
+    pub(crate) fn new(pool: Pool, hints: Hints, action_limit: Duration) -> Self {
         Self {
             pool,
             hints,
@@ -247,7 +246,7 @@ impl TurnService for Turns {
     async fn claim_chats(&self, request: Request<ClaimChatsRequest>) -> Result<Response<ClaimChatsResponse>, Status> {
         authz::orchestrator(&request)?;
         // In a task of its own: a caller that goes away must not leave a claim that nobody hears of.
-        let claim = tokio::spawn(self.clone().claim(request.into_inner()));
+        let claim = tokio::spawn(in_time(self.clone().claim(request.into_inner())));
         let claimed = claim.await.map_err(|error| Status::internal(error.to_string()))??;
         Ok(Response::new(claimed))
     }

@@ -1,6 +1,5 @@
 //! `UsageService`: who may call what. Reservations and records are in [`ledger`], limits in [`limits`], sums in [`costs`].
 
-use sqlx::PgPool;
 use tandem_chassis::identity::{Caller, ServiceName};
 use tandem_chassis::status::Fault;
 use tandem_proto::storage::v1::usage_service_server::UsageService;
@@ -9,6 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert;
 use crate::authz;
+use crate::db::Pool;
 use crate::error::Error;
 
 mod costs;
@@ -17,11 +17,11 @@ mod limits;
 
 /// Serves [`UsageService`].
 pub(crate) struct Usage {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Usage {
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 }

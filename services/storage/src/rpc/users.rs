@@ -1,6 +1,5 @@
 //! `UserService`: who may come in, and as whom. Signing in lives beside this file, accounts here.
 
-use sqlx::PgPool;
 use tandem_chassis::idempotency as mark;
 use tandem_chassis::identity::{Caller, ServiceName};
 use tandem_chassis::status::Fault;
@@ -12,7 +11,7 @@ use uuid::Uuid;
 
 use super::convert;
 use crate::credentials;
-use crate::db::{organizations, sessions, sqlstate, tokens, users};
+use crate::db::{Pool, organizations, sessions, sqlstate, tokens, users};
 use crate::error::Error;
 use crate::idempotency::{Attempt, Tx, respond};
 
@@ -30,11 +29,11 @@ const MAX_CREDENTIALS: usize = 10_000;
 
 /// Serves [`UserService`].
 pub(crate) struct Users {
-    pool: PgPool,
+    pool: Pool,
 }
 
 impl Users {
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
@@ -215,7 +214,8 @@ impl UserService for Users {
         &self,
         request: Request<AuthenticateRequest>,
     ) -> Result<Response<AuthenticateResponse>, Status> {
-        gateway(&request)?;
+        // The bridge's own listener asks as the gateway does.
+        Caller::of(&request)?.require_service(&[ServiceName::Gateway, ServiceName::ProviderGateway])?;
         Ok(Response::new(self.authenticate(&request.get_ref().token).await?))
     }
 

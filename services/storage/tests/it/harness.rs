@@ -12,6 +12,9 @@ use tandem_chassis::{Runtime, tls};
 use tandem_proto::storage::v1::chat_service_client::ChatServiceClient;
 use tandem_proto::storage::v1::feed_service_client::FeedServiceClient;
 use tandem_proto::storage::v1::file_service_client::FileServiceClient;
+use tandem_proto::storage::v1::interception_service_client::InterceptionServiceClient;
+use tandem_proto::storage::v1::mcp_service_client::McpServiceClient;
+use tandem_proto::storage::v1::provider_key_service_client::ProviderKeyServiceClient;
 use tandem_proto::storage::v1::settings_service_client::SettingsServiceClient;
 use tandem_proto::storage::v1::title_service_client::TitleServiceClient;
 use tandem_proto::storage::v1::tool_call_service_client::ToolCallServiceClient;
@@ -39,7 +42,10 @@ pub struct Harness {
     pub feed: FeedServiceClient<Channel>,
     pub users: UserServiceClient<Channel>,
     pub settings: SettingsServiceClient<Channel>,
+    pub keys: ProviderKeyServiceClient<Channel>,
     pub files: FileServiceClient<Channel>,
+    pub mcp: McpServiceClient<Channel>,
+    pub interceptions: InterceptionServiceClient<Channel>,
     pub titles: TitleServiceClient<Channel>,
     pub usage: UsageServiceClient<Channel>,
     pub tools: ToolCallServiceClient<Channel>,
@@ -81,7 +87,10 @@ impl Harness {
             feed: FeedServiceClient::new(channel.clone()),
             users: UserServiceClient::new(channel.clone()),
             settings: SettingsServiceClient::new(channel.clone()),
+            keys: ProviderKeyServiceClient::new(channel.clone()),
             files: FileServiceClient::new(channel.clone()),
+            mcp: McpServiceClient::new(channel.clone()),
+            interceptions: tandem_chassis::with_message_limits!(InterceptionServiceClient::new(channel.clone())),
             titles: TitleServiceClient::new(channel.clone()),
             usage: UsageServiceClient::new(channel.clone()),
             tools: ToolCallServiceClient::new(channel.clone()),

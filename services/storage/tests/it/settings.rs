@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::harness::{Harness, reason};
 
-async fn provider(world: &Harness, admin: &User, name: &str) -> Provider {
+pub async fn provider(world: &Harness, admin: &User, name: &str) -> Provider {
     let key = ProviderKey {
         id: Uuid::now_v7().to_string(),
         masked: "sk-…1".to_owned(),
@@ -36,7 +36,7 @@ async fn provider(world: &Harness, admin: &User, name: &str) -> Provider {
     stored.into_inner().provider.unwrap()
 }
 
-async fn model(world: &Harness, admin: &User, provider: &str, name: &str) -> Result<ModelConfig, tonic::Status> {
+pub async fn model(world: &Harness, admin: &User, provider: &str, name: &str) -> Result<ModelConfig, tonic::Status> {
     let model_config = Some(ModelConfig {
         provider_id: provider.to_owned(),
         model: name.to_owned(),
@@ -54,7 +54,7 @@ async fn model(world: &Harness, admin: &User, provider: &str, name: &str) -> Res
     Ok(stored.into_inner().model_config.unwrap())
 }
 
-async fn default(world: &Harness, user: &User) -> String {
+pub async fn default(world: &Harness, user: &User) -> String {
     let message = GetModelConfigRequest { id: String::new() };
     let found = world
         .settings

@@ -4,11 +4,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tandem_chassis::clock::Clock;
 use tandem_chassis::identity::User;
 use tandem_chassis::lifecycle::Tasks;
-use tandem_chat_core::tool_policy::TurnKind;
+use tandem_chat_core::tool_policy::{BuiltinTool, TurnKind};
 use tandem_proto::storage::v1::{ToolCall, ToolCallState, UpdateToolCallRequest};
 use tandem_proto::tool::v1::ToolOutcome;
 use time::OffsetDateTime;
@@ -18,6 +19,7 @@ use uuid::{Builder, Uuid};
 use super::journal;
 use super::registry::Call;
 use crate::clients::Clients;
+use crate::mcp::{self, Mcp};
 use crate::metrics::Metrics;
 use crate::tool::{self, Outcome};
 use crate::workspace::{self, Ready, Workspaces};
@@ -28,10 +30,14 @@ const MAX_RESULT_BYTES: usize = 1024 * 1024;
 /// What is said of a call that broke Tandem itself.
 const PANICKED: &str = "The tool failed inside Tandem. It may have taken effect; check before repeating it.";
 
+/// What is said of a call to somebody else's server that was cancelled.
+const CANCELLED: &str = "The call was stopped before the server answered. It may have taken effect.";
+
 /// What all calls share.
 pub(crate) struct Shared {
     pub(crate) clients: Clients,
     pub(crate) workspaces: Workspaces,
+    pub(crate) mcp: Mcp,
     pub(crate) tasks: Tasks,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
@@ -47,6 +53,7 @@ pub(crate) struct Input {
     pub(crate) tool_name: String,
     pub(crate) arguments_json: String,
     pub(crate) kind: TurnKind,
+    pub(crate) mcp: mcp::Scope,
 }
 
 /// What a tool may use while it runs.
@@ -71,6 +78,22 @@ impl Context<'_> {
         tokio::select! {
             ready = self.shared.workspaces.ready(&input.user, &input.chat_id) => ready,
             () = self.call.cancelled.cancelled() => Err(workspace::Error::Interrupted),
+        }
+    }
+
+    /// Runs a tool of an MCP server; `None` where the chat uses no server the name belongs to. Stops waiting when the call is
+    /// cancelled, which the server is told.
+    pub(crate) async fn mcp(&self, arguments: Map<String, Value>) -> Option<Outcome> {
+        let input = self.input();
+        let place = mcp::Place {
+            user: &input.user,
+            chat_id: &input.chat_id,
+            kind: input.kind,
+            scope: &input.mcp,
+        };
+        tokio::select! {
+            answer = self.shared.mcp.call(place, &input.tool_name, arguments) => answer.map(Outcome::from),
+            () = self.call.cancelled.cancelled() => Some(Outcome::Unknown(CANCELLED.to_owned())),
         }
     }
 
@@ -132,6 +155,7 @@ pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<ToolOutcome
         return Ok(replayed(finished));
     }
     Ok(ToolOutcome {
+        is_media: is_media(&input.tool_name, &result_json),
         result_json,
         is_error,
         is_replayed: false,
@@ -141,23 +165,29 @@ pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<ToolOutcome
 
 /// Whether both say the same, however they are written: storage may write what it was given in another way.
 fn is_same_json(one: &str, other: &str) -> bool {
-    let value = |text| serde_json::from_str::<serde_json::Value>(text).ok();
+    let value = |text| serde_json::from_str::<Value>(text).ok();
     one == other || (value(one).is_some() && value(one) == value(other))
 }
 
 fn replayed(call: ToolCall) -> ToolOutcome {
     let is_unknown = call.state() == ToolCallState::Unknown;
     let result_json = if call.result_json.is_empty() {
-        serde_json::Value::from(tool::UNKNOWN).to_string()
+        Value::from(tool::UNKNOWN).to_string()
     } else {
         call.result_json
     };
     ToolOutcome {
+        is_media: is_media(&call.tool_name, &result_json),
         result_json,
         is_error: call.is_error || is_unknown,
         is_replayed: true,
         is_unknown,
     }
+}
+
+/// Whether the result is a picture or the like; our own tools have none.
+fn is_media(tool_name: &str, result_json: &str) -> bool {
+    tool_name.parse::<BuiltinTool>().is_err() && mcp::is_media(result_json)
 }
 
 fn flatten(outcome: Outcome) -> (String, bool, bool) {
@@ -171,7 +201,7 @@ fn flatten(outcome: Outcome) -> (String, bool, bool) {
         return (text, is_error, is_unknown);
     }
     let message = "The call took effect, but its result is too large to show.";
-    (serde_json::Value::from(message).to_string(), true, is_unknown)
+    (Value::from(message).to_string(), true, is_unknown)
 }
 
 /// A UUID (version 8) made of the digest of both ids.

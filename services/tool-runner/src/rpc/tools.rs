@@ -1,5 +1,6 @@
 //! `ToolService`: what a turn may use, running a call, stopping one.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 
 use futures::Stream;
@@ -14,6 +15,7 @@ use tandem_proto::tool::v1::{
 use tonic::{Request, Response, Status};
 
 use crate::call::{Input, Registry};
+use crate::mcp::{self, Mcp};
 use crate::tool;
 
 /// Longest id of a tool call, in bytes.
@@ -21,11 +23,12 @@ const MAX_ID_BYTES: usize = 256;
 
 pub(crate) struct ToolRpc {
     calls: Registry,
+    mcp: Mcp,
 }
 
 impl ToolRpc {
-    pub(crate) fn new(calls: Registry) -> Self {
-        Self { calls }
+    pub(crate) fn new(calls: Registry, mcp: Mcp) -> Self {
+        Self { calls, mcp }
     }
 }
 
@@ -34,10 +37,28 @@ impl ToolService for ToolRpc {
     type CallToolStream = Pin<Box<dyn Stream<Item = Result<CallToolResponse, Status>> + Send>>;
 
     async fn list_tools(&self, request: Request<ListToolsRequest>) -> Result<Response<ListToolsResponse>, Status> {
-        Caller::of(&request)?.user()?;
+        let user = Caller::of(&request)?.user()?.clone();
         let request = request.into_inner();
-        let tools = tool::definitions(turn_kind(request.kind(), request.is_plan_turn)?);
-        Ok(Response::new(ListToolsResponse { tools }))
+        let kind = turn_kind(request.kind(), request.is_plan_turn)?;
+        let mut tools = tool::definitions(kind);
+        let place = mcp::Place {
+            user: &user,
+            chat_id: &request.chat_id,
+            kind,
+            scope: &request.mcp.unwrap_or_default().into(),
+        };
+        let mut mcp_server_ids = HashMap::new();
+        match self.mcp.offer(place).await {
+            Ok(offered) => {
+                for tool in offered {
+                    mcp_server_ids.insert(tool.definition.name.clone(), tool.server_id.to_string());
+                    tools.push(tool.definition);
+                }
+            }
+            // Our own tools are there all the same.
+            Err(status) => tracing::warn!(error = status.message(), "MCP servers cannot be looked up"),
+        }
+        Ok(Response::new(ListToolsResponse { tools, mcp_server_ids }))
     }
 
     async fn call_tool(&self, request: Request<CallToolRequest>) -> Result<Response<Self::CallToolStream>, Status> {
@@ -58,6 +79,7 @@ impl ToolService for ToolRpc {
             tool_name: request.tool_name,
             arguments_json: request.arguments_json,
             kind,
+            mcp: request.mcp.unwrap_or_default().into(),
         })?;
         Ok(Response::new(Box::pin(call.follow())))
     }

@@ -36,6 +36,10 @@ impl Arguments {
         Self(fields)
     }
 
+    pub(super) fn into_object(self) -> Map<String, Value> {
+        self.0
+    }
+
     /// A field; null counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())

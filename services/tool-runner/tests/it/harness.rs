@@ -10,13 +10,16 @@ use tandem_chassis::lifecycle::OnEnd;
 use tandem_chassis::server::Server;
 use tandem_chassis::transport::{Address, Listener};
 use tandem_chassis::{Runtime, client, tls};
+use tandem_proto::storage::v1::mcp_service_server::McpServiceServer;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallServiceServer;
 use tandem_proto::storage::v1::workspace_service_server::WorkspaceServiceServer;
 use tandem_proto::tool::v1::call_tool_response::Event;
+use tandem_proto::tool::v1::mcp_admin_service_client::McpAdminServiceClient;
 use tandem_proto::tool::v1::tool_service_client::ToolServiceClient;
 use tandem_proto::tool::v1::workspace_admin_service_client::WorkspaceAdminServiceClient;
 use tandem_proto::tool::v1::{
-    CallToolRequest, CancelToolCallRequest, ChatKind, ConfinementMechanism, GetConfinementRequest, ToolOutcome,
+    CallToolRequest, CancelToolCallRequest, ChatKind, ConfinementMechanism, GetConfinementRequest, McpScope,
+    ToolOutcome,
 };
 use tandem_tool_runner::{Config, Peers, run};
 use tempfile::TempDir;
@@ -35,6 +38,7 @@ pub struct Harness {
     pub outbound: Outbound,
     pub tools: ToolServiceClient<Channel>,
     pub admin: WorkspaceAdminServiceClient<Channel>,
+    pub mcp: McpAdminServiceClient<Channel>,
     runtime: Runtime,
 }
 
@@ -78,6 +82,7 @@ impl Harness {
         let server = Server::new(ServiceName::Storage, &storage_runtime)
             .add_service(ToolCallServiceServer::new(storage.clone()))
             .add_service(WorkspaceServiceServer::new(storage.clone()))
+            .add_service(McpServiceServer::new(storage.clone()))
             .serve(listener, storage_runtime.shutdown.draining());
         process
             .tasks
@@ -110,7 +115,8 @@ impl Harness {
             user,
             outbound: process.outbound(ServiceName::Orchestrator),
             tools: ToolServiceClient::new(channel.clone()),
-            admin: WorkspaceAdminServiceClient::new(channel),
+            admin: WorkspaceAdminServiceClient::new(channel.clone()),
+            mcp: McpAdminServiceClient::new(channel),
             runtime,
         }
     }
@@ -129,6 +135,19 @@ impl Harness {
     }
 
     pub async fn call(&self, chat_id: &str, call_id: &str, tool: &str, arguments: Value) -> Result<Answer, Status> {
+        self.call_with(chat_id, call_id, tool, arguments, McpScope::default())
+            .await
+    }
+
+    /// A call in a chat with MCP servers.
+    pub async fn call_with(
+        &self,
+        chat_id: &str,
+        call_id: &str,
+        tool: &str,
+        arguments: Value,
+        scope: McpScope,
+    ) -> Result<Answer, Status> {
         let message = CallToolRequest {
             chat_id: chat_id.to_owned(),
             epoch: 1,
@@ -137,6 +156,7 @@ impl Harness {
             arguments_json: arguments.to_string(),
             kind: ChatKind::Root.into(),
             is_plan_turn: false,
+            mcp: Some(scope),
         };
         let request = self.outbound.request(Some(&self.user), TIME, message);
         let mut events = self.tools.clone().call_tool(request).await?.into_inner();

@@ -7,4 +7,7 @@ mod harness;
 mod hostile;
 mod journal;
 mod life;
+mod mcp;
+mod mcp_oauth;
+mod mcp_server;
 mod stub;

@@ -1,19 +1,128 @@
-//! A storage that keeps the journal and one workspace a chat in memory.
+//! A storage that keeps the journal, one workspace a chat and MCP servers in memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use tandem_proto::storage::v1::mcp_service_server::McpService;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallService;
 use tandem_proto::storage::v1::workspace_service_server::WorkspaceService;
 use tandem_proto::storage::v1::*;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-/// Calls by chat and id, workspaces by chat. Clones share everything.
+/// Calls by chat and id, workspaces by chat, servers and tokens. Clones share everything.
 #[derive(Clone, Default)]
 pub struct Storage {
     pub calls: Arc<Mutex<HashMap<(String, String), ToolCall>>>,
     pub workspaces: Arc<Mutex<HashMap<String, Workspace>>>,
+    pub servers: Arc<Mutex<Vec<McpServer>>>,
+    pub tokens: Arc<Mutex<Vec<McpToken>>>,
+}
+
+#[tonic::async_trait]
+impl McpService for Storage {
+    async fn create_mcp_server(
+        &self,
+        request: Request<CreateMcpServerRequest>,
+    ) -> Result<Response<CreateMcpServerResponse>, Status> {
+        let mut server = request.into_inner().server.unwrap();
+        server.revision = 1;
+        mark(&mut server);
+        self.servers.lock().unwrap().push(server.clone());
+        Ok(Response::new(CreateMcpServerResponse {
+            server: Some(without_ciphertext(server)),
+        }))
+    }
+
+    async fn get_mcp_server(
+        &self,
+        request: Request<GetMcpServerRequest>,
+    ) -> Result<Response<GetMcpServerResponse>, Status> {
+        let id = request.into_inner().server_id;
+        let servers = self.servers.lock().unwrap();
+        let server = servers.iter().find(|server| server.id == id).cloned();
+        let server = server.ok_or_else(|| Status::not_found("server"))?;
+        Ok(Response::new(GetMcpServerResponse { server: Some(server) }))
+    }
+
+    async fn list_mcp_servers(
+        &self,
+        _: Request<ListMcpServersRequest>,
+    ) -> Result<Response<ListMcpServersResponse>, Status> {
+        let servers = self.servers.lock().unwrap().clone();
+        Ok(Response::new(ListMcpServersResponse { servers }))
+    }
+
+    async fn update_mcp_server(
+        &self,
+        request: Request<UpdateMcpServerRequest>,
+    ) -> Result<Response<UpdateMcpServerResponse>, Status> {
+        let mut server = request.into_inner().server.unwrap();
+        let mut servers = self.servers.lock().unwrap();
+        let stored = servers.iter_mut().find(|stored| stored.id == server.id);
+        let stored = stored.ok_or_else(|| Status::not_found("server"))?;
+        server.revision += 1;
+        mark(&mut server);
+        *stored = server.clone();
+        Ok(Response::new(UpdateMcpServerResponse {
+            server: Some(without_ciphertext(server)),
+        }))
+    }
+
+    async fn delete_mcp_server(
+        &self,
+        request: Request<DeleteMcpServerRequest>,
+    ) -> Result<Response<DeleteMcpServerResponse>, Status> {
+        let id = request.into_inner().server_id;
+        self.servers.lock().unwrap().retain(|server| server.id != id);
+        Ok(Response::new(DeleteMcpServerResponse {}))
+    }
+
+    async fn list_mcp_tokens(
+        &self,
+        _: Request<ListMcpTokensRequest>,
+    ) -> Result<Response<ListMcpTokensResponse>, Status> {
+        let tokens = self.tokens.lock().unwrap().clone();
+        Ok(Response::new(ListMcpTokensResponse { tokens }))
+    }
+
+    async fn put_mcp_token(
+        &self,
+        request: Request<PutMcpTokenRequest>,
+    ) -> Result<Response<PutMcpTokenResponse>, Status> {
+        let mut token = request.into_inner().token.unwrap();
+        let mut tokens = self.tokens.lock().unwrap();
+        let stored = tokens.iter().position(|stored| stored.server_id == token.server_id);
+        let revision = stored.map_or(0, |place| tokens.remove(place).revision);
+        if token.revision != 0 && token.revision != revision {
+            return Err(Status::aborted("MCP_TOKEN_CHANGED"));
+        }
+        token.revision = revision + 1;
+        tokens.push(token.clone());
+        Ok(Response::new(PutMcpTokenResponse { token: Some(token) }))
+    }
+
+    async fn delete_mcp_token(
+        &self,
+        request: Request<DeleteMcpTokenRequest>,
+    ) -> Result<Response<DeleteMcpTokenResponse>, Status> {
+        let id = request.into_inner().server_id;
+        self.tokens.lock().unwrap().retain(|token| token.server_id != id);
+        Ok(Response::new(DeleteMcpTokenResponse {}))
+    }
+}
+
+fn mark(server: &mut McpServer) {
+    server.has_oauth2_secret = !server.sealed_oauth2_secret.is_empty();
+    server.has_api_key = !server.sealed_api_key.is_empty();
+    server.has_custom_headers = !server.sealed_custom_headers.is_empty();
+}
+
+fn without_ciphertext(mut server: McpServer) -> McpServer {
+    server.sealed_oauth2_secret.clear();
+    server.sealed_api_key.clear();
+    server.sealed_custom_headers.clear();
+    server
 }
 
 #[tonic::async_trait]

@@ -17,7 +17,7 @@ fn rules() -> Rules {
 }
 
 fn refusal(request: &Value) -> Option<(u16, String)> {
-    let error = check(request.to_string().as_bytes(), &rules()).err()?;
+    let error = check(request.to_string().as_bytes(), &rules(), Version::Of2023).err()?;
     Some((error.status, error.message))
 }
 
@@ -294,4 +294,28 @@ fn version_and_key_are_checked() {
     assert_eq!(verdict(&[version, ("x-api-key", "other")]), Some(401));
     assert_eq!(verdict(&[version]), Some(401));
     assert_eq!(verdict(&[("x-api-key", "k")]), Some(400));
+}
+
+#[test]
+fn the_version_of_2026_takes_no_sampling_parameters() {
+    let mut request = asked(json!([user("Hello")]));
+    request["temperature"] = json!(1);
+    let body = request.to_string().into_bytes();
+    assert!(check(&body, &rules(), Version::Of2023).is_ok());
+    let error = check(&body, &rules(), Version::Of2026).unwrap_err();
+    assert_eq!(error.message, "temperature: Extra inputs are not permitted");
+}
+
+#[test]
+fn tokens_are_counted_without_room_for_an_answer() {
+    let messages = json!([user("Hello, how are you?")]);
+    let body = json!({"model": "m", "messages": messages}).to_string();
+    let told = count(body.as_bytes(), &rules(), Version::Of2026).unwrap();
+    let told: Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(told, json!({"input_tokens": 5}));
+    let refused = count(asked(messages).to_string().as_bytes(), &rules(), Version::Of2026);
+    assert_eq!(
+        refused.unwrap_err().message,
+        "max_tokens: Extra inputs are not permitted"
+    );
 }

@@ -4,14 +4,14 @@
 
 mod content;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     super::{
         validate::{Accepted, Rules},
         wire::VendorError,
     },
-    invalid,
+    Version, invalid,
 };
 
 /// Estimated bytes of text per token.
@@ -39,17 +39,61 @@ const KNOWN: [&str; 16] = [
     "container",
 ];
 
+/// What the version of 2026 no longer takes.
+const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
+
 type Check<T = ()> = Result<T, VendorError>;
 
 /// Checks a request body.
 ///
 /// # Errors
 /// The vendor's answer to the first mistake found.
-pub(in super::super) fn check(body: &[u8], rules: &Rules) -> Check<Accepted> {
-    let request: Value = serde_json::from_slice(body).map_err(|_| invalid("The request body is not valid JSON."))?;
-    let fields = request
-        .as_object()
-        .ok_or_else(|| invalid("Input should be an object"))?;
+pub(in super::super) fn check(body: &[u8], rules: &Rules, version: Version) -> Check<Accepted> {
+    let request = parse(body)?;
+    let fields = object(&request)?;
+    sampling(fields, version)?;
+    let max_tokens = match fields.get("max_tokens").map(Value::as_u64) {
+        Some(Some(count)) if count > 0 => count,
+        Some(_) => return Err(invalid("max_tokens: Input should be greater than or equal to 1")),
+        None => return Err(invalid("max_tokens: Field required")),
+    };
+    known(fields, max_tokens, &request, rules)
+}
+
+/// Checks a request to count tokens, which has no room for an answer to ask for; how many tokens it has, as JSON.
+///
+/// # Errors
+/// As [`check`].
+pub(in super::super) fn count(body: &[u8], rules: &Rules, version: Version) -> Check<Vec<u8>> {
+    let request = parse(body)?;
+    let fields = object(&request)?;
+    sampling(fields, version)?;
+    if let Some(extra) = ["max_tokens", "stream"].iter().find(|name| fields.contains_key(**name)) {
+        return Err(invalid(format!("{extra}: Extra inputs are not permitted")));
+    }
+    let accepted = known(fields, u64::MAX, &request, rules)?;
+    Ok(json!({ "input_tokens": accepted.prompt_tokens })
+        .to_string()
+        .into_bytes())
+}
+
+fn sampling(fields: &Map<String, Value>, version: Version) -> Check {
+    let is_gone = |name: &&str| version == Version::Of2026 && fields.contains_key(*name);
+    match SAMPLING.iter().find(|name| is_gone(name)) {
+        Some(name) => Err(invalid(format!("{name}: Extra inputs are not permitted"))),
+        None => Ok(()),
+    }
+}
+
+fn parse(body: &[u8]) -> Check<Value> {
+    serde_json::from_slice(body).map_err(|_| invalid("The request body is not valid JSON."))
+}
+
+fn object(request: &Value) -> Check<&Map<String, Value>> {
+    request.as_object().ok_or_else(|| invalid("Input should be an object"))
+}
+
+fn known(fields: &Map<String, Value>, max_tokens: u64, request: &Value, rules: &Rules) -> Check<Accepted> {
     if let Some(unknown) = fields.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Err(invalid(format!("{unknown}: Extra inputs are not permitted")));
     }
@@ -57,17 +101,12 @@ pub(in super::super) fn check(body: &[u8], rules: &Rules) -> Check<Accepted> {
     if !rules.models.is_empty() && !rules.models.iter().any(|known| known == model) {
         return Err(invalid(format!("model: {model}")).with_status(404));
     }
-    let max_tokens = match fields.get("max_tokens").map(Value::as_u64) {
-        Some(Some(count)) if count > 0 => count,
-        Some(_) => return Err(invalid("max_tokens: Input should be greater than or equal to 1")),
-        None => return Err(invalid("max_tokens: Field required")),
-    };
     let messages = messages(fields, rules)?;
     system(fields.get("system"))?;
     tools(fields, messages)?;
     turns(messages, model)?;
     thinking(fields, messages, max_tokens)?;
-    marks(&request)?;
+    marks(request)?;
     Ok(accepted(fields, model, messages))
 }
 

@@ -74,6 +74,8 @@ fn assistant(message: &Map<String, Value>, index: usize, path: &str) -> Result<(
         "audio",
         "tool_calls",
         "reasoning_content",
+        // An answer may be handed back as it came.
+        "annotations",
     ];
     only(message, path, &allowed)?;
     let has_calls = message.get("tool_calls").is_some_and(|calls| !calls.is_null());

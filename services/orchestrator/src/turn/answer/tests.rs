@@ -1,4 +1,5 @@
 use tandem_proto::common::v1::{ToolCallDelta, ToolCallPart};
+use tandem_proto::provider::v1::CompletionStarted;
 
 use super::*;
 
@@ -44,6 +45,26 @@ fn neighbouring_deltas_become_one_part_and_every_delta_is_shown() {
         reasoning.completed_at.is_some(),
         "reasoning is closed when the answer ends"
     );
+}
+
+#[test]
+fn an_answer_is_of_the_model_that_gave_it() {
+    let asked = ModelConfig {
+        id: "asked".to_owned(),
+        ..ModelConfig::default()
+    };
+    let mut answer = Answer::default();
+    answer.apply(Event::TextDelta("Hello".to_owned()), now());
+    assert_eq!(answer.into_message(&asked).model_config_id, "asked");
+
+    let mut answer = Answer::default();
+    let started = CompletionStarted {
+        model_config_id: "spare".to_owned(),
+        ..CompletionStarted::default()
+    };
+    assert!(answer.apply(Event::Started(started), now()).is_none());
+    answer.apply(Event::TextDelta("Hello".to_owned()), now());
+    assert_eq!(answer.into_message(&asked).model_config_id, "spare");
 }
 
 #[test]

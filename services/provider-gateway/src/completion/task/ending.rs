@@ -5,20 +5,17 @@ use std::time::Duration;
 use tandem_chat_core::{
     classify::{self, Cause, Classified},
     error::{ChatError, Detail},
-    message::Usage,
 };
 
 use super::{Ending, Run};
 use crate::{
+    catalog::Model,
     completion::{Event, Failed, Finished},
     meter,
     provider::{Failure, Finish},
     secret::redact,
-    spend::ledger::Bill,
+    spend::{Order, ledger::Bill},
 };
-
-/// More tokens than any model takes or gives. A vendor that reports more is not believed: nothing may be planned or summed up by it.
-const MAX_TOKENS: i64 = 1_000_000_000;
 
 impl Run {
     pub(super) fn finished(&self, finish: Finish) -> Event {
@@ -27,25 +24,26 @@ impl Run {
             mut usage,
             response_id,
         } = finish;
-        forget_impossible(&mut usage);
-        let cost_usd_micros = meter::cost_usd_micros(&self.model.options, &usage);
-        self.parts.ledger.finished(&self.bill(), &usage, cost_usd_micros);
-        self.parts.metrics.used(&self.model, &usage);
+        meter::forget_impossible(&mut usage);
+        let model = self.serving().model;
+        let cost_usd_micros = meter::cost_usd_micros(&model.options, &usage);
+        self.parts.ledger.finished(&self.bill(&model), &usage, cost_usd_micros);
+        self.parts.metrics.used(&model, &usage);
         let span = tracing::Span::current();
         span.record("gen_ai.response.finish_reasons", reason.as_str());
         span.record("gen_ai.usage.input_tokens", usage.input_tokens);
         span.record("gen_ai.usage.output_tokens", usage.output_tokens);
-        let after = self.ended(reason.as_str());
+        let after = self.ended(&model, reason.as_str());
         tracing::info!(
-            provider = self.model.provider.name,
-            model = self.model.model,
+            provider = model.provider.name,
+            model = model.model,
             reason = reason.as_str(),
             input_tokens = usage.input_tokens,
             output_tokens = usage.output_tokens,
             duration_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
             "completion finished"
         );
-        usage.context_limit = self.model.context_limit;
+        usage.context_limit = model.context_limit;
         Event::Finished(Box::new(Finished {
             reason,
             usage,
@@ -55,7 +53,8 @@ impl Run {
     }
 
     pub(super) fn failed(&self, ending: Ending) -> Event {
-        self.parts.ledger.cut_off(&self.bill());
+        let model = self.serving().model;
+        self.parts.ledger.cut_off(&self.bill(&model));
         let failed = match ending {
             Ending::Refused(refusal) => Failed {
                 error: ChatError {
@@ -71,7 +70,7 @@ impl Run {
             Ending::Stopped(why) => Failed {
                 error: ChatError {
                     detail: Detail::new(why),
-                    provider: self.model.provider.kind.as_str().to_owned(),
+                    provider: model.provider.kind.as_str().to_owned(),
                     ..ChatError::generic("The request was stopped.")
                 },
                 retry_after: Duration::ZERO,
@@ -80,8 +79,8 @@ impl Run {
             },
             Ending::Full(full) => Failed {
                 error: ChatError {
-                    detail: self.detail(&full.to_string()),
-                    provider: self.model.provider.kind.as_str().to_owned(),
+                    detail: detail(&model, &full.to_string()),
+                    provider: model.provider.kind.as_str().to_owned(),
                     ..ChatError::generic("The answer was longer than Tandem can hold and was stopped.")
                 },
                 retry_after: Duration::ZERO,
@@ -95,10 +94,10 @@ impl Run {
             failed.error.kind.as_str()
         };
         tracing::Span::current().record("error.type", kind);
-        let after = self.ended(kind);
+        let after = self.ended(&model, kind);
         tracing::info!(
-            provider = self.model.provider.name,
-            model = self.model.model,
+            provider = model.provider.name,
+            model = model.model,
             kind,
             status = failed.error.status_code,
             is_retryable = failed.error.retryable,
@@ -109,24 +108,33 @@ impl Run {
     }
 
     /// What it is billed by, as things stand.
-    pub(super) fn bill(&self) -> Bill<'_> {
+    pub(super) fn bill<'a>(&'a self, model: &'a Model) -> Bill<'a> {
         Bill {
-            request: &self.request,
+            order: self.order(model),
             payer: self.payer,
-            model: &self.model,
+            model,
             account: &self.account,
             runtime: self.parts.clock.monotonic() - self.started_at,
         }
     }
 
-    fn ended(&self, outcome: &'static str) -> Duration {
+    /// What is asked of `model`, as far as it has to be paid.
+    pub(super) fn order(&self, model: &Model) -> Order<'_> {
+        Order {
+            model_config_id: model.id,
+            ..Order::from(&*self.request)
+        }
+    }
+
+    fn ended(&self, model: &Model, outcome: &'static str) -> Duration {
         let after = self.parts.clock.monotonic() - self.started_at;
-        self.parts.metrics.ended(&self.model, outcome, after);
+        self.parts.metrics.ended(model, outcome, after);
         after
     }
 
-    fn describe(&self, failure: &Failure) -> Failed {
-        let text = redact(&failure.text, &self.model.provider.keys);
+    pub(super) fn describe(&self, failure: &Failure) -> Failed {
+        let model = self.serving().model;
+        let text = redact(&failure.text, &model.provider.keys);
         let Classified {
             mut error,
             retry_after,
@@ -137,16 +145,17 @@ impl Run {
         } = classify::classify(&classify::Failure {
             status: failure.status,
             text: &text,
-            provider: Some(self.model.provider.kind.as_str()),
+            provider: Some(model.provider.kind.as_str()),
             retry_after: failure.retry_after,
             cause: failure.cause,
         });
-        error.detail = self.detail(match error.detail.as_str() {
+        let said = match error.detail.as_str() {
             "" if failure.status.is_none() && failure.cause == Cause::Reported => {
                 "the answer is an error without words"
             }
             words => words,
-        });
+        };
+        error.detail = detail(&model, said);
         Failed {
             error,
             retry_after,
@@ -155,26 +164,13 @@ impl Run {
             is_cancelled: false,
         }
     }
-
-    /// What the vendor said, behind the names of provider and model.
-    fn detail(&self, text: &str) -> Detail {
-        let (provider, model) = (&self.model.provider.name, &self.model.model);
-        match text {
-            "" => Detail::new(&format!("{provider}, model {model}")),
-            text => Detail::new(&format!("{provider}, model {model}: {text}")),
-        }
-    }
 }
 
-fn forget_impossible(usage: &mut Usage) {
-    for count in [
-        &mut usage.input_tokens,
-        &mut usage.output_tokens,
-        &mut usage.total_tokens,
-        &mut usage.reasoning_tokens,
-        &mut usage.cache_creation_tokens,
-        &mut usage.cache_read_tokens,
-    ] {
-        *count = count.filter(|count| (0..=MAX_TOKENS).contains(count));
+/// What the vendor said, behind the names of provider and model.
+fn detail(model: &Model, text: &str) -> Detail {
+    let (provider, model) = (&model.provider.name, &model.model);
+    match text {
+        "" => Detail::new(&format!("{provider}, model {model}")),
+        text => Detail::new(&format!("{provider}, model {model}: {text}")),
     }
 }

@@ -45,7 +45,10 @@ pub(super) fn request(request: &completion::Request, model: &Model) -> Result<Re
     media::limit_images(&mut prompt.turns);
     let tools = tools::offered(request, web_search, &prompt.turns);
     let tool_choice = tools::choice(request, &settings, &tools);
-    let settings = thinking::fitting(settings, &prompt.turns);
+    let mut settings = thinking::fitting(settings, &prompt.turns);
+    if tools::is_forced(tool_choice.as_ref()) {
+        settings.thinking = None;
+    }
     cache::mark(&mut prompt);
     Ok(Request {
         model: model.model.clone(),

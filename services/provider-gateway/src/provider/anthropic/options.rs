@@ -29,11 +29,13 @@ const CONTEXT_SHARE: u64 = 4;
 const TEMPERATURE: &str = "temperature";
 const TOP_P: &str = "top_p";
 const TOP_K: &str = "top_k";
+const STOP_SEQUENCES: &str = "stop_sequences";
 
-const SAMPLING: [Field; 3] = [
+const SAMPLING: [Field; 4] = [
     (TEMPERATURE, TEMPERATURE, Shape::Number),
     (TOP_P, TOP_P, Shape::Number),
     (TOP_K, TOP_K, Shape::Integer),
+    (STOP_SEQUENCES, STOP_SEQUENCES, Shape::Texts),
 ];
 
 /// The least `top_p` a thinking model takes.
@@ -88,12 +90,12 @@ impl Settings {
         })
     }
 
-    /// What is sent of sampling. A thinking model takes next to nothing, the newest ones nothing at all, and the others either a
-    /// temperature or `top_p`.
+    /// What is sent of sampling, and what ends an answer. Of sampling a thinking model takes next to nothing, the newest ones nothing at
+    /// all, and the others either a temperature or `top_p`.
     pub(super) fn sampling(&self) -> Map<String, Value> {
         let mut sampling = self.sampling.clone();
         if self.thinks == Thinks::Adaptive {
-            sampling.clear();
+            sampling.retain(|name, _| name == STOP_SEQUENCES);
         }
         if self.thinking.is_some() {
             sampling.remove(TEMPERATURE);

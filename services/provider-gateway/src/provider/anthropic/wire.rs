@@ -149,7 +149,7 @@ pub(super) struct WebSearch {
 }
 
 /// Whether tools may be called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ToolChoice {
     Auto {
@@ -157,6 +157,17 @@ pub(super) enum ToolChoice {
         disable_parallel_tool_use: bool,
     },
     None,
+    /// At least one; never beside thinking.
+    Any {
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        disable_parallel_tool_use: bool,
+    },
+    /// This one; never beside thinking.
+    Tool {
+        name: String,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        disable_parallel_tool_use: bool,
+    },
 }
 
 /// How the model thinks before it answers.

@@ -49,7 +49,7 @@ enum Progress<'a> {
 }
 
 /// The answer to a conversation.
-pub(super) fn to(messages: &[Message], tools: &[Tool], choice: ToolChoice) -> Reply {
+pub(super) fn to(messages: &[Message], tools: &[Tool], choice: &ToolChoice) -> Reply {
     let last_user = messages.iter().rposition(|message| message.role == Role::User);
     let (asked, since) = match last_user {
         Some(place) => (text_of(&messages[place].parts), &messages[place + 1..]),
@@ -64,8 +64,9 @@ pub(super) fn to(messages: &[Message], tools: &[Tool], choice: ToolChoice) -> Re
     {
         return spoken(&wish, text);
     }
+    // What must be called is what is wished for: it calls nothing without a reason.
     let tools = match choice {
-        ToolChoice::Auto => tools,
+        ToolChoice::Auto | ToolChoice::Required | ToolChoice::Named(_) => tools,
         ToolChoice::None => &[],
     };
     work(&wish, tools, since)
@@ -75,7 +76,7 @@ pub(super) fn to(messages: &[Message], tools: &[Tool], choice: ToolChoice) -> Re
 /// Turns are not labelled, since an answer here says no more than its first line.
 pub(super) fn aside(purpose: Purpose, messages: &[Message]) -> Option<Reply> {
     let text = match purpose {
-        Purpose::Answer => return None,
+        Purpose::Answer | Purpose::Bridge => return None,
         Purpose::TurnSummary => String::new(),
         Purpose::Title => {
             let parts = messages

@@ -37,7 +37,7 @@ fn converse(asked: &str, tools: &[Tool], results: &[(Value, bool)]) -> Vec<Reply
     let mut replies = Vec::new();
     let mut count = 0;
     loop {
-        let reply = reply::to(&messages, tools, ToolChoice::Auto);
+        let reply = reply::to(&messages, tools, &ToolChoice::Auto);
         replies.push(reply.clone());
         if reply.calls.is_empty() || replies.len() > 20 {
             return replies;
@@ -174,7 +174,7 @@ fn a_tool_that_is_not_there_is_not_called() {
     let without = reply::to(
         &[Message::new(Role::User, vec![Part::text("run `ls`")])],
         &tools(),
-        ToolChoice::None,
+        &ToolChoice::None,
     );
     assert!(without.calls.is_empty());
 }
@@ -196,7 +196,7 @@ fn an_edit_follows_the_schema_it_is_given() {
 fn only_the_last_message_counts() {
     let mut messages = vec![Message::new(Role::User, vec![Part::text("run `ls`")])];
     messages.push(Message::new(Role::User, vec![Part::text("hello")]));
-    let reply = reply::to(&messages, &tools(), ToolChoice::Auto);
+    let reply = reply::to(&messages, &tools(), &ToolChoice::Auto);
     assert!(
         reply.calls.is_empty() && reply.text.contains("demo model"),
         "{}",

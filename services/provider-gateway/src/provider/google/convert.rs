@@ -69,9 +69,18 @@ fn offered(
     if !has_functions && !searches {
         return (Vec::new(), None);
     }
-    let may_call = request.tool_choice == ToolChoice::Auto || !has_functions;
+    let calling = |mode, allowed: Option<&String>| CallingConfig {
+        mode,
+        allowed_function_names: allowed.map(|name| names.sent(name)).into_iter().collect(),
+    };
+    let calling = match &request.tool_choice {
+        ToolChoice::Auto => None,
+        ToolChoice::None => Some(calling("NONE", None)),
+        ToolChoice::Required => Some(calling("ANY", None)),
+        ToolChoice::Named(name) => Some(calling("ANY", Some(name))),
+    };
     let config = ToolConfig {
-        function_calling_config: (!may_call).then_some(CallingConfig { mode: "NONE" }),
+        function_calling_config: calling.filter(|_| has_functions),
         include_server_side_tool_invocations: has_functions && searches,
     };
     let offered = Tools {

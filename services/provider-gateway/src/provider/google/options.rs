@@ -13,13 +13,14 @@ use crate::{
 /// Where the vendor's own options are, for errors.
 const PATH: &str = "provider_options.google.";
 
-const GENERAL: [Field; 6] = [
+const GENERAL: [Field; 7] = [
     ("max_output_tokens", MAX_OUTPUT_TOKENS, Shape::Integer),
     ("temperature", "temperature", Shape::Number),
     ("top_p", "topP", Shape::Number),
     ("top_k", "topK", Shape::Integer),
     ("presence_penalty", "presencePenalty", Shape::Number),
     ("frequency_penalty", "frequencyPenalty", Shape::Number),
+    ("stop_sequences", "stopSequences", Shape::Texts),
 ];
 
 const MAX_OUTPUT_TOKENS: &str = "maxOutputTokens";

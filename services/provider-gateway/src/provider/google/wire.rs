@@ -149,7 +149,7 @@ pub(super) struct Function {
 pub(super) struct Empty {}
 
 /// Whether tools may be called, and which.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ToolConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,10 +160,14 @@ pub(super) struct ToolConfig {
 }
 
 /// Whether tools of ours may be called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct CallingConfig {
-    /// `NONE`.
+    /// `NONE` or `ANY`.
     pub(super) mode: &'static str,
+    /// Of which one must be called; all, where there are none. Only with `ANY`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) allowed_function_names: Vec<String>,
 }
 
 impl Part {

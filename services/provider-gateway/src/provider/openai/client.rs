@@ -28,3 +28,22 @@ pub(in crate::provider) async fn open(http: &Http, call: Call) -> Result<Deltas,
     };
     http.post(url, headers, body, parser).await
 }
+
+/// The body that [`open`] sends.
+#[cfg(test)]
+pub(in crate::provider) fn body(
+    request: &crate::completion::Request,
+    model: &crate::catalog::Model,
+) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+    let request =
+        convert::request(request, model).map_err(|invalid| Failure::known(ErrorKind::Config, invalid.to_string()))?;
+    Ok(serde_json::to_value(request).unwrap().as_object().unwrap().clone())
+}
+
+/// What understands the answer that [`open`] gets.
+#[cfg(test)]
+pub(in crate::provider) fn parser(
+    request: &crate::completion::Request,
+) -> crate::provider::body::Parser<impl crate::provider::body::Answer + use<>> {
+    Parser::new(request.id, used_call_ids(&request.messages))
+}

@@ -4,7 +4,7 @@
 //! the orchestrator's.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tandem_chat_core::{
     id::ToolCallId,
@@ -43,19 +43,26 @@ pub fn request(request: &completion::Request, model: &Model) -> Result<Request, 
     let kind = model.provider.kind;
     let tools: Vec<Tool> = request.tools.iter().map(tool).collect();
     let has_tools = !tools.is_empty();
-    let tool_choice = match request.tool_choice {
-        ToolChoice::Auto => "auto",
-        ToolChoice::None => "none",
-    };
     Ok(Request {
         model: model.model.clone(),
         messages: messages(&request.messages, kind),
         tools,
-        tool_choice: has_tools.then_some(tool_choice),
+        tool_choice: has_tools.then(|| tool_choice(request, kind)),
         stream: true,
         stream_options: StreamOptions { include_usage: true },
         options: options::fields(kind, &model.options, request.max_output_tokens, has_tools)?,
     })
+}
+
+/// Whether tools may be called. Some servers know no names here; where only one tool is on offer they need none.
+fn tool_choice(request: &completion::Request, kind: Kind) -> Value {
+    match &request.tool_choice {
+        ToolChoice::Auto => Value::from("auto"),
+        ToolChoice::None => Value::from("none"),
+        ToolChoice::Required => Value::from("required"),
+        ToolChoice::Named(_) if kind == Kind::OpenAiCompat && request.tools.len() == 1 => Value::from("required"),
+        ToolChoice::Named(name) => json!({ "type": "function", "function": { "name": name } }),
+    }
 }
 
 fn tool(tool: &completion::Tool) -> Tool {

@@ -9,11 +9,12 @@ use crate::provider::{
     options::{Field, InvalidOption, Shape, checked, copy, own},
 };
 
-const GENERAL: [Field; 4] = [
+const GENERAL: [Field; 5] = [
     ("temperature", "temperature", Shape::Number),
     ("top_p", "top_p", Shape::Number),
     ("presence_penalty", "presence_penalty", Shape::Number),
     ("frequency_penalty", "frequency_penalty", Shape::Number),
+    ("stop_sequences", "stop", Shape::Texts),
 ];
 
 const TOP_K: Field = ("top_k", "top_k", Shape::Integer);
@@ -35,7 +36,8 @@ const OPENAI: [Field; 14] = [
     ("max_completion_tokens", "max_completion_tokens", Shape::Integer),
 ];
 
-const OPENAI_COMPAT: [Field; 2] = [
+const OPENAI_COMPAT: [Field; 3] = [
+    ("parallel_tool_calls", "parallel_tool_calls", Shape::Boolean),
     ("user", "user", Shape::Text),
     ("reasoning_effort", "reasoning_effort", Shape::Text),
 ];

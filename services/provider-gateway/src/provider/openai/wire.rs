@@ -17,9 +17,9 @@ pub struct Request {
     /// Left out when there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
-    /// `auto` or `none`; only with tools.
+    /// `auto`, `none`, `required` or an object that names a tool; only with tools.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_choice: Option<&'static str>,
+    pub tool_choice: Option<Value>,
     /// Always true.
     pub stream: bool,
     /// Asks for a last chunk with usage.

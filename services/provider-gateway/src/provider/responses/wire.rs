@@ -19,7 +19,7 @@ pub(super) struct Request {
     pub(super) tools: Vec<Tool>,
     /// Only with tools.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) tool_choice: Option<&'static str>,
+    pub(super) tool_choice: Option<Value>,
     /// Always true.
     pub(super) stream: bool,
     /// Whether the vendor keeps the response.

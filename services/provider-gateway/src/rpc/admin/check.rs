@@ -12,7 +12,7 @@ use tandem_proto::{
 };
 use url::Url;
 
-use crate::{outbound::Policy, provider::Kind};
+use crate::{credentials, outbound::Policy, provider::Kind};
 
 /// Keys of one provider.
 const MAX_KEYS: usize = 32;
@@ -28,6 +28,9 @@ const MAX_DISPLAY_NAME_CHARS: usize = 128;
 
 /// Longest base address.
 const MAX_BASE_URL_BYTES: usize = 2048;
+
+/// Most completions at once that a provider may be told.
+const MAX_CONCURRENT: i32 = 10_000;
 
 /// Longest settings.
 const MAX_SETTINGS_BYTES: usize = 16 * 1024;
@@ -45,6 +48,8 @@ pub(super) struct Wanted {
     pub(super) base_url: String,
     pub(super) api_keys: Vec<String>,
     pub(super) settings_json: String,
+    pub(super) policy: credentials::Policy,
+    pub(super) max_concurrent: i32,
 }
 
 /// What is to be changed of a provider; `None` stays.
@@ -55,6 +60,8 @@ pub(super) struct Change {
     pub(super) base_url: Option<String>,
     pub(super) keys: Option<Vec<KeyChange>>,
     pub(super) settings_json: Option<String>,
+    pub(super) policy: Option<credentials::Policy>,
+    pub(super) max_concurrent: Option<i32>,
 }
 
 /// One key of the wanted set.
@@ -102,6 +109,9 @@ impl Checker {
             .unwrap_or_default();
         self.api_keys(kind, &request.api_keys);
         self.settings(&request.settings_json);
+        let policy = request.key_policy.map(credentials::Policy::from).unwrap_or_default();
+        self.policy(policy);
+        self.concurrent(request.max_concurrent);
         let display_name = match request.display_name.trim() {
             "" => request.name.clone(),
             text => text.to_owned(),
@@ -118,6 +128,8 @@ impl Checker {
                 .unwrap_or_default(),
             api_keys: request.api_keys,
             settings_json: request.settings_json,
+            policy,
+            max_concurrent: request.max_concurrent,
         });
         self.done(wanted)
     }
@@ -132,7 +144,11 @@ impl Checker {
             && request.is_enabled.is_none()
             && request.base_url.is_none()
             && request.api_keys.is_none()
-            && request.settings_json.is_none();
+            && request.settings_json.is_none()
+            && request.uses_central_keys.is_none()
+            && request.allows_user_keys.is_none()
+            && request.allows_central_fallback.is_none()
+            && request.max_concurrent.is_none();
         if is_empty {
             self.violate("provider", "must change at least one field");
         }
@@ -162,13 +178,37 @@ impl Checker {
         if let Some(settings) = &request.settings_json {
             self.settings(settings);
         }
+        let stored = row.key_policy.map(credentials::Policy::from).unwrap_or_default();
+        let policy = credentials::Policy {
+            uses_central: request.uses_central_keys.unwrap_or(stored.uses_central),
+            allows_users: request.allows_user_keys.unwrap_or(stored.allows_users),
+            allows_fallback: request.allows_central_fallback.unwrap_or(stored.allows_fallback),
+        };
+        let policy = Some(policy).filter(|policy| *policy != stored);
+        if let Some(policy) = policy {
+            self.policy(policy);
+        }
+        if let Some(count) = request.max_concurrent {
+            self.concurrent(count);
+        }
         self.done(Some(Change {
             display_name,
             is_enabled: request.is_enabled,
             base_url,
             keys,
             settings_json: request.settings_json,
+            policy,
+            max_concurrent: request.max_concurrent,
         }))
+    }
+
+    /// A user's own key.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn user_key(mut self, key: &str) -> Result<(), Fault> {
+        self.key("api_key", key);
+        self.done(Some(()))
     }
 
     /// Type and address of a provider to be tested.
@@ -267,6 +307,27 @@ impl Checker {
             self.violate("base_url", format!("must be an address that may be called: {refused}"));
         }
         Some(url)
+    }
+
+    fn policy(&mut self, policy: credentials::Policy) {
+        if !policy.uses_central && !policy.allows_users {
+            self.violate(
+                "central_api_key_enabled",
+                "must be true unless users may bring their own keys: there would be no key to use",
+            );
+        }
+        if policy.allows_fallback && !(policy.uses_central && policy.allows_users) {
+            self.violate(
+                "allow_central_api_key_fallback",
+                "needs both central_api_key_enabled and allow_user_api_key",
+            );
+        }
+    }
+
+    fn concurrent(&mut self, count: i32) {
+        if !(0..=MAX_CONCURRENT).contains(&count) {
+            self.violate("max_concurrent", format!("must be from 0 to {MAX_CONCURRENT}"));
+        }
     }
 
     fn api_keys(&mut self, kind: Option<Kind>, keys: &[String]) {

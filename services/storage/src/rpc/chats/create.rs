@@ -46,14 +46,12 @@ impl Chats {
         let labels: BTreeMap<String, String> = request.labels.clone().into_iter().collect();
         label::validate(&labels).map_err(convert::many)?;
         let tools = dynamic_tools(request.dynamic_tools.clone())?;
-        if !request.mcp_server_ids.is_empty() {
-            return Err(convert::one("mcp_server_ids", "names servers that do not exist"));
-        }
 
         let mut tx = asker.begin(&self.pool).await?;
         let input = input::read(&mut tx, request.message.clone(), asker.user).await?;
         let workspace = workspace(&mut tx, &request.workspace_id, asker.user).await?;
         let model = input::model(&mut tx, input.model, None, asker.user, organization).await?;
+        let mcp_servers = input::mcp_servers(&mut tx, &request.mcp_server_ids, &[]).await?;
         let row = row(
             &request,
             asker.user,
@@ -62,6 +60,7 @@ impl Chats {
             workspace,
             title::fallback(&input.parts),
             labels,
+            mcp_servers,
             tools,
         );
         let change = Change {
@@ -151,6 +150,7 @@ fn row(
     workspace: Option<Uuid>,
     title: String,
     labels: BTreeMap<String, String>,
+    mcp_server_ids: Vec<Uuid>,
     dynamic_tools: serde_json::Value,
 ) -> chats::Row {
     let id = Uuid::now_v7();
@@ -172,7 +172,7 @@ fn row(
         .to_owned(),
         plan_mode: (request.plan_mode() == PlanMode::Plan).then(|| "plan".to_owned()),
         labels: Json(labels),
-        mcp_server_ids: Vec::new(),
+        mcp_server_ids,
         dynamic_tools,
         pin_order: 0,
         last_turn_summary: None,

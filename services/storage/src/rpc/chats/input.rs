@@ -7,13 +7,16 @@ use tandem_proto::common::v1::input_part::Kind;
 use tandem_proto::storage::v1::MessageInput;
 use uuid::Uuid;
 
-use crate::db::model_choice;
+use crate::db::{mcp, model_choice};
 use crate::error::Error;
 use crate::rpc::convert;
 use crate::spend;
 
 /// Files linked to one chat; more are usable in messages but not listed.
 const MAX_LINKED_FILES: i64 = 50;
+
+/// MCP servers a chat can name.
+const MAX_MCP_SERVERS: usize = 32;
 
 /// A message that may be stored.
 pub(super) struct Input {
@@ -57,6 +60,30 @@ pub(super) async fn model(
         spend::check(conn, user, organization).await?;
     }
     Ok(choice.model)
+}
+
+/// The MCP servers a chat is to use: at most [`MAX_MCP_SERVERS`], each of them enabled or among those it uses already.
+pub(super) async fn mcp_servers(conn: &mut PgConnection, ids: &[String], present: &[Uuid]) -> Result<Vec<Uuid>, Error> {
+    const FIELD: &str = "mcp_server_ids";
+    let mut wanted: Vec<Uuid> = Vec::with_capacity(ids.len().min(MAX_MCP_SERVERS));
+    for id in ids {
+        let id = convert::id(id, FIELD)?;
+        if !wanted.contains(&id) {
+            wanted.push(id);
+        }
+        if wanted.len() > MAX_MCP_SERVERS {
+            return Err(convert::one(FIELD, "must have at most 32 servers"));
+        }
+    }
+    let new: Vec<Uuid> = wanted.iter().copied().filter(|id| !present.contains(id)).collect();
+    let found = match new.is_empty() {
+        true => 0,
+        false => mcp::count_enabled(conn, &new).await?,
+    };
+    if usize::try_from(found) != Ok(new.len()) {
+        return Err(convert::one(FIELD, "names servers that do not exist"));
+    }
+    Ok(wanted)
 }
 
 async fn file(conn: &mut PgConnection, id: Uuid, user: Uuid, index: usize) -> Result<FilePart, Error> {

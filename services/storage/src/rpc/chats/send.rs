@@ -32,14 +32,15 @@ impl Chats {
             BusyBehavior::Unspecified | BusyBehavior::Queue => chat::BusyBehavior::Queue,
             BusyBehavior::Interrupt => chat::BusyBehavior::Interrupt,
         };
-        if request.mcp_server_ids.as_ref().is_some_and(|set| !set.ids.is_empty()) {
-            return Err(convert::one("mcp_server_ids", "names servers that do not exist"));
-        }
         let mut open = Open::for_user(asker.begin(&self.pool).await?, chat, asker.user).await?;
         let proven = input::read(open.conn(), request.message.clone(), asker.user).await?;
         let last = open.row.last_model_config_id;
         let organization = open.row.organization_id;
         let model = input::model(open.conn(), proven.model, Some(last), asker.user, organization).await?;
+        if let Some(set) = &request.mcp_server_ids {
+            let present = open.row.mcp_server_ids.clone();
+            open.row.mcp_server_ids = input::mcp_servers(open.conn(), &set.ids, &present).await?;
+        }
         if request.plan_mode.is_some() {
             open.row.plan_mode = (request.plan_mode() == PlanMode::Plan).then(|| "plan".to_owned());
         }

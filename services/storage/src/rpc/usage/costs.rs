@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tandem_chat_core::wire as core;
 use tandem_proto::storage::v1::*;
 
 use super::super::convert;
+use crate::db::Pool;
 use crate::db::usage::{self, Range};
 use crate::error::Error;
 
@@ -15,7 +15,7 @@ const MAX_USERS: i32 = 1_000;
 const MAX_SEARCH_BYTES: usize = 256;
 
 pub(super) async fn get_cost_summary(
-    pool: &PgPool,
+    pool: &Pool,
     message: GetCostSummaryRequest,
 ) -> Result<GetCostSummaryResponse, Error> {
     let user = convert::id(&message.user_id, "user")?;
@@ -44,7 +44,7 @@ pub(super) async fn get_cost_summary(
 }
 
 pub(super) async fn list_user_costs(
-    pool: &PgPool,
+    pool: &Pool,
     message: ListUserCostsRequest,
 ) -> Result<ListUserCostsResponse, Error> {
     let range = range(message.start.as_ref(), message.end.as_ref())?;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tandem_chat_core::wire as core;
 use tandem_proto::storage::v1::{
     ReserveSpendRequest, ReserveSpendResponse, SettleSpendRequest, SettleSpendResponse, UsageRecord,
@@ -11,6 +10,7 @@ use uuid::Uuid;
 
 use super::super::convert;
 use super::limit_micros;
+use crate::db::Pool;
 use crate::db::spend::{self, Call, Place};
 use crate::db::usage::{self, Record};
 use crate::error::Error;
@@ -19,9 +19,9 @@ const MIN_TTL: Duration = Duration::from_secs(1);
 const MAX_TTL: Duration = Duration::from_secs(7_200);
 const MAX_SETTLED: usize = 512;
 const MAX_NAME_BYTES: usize = 256;
-const PURPOSES: [&str; 3] = ["answer", "title", "turn_summary"];
+const PURPOSES: [&str; 4] = ["answer", "title", "turn_summary", "bridge"];
 
-pub(super) async fn reserve_spend(pool: &PgPool, message: ReserveSpendRequest) -> Result<ReserveSpendResponse, Error> {
+pub(super) async fn reserve_spend(pool: &Pool, message: ReserveSpendRequest) -> Result<ReserveSpendResponse, Error> {
     let completion = convert::id(&message.completion_id, "completion_id")?;
     let owner = convert::id(&message.owner_id, "owner_id")?;
     let place = Place {
@@ -49,7 +49,7 @@ pub(super) async fn reserve_spend(pool: &PgPool, message: ReserveSpendRequest) -
     Ok(ReserveSpendResponse { is_limited: true })
 }
 
-pub(super) async fn settle_spend(pool: &PgPool, message: SettleSpendRequest) -> Result<SettleSpendResponse, Error> {
+pub(super) async fn settle_spend(pool: &Pool, message: SettleSpendRequest) -> Result<SettleSpendResponse, Error> {
     if message.records.len() + message.released_completion_ids.len() > MAX_SETTLED {
         return Err(convert::one("records", "must not be more than 512"));
     }
@@ -93,7 +93,7 @@ fn purpose<'a>(text: &'a str, field: &str) -> Result<&'a str, Error> {
     if PURPOSES.contains(&text) {
         Ok(text)
     } else {
-        Err(convert::one(field, "must be answer, title or turn_summary"))
+        Err(convert::one(field, "must be answer, title, turn_summary or bridge"))
     }
 }
 

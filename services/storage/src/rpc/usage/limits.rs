@@ -1,6 +1,5 @@
 //! Limits as administrators set them, and where a user stands.
 
-use sqlx::PgPool;
 use tandem_chassis::status::Fault;
 use tandem_chat_core::wire::time_to_wire;
 use tandem_proto::storage::v1::*;
@@ -8,8 +7,8 @@ use uuid::Uuid;
 
 use super::super::convert;
 use super::{limit_micros, limit_not_found};
-use crate::db::models;
 use crate::db::spend::{self, Place};
+use crate::db::{Pool, models};
 use crate::error::Error;
 
 /// What a model's options call its prices, within `cost` or, in old ones, beside it.
@@ -20,7 +19,7 @@ const PRICES: [&str; 4] = [
     "cache_write_price_per_million_tokens",
 ];
 
-pub(super) async fn get_spend_status(pool: &PgPool, user: Uuid) -> Result<GetSpendStatusResponse, Error> {
+pub(super) async fn get_spend_status(pool: &Pool, user: Uuid) -> Result<GetSpendStatusResponse, Error> {
     let mut conn = pool.acquire().await?;
     let standing = spend::standing(&mut conn, user, Place::default(), None).await?;
     Ok(GetSpendStatusResponse {
@@ -35,7 +34,7 @@ pub(super) async fn get_spend_status(pool: &PgPool, user: Uuid) -> Result<GetSpe
     })
 }
 
-pub(super) async fn get_spend_limits(pool: &PgPool, _: GetSpendLimitsRequest) -> Result<GetSpendLimitsResponse, Error> {
+pub(super) async fn get_spend_limits(pool: &Pool, _: GetSpendLimitsRequest) -> Result<GetSpendLimitsResponse, Error> {
     let mut conn = pool.acquire().await?;
     let limit = spend::limit(&mut conn).await?;
     let users = spend::user_limits(&mut conn).await?;
@@ -53,7 +52,7 @@ pub(super) async fn get_spend_limits(pool: &PgPool, _: GetSpendLimitsRequest) ->
 }
 
 pub(super) async fn set_spend_limit(
-    pool: &PgPool,
+    pool: &Pool,
     message: SetSpendLimitRequest,
 ) -> Result<SetSpendLimitResponse, Error> {
     let limit = message.limit_micros.map(limit_micros).transpose()?;
@@ -70,7 +69,7 @@ pub(super) async fn set_spend_limit(
 }
 
 pub(super) async fn set_user_spend_limit(
-    pool: &PgPool,
+    pool: &Pool,
     message: SetUserSpendLimitRequest,
 ) -> Result<SetUserSpendLimitResponse, Error> {
     let user = convert::id(&message.user_id, "user")?;
@@ -83,7 +82,7 @@ pub(super) async fn set_user_spend_limit(
 }
 
 pub(super) async fn delete_user_spend_limit(
-    pool: &PgPool,
+    pool: &Pool,
     message: DeleteUserSpendLimitRequest,
 ) -> Result<DeleteUserSpendLimitResponse, Error> {
     let user = convert::id(&message.user_id, "user")?;
@@ -95,7 +94,7 @@ pub(super) async fn delete_user_spend_limit(
 }
 
 pub(super) async fn set_organization_spend_limit(
-    pool: &PgPool,
+    pool: &Pool,
     message: SetOrganizationSpendLimitRequest,
 ) -> Result<SetOrganizationSpendLimitResponse, Error> {
     let organization = convert::id(&message.organization_id, "group")?;
@@ -112,7 +111,7 @@ pub(super) async fn set_organization_spend_limit(
 }
 
 pub(super) async fn delete_organization_spend_limit(
-    pool: &PgPool,
+    pool: &Pool,
     message: DeleteOrganizationSpendLimitRequest,
 ) -> Result<DeleteOrganizationSpendLimitResponse, Error> {
     let organization = convert::id(&message.organization_id, "group")?;

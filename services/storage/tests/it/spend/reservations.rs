@@ -313,3 +313,14 @@ async fn only_provider_gateway_reserves_and_only_what_makes_sense() {
     };
     assert_eq!(reason(world.settle(vec![purpose]).await), "INVALID_REQUEST");
 }
+
+#[tokio::test]
+async fn a_call_that_asks_again_holds_the_greater_amount() {
+    let world = Harness::start().await;
+    let (_, mia) = world.limited().await;
+    let call = Uuid::new_v4();
+    for (micros, held) in [(100, 100), (300, 300), (200, 300)] {
+        world.reserve(asks(&mia, call, micros)).await.unwrap();
+        assert_eq!(world.reserved(&mia).await, held);
+    }
+}

@@ -40,6 +40,7 @@ pub(super) fn check(request: &Value, signed: &[(String, String)]) -> Check {
         marks += usize::from(!block["cache_control"].is_null());
     }
     tools(request)?;
+    choice(request)?;
     let messages = list(request, "messages");
     rule!(!messages.is_empty(), "messages: at least one message is required");
     rule!(
@@ -158,6 +159,23 @@ fn tools(request: &Value) -> Check {
     rule!(
         !names.is_empty() || request["tool_choice"].is_null(),
         "tool_choice without tools"
+    );
+    Ok(())
+}
+
+/// A model that must call something must not think, and what it must call is on offer.
+fn choice(request: &Value) -> Check {
+    let choice = &request["tool_choice"];
+    let is_forced = choice["type"] == "any" || choice["type"] == "tool";
+    rule!(
+        !is_forced || request["thinking"].is_null(),
+        "Thinking may not be enabled when tool_choice forces tool use."
+    );
+    let is_offered = list(request, "tools").iter().any(|tool| tool["name"] == choice["name"]);
+    rule!(
+        choice["type"] != "tool" || is_offered,
+        "Tool '{}' not found in provided tools",
+        choice["name"]
     );
     Ok(())
 }

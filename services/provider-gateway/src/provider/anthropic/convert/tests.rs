@@ -8,7 +8,7 @@ use tandem_chat_core::{
 use super::{strict, *};
 use crate::{
     catalog::test_support as catalog,
-    completion::{Request as Asked, Tool, ToolChoice},
+    completion::{Request as Asked, Tool},
     provider::{
         Kind,
         test_support::{self, call, file, result, tool},

@@ -48,12 +48,26 @@ pub(super) fn choice(request: &completion::Request, settings: &Settings, tools: 
         return None;
     }
     let is_offered = !request.tools.is_empty() || matches!(tools, [Tool::WebSearch(_)]);
-    match request.tool_choice {
-        Wanted::Auto if is_offered => settings.is_parallel_disabled.then_some(ToolChoice::Auto {
-            disable_parallel_tool_use: true,
+    let disable_parallel_tool_use = settings.is_parallel_disabled;
+    match &request.tool_choice {
+        Wanted::None => Some(ToolChoice::None),
+        _ if !is_offered => Some(ToolChoice::None),
+        Wanted::Auto => disable_parallel_tool_use.then_some(ToolChoice::Auto {
+            disable_parallel_tool_use,
         }),
-        Wanted::Auto | Wanted::None => Some(ToolChoice::None),
+        Wanted::Required => Some(ToolChoice::Any {
+            disable_parallel_tool_use,
+        }),
+        Wanted::Named(wanted) => Some(ToolChoice::Tool {
+            name: wanted.clone(),
+            disable_parallel_tool_use,
+        }),
     }
+}
+
+/// Whether the model has no choice but to call a tool. The vendor lets it not think then.
+pub(super) fn is_forced(choice: Option<&ToolChoice>) -> bool {
+    matches!(choice, Some(ToolChoice::Any { .. } | ToolChoice::Tool { .. }))
 }
 
 /// Stand-ins for the tools that were called, by first call.

@@ -301,6 +301,21 @@ fn tools_that_must_not_be_called_stay_on_offer() {
 }
 
 #[test]
+fn a_tool_that_must_be_called_is_named_as_the_vendor_knows_it() {
+    let config = |choice: ToolChoice| {
+        let mut asked = test_support::request(vec![user("x")], vec![tool("1password"), tool("t")]);
+        asked.tool_choice = choice;
+        ask(&asked, MODEL, json!({})).unwrap()["toolConfig"]["functionCallingConfig"].clone()
+    };
+    assert_eq!(config(ToolChoice::Required), json!({"mode": "ANY"}));
+    assert_eq!(
+        config(ToolChoice::Named("1password".to_owned())),
+        json!({"mode": "ANY", "allowedFunctionNames": ["_1password"]})
+    );
+    assert_eq!(config(ToolChoice::Auto), Value::Null);
+}
+
+#[test]
 fn the_same_history_gives_the_same_bytes_and_a_longer_one_begins_with_them() {
     let mut messages = vec![
         user("a"),

@@ -156,3 +156,21 @@ fn a_long_call_id_is_shortened_the_same_way_in_call_and_result() {
     assert_eq!(sent["messages"][0]["tool_calls"][0]["id"], id);
     assert!(id.len() <= MAX_CALL_ID_BYTES);
 }
+
+#[test]
+fn a_tool_that_must_be_called_is_named_or_required_where_it_is_the_only_one() {
+    let choice = |kind: Kind, choice: ToolChoice, names: &[&str]| {
+        let tools = names.iter().map(|name| tool(name)).collect();
+        let mut asked = test_support::request(vec![Message::new(Role::User, vec![Part::text("x")])], tools);
+        asked.tool_choice = choice;
+        let sent = super::request(&asked, &model(kind, json!({}))).unwrap();
+        serde_json::to_value(sent).unwrap()["tool_choice"].clone()
+    };
+    let named = || ToolChoice::Named("a".to_owned());
+    let by_name = json!({"type": "function", "function": {"name": "a"}});
+    assert_eq!(choice(Kind::OpenAi, named(), &["a"]), by_name);
+    assert_eq!(choice(Kind::OpenAiCompat, named(), &["a", "b"]), by_name);
+    assert_eq!(choice(Kind::OpenAiCompat, named(), &["a"]), json!("required"));
+    assert_eq!(choice(Kind::OpenAi, ToolChoice::Required, &["a"]), json!("required"));
+    assert_eq!(choice(Kind::OpenAi, ToolChoice::Required, &[]), Value::Null);
+}

@@ -8,7 +8,7 @@ use tandem_chat_core::{
 use super::{strict, *};
 use crate::{
     catalog::test_support as catalog,
-    completion::{Request as Asked, Tool, ToolChoice},
+    completion::{Request as Asked, Tool},
     provider::{
         Kind,
         responses::family::Family,

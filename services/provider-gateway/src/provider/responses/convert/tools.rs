@@ -62,10 +62,12 @@ pub(super) fn searches(tools: &[Tool]) -> bool {
 }
 
 /// Whether they may be called; `None` where there are none.
-pub(super) fn choice(request: &completion::Request, tools: &[Tool]) -> Option<&'static str> {
-    let choice = match request.tool_choice {
-        ToolChoice::Auto => "auto",
-        ToolChoice::None => "none",
+pub(super) fn choice(request: &completion::Request, tools: &[Tool]) -> Option<Value> {
+    let choice = match &request.tool_choice {
+        ToolChoice::Auto => Value::from("auto"),
+        ToolChoice::None => Value::from("none"),
+        ToolChoice::Required => Value::from("required"),
+        ToolChoice::Named(name) => json!({ "type": "function", "name": name }),
     };
     (!tools.is_empty()).then_some(choice)
 }

@@ -205,3 +205,69 @@ fn an_empty_display_name_falls_back_to_the_name() {
 fn nothing_prints_a_key() {
     assert!(!format!("{:?}", KeyChange::Insert("canary".to_owned())).contains("canary"));
 }
+
+#[test]
+fn there_must_be_a_key_to_use_and_a_fallback_needs_two_sources() {
+    let policy = |uses_central_keys, allows_user_keys, allows_central_fallback| tandem_proto::common::v1::KeyPolicy {
+        uses_central_keys,
+        allows_user_keys,
+        allows_central_fallback,
+    };
+    let created =
+        |central, users, fallback| create(|request| request.key_policy = Some(policy(central, users, fallback)));
+    for (central, users, fallback) in [
+        (true, false, false),
+        (true, true, false),
+        (true, true, true),
+        (false, true, false),
+    ] {
+        assert!(
+            created(central, users, fallback).is_ok(),
+            "{central} {users} {fallback}"
+        );
+    }
+    assert_eq!(created(false, false, false).unwrap_err(), ["central_api_key_enabled"]);
+    for (central, users) in [(true, false), (false, true)] {
+        assert_eq!(
+            created(central, users, true).unwrap_err(),
+            ["allow_central_api_key_fallback"]
+        );
+    }
+    assert_eq!(create(|_| {}).unwrap().policy, credentials::Policy::default());
+}
+
+#[test]
+fn a_change_of_policy_keeps_what_it_does_not_name() {
+    let change = update(UpdateProviderRequest {
+        allows_user_keys: Some(true),
+        ..UpdateProviderRequest::default()
+    });
+    let expected = credentials::Policy {
+        allows_users: true,
+        ..credentials::Policy::default()
+    };
+    assert_eq!(change.unwrap().policy, Some(expected));
+    let unchanged = update(UpdateProviderRequest {
+        uses_central_keys: Some(true),
+        ..UpdateProviderRequest::default()
+    });
+    assert_eq!(unchanged.unwrap().policy, None);
+    let off = update(UpdateProviderRequest {
+        uses_central_keys: Some(false),
+        ..UpdateProviderRequest::default()
+    });
+    assert_eq!(off.unwrap_err(), ["central_api_key_enabled"]);
+}
+
+#[test]
+fn completions_at_once_have_a_bound() {
+    for (count, is_fine) in [(0, true), (10_000, true), (-1, false), (10_001, false)] {
+        let created = create(|request| request.max_concurrent = count);
+        assert_eq!(created.is_ok(), is_fine, "{count}");
+        let changed = update(UpdateProviderRequest {
+            max_concurrent: Some(count),
+            ..UpdateProviderRequest::default()
+        });
+        assert_eq!(changed.is_ok(), is_fine, "{count}");
+    }
+}

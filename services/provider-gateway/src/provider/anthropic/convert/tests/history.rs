@@ -161,7 +161,7 @@ proptest! {
         messages in messages(),
         tools in tools(),
         options in options(),
-        may_call in any::<bool>(),
+        choice in 0..4_usize,
         limit in prop_oneof![Just(None), Just(Some(1)), Just(Some(1500)), Just(Some(50_000))],
         model in prop_oneof![Just(MODEL), Just("claude-opus-4-6"), Just("claude-opus-4-7"), Just("claude-3-opus")],
     ) {
@@ -169,7 +169,7 @@ proptest! {
         for messages in [messages, repaired] {
             let mut asked = test_support::request(messages, tools.clone());
             asked.max_output_tokens = limit;
-            asked.tool_choice = if may_call { ToolChoice::Auto } else { ToolChoice::None };
+            asked.tool_choice = test_support::tool_choice(choice, &tools);
             ask(&asked, model, options.clone()).unwrap();
         }
     }

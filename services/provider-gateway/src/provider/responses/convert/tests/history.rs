@@ -169,7 +169,7 @@ proptest! {
         messages in messages(),
         tools in tools(),
         options in options(),
-        may_call in any::<bool>(),
+        choice in 0..4_usize,
         limit in one_of(&[None, Some(1), Some(1500)]),
         model in one_of(&[MODEL, PLAIN, "o4-mini"]),
     ) {
@@ -177,7 +177,7 @@ proptest! {
         for messages in [messages, repaired] {
             let mut asked = test_support::request(messages, tools.clone());
             asked.max_output_tokens = limit;
-            asked.tool_choice = if may_call { ToolChoice::Auto } else { ToolChoice::None };
+            asked.tool_choice = test_support::tool_choice(choice, &tools);
             ask(&asked, model, options.clone()).unwrap();
         }
     }

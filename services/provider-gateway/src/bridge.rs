@@ -1,0 +1,335 @@
+//! The OpenAI- and Anthropic-compatible endpoints: any program that speaks to those vendors can ask the models of this deployment.
+//!
+//! One engine, two fronts ([`forward`] for the gateway, [`listener`] of its own). A request is handed on as it is where the provider
+//! speaks its dialect ([`relay`]), and goes through the neutral request otherwise ([`translate`], [`told`]). Both ways it passes the
+//! same spend limits, breakers and keys, and is counted, paid and recorded the same ([`tab`], [`record`]). What a client gets is always
+//! an HTTP answer in its vendor's shape.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, header};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use tandem_chassis::{
+    Runtime,
+    clock::Clock,
+    identity::ServiceName,
+    lifecycle::{OnEnd, Shutdown},
+    transport::Address,
+};
+use tonic::transport::Channel;
+
+use self::{
+    body::{Body, collect},
+    caller::Caller,
+    dialect::{Dialect, Family},
+    directory::{Directory, Listed},
+    metrics::Metrics,
+    peek::Peek,
+    record::Recorder,
+    refusal::{Reason, Refusal},
+    relay::Outgoing,
+    route::{Endpoint, Mount},
+    tab::{Opening, Tab},
+};
+use crate::{
+    catalog::Catalog, completion::task::Runner, config::Guards, health::Health, outbound::Outbound, secret::ApiKey,
+    spend::ledger::Ledger,
+};
+
+pub mod authenticate;
+mod body;
+mod caller;
+mod client;
+mod dialect;
+mod directory;
+pub mod forward;
+mod headers;
+pub mod listener;
+mod metrics;
+mod models;
+mod passthrough;
+mod peek;
+mod prompt;
+mod record;
+mod refusal;
+mod relay;
+mod route;
+mod sniff;
+mod tab;
+mod told;
+mod translate;
+
+/// How programs are served.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where programs are served without going through a gateway, such as `http://0.0.0.0:8090`; nowhere unless set.
+    pub listen: Option<Address>,
+    /// Keeps what went through: who asked what, which tools were called, what it used.
+    pub record: bool,
+    /// Models that nobody configured may be asked for; they have no price.
+    pub any_model: bool,
+    /// Callers may bring their own vendor credential in a request's headers.
+    pub allow_byok: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            record: true,
+            any_model: false,
+            allow_byok: true,
+        }
+    }
+}
+
+/// What an exchange needs.
+pub struct Parts {
+    config: Config,
+    directory: Directory,
+    runner: Runner,
+    health: Arc<Health>,
+    ledger: Ledger,
+    recorder: Recorder,
+    metrics: Metrics,
+    service_metrics: crate::metrics::Metrics,
+    outbound: Outbound,
+    guards: Guards,
+    clock: Arc<dyn Clock>,
+    shutdown: Shutdown,
+}
+
+/// What the bridge shares with the rest of the service.
+pub struct Shared {
+    /// Which models there are.
+    pub catalog: Catalog,
+    /// Runs completions.
+    pub runner: Runner,
+    /// How providers do.
+    pub health: Arc<Health>,
+    /// Where what is used is told.
+    pub ledger: Ledger,
+    /// What the service counts.
+    pub metrics: crate::metrics::Metrics,
+    /// How vendors are reached.
+    pub outbound: Outbound,
+    /// How storage is reached.
+    pub storage: Channel,
+}
+
+/// The engine. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Bridge(Arc<Parts>);
+
+impl Bridge {
+    /// An engine; its recorder runs as a task of `runtime`.
+    pub fn new(config: &crate::Config, runtime: &Runtime, shared: Shared) -> Self {
+        let metrics = Metrics::new(&runtime.registry);
+        let recorder = if config.bridge.record {
+            let outbound = runtime.outbound(ServiceName::ProviderGateway);
+            let (recorder, scribe) = Recorder::new(outbound, shared.storage, metrics.clone());
+            runtime
+                .tasks
+                .spawn("records of exchanges", OnEnd::Expected, scribe.run());
+            recorder
+        } else {
+            Recorder::off()
+        };
+        let clock = Arc::clone(&runtime.clock);
+        Self(Arc::new(Parts {
+            directory: Directory::new(
+                shared.catalog,
+                config.bridge.any_model,
+                config.cache_ttl,
+                Arc::clone(&clock),
+            ),
+            config: config.bridge.clone(),
+            runner: shared.runner,
+            health: shared.health,
+            ledger: shared.ledger,
+            recorder,
+            metrics,
+            service_metrics: shared.metrics,
+            outbound: shared.outbound,
+            guards: config.guards.clone(),
+            clock,
+            shutdown: runtime.shutdown.clone(),
+        }))
+    }
+
+    /// Tells what is left to be recorded. Nothing may be asked after this.
+    pub async fn close(&self) {
+        self.0.recorder.close().await;
+    }
+
+    /// Counts an exchange that a front refuses.
+    fn count_refusal(&self, refusal: &Refusal) {
+        self.0.metrics.refused(refusal.reason.as_str());
+    }
+
+    /// Answers one request. What goes wrong is an answer as well.
+    pub async fn exchange<B>(&self, caller: &Arc<Caller>, request: Request<B>) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes>,
+    {
+        let (head, body) = request.into_parts();
+        let family = route::family_of(head.uri.path());
+        let answered = self.answer(caller, &head.method, &head.uri, head.headers, body).await;
+        answered.unwrap_or_else(|(refusal, known)| {
+            self.count_refusal(&refusal);
+            refusal.response(known.unwrap_or(family))
+        })
+    }
+
+    async fn answer<B>(
+        &self,
+        caller: &Arc<Caller>,
+        method: &Method,
+        uri: &http::Uri,
+        headers: HeaderMap,
+        body: B,
+    ) -> Result<Response<Body>, (Refusal, Option<Family>)>
+    where
+        B: hyper::body::Body<Data = Bytes>,
+    {
+        let parts = &self.0;
+        let plainly = |refusal| (refusal, None);
+        parts.check(caller, &headers).map_err(plainly)?;
+        let no_route = || {
+            let text = format!("route not supported: {method} {}", uri.path());
+            (Refusal::new(Reason::NoRoute, text), None)
+        };
+        let place = route::find(uri.path()).ok_or_else(no_route)?;
+        let (family, fixed) = match place.mount {
+            Mount::Any(family) => (family, None),
+            Mount::Provider(name) => {
+                let listed = parts.directory.provider(name).await.map_err(plainly)?;
+                (Family::of(listed.kind), Some(listed))
+            }
+        };
+        let endpoint = place.endpoint(family, method).ok_or_else(no_route)?;
+        let exchange = Exchange {
+            parts,
+            caller,
+            method,
+            uri,
+            headers,
+            fixed,
+        };
+        let answered = exchange.answer(endpoint, body).await;
+        answered.map_err(|refusal| (refusal, Some(family)))
+    }
+}
+
+impl Parts {
+    /// What holds for every request.
+    fn check(&self, caller: &Caller, headers: &HeaderMap) -> Result<(), Refusal> {
+        if self.shutdown.is_draining() {
+            let text = "This replica is stopping; try again.";
+            return Err(Refusal::new(Reason::Unavailable, text).after(Duration::from_secs(1)));
+        }
+        if caller.is_byok && !self.config.allow_byok {
+            let text = "Own vendor credentials are not allowed here; leave them out.";
+            return Err(Refusal::new(Reason::Forbidden, text));
+        }
+        if !headers::fit(headers) {
+            let text = format!(
+                "The request has more than {} headers, or more than {} bytes of them.",
+                headers::MAX_HEADERS,
+                headers::MAX_HEADER_BYTES
+            );
+            return Err(Refusal::new(Reason::Invalid, text));
+        }
+        Ok(())
+    }
+}
+
+/// One request, its route known.
+struct Exchange<'a> {
+    parts: &'a Arc<Parts>,
+    caller: &'a Arc<Caller>,
+    method: &'a Method,
+    uri: &'a http::Uri,
+    headers: HeaderMap,
+    /// The provider the path names.
+    fixed: Option<Listed>,
+}
+
+impl Exchange<'_> {
+    async fn answer<B>(self, endpoint: Endpoint<'_>, body: B) -> Result<Response<Body>, Refusal>
+    where
+        B: hyper::body::Body<Data = Bytes>,
+    {
+        match endpoint {
+            Endpoint::Answer(dialect) => {
+                let body = collect(body).await?;
+                self.ask_model(dialect, &body).await
+            }
+            Endpoint::CountTokens => {
+                let body = collect(body).await?;
+                self.count_tokens(&body).await
+            }
+            Endpoint::Models => self.models().await,
+            Endpoint::Model(name) => self.model(name).await,
+            Endpoint::Versioned(path) => {
+                let body = collect(body).await?;
+                self.pass_on(path, true, body).await
+            }
+            Endpoint::Rooted(path) => {
+                let body = collect(body).await?;
+                self.pass_on(path, false, body).await
+            }
+        }
+    }
+
+    /// The caller's own vendor credential is used.
+    fn brings_key(&self) -> bool {
+        self.caller.is_byok && headers::has_credential(&self.headers)
+    }
+
+    async fn ask_model(self, dialect: Dialect, body: &Bytes) -> Result<Response<Body>, Refusal> {
+        let encoding = self.headers.get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| encoding != "identity") {
+            let text = "The request body must not be compressed.";
+            return Err(Refusal::new(Reason::Invalid, text));
+        }
+        let parts = self.parts;
+        let peek = Peek::of(dialect, body)?;
+        let found = parts.directory.find(&peek.model, dialect, self.fixed.as_ref()).await?;
+        let brings_key = self.brings_key();
+        let model = parts.directory.model(&found, self.caller, brings_key).await?;
+        let own = if brings_key {
+            headers::own_credential(&self.headers)
+        } else {
+            None
+        };
+        let own = own.as_ref().map(ExposeSecret::expose_secret);
+        let opening = Opening {
+            caller: self.caller,
+            dialect,
+            headers: &self.headers,
+            peek: &peek,
+            body_bytes: body.len(),
+            model: Arc::clone(&model),
+            brings_key,
+            credential: own.or_else(|| model.provider.keys.first().map(ApiKey::expose)),
+        };
+        let tab = Tab::open(parts, opening)?;
+        Ok(match dialect.native(model.provider.kind) {
+            Some(protocol) => {
+                let outgoing = Outgoing {
+                    protocol,
+                    headers: self.headers,
+                    query: self.uri.query(),
+                    peek: &peek,
+                    body,
+                };
+                relay::relay(parts, tab, outgoing).await
+            }
+            None => told::tell(parts, tab, &self.headers, body).await,
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! What is kept of an exchange: who asked what, which tools were called, what it used.
+//!
+//! Exchanges hand over what happened and go on; [`scribe`] tells it to storage, many at a time. What waits is bounded, and an exchange
+//! for which there is no room does not begin, so that nothing goes by unseen while storage only is slow. If storage refuses or is away
+//! for long, what has waited longest is given up and counted: records are not worth an outage.
+
+mod scribe;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tandem_chassis::{client::Outbound, with_message_limits};
+use tandem_chat_core::{message::Usage, wire::time_to_wire};
+use tandem_proto::storage::v1::{
+    Interception, InterceptionEnd, ModelThought, RecordInterceptionsRequest, TokenUsage, ToolUsage, UserPrompt,
+    interception_service_client::InterceptionServiceClient,
+};
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, oneshot};
+use tonic::transport::Channel;
+use uuid::Uuid;
+
+pub use self::scribe::Scribe;
+use super::{metrics::Metrics, sniff::Heard};
+
+/// Beginnings and ends on their way to the scribe.
+const MAX_QUEUED: usize = 16_384;
+
+/// What all of them may hold, those the scribe has taken included.
+const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
+
+/// Counts only one vendor has, in one record.
+const MAX_EXTRA: usize = 16;
+
+/// Takes records. Cheap to clone.
+#[derive(Clone)]
+pub struct Recorder(Option<Parts>);
+
+#[derive(Clone)]
+struct Parts {
+    queue: mpsc::Sender<Entry>,
+    held: Arc<AtomicUsize>,
+    metrics: Metrics,
+}
+
+/// There is no room for the records of another exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many records wait for storage")]
+pub struct Full;
+
+/// What comes to the scribe.
+enum Entry {
+    /// Part of a message; `Held` counts its bytes until it is gone.
+    Records(Box<RecordInterceptionsRequest>, Held),
+    /// No more will come; answered when all is told, or given up.
+    Close(oneshot::Sender<()>),
+}
+
+/// Bytes that are held. Given back when dropped.
+struct Held {
+    bytes: usize,
+    held: Arc<AtomicUsize>,
+}
+
+impl Held {
+    fn new(held: &Arc<AtomicUsize>, bytes: usize) -> Self {
+        held.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            bytes,
+            held: Arc::clone(held),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Recorder {
+    /// A recorder, and the end of it that has to run.
+    pub fn new(outbound: Outbound, storage: Channel, metrics: Metrics) -> (Self, Scribe) {
+        let (sender, queue) = mpsc::channel(MAX_QUEUED);
+        let scribe = Scribe {
+            outbound,
+            interceptions: with_message_limits!(InterceptionServiceClient::new(storage)),
+            metrics: metrics.clone(),
+            queue,
+        };
+        let parts = Parts {
+            queue: sender,
+            held: Arc::default(),
+            metrics,
+        };
+        (Self(Some(parts)), scribe)
+    }
+
+    /// Keeps nothing.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Whether anything is kept.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// An exchange begins.
+    ///
+    /// * `prompt`: what a person said with it.
+    ///
+    /// # Errors
+    /// [`Full`]: it should not.
+    pub fn begin(&self, start: Interception, prompt: Option<String>) -> Result<(), Full> {
+        let Some(parts) = &self.0 else { return Ok(()) };
+        if parts.held.load(Ordering::Relaxed) > MAX_HELD_BYTES {
+            return Err(Full);
+        }
+        let bytes = size_of::<Interception>() + 256 + prompt.as_ref().map_or(0, String::len);
+        let prompt = prompt.map(|prompt| UserPrompt {
+            id: id(),
+            interception_id: start.id.clone(),
+            message_id: String::new(),
+            prompt,
+            created_at: start.started_at,
+        });
+        let records = RecordInterceptionsRequest {
+            starts: vec![start],
+            user_prompts: prompt.into_iter().collect(),
+            ..RecordInterceptionsRequest::default()
+        };
+        parts.put(records, bytes).map_err(|_| Full)
+    }
+
+    /// It has ended with that status; what was heard of its answer is moved out.
+    pub fn end(&self, interception: Uuid, at: OffsetDateTime, status: u16, usage: Option<&Usage>, heard: &mut Heard) {
+        let Some(parts) = &self.0 else { return };
+        let (records, mut bytes) = ended(interception, at, status, usage, heard);
+        let mut records = records;
+        if parts.held.load(Ordering::Relaxed) > MAX_HELD_BYTES {
+            // That it ended, and what it used, is little and worth more than texts.
+            parts
+                .metrics
+                .records_lost(records.tool_usages.len() + records.model_thoughts.len());
+            records.tool_usages.clear();
+            records.model_thoughts.clear();
+            bytes = size_of::<RecordInterceptionsRequest>();
+        }
+        if let Err(lost) = parts.put(records, bytes) {
+            parts.metrics.records_lost(lost);
+            tracing::error!(%interception, "too many records wait for storage; the end of an exchange was given up");
+        }
+    }
+
+    /// Tells what is left. Nothing may be recorded after this.
+    pub async fn close(&self) {
+        let Some(parts) = &self.0 else { return };
+        let (told, wait) = oneshot::channel();
+        if parts.queue.send(Entry::Close(told)).await.is_ok() {
+            // The scribe is gone, or has answered.
+            let _ = wait.await;
+        }
+    }
+}
+
+impl Parts {
+    /// # Errors
+    /// How many records are lost.
+    fn put(&self, records: RecordInterceptionsRequest, bytes: usize) -> Result<(), usize> {
+        let count = scribe::count(&records);
+        let entry = Entry::Records(Box::new(records), Held::new(&self.held, bytes));
+        self.queue.try_send(entry).map_err(|_| count)
+    }
+}
+
+fn ended(
+    interception: Uuid,
+    at: OffsetDateTime,
+    status: u16,
+    usage: Option<&Usage>,
+    heard: &mut Heard,
+) -> (RecordInterceptionsRequest, usize) {
+    let interception_id = interception.to_string();
+    let created_at = Some(time_to_wire(at));
+    let message_id = std::mem::take(&mut heard.message_id);
+    let mut bytes = size_of::<RecordInterceptionsRequest>();
+    let extra = std::mem::take(&mut heard.extra);
+    let token_usage = usage.filter(|usage| !usage.is_empty()).map(|usage| TokenUsage {
+        id: id(),
+        interception_id: interception_id.clone(),
+        message_id: message_id.clone(),
+        input_tokens: usage.input_tokens.unwrap_or(0),
+        output_tokens: usage.output_tokens.unwrap_or(0),
+        cache_read_tokens: usage.cache_read_tokens.unwrap_or(0),
+        cache_write_tokens: usage.cache_creation_tokens.unwrap_or(0),
+        extra: extra
+            .into_iter()
+            .take(MAX_EXTRA)
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect(),
+        created_at,
+    });
+    let mut tool_usages = Vec::with_capacity(heard.calls.len());
+    for call in std::mem::take(&mut heard.calls) {
+        bytes += size_of::<ToolUsage>() + call.arguments.len();
+        tool_usages.push(ToolUsage {
+            id: id(),
+            interception_id: interception_id.clone(),
+            message_id: message_id.clone(),
+            tool_name: call.name,
+            tool_call_id: call.id,
+            server_url: String::new(),
+            arguments_json: call.arguments,
+            is_injected: false,
+            invocation_error: String::new(),
+            created_at,
+        });
+    }
+    let mut model_thoughts = Vec::with_capacity(heard.thoughts.len());
+    for thought in std::mem::take(&mut heard.thoughts) {
+        bytes += size_of::<ModelThought>() + thought.content.len();
+        model_thoughts.push(ModelThought {
+            id: id(),
+            interception_id: interception_id.clone(),
+            content: thought.content,
+            source: thought.source.to_owned(),
+            created_at,
+        });
+    }
+    let end = InterceptionEnd {
+        interception_id,
+        ended_at: created_at,
+        status: i32::from(status),
+    };
+    let records = RecordInterceptionsRequest {
+        ends: vec![end],
+        token_usages: token_usage.into_iter().collect(),
+        tool_usages,
+        model_thoughts,
+        ..RecordInterceptionsRequest::default()
+    };
+    (records, bytes)
+}
+
+fn id() -> String {
+    Uuid::now_v7().to_string()
+}

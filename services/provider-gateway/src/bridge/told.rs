@@ -1,0 +1,267 @@
+//! Answers by way of the neutral request: for models whose vendor does not speak the client's dialect.
+//!
+//! Owns the completion on the client's behalf: it is stopped when the client leaves, and what it says is told in the client's dialect.
+//! Running it, with its spend limit, breaker, keys and guards, is [`crate::completion::task`]'s.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header};
+use secrecy::ExposeSecret;
+use tandem_chat_core::{
+    id::{CompletionId, KeyId},
+    part::Part,
+};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{
+    Parts,
+    body::Body,
+    dialect::Dialect,
+    directory, headers,
+    passthrough::refused_field,
+    refusal::{Reason, Refusal},
+    sniff::{Heard, Keep},
+    tab::Tab,
+    translate::{self, Answering, Asked, Encoder},
+};
+use crate::{
+    catalog::{Model, Provider},
+    completion::{Event, Failed, Purpose, Request, buffer::Reader, registry::Completion},
+    provider::Protocol,
+    secret::ApiKey,
+};
+
+/// Silence after which a stream says that the answer is still coming.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// An answer being told. Dropping it stops the completion, unless it has ended.
+struct Telling {
+    tab: Tab,
+    completion: Arc<Completion>,
+    reader: Reader,
+    encoder: Option<Encoder>,
+    heard: Heard,
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        if !self.completion.buffer.is_closed() {
+            self.completion.cancel.cancel();
+        }
+        // Closed before, it is not closed again.
+        self.tab.close(&mut self.heard, false);
+    }
+}
+
+/// Answers a request; returns with the first words, or with all of them.
+pub async fn tell(parts: &Arc<Parts>, mut tab: Tab, headers: &HeaderMap, body: &Bytes) -> Response<Body> {
+    let (family, dialect) = (tab.dialect.family(), tab.dialect);
+    tab.is_paid_elsewhere();
+    let started = asked(&tab, headers, body).and_then(|(asked, model)| start(parts, &tab, asked, model));
+    let (completion, reader, answering) = match started {
+        Ok(started) => started,
+        Err(refusal) => {
+            parts.metrics.refused(refusal.reason.as_str());
+            tab.answered(refusal.reason.status().as_u16());
+            return refusal.response(family);
+        }
+    };
+    let is_stream = answering.is_stream;
+    let mut heard = Heard::new(keep(parts));
+    heard.name(Some(&answering.id));
+    let mut telling = Telling {
+        tab,
+        completion,
+        reader,
+        encoder: Some(Encoder::new(dialect, answering)),
+        heard,
+    };
+    let outcome = if is_stream {
+        telling.first().await
+    } else {
+        telling.all().await
+    };
+    match outcome {
+        Err(failed) => failure(telling, &failed),
+        Ok(document) if !is_stream => {
+            telling.tab.answered(200);
+            telling.tab.close(&mut telling.heard, true);
+            let mut response = Response::new(Body::full(document));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            response
+        }
+        Ok(first) => {
+            telling.tab.answered(200);
+            let rest = futures::stream::unfold(telling, move |mut telling| async move {
+                let piece = telling.next(dialect).await?;
+                Some((piece, telling))
+            });
+            let all = futures::StreamExt::chain(futures::stream::iter([first]), rest);
+            let all = futures::StreamExt::filter(all, |piece| std::future::ready(!piece.is_empty()));
+            let mut response = Response::new(Body::told(all));
+            headers::for_events(response.headers_mut());
+            response
+        }
+    }
+}
+
+fn keep(parts: &Parts) -> Keep {
+    Keep::of(parts.recorder.is_on())
+}
+
+/// The request in neutral terms, and the model with what the client set for it.
+fn asked(tab: &Tab, headers: &HeaderMap, body: &Bytes) -> Result<(Asked, Model), Refusal> {
+    let asked = translate::read(tab.dialect, body).map_err(|refused| refused_field(&refused))?;
+    let options = asked.options(&tab.model).map_err(|refused| refused_field(&refused))?;
+    let provider = match headers::own_credential(headers).filter(|_| tab.brings_key) {
+        Some(own) => {
+            let key = ApiKey::new(KeyId::new(Uuid::nil()), own.expose_secret().to_owned()).of_user(tab.caller.user);
+            Arc::new(Provider {
+                keys: vec![key],
+                ..Provider::clone(&tab.model.provider)
+            })
+        }
+        None => Arc::clone(&tab.model.provider),
+    };
+    let model = Model {
+        options,
+        provider,
+        ..Model::clone(&tab.model)
+    };
+    Ok((asked, model))
+}
+
+fn start(
+    parts: &Parts,
+    tab: &Tab,
+    asked: Asked,
+    model: Model,
+) -> Result<(Arc<Completion>, Reader, Answering), Refusal> {
+    let answering = Answering {
+        id: format!("{}{}", prefix(tab.dialect), tab.id.simple()),
+        model: asked.model,
+        created_unix_s: parts.clock.now().unix_timestamp(),
+        is_stream: asked.is_stream,
+        wants_usage: asked.wants_usage,
+        is_serial: asked.is_serial,
+    };
+    let request = Request {
+        id: CompletionId::new(tab.id),
+        model_config_id: model.id,
+        messages: asked.messages,
+        tools: asked.tools,
+        tool_choice: asked.tool_choice,
+        max_output_tokens: asked.max_output_tokens,
+        chat_id: None,
+        purpose: Purpose::Bridge,
+    };
+    let protocol = Protocol::of(&model);
+    let started = parts.runner.start(request, tab.payer(), Arc::new(model), protocol);
+    let completion = started.map_err(directory::refusal)?;
+    let reader = completion.buffer.read(None);
+    let reader = reader.ok_or_else(|| Refusal::new(Reason::Internal, "The answer is not held any more."))?;
+    Ok((completion, reader, answering))
+}
+
+fn prefix(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::ChatCompletions => "chatcmpl-",
+        Dialect::Responses => "resp_",
+        Dialect::Messages => "msg_",
+    }
+}
+
+/// A failure before the first byte.
+fn failure(mut telling: Telling, failed: &Failed) -> Response<Body> {
+    let status = translate::failure_status(failed);
+    let body = translate::failure_body(failed, telling.tab.dialect.family());
+    let mut response = Response::new(Body::full(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    if !failed.retry_after.is_zero() {
+        let seconds = failed.retry_after.as_secs() + u64::from(failed.retry_after.subsec_nanos() > 0);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    telling.tab.answered(status.as_u16());
+    telling.tab.close(&mut telling.heard, false);
+    response
+}
+
+impl Telling {
+    /// The first piece that has words; before it a failure is an answer of its own.
+    async fn first(&mut self) -> Result<Bytes, Box<Failed>> {
+        let mut told = Vec::new();
+        while let Some((_, event)) = self.reader.next().await {
+            if let Event::Failed(failed) = &*event {
+                return Err(failed.clone());
+            }
+            told.extend_from_slice(&self.tell(&event));
+            if !matches!(*event, Event::Started(_)) {
+                break;
+            }
+        }
+        Ok(Bytes::from(told))
+    }
+
+    /// The whole answer.
+    async fn all(&mut self) -> Result<Bytes, Box<Failed>> {
+        while let Some((_, event)) = self.reader.next().await {
+            if let Event::Failed(failed) = &*event {
+                return Err(failed.clone());
+            }
+            self.tell(&event);
+        }
+        Ok(self.encoder.take().map(Encoder::finish).unwrap_or_default())
+    }
+
+    /// The next piece; a ping after a silence, `None` after the end.
+    async fn next(&mut self, dialect: Dialect) -> Option<Bytes> {
+        self.encoder.as_ref()?;
+        match timeout(PING_INTERVAL, self.reader.next()).await {
+            Ok(Some((_, event))) => Some(self.tell(&event)),
+            Ok(None) => {
+                let is_complete = !self.heard.has_failed;
+                self.tab.close(&mut self.heard, is_complete);
+                self.encoder.take().map(Encoder::finish)
+            }
+            Err(_) => Some(translate::ping(dialect)),
+        }
+    }
+
+    fn tell(&mut self, event: &Event) -> Bytes {
+        self.hear(event);
+        self.encoder
+            .as_mut()
+            .map(|encoder| encoder.event(event))
+            .unwrap_or_default()
+    }
+
+    fn hear(&mut self, event: &Event) {
+        let heard = &mut self.heard;
+        match event {
+            Event::Part(part) => {
+                if let Part::ToolCall(call) = &**part {
+                    let arguments = call.args.to_string();
+                    let index = i64::try_from(heard.calls.len()).unwrap_or(i64::MAX);
+                    heard.call(
+                        index,
+                        Some(call.tool_call_id.as_str()),
+                        Some(&call.tool_name),
+                        Some(&arguments),
+                    );
+                }
+            }
+            Event::ReasoningDone(part) => {
+                let index = i64::try_from(heard.thoughts.len()).unwrap_or(i64::MAX);
+                heard.thought(index, "thinking", Some(&part.text));
+            }
+            Event::Finished(finished) => heard.usage = finished.usage,
+            Event::Failed(_) => heard.has_failed = true,
+            Event::Started(_) | Event::TextDelta(_) | Event::ReasoningDelta(_) | Event::ToolCallDelta(_) => {}
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Callers who bring their own vendor credential.
+
+use serde_json::json;
+use tandem_proto::storage::v1::CredentialKind;
+
+use super::{Answer, Bridged, KEYS, chat, completion, upstream::Reply};
+use crate::storage::GOOD_TOKEN;
+
+const OWN: &str = "sk-own-canary-0123456789";
+
+fn own(bridged: &Bridged, path: &str) -> reqwest::RequestBuilder {
+    let asked = bridged.client.post(format!("{}{path}", bridged.base));
+    asked.header("x-coder-ai-governance-token", GOOD_TOKEN)
+}
+
+#[tokio::test]
+async fn an_own_credential_takes_the_place_of_ours_and_is_not_paid_here() {
+    let bridged = Bridged::start("openai").await;
+    bridged.upstream.reply(Reply::json(&completion()));
+    let asked = own(&bridged, "/openai/v1/chat/completions").bearer_auth(OWN);
+    assert_eq!(Answer::of(asked.json(&chat("m-1"))).await.status, 200);
+    let asked = bridged.upstream.last();
+    assert_eq!(asked.header("authorization"), format!("Bearer {OWN}"));
+    assert!(!format!("{:?}", asked.headers).contains(KEYS[0]));
+    bridged.check_nothing_leaked();
+    bridged.recorded(|recorded| !recorded.ends.is_empty()).await;
+    let recorded = bridged.world.storage.recorded.lock().unwrap();
+    assert_eq!(recorded.starts[0].credential_kind(), CredentialKind::Byok);
+    assert_eq!(recorded.starts[0].credential_hint, "sk-o...6789");
+    assert!(bridged.world.storage.ledger.lock().unwrap().records.is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_of_an_own_credential_is_the_callers_own() {
+    let bridged = Bridged::start("openai").await;
+    bridged
+        .upstream
+        .reply(Reply::new(401, "application/json", "{\"error\":{\"message\":\"no\"}}"));
+    let asked = own(&bridged, "/openai/v1/chat/completions").bearer_auth(OWN);
+    assert_eq!(Answer::of(asked.json(&chat("m-1"))).await.status, 401);
+    assert_eq!(bridged.upstream.asked().len(), 1, "no key of ours is tried instead");
+}
+
+#[tokio::test]
+async fn an_own_anthropic_key_or_token_goes_where_it_came() {
+    let bridged = Bridged::start("anthropic").await;
+    let body = json!({ "model": "m-1", "max_tokens": 1, "messages": [{ "role": "user", "content": "x" }] });
+    bridged.upstream.reply(Reply::json(&json!({ "type": "message" })));
+    let asked = own(&bridged, "/anthropic/v1/messages").header("x-api-key", OWN);
+    assert_eq!(Answer::of(asked.json(&body)).await.status, 200);
+    let asked = bridged.upstream.last();
+    assert_eq!((asked.header("x-api-key"), asked.header("authorization")), (OWN, ""));
+    bridged.upstream.reply(Reply::json(&json!({ "type": "message" })));
+    let asked = own(&bridged, "/anthropic/v1/messages").bearer_auth(OWN);
+    assert_eq!(Answer::of(asked.json(&body)).await.status, 200);
+    let asked = bridged.upstream.last();
+    assert_eq!(
+        (asked.header("x-api-key"), asked.header("authorization")),
+        ("", format!("Bearer {OWN}").as_str())
+    );
+}
+
+#[tokio::test]
+async fn without_an_own_credential_ours_is_used() {
+    let bridged = Bridged::start("openai").await;
+    bridged.upstream.reply(Reply::json(&completion()));
+    let asked = own(&bridged, "/openai/v1/chat/completions");
+    assert_eq!(Answer::of(asked.json(&chat("m-1"))).await.status, 200);
+    assert_eq!(
+        bridged.upstream.last().header("authorization"),
+        format!("Bearer {}", KEYS[0])
+    );
+}
+
+#[tokio::test]
+async fn own_credentials_can_be_forbidden() {
+    let bridged = Bridged::start_with("openai", &KEYS, |config| config.bridge.allow_byok = false).await;
+    let asked = own(&bridged, "/openai/v1/chat/completions").bearer_auth(OWN);
+    assert_eq!(Answer::of(asked.json(&chat("m-1"))).await.status, 403);
+    assert!(bridged.upstream.asked().is_empty());
+}
