@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tandem_chassis::{
     Runtime,
     clock::Clock,
+    config::duration,
     identity::ServiceName,
     lifecycle::{OnEnd, Shutdown},
     transport::Address,
@@ -69,6 +70,9 @@ pub struct Config {
     pub listen: Option<Address>,
     /// Keeps what went through: who asked what, which tools were called, what it used.
     pub record: bool,
+    /// How long that is kept; `0s` for ever, and at least an hour otherwise.
+    #[serde(with = "duration")]
+    pub retention: Duration,
     /// Models that nobody configured may be asked for; they have no price.
     pub any_model: bool,
     /// Callers may bring their own vendor credential in a request's headers.
@@ -80,6 +84,7 @@ impl Default for Config {
         Self {
             listen: None,
             record: true,
+            retention: Duration::from_secs(60 * 24 * 60 * 60),
             any_model: false,
             allow_byok: true,
         }
@@ -130,6 +135,12 @@ impl Bridge {
         let metrics = Metrics::new(&runtime.registry);
         let recorder = if config.bridge.record {
             let outbound = runtime.outbound(ServiceName::ProviderGateway);
+            if !config.bridge.retention.is_zero() {
+                let (outbound, storage) = (outbound.clone(), shared.storage.clone());
+                let keeping =
+                    record::retention::keep_to(config.bridge.retention, outbound, storage, runtime.shutdown.clone());
+                runtime.tasks.spawn("retention of exchanges", OnEnd::Expected, keeping);
+            }
             let (recorder, scribe) = Recorder::new(outbound, shared.storage, metrics.clone());
             runtime
                 .tasks

@@ -4,6 +4,7 @@
 //! for which there is no room does not begin, so that nothing goes by unseen while storage only is slow. If storage refuses or is away
 //! for long, what has waited longest is given up and counted: records are not worth an outage.
 
+pub mod retention;
 mod scribe;
 
 use std::sync::{

@@ -159,3 +159,15 @@ async fn what_waits_is_told_before_the_service_ends() {
     bridged.world.drain_gateway();
     bridged.recorded(|recorded| recorded.ends.len() == 1).await;
 }
+
+#[tokio::test]
+async fn what_has_been_kept_long_enough_is_deleted_piece_by_piece() {
+    let bridged = Bridged::start("anthropic").await;
+    bridged.recorded(|recorded| recorded.prunings.len() >= 2).await;
+    let recorded = bridged.world.storage.recorded.lock().unwrap();
+    for pruning in &recorded.prunings {
+        assert_eq!(pruning.max_age.unwrap().seconds, 60 * 24 * 60 * 60);
+        assert!((1..=10_000).contains(&pruning.limit), "{}", pruning.limit);
+    }
+    assert_eq!(recorded.prunings.len(), 2, "nothing was left after the second piece");
+}

@@ -28,6 +28,7 @@ pub struct Recorded {
     pub user_prompts: Vec<UserPrompt>,
     pub tool_usages: Vec<ToolUsage>,
     pub model_thoughts: Vec<ModelThought>,
+    pub prunings: Vec<PruneInterceptionsRequest>,
 }
 
 #[tonic::async_trait]
@@ -71,8 +72,19 @@ impl InterceptionService for Storage {
         Err(unused())
     }
 
-    async fn prune_interceptions(&self, _: Request<PruneInterceptionsRequest>) -> Answer<PruneInterceptionsResponse> {
-        Err(unused())
+    async fn prune_interceptions(
+        &self,
+        request: Request<PruneInterceptionsRequest>,
+    ) -> Answer<PruneInterceptionsResponse> {
+        assert_eq!(Caller::of(&request)?.service, ServiceName::ProviderGateway);
+        let mut recorded = self.recorded.lock().unwrap();
+        self.noted.notify_one();
+        recorded.prunings.push(request.into_inner());
+        Ok(Response::new(PruneInterceptionsResponse {
+            deleted_rows: 1,
+            // The first look finds more than a piece.
+            has_more: recorded.prunings.len() == 1,
+        }))
     }
 }
 

@@ -124,7 +124,8 @@ impl Writer<'_> {
                     }
                 }
                 Part::ToolCall(call) if call.provider_executed => {
-                    if let Some(item) = replay.call(call, origin).filter(|item| !self.items.contains(item)) {
+                    let item = replay.call(call, origin, |id| self.has_thought_since(start, id));
+                    if let Some(item) = item.filter(|item| !self.items.contains(item)) {
                         self.items.push(item);
                     }
                 }

@@ -129,9 +129,19 @@ impl<'a> Replay<'a> {
         self.thoughts.contains(id)
     }
 
-    /// The search as it is sent back, if it is.
-    pub(super) fn call(&self, call: &ToolCallPart, origin: &Origin) -> Option<Item> {
+    /// The search as it is sent back, if it is. One that a history has twice may have its reasoning before the second only.
+    ///
+    /// * `has_thought`: whether the reasoning of an id is already there.
+    pub(super) fn call(
+        &self,
+        call: &ToolCallPart,
+        origin: &Origin,
+        has_thought: impl FnOnce(&str) -> bool,
+    ) -> Option<Item> {
         let native = Native::of(call, origin).filter(|native| self.searches.contains(native.id))?;
+        if !native.needs.is_none_or(has_thought) {
+            return None;
+        }
         Some(Item::WebSearchCall {
             id: native.id.to_owned(),
             status: native.status.to_owned(),

@@ -214,6 +214,17 @@ fn a_search_goes_with_its_reasoning_or_is_told_in_words() {
         ["web_search_call", "message"]
     );
     assert_eq!(with(vec![bound.clone(), its_result.clone()]), ["message", "message"]);
+    let thought_before_the_second = vec![
+        bound.clone(),
+        its_result.clone(),
+        thought(MODEL, "rs_2", "Hm."),
+        bound.clone(),
+        its_result.clone(),
+    ];
+    assert_eq!(
+        with(thought_before_the_second),
+        ["reasoning", "web_search_call", "message"]
+    );
     assert_eq!(
         with(vec![
             thought("o4-mini", "rs_2", "Hm."),
