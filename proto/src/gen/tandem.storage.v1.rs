@@ -11235,7 +11235,7 @@ pub struct ReserveSpendRequest {
     /// After this it counts no more, settled or not; 1 s to 2 h.
     #[prost(message, optional, tag = "5")]
     pub ttl: ::core::option::Option<::prost_types::Duration>,
-    /// answer, title or turn_summary.
+    /// answer, title, turn_summary or bridge.
     #[prost(string, tag = "6")]
     pub purpose: ::prost::alloc::string::String,
 }
@@ -11264,7 +11264,7 @@ pub struct UsageRecord {
     /// The vendor's model name.
     #[prost(string, tag = "7")]
     pub model: ::prost::alloc::string::String,
-    /// answer, title or turn_summary.
+    /// answer, title, turn_summary or bridge.
     #[prost(string, tag = "8")]
     pub purpose: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "9")]

@@ -1,8 +1,9 @@
 //! Runs one completion from its first request to its last event, and keeps it readable for a while after that.
 //!
 //! Owns the order of things: admission, spend limit, breaker, key, protocol, guards. It tries another key and, where the model names some,
-//! other models ([`fallback`]), but never the same request again: retries are the orchestrator's. It belongs to this service and not to any caller's connection; it ends by itself, by cancellation, or when
-//! nobody has read it for the grace period. How it ends is told in [`ending`].
+//! other models ([`fallback`]), but never the same request again: retries are the orchestrator's. It belongs to this service and not to any
+//! caller's connection; it ends by itself, by cancellation, or when nobody has read it for the grace period. How it ends is told in
+//! [`ending`].
 
 use std::{
     sync::{

@@ -34,6 +34,8 @@ fn forms(failed: &Failed) -> Forms {
     match failed.error.kind {
         _ if failed.is_cancelled => busy,
         ErrorKind::Overloaded => busy,
+        // To chats a timeout like others; clients are told what the vendor said.
+        ErrorKind::Timeout if failed.error.status_code == Some(503) => busy,
         ErrorKind::RateLimit => (StatusCode::TOO_MANY_REQUESTS, LIMIT, Some("rate_limit_exceeded"), LIMIT),
         ErrorKind::Timeout | ErrorKind::StartupTimeout | ErrorKind::StreamSilenceTimeout => {
             (StatusCode::GATEWAY_TIMEOUT, SERVER, Some("timeout"), "timeout_error")
@@ -114,6 +116,15 @@ mod tests {
                 ErrorKind::Auth | ErrorKind::MissingKey | ErrorKind::Generic => 502,
             };
             assert_eq!(status(&failed(kind)), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_vendor_that_says_503_is_told_as_503_and_another_timeout_as_504() {
+        for (said, expected) in [(503, 503), (502, 504), (504, 504)] {
+            let mut failed = failed(ErrorKind::Timeout);
+            failed.error.status_code = Some(said);
+            assert_eq!(status(&failed), expected, "{said}");
         }
     }
 

@@ -1,5 +1,4 @@
-import { Link, useParams, useSearch } from "@tanstack/react-router";
-import { ChevronLeft } from "lucide-react";
+import { useParams, useSearch } from "@tanstack/react-router";
 import { describe, isNotServed } from "@/api/problem.ts";
 import { Button } from "@/components/Button.tsx";
 import { Notice } from "@/components/Notice.tsx";
@@ -8,6 +7,7 @@ import { useMe } from "@/data/queries.ts";
 import { count } from "@/lib/money.ts";
 import { duration, exactTime } from "@/lib/time.ts";
 import { Section } from "../Section.tsx";
+import { BackLink } from "../BackLink.tsx";
 import { clientName } from "./sessionText.ts";
 import { ThreadCard } from "./ThreadCard.tsx";
 
@@ -19,11 +19,7 @@ export function SessionPage() {
   const { data, error, hasNextPage, isFetchingNextPage, fetchNextPage } = useBridgeSession(sessionId, initiator);
   const session = data?.pages[0];
   const threads = data?.pages.flatMap((page) => page.threads) ?? [];
-  const back = (
-    <Link to="/settings/gateway" className="mb-2 -ml-1.5 inline-flex items-center gap-1 rounded-md py-1 pr-2 pl-1 text-sm text-muted hover:bg-hover hover:text-ink touch:min-h-11">
-      <ChevronLeft size={15} aria-hidden /> AI gateway
-    </Link>
-  );
+  const back = <BackLink to="/settings/gateway" text="AI gateway" />;
   if (error) {
     return (
       <>

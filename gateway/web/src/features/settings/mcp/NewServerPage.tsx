@@ -8,7 +8,8 @@ import { Notice } from "@/components/Notice.tsx";
 import { keys } from "@/data/keys.ts";
 import { useIsAdministrator } from "@/data/queries.ts";
 import { newServerOf } from "@/lib/mcpDraft.ts";
-import { Detail } from "./Detail.tsx";
+import { BackLink } from "../BackLink.tsx";
+import { Detail } from "../Detail.tsx";
 import { ServerForm } from "./ServerForm.tsx";
 import { useServerDraft } from "./useServerDraft.ts";
 
@@ -36,7 +37,7 @@ export function NewServerPage() {
     }
   };
   return (
-    <Detail title="New MCP server" text="It is tried as soon as it is added.">
+    <Detail back={<BackLink to="/settings/mcp" text="MCP servers" />} title="New MCP server" text="It is tried as soon as it is added.">
       <ServerForm server={undefined} draft={draft} onSubmit={() => draft.isSound && !busy && void add()}>
         {problem ? (
           <div className="mb-4">

@@ -15,7 +15,8 @@ import { lacksAccount, transportName } from "@/lib/mcp.ts";
 import { patchOf } from "@/lib/mcpDraft.ts";
 import { Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
-import { Detail } from "./Detail.tsx";
+import { BackLink } from "../BackLink.tsx";
+import { Detail } from "../Detail.tsx";
 import { RemoveServer } from "./RemoveServer.tsx";
 import { ServerForm } from "./ServerForm.tsx";
 import { ServerBadge } from "./ServerState.tsx";
@@ -62,6 +63,7 @@ function ServerDetail({ server }: { server: McpServer }) {
   };
   return (
     <Detail
+      back={<BackLink to="/settings/mcp" text="MCP servers" />}
       title={name}
       icon={<ServerIcon server={server} size={20} className="text-muted" />}
       badge={<ServerBadge server={server} />}

@@ -11,7 +11,9 @@ import { useIsAdministrator, useModels, useProviders } from "@/data/queries.ts";
 import { modelName, providerName, typeName } from "@/lib/names.ts";
 import { Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
-import { Detail, Gone } from "./Detail.tsx";
+import { BackLink } from "../BackLink.tsx";
+import { Detail } from "../Detail.tsx";
+import { Gone } from "./Gone.tsx";
 import { ModelForm } from "./ModelForm.tsx";
 import { useRemoveModel } from "./useRemoveModel.ts";
 
@@ -38,6 +40,7 @@ function ModelDetail({ model }: { model: ModelConfig }) {
   };
   return (
     <Detail
+      back={<BackLink to="/settings/models" text="Models" />}
       title={name}
       badge={model.is_default ? <Badge text="Default" look="accent" /> : null}
       text={[name === model.model ? "" : model.model, provider ? providerName(provider) : typeName(model.provider)].filter(Boolean).join(" · ")}

@@ -14,8 +14,10 @@ import { useProviderHealth } from "@/data/providers.ts";
 import { DEMO_TYPE, providerName, typeName } from "@/lib/names.ts";
 import { LIST, Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
+import { BackLink } from "../BackLink.tsx";
+import { Detail } from "../Detail.tsx";
 import { AddModel } from "./AddModel.tsx";
-import { Detail, Gone } from "./Detail.tsx";
+import { Gone } from "./Gone.tsx";
 import { KeyList } from "./KeyList.tsx";
 import { ModelItem } from "./ModelItem.tsx";
 import { ProviderAccess } from "./ProviderAccess.tsx";
@@ -47,6 +49,7 @@ function ProviderDetail({ provider }: { provider: Provider }) {
   const isDemo = provider.type === DEMO_TYPE;
   return (
     <Detail
+      back={<BackLink to="/settings/models" text="Models" />}
       title={name}
       badge={<ProviderState provider={provider} />}
       text={[typeName(provider.type), provider.base_url || (isDemo ? "" : "at its usual address")].filter(Boolean).join(" · ")}
