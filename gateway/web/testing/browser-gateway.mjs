@@ -188,7 +188,7 @@ await check("a program is told where and how to connect, for each protocol and w
   await page.goto("/settings/gateway");
   const { origin } = new URL(page.url());
   await page.getByText(`${origin}/openai/v1`, { exact: true }).waitFor();
-  await page.getByText(`${origin}/anthropic/v1`, { exact: true }).waitFor();
+  await page.getByText(`${origin}/anthropic`, { exact: true }).waitFor();
   const code = page.locator("pre");
   const shows = (text) => until(`"${text}" in the snippet`, async () => (await code.innerText()).includes(text));
   await shows(`curl ${origin}/openai/v1/chat/completions`);

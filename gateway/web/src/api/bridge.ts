@@ -32,7 +32,7 @@ interface SessionHead {
 export interface BridgeSession extends SessionHead {
   /** How many. */
   threads: number;
-  last_prompt?: string;
+  last_prompt?: string | null;
 }
 
 export interface BridgeSessions {
@@ -69,7 +69,7 @@ export interface BridgeAction {
 /** From something a person wrote until the model was done with it. */
 export interface BridgeThread {
   id: string;
-  prompt?: string;
+  prompt?: string | null;
   model: string;
   provider: string;
   provider_name: string;

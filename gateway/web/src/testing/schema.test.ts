@@ -1,4 +1,7 @@
 import { describe, expectTypeOf, it } from "vitest";
+import type { BridgeSession, BridgeSessions, BridgeSessionThreads } from "@/api/bridge.ts";
+import type { OwnKey } from "@/api/ownKeys.ts";
+import type { ProvidersHealth } from "@/api/providerHealth.ts";
 import type { components } from "@/api/schema.gen.ts";
 import type { McpHealth, McpServer, McpServerPatch, McpTool, McpTools, NewMcpServer } from "@/api/mcp.ts";
 import type { CostSummary, CostUsers, GroupLimit, UsageStatus, UserLimit } from "@/api/usage.ts";
@@ -30,5 +33,10 @@ describe("hand-written shapes", () => {
     expectTypeOf<keyof McpTools>().toEqualTypeOf<keyof Schemas["MCPServerTools"]>();
     expectTypeOf<NewMcpServer>().toExtend<Schemas["CreateMCPServerConfigRequest"]>();
     expectTypeOf<keyof McpServerPatch>().toExtend<keyof Schemas["UpdateMCPServerConfigRequest"]>();
+    expectTypeOf<Read<"AIBridgeSession", BridgeSession>>().toExtend<BridgeSession>();
+    expectTypeOf<Read<"AIBridgeListSessionsResponse", BridgeSessions>>().toExtend<BridgeSessions>();
+    expectTypeOf<Read<"AIBridgeSessionThreadsResponse", BridgeSessionThreads>>().toExtend<BridgeSessionThreads>();
+    expectTypeOf<Read<"UserAIProviderKeyConfig", OwnKey>>().toExtend<OwnKey>();
+    expectTypeOf<Read<"AIProvidersHealth", ProvidersHealth>>().toExtend<ProvidersHealth>();
   });
 });

@@ -24,7 +24,7 @@ export function BridgePage() {
         <ConnectProgram />
       </Section>
       {isNotServed(sessions.error) ? null : (
-        <Section title="Sessions" text="What programs asked. Prompts, tool calls and token counts are recorded; answers are not.">
+        <Section title="Sessions" text="What programs asked. Prompts, tool calls, token counts and what the model thought or remarked on the way may be recorded; final answers are not.">
           <SessionFilters filter={filter} onChange={choose} />
           <SessionList sessions={sessions} filter={filter} offset={offset} onTurn={setOffset} onClear={() => choose(NO_FILTER)} />
         </Section>

@@ -9,7 +9,7 @@ import { Notice } from "@/components/Notice.tsx";
 import { SelectField } from "@/components/SelectField.tsx";
 import { useChoosableModels } from "@/data/queries.ts";
 import { modelName } from "@/lib/names.ts";
-import { baseUrl, type Dialect, DIALECT_NAMES, SNIPPETS } from "./snippets.ts";
+import { programUrl, type Dialect, DIALECT_NAMES, SNIPPETS } from "./snippets.ts";
 
 const DIALECTS: readonly Dialect[] = ["openai", "anthropic"];
 
@@ -31,8 +31,8 @@ export function ConnectProgram() {
           <div key={one} className="flex flex-wrap items-center gap-x-3 py-1.5 pr-2 pl-4">
             <dt className="w-24 shrink-0 text-muted">{DIALECT_NAMES[one]}</dt>
             <dd className="flex min-w-0 flex-1 basis-48 items-center justify-between gap-2">
-              <code className="min-w-0 font-mono text-[13px] wrap-anywhere">{baseUrl(origin, one)}</code>
-              <CopyButton text={baseUrl(origin, one)} label={`Copy the ${DIALECT_NAMES[one]} address`} />
+              <code className="min-w-0 font-mono text-[13px] wrap-anywhere">{programUrl(origin, one)}</code>
+              <CopyButton text={programUrl(origin, one)} label={`Copy the ${DIALECT_NAMES[one]} address`} />
             </dd>
           </div>
         ))}

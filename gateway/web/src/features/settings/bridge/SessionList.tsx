@@ -21,11 +21,12 @@ interface SessionListProps {
 /** Sessions, newest first, a page at a time. */
 export function SessionList({ sessions: { data, error }, filter, offset, onTurn, onClear }: SessionListProps) {
   const { data: me } = useMe();
-  if (error) return <Notice tone="danger" title={describe(error)} />;
+  if (error && data === undefined) return <Notice tone="danger" title={describe(error)} />;
   const total = data?.count ?? 0;
   const next = offset + SESSIONS_PER_PAGE;
   return (
     <>
+      {error ? <Notice tone="danger" title={describe(error)} /> : null}
       <ul aria-label="Sessions" className={LIST}>
         {data?.sessions.map((session) => <SessionItem key={`${session.initiator.id} ${session.id}`} session={session} isMine={session.initiator.id === me?.id} />)}
         {data === undefined ? <Loading /> : null}

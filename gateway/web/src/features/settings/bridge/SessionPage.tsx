@@ -20,7 +20,7 @@ export function SessionPage() {
   const session = data?.pages[0];
   const threads = data?.pages.flatMap((page) => page.threads) ?? [];
   const back = <BackLink to="/settings/gateway" text="AI gateway" />;
-  if (error) {
+  if (error && !session) {
     return (
       <>
         {back}
@@ -61,6 +61,7 @@ export function SessionPage() {
         <ol aria-label="Threads" className="space-y-4">
           {threads.map((thread) => <ThreadCard key={thread.id} thread={thread} />)}
         </ol>
+        {error ? <Notice tone="danger" title={describe(error)} /> : null}
         {hasNextPage ? (
           <Button className="mt-4" busy={isFetchingNextPage} onClick={() => void fetchNextPage()}>
             Later threads

@@ -4,7 +4,7 @@ import { count } from "@/lib/money.ts";
 
 export const clientName = (client: string | null | undefined): string => client || "Unknown client";
 
-export function firstLine(text: string | undefined): string {
+export function firstLine(text: string | null | undefined): string {
   return text?.split("\n").find((line) => line.trim() !== "")?.trim() ?? "";
 }
 

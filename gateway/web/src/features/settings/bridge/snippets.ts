@@ -20,7 +20,10 @@ export interface Place {
 }
 
 /** Where a dialect is served. */
-export const baseUrl = (origin: string, dialect: Dialect): string => `${origin}/${dialect}/v1`;
+const baseUrl = (origin: string, dialect: Dialect): string => `${origin}/${dialect}/v1`;
+
+/** What programs are told: those that speak Anthropic's protocol add `/v1` themselves. */
+export const programUrl = (origin: string, dialect: Dialect): string => (dialect === "anthropic" ? `${origin}/anthropic` : baseUrl(origin, dialect));
 
 /** The name under which the snippets expect the token. */
 const TOKEN = "TANDEM_TOKEN";
@@ -65,7 +68,7 @@ print(answer.choices[0].message.content)`
         : `import os
 from anthropic import Anthropic
 
-client = Anthropic(base_url="${origin}/anthropic", api_key=os.environ["${TOKEN}"])
+client = Anthropic(base_url="${programUrl(origin, "anthropic")}", api_key=os.environ["${TOKEN}"])
 answer = client.messages.create(
     model=${JSON.stringify(model)},
     max_tokens=1024,
@@ -90,7 +93,7 @@ const answer = await client.chat.completions.create({
 console.log(answer.choices[0].message.content);`
         : `import Anthropic from "@anthropic-ai/sdk";
 
-const client = new Anthropic({ baseURL: "${origin}/anthropic", apiKey: process.env.${TOKEN} });
+const client = new Anthropic({ baseURL: "${programUrl(origin, "anthropic")}", apiKey: process.env.${TOKEN} });
 const answer = await client.messages.create({
   model: ${JSON.stringify(model)},
   max_tokens: 1024,
@@ -103,7 +106,7 @@ console.log(answer.content[0].text);`,
     name: "Claude Code",
     language: "sh",
     dialects: ["anthropic"],
-    code: ({ origin, model }) => `export ANTHROPIC_BASE_URL=${origin}/anthropic
+    code: ({ origin, model }) => `export ANTHROPIC_BASE_URL=${programUrl(origin, "anthropic")}
 export ANTHROPIC_AUTH_TOKEN="$${TOKEN}"
 export ANTHROPIC_MODEL=${inShell(model)}
 claude`,

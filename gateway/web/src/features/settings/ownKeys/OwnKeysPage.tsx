@@ -20,8 +20,8 @@ import { ownKeyText } from "./ownKeyText.ts";
 export function OwnKeysPage() {
   const { data, error } = useOwnKeys();
   const shown = data?.filter(({ byok_enabled, has_user_api_key }) => byok_enabled || has_user_api_key);
-  if (error && !isNotServed(error)) return <Notice tone="danger" title={describe(error)} />;
-  if (error || shown?.length === 0) {
+  if (error && data === undefined && !isNotServed(error)) return <Notice tone="danger" title={describe(error)} />;
+  if ((error && data === undefined) || shown?.length === 0) {
     return (
       <Notice tone="info" title="No provider here takes keys of your own">
         The keys of this Tandem answer for everybody. An administrator can let users bring their own, for each provider.
