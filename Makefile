@@ -114,5 +114,5 @@ $(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
 	cd $(WEB) && npm run --silent build
 
 clean: ## Remove what was built, not what was stored
-	rm -rf $(WEB)/dist $(WEB)/node_modules
+	rm -rf $(WEB)/dist $(WEB)/node_modules services/e2e/mcp/node_modules services/e2e/sdk/node_modules
 	cargo clean

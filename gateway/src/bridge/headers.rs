@@ -82,7 +82,7 @@ impl Headers {
             .flat_map(|value| value.split(','))
             .map(str::trim)
             .collect();
-        let is_ours = |value: &HeaderValue| text(value).is_none_or(|text| is_token(bare(text), token));
+        let is_ours = |value: &HeaderValue| text(value).is_some_and(|text| is_token(bare(text), token));
         let mut headers = Self {
             list: Vec::with_capacity(all.len()),
             is_byok: false,
@@ -94,7 +94,8 @@ impl Headers {
                 || [BYOK_TOKEN, SESSION_TOKEN].contains(&name.as_str())
                 || name.as_str().starts_with(PROXY_PREFIX)
                 || named.iter().any(|named| named.eq_ignore_ascii_case(name.as_str()))
-                || (is_credential && (!brings_own || is_ours(value)));
+                || is_ours(value)
+                || (is_credential && (!brings_own || text(value).is_none()));
             if stays {
                 continue;
             }

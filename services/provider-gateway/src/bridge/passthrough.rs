@@ -90,7 +90,13 @@ impl Exchange<'_> {
             .map_err(|refused| refused_address(&refused))?
             .headers(sent)
             .body(body);
-        let response = request.send().await.map_err(|error| unanswered(&provider, error).0)?;
+        let limit = self.parts.guards.startup;
+        let sent = timeout(limit, request.send()).await.map_err(|_| {
+            let (name, limit) = (&provider.name, limit.as_secs());
+            let text = format!("The provider {name} did not answer within {limit} seconds; try again.");
+            Refusal::new(Reason::TooSlow, text)
+        })?;
+        let response = sent.map_err(|error| unanswered(&provider, error).0)?;
         if response.status().is_redirection() {
             let text = format!(
                 "The provider {} redirects elsewhere, which is not followed.",

@@ -73,6 +73,11 @@ impl Held {
             held: Arc::clone(held),
         }
     }
+
+    /// What is held altogether is more than half of what may be.
+    fn is_much(&self) -> bool {
+        self.held.load(Ordering::Relaxed) > MAX_HELD_BYTES / 2
+    }
 }
 
 impl Drop for Held {

@@ -111,13 +111,14 @@ fn common<'a>(family: Family, method: &Method, rest: &'a str) -> Option<Endpoint
 /// What a named provider is asked as it is.
 fn passed_on(family: Family, rest: &str) -> Option<Endpoint<'_>> {
     let is_known = match family {
+        // Models are only read, which `common` has: nobody deletes one with the deployment's key.
         Family::OpenAi => {
-            matches!(rest, "conversations" | "models")
-                || ["conversations/", "models/", "responses/"]
+            rest == "conversations"
+                || ["conversations/", "responses/"]
                     .iter()
                     .any(|prefix| rest.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()))
         }
-        Family::Anthropic => rest == "models" || rest.strip_prefix("models/").is_some_and(|rest| !rest.is_empty()),
+        Family::Anthropic => false,
     };
     is_known.then_some(Endpoint::Versioned(rest))
 }

@@ -126,11 +126,15 @@ fn asked(tab: &Tab, headers: &HeaderMap, body: &Bytes) -> Result<(Asked, Model),
         }
         None => Arc::clone(&tab.model.provider),
     };
-    let model = Model {
+    let mut model = Model {
         options,
         provider,
         ..Model::clone(&tab.model)
     };
+    if tab.brings_key {
+        // Another model would be asked with the deployment's keys, and nobody would pay for it.
+        model.fallbacks.clear();
+    }
     Ok((asked, model))
 }
 

@@ -230,8 +230,12 @@ impl Drop for Transaction {
     fn drop(&mut self) {
         if let Some(mut connection) = self.connection.take() {
             tokio::spawn(async move {
-                // Without an answer the connection will not pass the test of its return either.
-                let _ = timeout(RETURN_LIMIT, connection.execute("ROLLBACK")).await;
+                let undone = timeout(RETURN_LIMIT, connection.execute("ROLLBACK")).await;
+                if !matches!(undone, Ok(Ok(_))) {
+                    // Perhaps not even sent: it waits for the statement before it, or fails with that one's error. The test of its
+                    // return could pass all the same and lend the transaction to the next, so the connection is closed.
+                    drop(connection.0.return_to_pool());
+                }
             });
         }
     }

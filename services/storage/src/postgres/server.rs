@@ -41,6 +41,8 @@ impl Server {
         }
         command
             .env_clear()
+            // Ctrl-C is for us: the server goes on until everything has drained. The kernel still ends it with its thread.
+            .process_group(0)
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(log)

@@ -197,11 +197,17 @@ async fn ask(
         .map_err(|_| Refusal::passing("the token address did not answer in time"))?
         .map_err(Refusal::passing)?;
     if !status.is_success() || !answer.error.is_empty() || answer.access_token.is_empty() {
-        let said = match (answer.error.as_str(), answer.error_description.as_str()) {
+        let mut said = match (answer.error.as_str(), answer.error_description.as_str()) {
             ("", _) => format!("the token address answered {status}"),
             (error, "") => error.to_owned(),
             (error, description) => format!("{error}: {description}"),
         };
+        // Some tell what they do not accept.
+        for (name, value) in form {
+            if matches!(*name, "code" | "code_verifier" | "refresh_token") && !value.is_empty() {
+                said = said.replace(value, "[REDACTED]");
+            }
+        }
         return Err(Refusal {
             is_final: FINAL_ERRORS.contains(&answer.error.as_str()),
             text: server.redact(&said, None),

@@ -74,7 +74,7 @@ impl Tokens {
 
     /// The user's token for a server, renewed when it is about to expire. `None` where there is none, or none that can be read: the
     /// server is asked all the same, and says what it wants.
-    pub(super) async fn current(&self, server: &Server, user: &User) -> Option<Token> {
+    pub(super) async fn current(&self, server: &Arc<Server>, user: &User) -> Option<Token> {
         if !matches!(server.auth, Auth::OAuth2(_)) {
             return None;
         }
@@ -176,8 +176,15 @@ impl Tokens {
         }))
     }
 
+    /// Renews a token. It goes on when nobody waits any more: the server may have taken the old token back already.
+    async fn renew(&self, server: &Arc<Server>, user: &User) -> Option<McpToken> {
+        let (tokens, server, user) = (self.clone(), Arc::clone(server), user.clone());
+        let renewal = tokio::spawn(async move { tokens.renew_once(&server, &user).await });
+        renewal.await.ok().flatten()
+    }
+
     /// Renews a token, unless somebody has done so meanwhile. A renewal that fails leaves the old token.
-    async fn renew(&self, server: &Server, user: &User) -> Option<McpToken> {
+    async fn renew_once(&self, server: &Server, user: &User) -> Option<McpToken> {
         let lock = self
             .renewals
             .get_with((server.id, user.id), async { Arc::default() })

@@ -453,6 +453,14 @@ fn apply(row: &mut McpServer, changes: McpServerChanges) {
     set(&mut row.tool_deny_list, changes.tool_deny_list.map(|list| list.names));
     set(&mut row.oauth2_client_id, changes.oauth2_client_id);
     set(&mut row.oauth2_auth_url, changes.oauth2_auth_url);
+    // Found out together with the token address; of another place it would be told that place's secrets.
+    if changes
+        .oauth2_token_url
+        .as_ref()
+        .is_some_and(|to| is_other_origin(to, &row.oauth2_token_url))
+    {
+        row.oauth2_revocation_url.clear();
+    }
     set(&mut row.oauth2_token_url, changes.oauth2_token_url);
     set(&mut row.oauth2_scopes, changes.oauth2_scopes);
     set(&mut row.api_key_header, changes.api_key_header);

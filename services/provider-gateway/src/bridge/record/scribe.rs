@@ -141,7 +141,10 @@ impl Scribe {
     /// Keeps only the newest.
     fn give_up(&self, untold: &mut Untold, kept: usize) {
         let mut lost = 0;
-        while untold.waiting.len() > kept {
+        // Bytes run out before entries where they are large; while storage only is slow, exchanges wait instead.
+        let is_much =
+            |untold: &Untold| untold.has_failed && untold.waiting.front().is_some_and(|(_, held)| held.is_much());
+        while untold.waiting.len() > kept || is_much(untold) {
             if let Some((records, _)) = untold.waiting.pop_front() {
                 lost += count(&records);
             }

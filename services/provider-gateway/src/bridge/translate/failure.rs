@@ -36,6 +36,9 @@ fn forms(failed: &Failed) -> Forms {
         ErrorKind::Overloaded => busy,
         // To chats a timeout like others; clients are told what the vendor said.
         ErrorKind::Timeout if failed.error.status_code == Some(503) => busy,
+        ErrorKind::Timeout if failed.error.status_code == Some(502) => {
+            (StatusCode::BAD_GATEWAY, SERVER, Some("bad_gateway"), "api_error")
+        }
         ErrorKind::RateLimit => (StatusCode::TOO_MANY_REQUESTS, LIMIT, Some("rate_limit_exceeded"), LIMIT),
         ErrorKind::Timeout | ErrorKind::StartupTimeout | ErrorKind::StreamSilenceTimeout => {
             (StatusCode::GATEWAY_TIMEOUT, SERVER, Some("timeout"), "timeout_error")
@@ -120,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn a_vendor_that_says_503_is_told_as_503_and_another_timeout_as_504() {
-        for (said, expected) in [(503, 503), (502, 504), (504, 504)] {
+    fn a_vendor_that_is_away_is_told_apart_from_a_slow_one() {
+        for (said, expected) in [(503, 503), (502, 502), (504, 504), (408, 504)] {
             let mut failed = failed(ErrorKind::Timeout);
             failed.error.status_code = Some(said);
             assert_eq!(status(&failed), expected, "{said}");

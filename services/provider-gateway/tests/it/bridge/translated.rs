@@ -82,7 +82,7 @@ async fn the_demo_model_answers_every_program() {
 #[tokio::test]
 async fn failures_before_the_first_word_have_a_status() {
     let bridged = Bridged::start_with("openai-compat", &KEYS[..1], |_| {}).await;
-    for (status, expected) in [(401, 502), (429, 429), (503, 504)] {
+    for (status, expected) in [(401, 502), (429, 429), (503, 503), (504, 504)] {
         for body in [message(), streamed(message())] {
             bridged.upstream.reply(Reply::new(
                 status,

@@ -46,10 +46,12 @@ pub(super) async fn record_interceptions(
     let links_something = !waiting_ids.is_empty() || !tool_ids.is_empty();
 
     let mut tx = pool.begin().await?;
-    if links_something {
+    // Ends too: linking moves whole threads, which may be among those that end.
+    if links_something || !ends.is_empty() {
         let initiators: Vec<Uuid> = starts.iter().map(|start| start.initiator_id).collect();
-        let callers: Vec<Uuid> = tools.iter().map(|tool| tool.interception_id).collect();
-        interceptions::lock(&mut tx, &initiators, &callers).await?;
+        let changed = tools.iter().map(|tool| tool.interception_id);
+        let changed: Vec<Uuid> = changed.chain(ends.iter().map(|end| end.interception_id)).collect();
+        interceptions::lock(&mut tx, &initiators, &changed).await?;
     }
     interceptions::insert(&mut tx, &starts).await?;
     interceptions::end(&mut tx, &ends).await?;

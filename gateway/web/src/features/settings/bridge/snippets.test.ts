@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Dialect, SNIPPETS } from "./snippets.ts";
+import { type Dialect, programUrl, SNIPPETS } from "./snippets.ts";
 
 describe("what is copied into programs", () => {
   const all = SNIPPETS.flatMap((snippet) => snippet.dialects.map((dialect: Dialect) => [snippet.id, dialect, snippet.code({ origin: "https://tandem.example", model: "it's", dialect })] as const));
@@ -8,6 +8,12 @@ describe("what is copied into programs", () => {
     expect(code).toContain(`https://tandem.example/${dialect}`);
     expect(code).toContain("TANDEM_TOKEN");
     expect(code).toMatch(/it'(?:\\'')?s/);
+  });
+
+  it("leaves the version to Anthropic's programs, which add it themselves", () => {
+    expect(programUrl("https://t.example", "anthropic")).toBe("https://t.example/anthropic");
+    expect(programUrl("https://t.example", "openai")).toBe("https://t.example/openai/v1");
+    for (const [id, dialect, code] of all) if (dialect === "anthropic" && id !== "curl") expect(code).not.toContain("/anthropic/v1");
   });
 
   it("keeps a shell's quotes whole whatever a model is called", () => {
