@@ -1,5 +1,5 @@
 // Chats, their messages, queue and files.
-import { API_BASE, call } from "./client.ts";
+import { API_BASE, call, readText } from "./client.ts";
 import type { BusyBehavior, Chat, ChatMessage, InputPart, MessagesPage, SendResult } from "./types.ts";
 
 /** A model thinks about it, and the server gives it 45 s. */
@@ -12,11 +12,17 @@ export interface NewChat {
   content: InputPart[];
   model_config_id?: string;
   mcp_server_ids?: readonly string[];
+  plan_mode?: PlanMode;
 }
+
+/** `plan`: the agent looks around and proposes a plan instead of changing anything; empty: it works. */
+export type PlanMode = "" | "plan";
 
 export interface NewMessage {
   content: InputPart[];
   model_config_id?: string;
+  /** Given: holds for the chat from this message on. */
+  plan_mode?: PlanMode;
   /** Given: replaces those of the chat. */
   mcp_server_ids?: readonly string[];
   busy_behavior?: BusyBehavior;
@@ -81,6 +87,10 @@ export const listMessages = (id: string, beforeId?: number) =>
   call<MessagesPage>("GET", `${at(id)}/messages`, { query: { before_id: beforeId, limit: MESSAGES_PER_PAGE } });
 
 export const fileUrl = (fileId: string) => `${API_BASE}/chats/files/${encodeURIComponent(fileId)}`;
+
+/** Plans are at most this long. */
+const MAX_PLAN_BYTES = 32_768;
+export const readPlan = (fileId: string) => readText(`/chats/files/${encodeURIComponent(fileId)}`, MAX_PLAN_BYTES);
 
 export const MAX_FILE_BYTES = 10_485_760;
 

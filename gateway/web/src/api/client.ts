@@ -40,6 +40,16 @@ export async function call<T>(method: Method, path: string, options: CallOptions
   return parseAnswer<T>(response.status, body);
 }
 
+/** The content of a file that is text, at most `maxBytes` of it. */
+export async function readText(path: string, maxBytes: number): Promise<string> {
+  const response = await send("GET", path, {});
+  if (!response.ok) throw problemFrom(response.status, await response.text().catch(() => ""));
+  const blob = await response.blob().catch(() => {
+    throw unreachable();
+  });
+  return blob.slice(0, maxBytes).text();
+}
+
 async function send(method: Method, path: string, options: CallOptions): Promise<Response> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (options.idempotencyKey) headers["Idempotency-Key"] = options.idempotencyKey;

@@ -1,15 +1,6 @@
 // Providers (who answers) and model configurations (what can be chosen in a chat).
 import { call } from "./client.ts";
-import type {
-  DetectedServer,
-  ModelConfig,
-  NewModelConfig,
-  NewProvider,
-  Provider,
-  ProviderCheck,
-  ProviderCheckResult,
-  ProviderPatch,
-} from "./types.ts";
+import type { DetectedServer, ModelConfig, NewModelConfig, NewProvider, Provider, ProviderCheck, ProviderCheckResult, ProviderPatch } from "./modelTypes.ts";
 
 /** A live check may wait for a slow server before it has an answer. */
 const CHECK_DEADLINE_MS = 60_000;

@@ -46,6 +46,8 @@ export interface Chat {
   archived: boolean;
   /** 0 when not pinned, else the 1-based place among the pinned. */
   pin_order: number;
+  /** `plan` while the agent only looks and writes a plan. */
+  plan_mode?: string;
   /** Chosen for the chat; those that every chat uses come on top. */
   mcp_server_ids?: string[];
   labels: Record<string, string>;
@@ -203,98 +205,4 @@ export interface PendingToolCall {
 export interface ChatWatchEvent {
   kind: string;
   chat: Chat;
-}
-
-export interface ModelConfig {
-  id: string;
-  provider: string;
-  ai_provider_id?: string;
-  model: string;
-  display_name: string;
-  enabled: boolean;
-  is_default: boolean;
-  context_limit: number;
-  /** Percent of the context at which history is summarized; 100: never. */
-  compression_threshold: number;
-  /** Prices and options of every call; absent when there are none. */
-  model_config?: CallConfig;
-}
-
-/** Open on purpose: what a provider understands changes faster than this page. `lib/callOptions.ts` knows what forms offer. */
-export type CallConfig = Readonly<Record<string, unknown>>;
-
-export interface NewModelConfig {
-  ai_provider_id: string;
-  model: string;
-  context_limit: number;
-  display_name?: string;
-  enabled?: boolean;
-  is_default?: boolean;
-  compression_threshold?: number;
-  /** Replaces the whole. */
-  model_config?: CallConfig;
-}
-
-export interface ProviderKey {
-  id: string;
-  masked: string;
-  created_at: string;
-}
-
-export interface Provider {
-  id: string;
-  type: string;
-  name: string;
-  display_name: string;
-  enabled: boolean;
-  base_url: string;
-  /** In the order in which they are tried. */
-  api_keys: ProviderKey[];
-  /** Whose keys are used, and how much at once; older servers have none of these. */
-  central_api_key_enabled?: boolean;
-  allow_user_api_key?: boolean;
-  allow_central_api_key_fallback?: boolean;
-  /** Answers at once; 0: no limit. */
-  max_concurrent?: number;
-}
-
-export interface NewProvider {
-  type: string;
-  name: string;
-  display_name?: string;
-  enabled: boolean;
-  base_url?: string;
-  api_keys?: string[];
-}
-
-export interface ProviderPatch {
-  display_name?: string;
-  enabled?: boolean;
-  base_url?: string;
-  /** The whole wanted set in its order: keep by id, add by key, anything else is removed. */
-  api_keys?: ({ id: string } | { api_key: string })[];
-  central_api_key_enabled?: boolean;
-  allow_user_api_key?: boolean;
-  allow_central_api_key_fallback?: boolean;
-  max_concurrent?: number;
-}
-
-export interface ProviderCheck {
-  type: string;
-  base_url?: string;
-  api_key?: string;
-  provider_id?: string;
-}
-
-export interface ProviderCheckResult {
-  ok: boolean;
-  message: string;
-  models: string[];
-  latency_ms: number;
-}
-
-export interface DetectedServer {
-  kind: string;
-  base_url: string;
-  models: string[];
 }

@@ -10,6 +10,7 @@ export const keys = {
   archivedChats: ["chats", "archived"],
   chat: (id: string) => ["chats", "one", id] as const,
   foundChats: (q: string, labels: readonly string[]) => ["chats", "found", q, ...labels] as const,
+  plan: (fileId: string) => ["plan", fileId] as const,
   models: ["models"],
   providers: ["providers"],
   /** Apart from the providers: it is asked for again and again. */

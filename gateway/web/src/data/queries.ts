@@ -4,7 +4,8 @@ import { getMe, getOrganizations, getSetup, listTokens } from "@/api/account.ts"
 import { getChat, listChats } from "@/api/chats.ts";
 import { listUsers, OWNER } from "@/api/users.ts";
 import { detectServers, listModels, listProviders } from "@/api/models.ts";
-import type { Chat, ModelConfig, Organization } from "@/api/types.ts";
+import type { ModelConfig } from "@/api/modelTypes.ts";
+import type { Chat, Organization } from "@/api/types.ts";
 import { keys } from "./keys.ts";
 import { withoutRead } from "./readMarks.ts";
 

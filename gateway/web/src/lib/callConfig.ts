@@ -1,5 +1,5 @@
 // Reading and changing one place in the open object of a model's call options, and turning what was typed into a value. Pure.
-import type { CallConfig } from "@/api/types.ts";
+import type { CallConfig } from "@/api/modelTypes.ts";
 import type { Option } from "./callOptions.ts";
 
 export function valueAt(config: CallConfig, path: readonly string[]): unknown {

@@ -1,5 +1,5 @@
 // What models and providers are called on screen, the same everywhere. Pure.
-import type { ModelConfig, Provider } from "@/api/types.ts";
+import type { ModelConfig, Provider } from "@/api/modelTypes.ts";
 
 /** The built-in demo model must never be taken for a language model, whatever it was named when it was connected. */
 export const DEMO_TYPE = "demo";

@@ -1,5 +1,5 @@
 // Prices of models, as people read them. Pure.
-import type { CallConfig } from "@/api/types.ts";
+import type { CallConfig } from "@/api/modelTypes.ts";
 import { valueAt } from "./callConfig.ts";
 import { PRICES } from "./callOptions.ts";
 

@@ -5,7 +5,8 @@ import type { ProvidersHealth } from "@/api/providerHealth.ts";
 import type { components } from "@/api/schema.gen.ts";
 import type { McpHealth, McpServer, McpServerPatch, McpTool, McpTools, NewMcpServer } from "@/api/mcp.ts";
 import type { CostSummary, CostUsers, GroupLimit, UsageStatus, UserLimit } from "@/api/usage.ts";
-import type { DetectedServer, ModelConfig, Provider, ProviderCheckResult, User } from "@/api/types.ts";
+import type { DetectedServer, ModelConfig, Provider, ProviderCheckResult } from "@/api/modelTypes.ts";
+import type { User } from "@/api/types.ts";
 
 type Schemas = components["schemas"];
 /** The fields this UI reads, as the server's document has them. */

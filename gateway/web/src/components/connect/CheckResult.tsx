@@ -1,4 +1,4 @@
-import type { ProviderCheckResult } from "@/api/types.ts";
+import type { ProviderCheckResult } from "@/api/modelTypes.ts";
 import { Notice } from "../Notice.tsx";
 
 /** What the provider said when it was asked. */

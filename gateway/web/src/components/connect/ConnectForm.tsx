@@ -1,7 +1,7 @@
 import { type FormEvent, type ReactNode, useState } from "react";
 import { checkProvider } from "@/api/models.ts";
 import { describe } from "@/api/problem.ts";
-import type { ProviderCheckResult } from "@/api/types.ts";
+import type { ProviderCheckResult } from "@/api/modelTypes.ts";
 import { Button } from "../Button.tsx";
 import { Field } from "../Field.tsx";
 import { Notice } from "../Notice.tsx";

@@ -1,7 +1,7 @@
 import { RefreshCw, Server } from "lucide-react";
 import { useState } from "react";
 import { describe } from "@/api/problem.ts";
-import type { DetectedServer } from "@/api/types.ts";
+import type { DetectedServer } from "@/api/modelTypes.ts";
 import { useDetectedServers } from "@/data/queries.ts";
 import { Button } from "../Button.tsx";
 import { IconButton } from "../IconButton.tsx";

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { checkProvider, createModel, createProvider } from "@/api/models.ts";
 import { ApiError } from "@/api/problem.ts";
-import type { NewProvider, Provider } from "@/api/types.ts";
+import type { NewProvider, Provider } from "@/api/modelTypes.ts";
 import { keys } from "@/data/keys.ts";
 import { contextLimitFor, preferredModel } from "./presets.ts";
 

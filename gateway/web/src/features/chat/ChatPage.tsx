@@ -1,17 +1,20 @@
 import { type ReactNode, useMemo, useState } from "react";
-import { clearContext, compactChat, sendMessage } from "@/api/chats.ts";
+import { clearContext, compactChat, type PlanMode, sendMessage } from "@/api/chats.ts";
 import { ApiError, describe, isNotServed } from "@/api/problem.ts";
 import { Button } from "@/components/Button.tsx";
 import { toast } from "@/components/toasts.ts";
 import { useChatActions } from "@/data/chatActions.ts";
 import { useChat } from "@/data/queries.ts";
+import { intentFor, settleIntent } from "@/lib/intents.ts";
 import { timeline } from "@/stream/timeline.ts";
 import { newestMessageId } from "@/stream/view.ts";
 import { Announcer } from "./Announcer.tsx";
+import { AnsweringContext, awaitedRow } from "./answering.ts";
 import { ClockOffsetContext } from "./clockOffset.ts";
 import type { CommandName } from "./composer/commands.ts";
 import { Composer } from "./composer/Composer.tsx";
 import type { Outgoing } from "./composer/useComposer.ts";
+import { usePlanChoice } from "./composer/usePlanChoice.ts";
 import { useServerChoice } from "./composer/useServerChoice.ts";
 import { ConnectionBadge } from "./ConnectionBadge.tsx";
 import { Conversation } from "./Conversation.tsx";
@@ -42,18 +45,34 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
   const prompts = useMemo(() => rows.flatMap((row) => (row.kind === "user" && row.text ? [row.text] : [])).toReversed(), [rows]);
   const turn = useTurn(chatId, view, chat);
   const servers = useServerChoice(chat);
+  const plan = usePlanChoice(chat);
   const editing = useMessageEdit(session, view, chat?.archived === false);
   const modelId = chosenModel || view.messages.findLast((m) => m.role === "user")?.model_config_id || chat?.last_model_config_id || "";
   const isLoaded = hasOlder !== null;
 
-  const send = async ({ text, fileIds, behavior, key }: Outgoing) => {
-    const message = { content: toContent(text, fileIds), busy_behavior: behavior, ...(chosenModel && { model_config_id: chosenModel }), ...(servers.sent && { mcp_server_ids: servers.sent }) };
+  const send = async ({ text, fileIds, behavior, key }: Outgoing, mode: PlanMode | undefined = plan.sent) => {
+    const message = {
+      content: toContent(text, fileIds),
+      busy_behavior: behavior,
+      ...(chosenModel && { model_config_id: chosenModel }),
+      ...(servers.sent && { mcp_server_ids: servers.sent }),
+      ...(mode !== undefined && { plan_mode: mode }),
+    };
     const sent = await sendMessage(chatId, message, key);
     servers.settle();
+    plan.settle(mode);
     if (sent.message) session.confirm(sent.message);
     setSentCount((count) => count + 1);
     for (const warning of sent.warnings ?? []) toast(warning);
   };
+  const awaited = turn.isBusy || chat?.archived !== false ? null : (awaitedRow(rows)?.key ?? null);
+  const say = async (text: string, mode?: PlanMode) => {
+    const place = `${chatId}.answer`;
+    const { key } = intentFor(place, { words: text, fingerprint: JSON.stringify([awaited, text, mode]) }, Date.now());
+    await send({ text, fileIds: [], behavior: "queue", key }, mode);
+    settleIntent(place);
+  };
+  const answering = { rowKey: awaited, say };
   const command = async (name: CommandName) => {
     try {
       await (name === "compact" ? compactChat(chatId) : clearContext(chatId));
@@ -73,18 +92,20 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
       ) : (
         <EditingContext value={editing}>
           {isLoaded ? (
-            <Conversation
-              key={chatId}
-              rows={rows}
-              hasOlder={hasOlder}
-              loadingOlder={loadingOlder}
-              onOlder={() => void session.loadOlder()}
-              sent={sentCount}
-              fadeBehind={editing.messageId === null ? null : `m${String(editing.messageId)}`}
-              status={
-                <TurnStatus chatId={chatId} view={view} rows={rows} isCompacting={compactedAt === newestMessageId(view)} stopping={turn.stopping} end={turn.end} newsAt={newsAt} onRetry={retry} onStop={turn.stop} />
-              }
-            />
+            <AnsweringContext value={answering}>
+              <Conversation
+                key={chatId}
+                rows={rows}
+                hasOlder={hasOlder}
+                loadingOlder={loadingOlder}
+                onOlder={() => void session.loadOlder()}
+                sent={sentCount}
+                fadeBehind={editing.messageId === null ? null : `m${String(editing.messageId)}`}
+                status={
+                  <TurnStatus chatId={chatId} view={view} rows={rows} isCompacting={compactedAt === newestMessageId(view)} stopping={turn.stopping} end={turn.end} newsAt={newsAt} onRetry={retry} onStop={turn.stop} />
+                }
+              />
+            </AnsweringContext>
           ) : (
             <div className="flex-1" />
           )}
@@ -104,6 +125,7 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
                 pickedModelId={chosenModel}
                 onModel={setChosenModel}
                 servers={chat && servers}
+                plan={chat && plan}
                 isBusy={turn.isBusy}
                 stopping={turn.stopping}
                 prompts={prompts}

@@ -8,15 +8,15 @@ import type { Mark } from "@/lib/intents.ts";
 import { AccountNotes } from "./AccountNotes.tsx";
 import { AttachButton } from "./AttachButton.tsx";
 import { AttachmentChips } from "./AttachmentChips.tsx";
+import { Choices } from "./Choices.tsx";
 import { COMMAND_LIST_ID, CommandList, optionId } from "./CommandList.tsx";
 import { type CommandName, commandNamed } from "./commands.ts";
-import { ModelPicker } from "./ModelPicker.tsx";
 import { SendButtons } from "./SendButtons.tsx";
-import { ServerPicker } from "./ServerPicker.tsx";
 import { SpentUpText } from "./SpentUpText.tsx";
 import { useAttachments } from "./useAttachments.ts";
 import { useCommands } from "./useCommands.ts";
 import { type Outgoing, useComposer } from "./useComposer.ts";
+import type { PlanChoice } from "./usePlanChoice.ts";
 import type { ServerChoice } from "./useServerChoice.ts";
 
 const MAX_HEIGHT_PX = 320;
@@ -31,6 +31,8 @@ export interface ComposerProps {
   onModel: (id: string) => void;
   /** Absent while nobody knows which MCP servers the chat uses. */
   servers?: ServerChoice | undefined;
+  /** Absent while nobody knows whether the chat plans. */
+  plan?: PlanChoice | undefined;
   isBusy?: boolean;
   stopping?: boolean;
   prompts?: readonly string[];
@@ -48,9 +50,9 @@ export interface ComposerProps {
 const never = () => false;
 
 export function Composer(props: ComposerProps) {
-  const { draftKey, organizationId, modelId, pickedModelId = modelId, onModel, servers, isBusy = false, stopping = false, prompts = [], disabledReason, mark, hasArrived = never, onSend, onStop = () => undefined, onCommand } = props;
+  const { draftKey, organizationId, modelId, pickedModelId = modelId, onModel, servers, plan, isBusy = false, stopping = false, prompts = [], disabledReason, mark, hasArrived = never, onSend, onStop = () => undefined, onCommand } = props;
   const attachments = useAttachments(organizationId, draftKey);
-  const composer = useComposer({ draftKey, attachments, modelId: pickedModelId, serverIds: servers?.sent, prompts, isBusy, mark, hasArrived, onSend, onStop });
+  const composer = useComposer({ draftKey, attachments, modelId: pickedModelId, serverIds: servers?.sent, planMode: plan?.sent, prompts, isBusy, mark, hasArrived, onSend, onStop });
   const commandProblem = isBusy ? "Only when the agent is done. Stop it, or wait." : null;
   const run = (name: CommandName) => {
     if (onCommand === undefined || commandProblem !== null) return;
@@ -136,8 +138,7 @@ export function Composer(props: ComposerProps) {
         {servers ? <AccountNotes choice={servers} /> : null}
         <div className="flex items-center gap-1 px-2 pb-2">
           <AttachButton onFiles={attachments.add} />
-          <ModelPicker modelId={modelId} onChange={pickModel} />
-          {servers ? <ServerPicker choice={servers} /> : null}
+          <Choices modelId={modelId} onModel={pickModel} servers={servers} plan={plan} />
           <span className="flex-1" />
           <SendButtons
             isBusy={isBusy}

@@ -1,4 +1,5 @@
 import { type KeyboardEvent, useEffect, useEffectEvent, useState } from "react";
+import type { PlanMode } from "@/api/chats.ts";
 import { ApiError, describe, type SpentUp } from "@/api/problem.ts";
 import type { BusyBehavior } from "@/api/types.ts";
 import { readDraft, writeDraft } from "@/lib/drafts.ts";
@@ -21,6 +22,8 @@ interface Options {
   modelId: string;
   /** The MCP servers that are sent along; absent when none are. */
   serverIds?: readonly string[] | undefined;
+  /** The mode that is sent along; absent when none is. */
+  planMode?: PlanMode | undefined;
   /** Earlier prompts, newest first. */
   prompts: readonly string[];
   isBusy: boolean;
@@ -51,7 +54,7 @@ function refusal(error: unknown): Problem {
 }
 
 /** The composer's state: the text is kept, here and in the browser, until the server has confirmed it. */
-export function useComposer({ draftKey, attachments, modelId, serverIds, prompts, isBusy, mark, hasArrived, onSend, onStop }: Options) {
+export function useComposer({ draftKey, attachments, modelId, serverIds, planMode, prompts, isBusy, mark, hasArrived, onSend, onStop }: Options) {
   const [text, setText] = useState(() => readDraft(draftKey));
   const [sending, setSending] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -84,7 +87,7 @@ export function useComposer({ draftKey, attachments, modelId, serverIds, prompts
     if (!canSend) return;
     const words = text.trim();
     const { fileIds } = attachments;
-    const intent = intentFor(draftKey, { words, fingerprint: JSON.stringify([words, fileIds, behavior, modelId, ...(serverIds ? [serverIds] : [])]), mark }, Date.now());
+    const intent = intentFor(draftKey, { words, fingerprint: JSON.stringify([words, fileIds, behavior, modelId, ...(serverIds ? [serverIds] : []), ...(planMode === undefined ? [] : [{ planMode }])]), mark }, Date.now());
     setSending(true);
     setProblem(null);
     try {

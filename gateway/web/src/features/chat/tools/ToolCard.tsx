@@ -1,4 +1,4 @@
-import { ChevronRight, FilePen, FilePlus2, FileText, List, SquareTerminal, Wrench } from "lucide-react";
+import { BookOpen, Box, ChevronRight, ClipboardList, FilePen, FilePlus2, FileText, List, MessageCircleQuestion, Paperclip, Search, SquareTerminal, Wrench } from "lucide-react";
 import { type ComponentType, lazy, memo, Suspense, useId } from "react";
 import { classes } from "@/lib/classes.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
@@ -14,8 +14,12 @@ import { ToolTime } from "./ToolTime.tsx";
 import { type Trouble, troubleOf } from "./trouble.ts";
 import { WriteBody } from "./WriteBody.tsx";
 
-/** Fetched with the first card of its kind that is opened. */
+// Fetched with the first card of their kind that is opened.
 const ForeignBody = lazy(() => import("./ForeignBody.tsx").then((module) => ({ default: module.ForeignBody })));
+const PlanBody = lazy(() => import("./PlanBody.tsx").then((module) => ({ default: module.PlanBody })));
+const QuestionBody = lazy(() => import("./QuestionBody.tsx").then((module) => ({ default: module.QuestionBody })));
+const SkillBody = lazy(() => import("./SkillBody.tsx").then((module) => ({ default: module.SkillBody })));
+const TemplatesBody = lazy(() => import("./TemplatesBody.tsx").then((module) => ({ default: module.TemplatesBody })));
 
 interface Kind {
   icon: ComponentType<{ size?: number; className?: string }>;
@@ -31,16 +35,28 @@ const KINDS: Record<string, Kind> = {
   read_file: { icon: FileText, body: ReadBody },
   write_file: { icon: FilePlus2, body: WriteBody },
   edit_files: { icon: FilePen, body: EditBody },
+  attach_file: { icon: Paperclip, body: GenericBody },
+  propose_plan: { icon: ClipboardList, body: PlanBody },
+  ask_user_question: { icon: MessageCircleQuestion, body: QuestionBody },
+  list_templates: { icon: Box, body: TemplatesBody },
+  read_template: { icon: Box, body: TemplatesBody },
+  create_workspace: { icon: Box, body: GenericBody },
+  start_workspace: { icon: Box, body: GenericBody },
+  stop_workspace: { icon: Box, body: GenericBody },
+  read_skill: { icon: BookOpen, body: SkillBody },
+  read_skill_file: { icon: BookOpen, body: SkillBody },
+  find_tools: { icon: Search, body: GenericBody },
 };
 
 const TONES: Record<Outcome["tone"], string> = { quiet: "text-faint", ok: "text-ok", danger: "text-danger", warn: "text-warn" };
 
 const TROUBLE: Record<Trouble["kind"], string> = { failed: "text-danger", unknown: "text-warn", interrupted: "text-warn" };
 
-/** Edits are what a reader wants to see; everything else shrinks to one line once it is done. */
+/** Edits, plans and questions are what a reader wants to see; everything else shrinks to one line once it is done. */
 function opensByItself(row: ToolRow): boolean {
   if (row.state === "failed") return false;
   if (row.name === "execute") return row.state === "running" && row.output !== "";
+  if (row.name === "propose_plan" || row.name === "ask_user_question") return row.state === "done";
   return row.name === "edit_files" && row.state === "done" && editedPaths(row).length <= 3;
 }
 

@@ -2,6 +2,7 @@
 import { parseDiff } from "@/lib/diff.ts";
 import { toolTitle } from "@/lib/mcp.ts";
 import { list, num, open, str } from "@/lib/open.ts";
+import { sizeText } from "@/lib/size.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
 import { foreignCall } from "./foreign.ts";
 import { troubleOf } from "./trouble.ts";
@@ -58,9 +59,44 @@ function wordsFor(row: ToolRow): Words {
       return plain("Listing", "Listed", "background processes");
     case "process_signal":
       return plain("Stopping", "Stopped", "a background process");
+    case "attach_file":
+      return code("Attaching", "Attached", str(args["path"]));
+    case "propose_plan":
+      return plain("Proposing", "Proposed", "a plan");
+    case "ask_user_question":
+      return plain("Asking", "Asked", headers(args["questions"]));
+    case "read_skill":
+      return plain("Reading", "Read", `the skill ${str(args["name"])}`);
+    case "read_skill_file":
+      return code("Reading", "Read", [str(args["name"]), str(args["path"])].filter(Boolean).join("/"));
+    case "find_tools":
+      return plain("Looking for", "Looked for", str(args["query"]) === "" ? "tools" : `tools: ${str(args["query"])}`);
     default:
+      if (row.name in WORKSPACE_WORDS) return { ...workspaceWords(row, active), isCode: false };
       return { ...foreignWords(row), isCode: false };
   }
+}
+
+const WORKSPACE_WORDS: Record<string, readonly [doing: string, done: string, object: string]> = {
+  list_templates: ["Looking for", "Looked for", "templates"],
+  read_template: ["Reading", "Read", "a template"],
+  create_workspace: ["Creating", "Created", "a workspace"],
+  start_workspace: ["Starting", "Started", "the workspace"],
+  stop_workspace: ["Stopping", "Stopped", "the workspace"],
+};
+
+function workspaceWords(row: ToolRow, active: boolean): { verb: string; object: string } {
+  const [doing, done, object] = WORKSPACE_WORDS[row.name] ?? ["", "", ""];
+  const result = open(row.result);
+  const named = str(result["workspace_name"]) || str(open(result["template"])["display_name"]) || str(open(result["template"])["name"]);
+  // A workspace that was there already was not made.
+  const verb = active ? doing : result["created"] === false ? "Found" : done;
+  return { verb, object: named || object };
+}
+
+function headers(questions: unknown): string {
+  const named = list(questions).map((question) => str(open(question)["header"]));
+  return named.filter(Boolean).join(", ") || "a question";
 }
 
 export function editedPaths(row: ToolRow): string[] {
@@ -90,6 +126,15 @@ function outcomeOf(row: ToolRow): Outcome | null {
       return quiet(plural(list(result["processes"]).length, "process", "processes"));
     case "process_signal":
       return quiet("signalled");
+    case "attach_file":
+      return num(result["size"]) === null ? null : quiet(sizeText(num(result["size"]) ?? 0));
+    case "list_templates":
+      return quiet(plural(num(result["total_count"]) ?? list(result["templates"]).length, "template", "templates"));
+    case "find_tools":
+      return quiet(plural(list(result["tools"]).length, "tool", "tools"));
+    case "create_workspace":
+    case "start_workspace":
+      return readiness(result);
     default:
       return null;
   }
@@ -118,6 +163,13 @@ function editOutcome(result: ReturnType<typeof open>): Outcome {
   const added = diffs.reduce((sum, diff) => sum + diff.added, 0);
   const removed = diffs.reduce((sum, diff) => sum + diff.removed, 0);
   return quiet(`+${String(added)} −${String(removed)}`);
+}
+
+/** A workspace that is there but cannot be worked in yet is worth more than a quiet word. */
+function readiness(result: ReturnType<typeof open>): Outcome | null {
+  if (str(result["agent_status"]) !== "") return { text: "not ready", tone: "warn" };
+  if (/failed/.test(str(result["startup_scripts"]))) return { text: "startup script failed", tone: "warn" };
+  return str(result["status"]) === "stopped" ? { text: "stopped", tone: "warn" } : quiet("ready");
 }
 
 const quiet = (text: string): Outcome => ({ text, tone: "quiet" });

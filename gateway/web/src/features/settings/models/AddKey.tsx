@@ -1,7 +1,7 @@
 import { type FormEvent, useState } from "react";
 import { checkProvider, patchProvider } from "@/api/models.ts";
 import { describe } from "@/api/problem.ts";
-import type { Provider, ProviderCheckResult } from "@/api/types.ts";
+import type { Provider, ProviderCheckResult } from "@/api/modelTypes.ts";
 import { Button } from "@/components/Button.tsx";
 import { CheckResult } from "@/components/connect/CheckResult.tsx";
 import { Field } from "@/components/Field.tsx";

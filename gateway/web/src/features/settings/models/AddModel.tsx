@@ -1,7 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useId, useState } from "react";
 import { createModel } from "@/api/models.ts";
-import type { Provider } from "@/api/types.ts";
+import type { Provider } from "@/api/modelTypes.ts";
 import { Button } from "@/components/Button.tsx";
 import { contextLimitFor } from "@/components/connect/presets.ts";
 import { Field } from "@/components/Field.tsx";

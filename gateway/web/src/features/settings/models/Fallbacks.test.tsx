@@ -1,6 +1,6 @@
 import { fireEvent, screen } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
-import type { ModelConfig } from "@/api/types.ts";
+import type { ModelConfig } from "@/api/modelTypes.ts";
 import { draw, serve } from "@/testing/server.tsx";
 import { Fallbacks } from "./Fallbacks.tsx";
 import { useModelDraft } from "./useModelDraft.ts";

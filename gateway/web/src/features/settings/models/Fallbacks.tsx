@@ -1,5 +1,5 @@
 import { ArrowDown, ArrowUp, X } from "lucide-react";
-import type { ModelConfig } from "@/api/types.ts";
+import type { ModelConfig } from "@/api/modelTypes.ts";
 import { IconButton } from "@/components/IconButton.tsx";
 import { SelectField } from "@/components/SelectField.tsx";
 import { useModels, useProviders } from "@/data/queries.ts";

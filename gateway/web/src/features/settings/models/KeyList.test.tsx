@@ -1,7 +1,7 @@
 import { fireEvent, screen, waitFor } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import type { KeyHealth, ProviderHealth } from "@/api/providerHealth.ts";
-import type { Provider } from "@/api/types.ts";
+import type { Provider } from "@/api/modelTypes.ts";
 import { NOW } from "@/testing/fixtures.ts";
 import { draw, serve } from "@/testing/server.tsx";
 import { KeyList } from "./KeyList.tsx";

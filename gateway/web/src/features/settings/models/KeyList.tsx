@@ -2,7 +2,7 @@ import { Plus } from "lucide-react";
 import { useState } from "react";
 import { patchProvider } from "@/api/models.ts";
 import type { ProviderHealth } from "@/api/providerHealth.ts";
-import type { Provider, ProviderKey, ProviderPatch } from "@/api/types.ts";
+import type { Provider, ProviderKey, ProviderPatch } from "@/api/modelTypes.ts";
 import { Button } from "@/components/Button.tsx";
 import { Dialog } from "@/components/Dialog.tsx";
 import { keys } from "@/data/keys.ts";

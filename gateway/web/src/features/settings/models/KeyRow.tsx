@@ -1,6 +1,6 @@
 import { ArrowDown, ArrowUp, Trash2 } from "lucide-react";
 import type { KeyHealth } from "@/api/providerHealth.ts";
-import type { ProviderKey } from "@/api/types.ts";
+import type { ProviderKey } from "@/api/modelTypes.ts";
 import { IconButton } from "@/components/IconButton.tsx";
 import { RelativeTime } from "@/components/RelativeTime.tsx";
 import { useNow } from "@/components/useNow.ts";

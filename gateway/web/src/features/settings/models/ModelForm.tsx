@@ -1,6 +1,6 @@
 import { type FormEvent, type ReactNode, useState } from "react";
 import { patchModel } from "@/api/models.ts";
-import type { ModelConfig } from "@/api/types.ts";
+import type { ModelConfig } from "@/api/modelTypes.ts";
 import { Button } from "@/components/Button.tsx";
 import { Field } from "@/components/Field.tsx";
 import { TextArea } from "@/components/TextArea.tsx";

@@ -2,7 +2,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { Ellipsis, Power, PowerOff, SlidersHorizontal, Star, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
 import { patchModel } from "@/api/models.ts";
-import type { ModelConfig } from "@/api/types.ts";
+import type { ModelConfig } from "@/api/modelTypes.ts";
 import { Badge } from "@/components/Badge.tsx";
 import { IconButton } from "@/components/IconButton.tsx";
 import { Menu } from "@/components/Menu.tsx";

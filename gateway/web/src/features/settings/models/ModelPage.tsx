@@ -1,7 +1,7 @@
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { patchModel } from "@/api/models.ts";
 import { describe } from "@/api/problem.ts";
-import type { ModelConfig } from "@/api/types.ts";
+import type { ModelConfig } from "@/api/modelTypes.ts";
 import { Badge } from "@/components/Badge.tsx";
 import { Button } from "@/components/Button.tsx";
 import { Notice } from "@/components/Notice.tsx";

@@ -1,7 +1,7 @@
 import { Plus } from "lucide-react";
 import { useState } from "react";
 import { describe } from "@/api/problem.ts";
-import type { ModelConfig, Provider } from "@/api/types.ts";
+import type { ModelConfig, Provider } from "@/api/modelTypes.ts";
 import { Button } from "@/components/Button.tsx";
 import { ConnectChoices } from "@/components/connect/ConnectChoices.tsx";
 import { Dialog } from "@/components/Dialog.tsx";

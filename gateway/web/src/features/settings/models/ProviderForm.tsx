@@ -1,6 +1,6 @@
 import { type FormEvent, useState } from "react";
 import { patchProvider } from "@/api/models.ts";
-import type { Provider, ProviderPatch } from "@/api/types.ts";
+import type { Provider, ProviderPatch } from "@/api/modelTypes.ts";
 import { Button } from "@/components/Button.tsx";
 import { Field } from "@/components/Field.tsx";
 import { toast } from "@/components/toasts.ts";

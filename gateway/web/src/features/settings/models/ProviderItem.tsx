@@ -2,7 +2,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { Activity, Ellipsis, KeyRound, ListPlus, Power, PowerOff, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { patchProvider } from "@/api/models.ts";
-import type { ModelConfig, Provider } from "@/api/types.ts";
+import type { ModelConfig, Provider } from "@/api/modelTypes.ts";
 import { Badge } from "@/components/Badge.tsx";
 import { Dialog } from "@/components/Dialog.tsx";
 import { IconButton } from "@/components/IconButton.tsx";

@@ -3,7 +3,7 @@ import { Plus } from "lucide-react";
 import { useState } from "react";
 import { patchProvider } from "@/api/models.ts";
 import { describe } from "@/api/problem.ts";
-import type { Provider } from "@/api/types.ts";
+import type { Provider } from "@/api/modelTypes.ts";
 import { Button } from "@/components/Button.tsx";
 import { Dialog } from "@/components/Dialog.tsx";
 import { Notice } from "@/components/Notice.tsx";

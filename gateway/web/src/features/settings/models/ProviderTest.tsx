@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { checkProvider } from "@/api/models.ts";
 import { describe } from "@/api/problem.ts";
-import type { Provider } from "@/api/types.ts";
+import type { Provider } from "@/api/modelTypes.ts";
 import { Button } from "@/components/Button.tsx";
 import { CheckResult } from "@/components/connect/CheckResult.tsx";
 import { Notice } from "@/components/Notice.tsx";

@@ -1,5 +1,5 @@
 import { deleteModel, deleteProvider } from "@/api/models.ts";
-import type { Provider } from "@/api/types.ts";
+import type { Provider } from "@/api/modelTypes.ts";
 import { Button } from "@/components/Button.tsx";
 import { keys } from "@/data/keys.ts";
 import { useModels } from "@/data/queries.ts";

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { CallConfig, ModelConfig, NewModelConfig } from "@/api/types.ts";
+import type { CallConfig, ModelConfig, NewModelConfig } from "@/api/modelTypes.ts";
 import { fieldText, readConfig, readField, valueAt, withValue } from "@/lib/callConfig.ts";
 import { FALLBACKS, type Option, optionsFor, PRICES } from "@/lib/callOptions.ts";
 

@@ -1,5 +1,5 @@
 import { createModel, deleteModel } from "@/api/models.ts";
-import type { ModelConfig } from "@/api/types.ts";
+import type { ModelConfig } from "@/api/modelTypes.ts";
 import { toast } from "@/components/toasts.ts";
 import { keys } from "@/data/keys.ts";
 import { modelName } from "@/lib/names.ts";
