@@ -410,6 +410,33 @@ const scenes = {
     await page.getByRole("button", { name: /Search issues/ }).click();
     await page.waitForTimeout(300);
   }],
+  plan: [{ SEED: "1", SPEED: "6" }, async (page) => {
+    await page.goto("/");
+    await page.getByRole("button", { name: "Plan first" }).click();
+    await ask(page, "Look around, then plan it");
+    await settled(page);
+  }],
+  question: [{ SEED: "1", SPEED: "6" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Ask me what you need");
+    await settled(page);
+    await page.getByRole("radio", { name: /SQLite/ }).check();
+  }],
+  templates: [{ SEED: "1", SPEED: "8" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Use a template");
+    await settled(page);
+    await page.getByRole("button", { name: /Looked for/ }).click();
+    await page.waitForTimeout(300);
+  }],
+  changes: [{ SEED: "1", SPEED: "8", WORKSPACES: "1" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Create hello.txt with a haiku");
+    await settled(page);
+    await page.getByRole("button", { name: "Changes and context" }).click();
+    await page.getByText("no-name").waitFor();
+    await page.waitForTimeout(400);
+  }],
   refused: [{ SEED: "1", SPENT: "1" }, async (page) => {
     await page.goto("/");
     await page.getByText("What shall we do?").waitFor();

@@ -1,6 +1,7 @@
 // The scripted answers of the stub server. Each is a function of a turn and plays in real time.
 import { randomUUID } from "node:crypto";
 import { DOCS, TRACKER } from "./stub-mcp.mjs";
+import { workspaceAnswers } from "./stub-workspaces.mjs";
 
 const now = () => new Date().toISOString();
 
@@ -9,6 +10,9 @@ export function answers(text, tries = 0) {
   if (/uname/.test(text)) return uname;
   if (/hello\.txt|haiku/i.test(text)) return haiku;
   if (/tracker/i.test(text)) return tracker;
+  if (/\bplan it/i.test(text)) return workspaces.plan;
+  if (/ask me/i.test(text)) return workspaces.question;
+  if (/template/i.test(text)) return workspaces.templates;
   if (/markdown/i.test(text)) return markdown;
   if (/slow/i.test(text)) return slow;
   if (/code/i.test(text)) return code;
@@ -300,3 +304,5 @@ async function tracker(turn) {
   await say(turn, text);
   turn.message("assistant", [{ type: "text", text }]);
 }
+
+const workspaces = workspaceAnswers({ say, callArgs, result });

@@ -1,9 +1,9 @@
 // A small stand-in for the gateway, in memory, for developing and photographing the UI without the other services.
 // It serves `dist/` too, or STUB_DIST. Usage: node testing/stub-server.mjs [port]. Words in a prompt choose the scripted answer:
-// "uname", "hello.txt", "markdown", "code", "slow", "fail", "retry", "lost", "full", "stand in", "tracker"; anything else explains. SETUP=1 starts as a new
+// "uname", "hello.txt", "markdown", "code", "slow", "fail", "retry", "lost", "full", "stand in", "tracker", "plan it", "ask me", "template"; anything else explains. SETUP=1 starts as a new
 // installation, SEED=1 with some chats. FAIL_SEND=1 refuses messages; LOSE_ANSWERS=n takes the first n and loses the confirmation;
 // NO_KEYS=1 knows no Idempotency-Key; OLD=1 lacks the routes that came last. PROVIDERS=1 has providers with keys and prices; LIMIT=1 and
-// SPENT=1 have a spending limit, see stub-usage.mjs; TROUBLE=1 and OWN_KEYS=1: stub-providers.mjs; BRIDGE=1: stub-bridge.mjs; MCP=1: stub-mcp.mjs. MEMBER=1 is no
+// SPENT=1 have a spending limit, see stub-usage.mjs; TROUBLE=1 and OWN_KEYS=1: stub-providers.mjs; BRIDGE=1: stub-bridge.mjs; WORKSPACES=1: chats have one, see stub-workspaces.mjs; MCP=1: stub-mcp.mjs. MEMBER=1 is no
 // administrator. POST /stub/upstream {lost} plays a server that is cut off from its agents.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { setMaxListeners } from "node:events";
@@ -18,11 +18,13 @@ import { bridge } from "./stub-bridge.mjs";
 import { mcp } from "./stub-mcp.mjs";
 import { ACCESS, providers } from "./stub-providers.mjs";
 import { usage } from "./stub-usage.mjs";
+import { changes, PLAN_FILE } from "./stub-workspaces.mjs";
 
 const PORT = Number(process.argv[2] ?? 7081);
 const DIST = process.env.STUB_DIST ?? fileURLToPath(new URL("../dist/", import.meta.url));
 const PREFIX = "/api/v1";
 const ORG = randomUUID();
+const WORKSPACE = randomUUID();
 const ORGANIZATIONS = [
   { id: ORG, name: "default", display_name: "Default", is_default: true },
   { id: randomUUID(), name: "lab", display_name: "The lab", is_default: false },
@@ -39,7 +41,7 @@ const state = {
   models: [],
   tokens: [],
   users: [{ ...USER, status: "active" }],
-  files: new Map(),
+  files: new Map([[PLAN_FILE.id, PLAN_FILE]]),
   watchers: new Set(),
   /** Answers by Idempotency-Key. */
   confirmed: new Map(),
@@ -149,6 +151,8 @@ function newChat(body, parent) {
     archived: false,
     pin_order: 0,
     mcp_server_ids: body.mcp_server_ids ?? [],
+    ...(body.plan_mode && { plan_mode: body.plan_mode }),
+    ...(process.env.WORKSPACES && { workspace_id: WORKSPACE }),
     labels: {},
     has_unread: false,
     client_type: "ui",
@@ -402,6 +406,7 @@ const routes = [
     money.charge();
     if (process.env.FAIL_SEND) throw new Problem(500, "Something broke on the server.");
     chat.tries = 0;
+    if (body.plan_mode !== undefined) chat.row.plan_mode = body.plan_mode;
     if (body.mcp_server_ids) chat.row.mcp_server_ids = body.mcp_server_ids;
     if (["waiting", "error"].includes(chat.row.status)) return { queued: false, message: start(chat, body.content) };
     const queued = { id: state.nextQueued++, chat_id: id, content: body.content, created_at: now() };
@@ -537,6 +542,8 @@ const sockets = new WebSocketServer({ noServer: true });
 server.on("upgrade", (request, socket, head) => {
   const url = new URL(request.url, "http://localhost");
   const path = url.pathname.slice(PREFIX.length);
+  const git = state.chats.get(/^\/chats\/(.+)\/stream\/git$/.exec(path)?.[1]);
+  if (git?.row.workspace_id) return sockets.handleUpgrade(request, socket, head, (ws) => ws.send(JSON.stringify(changes())));
   const chat = state.chats.get(/^\/chats\/(.+)\/stream$/.exec(path)?.[1]);
   if (!state.signedIn || (!chat && path !== "/chats/watch") || process.env.NO_SOCKETS) return socket.end("HTTP/1.1 404 Not Found\r\n\r\n");
   sockets.handleUpgrade(request, socket, head, (ws) => {

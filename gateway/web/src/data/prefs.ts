@@ -4,17 +4,23 @@ import { persist } from "zustand/middleware";
 
 export type Theme = "system" | "light" | "dark";
 
+export type PanelTab = "changes" | "context";
+
 interface Prefs {
   theme: Theme;
   density: "comfortable" | "compact";
   sidebarOpen: boolean;
   /** The model chosen last for a new chat; empty means the default. */
   modelId: string;
+  /** What the panel beside a conversation shows; empty while it is closed. */
+  panel: "" | PanelTab;
+  /** Where it was when it was open last. */
+  lastPanel: PanelTab;
   set: (change: Partial<Omit<Prefs, "set">>) => void;
 }
 
 export const usePrefs = create<Prefs>()(
-  persist((set) => ({ theme: "system", density: "comfortable", sidebarOpen: true, modelId: "", set: (change) => set(change) }), {
+  persist((set) => ({ theme: "system", density: "comfortable", sidebarOpen: true, modelId: "", panel: "", lastPanel: "changes", set: (change) => set(change.panel ? { lastPanel: change.panel, ...change } : change) }), {
     name: "tandem.prefs",
     version: 1,
   }),

@@ -22,6 +22,7 @@ import { toContent } from "./content.ts";
 import { hasArrived, markOf } from "./delivered.ts";
 import { EditingContext } from "./edit/editing.ts";
 import { isGone, LoadFailure } from "./LoadFailure.tsx";
+import { PanelFrame } from "./panel/PanelFrame.tsx";
 import { Queue } from "./queue/Queue.tsx";
 import { TurnStatus } from "./status/TurnStatus.tsx";
 import { TitleBar } from "./TitleBar.tsx";
@@ -91,52 +92,54 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
         <LoadFailure failure={failure} onRetry={session.retryNow} />
       ) : (
         <EditingContext value={editing}>
-          {isLoaded ? (
-            <AnsweringContext value={answering}>
-              <Conversation
-                key={chatId}
-                rows={rows}
-                hasOlder={hasOlder}
-                loadingOlder={loadingOlder}
-                onOlder={() => void session.loadOlder()}
-                sent={sentCount}
-                fadeBehind={editing.messageId === null ? null : `m${String(editing.messageId)}`}
-                status={
-                  <TurnStatus chatId={chatId} view={view} rows={rows} isCompacting={compactedAt === newestMessageId(view)} stopping={turn.stopping} end={turn.end} newsAt={newsAt} onRetry={retry} onStop={turn.stop} />
-                }
-              />
-            </AnsweringContext>
-          ) : (
-            <div className="flex-1" />
-          )}
-          <div className="mx-auto w-full max-w-[808px] px-6 pb-4 max-sm:px-3 max-sm:pb-3">
-            <Queue chatId={chatId} queue={view.queue} isHeld={view.status === "error"} />
-            {chat?.archived ? (
-              <div className="flex flex-wrap items-center justify-between gap-3 rounded-xl border border-line bg-sunken py-2.5 pr-2.5 pl-4 text-sm text-muted">
-                This chat is archived. Restore it to go on.
-                <Button onClick={() => void setArchived(chat, false)}>Restore</Button>
-              </div>
+          <PanelFrame chat={chat} rows={rows} messages={view.messages}>
+            {isLoaded ? (
+              <AnsweringContext value={answering}>
+                <Conversation
+                  key={chatId}
+                  rows={rows}
+                  hasOlder={hasOlder}
+                  loadingOlder={loadingOlder}
+                  onOlder={() => void session.loadOlder()}
+                  sent={sentCount}
+                  fadeBehind={editing.messageId === null ? null : `m${String(editing.messageId)}`}
+                  status={
+                    <TurnStatus chatId={chatId} view={view} rows={rows} isCompacting={compactedAt === newestMessageId(view)} stopping={turn.stopping} end={turn.end} newsAt={newsAt} onRetry={retry} onStop={turn.stop} />
+                  }
+                />
+              </AnsweringContext>
             ) : (
-              <Composer
-                key={chatId}
-                draftKey={chatId}
-                organizationId={chat?.organization_id}
-                modelId={modelId}
-                pickedModelId={chosenModel}
-                onModel={setChosenModel}
-                servers={chat && servers}
-                plan={chat && plan}
-                isBusy={turn.isBusy}
-                stopping={turn.stopping}
-                prompts={prompts}
-                mark={isLoaded ? markOf(view) : undefined}
-                hasArrived={(text, mark) => hasArrived(view, text, mark)}
-                onSend={send}
-                onStop={turn.stop}
-                onCommand={command}
-              />
+              <div className="flex-1" />
             )}
-          </div>
+            <div className="mx-auto w-full max-w-[808px] px-6 pb-4 max-sm:px-3 max-sm:pb-3">
+              <Queue chatId={chatId} queue={view.queue} isHeld={view.status === "error"} />
+              {chat?.archived ? (
+                <div className="flex flex-wrap items-center justify-between gap-3 rounded-xl border border-line bg-sunken py-2.5 pr-2.5 pl-4 text-sm text-muted">
+                  This chat is archived. Restore it to go on.
+                  <Button onClick={() => void setArchived(chat, false)}>Restore</Button>
+                </div>
+              ) : (
+                <Composer
+                  key={chatId}
+                  draftKey={chatId}
+                  organizationId={chat?.organization_id}
+                  modelId={modelId}
+                  pickedModelId={chosenModel}
+                  onModel={setChosenModel}
+                  servers={chat && servers}
+                  plan={chat && plan}
+                  isBusy={turn.isBusy}
+                  stopping={turn.stopping}
+                  prompts={prompts}
+                  mark={isLoaded ? markOf(view) : undefined}
+                  hasArrived={(text, mark) => hasArrived(view, text, mark)}
+                  onSend={send}
+                  onStop={turn.stop}
+                  onCommand={command}
+                />
+              )}
+            </div>
+          </PanelFrame>
           <Announcer view={view} rows={rows} connection={connection} isCutOff={upstreamLostAt !== null} />
         </EditingContext>
       )}

@@ -10,6 +10,7 @@ import { toast } from "@/components/toasts.ts";
 import { useChatMenu } from "@/components/useChatMenu.tsx";
 import { usePageTitle } from "@/components/usePageTitle.ts";
 import { plainTitle } from "@/lib/title.ts";
+import { PanelButton } from "./panel/PanelButton.tsx";
 
 interface TitleBarProps {
   chat: Chat | undefined;
@@ -46,6 +47,7 @@ export function TitleBar({ chat, fallback, badge, lead }: TitleBarProps) {
         )}
         {badge}
       </div>
+      {chat ? <PanelButton /> : null}
       {chat ? (
         <Menu
           trigger={

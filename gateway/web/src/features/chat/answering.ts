@@ -15,11 +15,14 @@ export const useAnswering = () => useContext(AnsweringContext);
 
 const ASKING = new Set(["propose_plan", "ask_user_question"]);
 
+/** Whether a tool of this name lays something before the reader and so ends the turn. */
+export const isAskingTool = (name: string): boolean => ASKING.has(name);
+
 /** The plan or question at the end of the conversation that nobody has said anything to yet. */
 export function awaitedRow(rows: readonly Row[]): ToolRow | null {
   for (const row of rows.toReversed()) {
     if (row.kind === "user") return null;
-    if (row.kind === "tool" && ASKING.has(row.name)) return row.state === "done" ? row : null;
+    if (row.kind === "tool" && isAskingTool(row.name)) return row.state === "done" ? row : null;
   }
   return null;
 }

@@ -19,6 +19,10 @@ describe("a turn at whose end there is", () => {
     ["an answer of a model that has given none: nobody can tell", "unknown", [asked(1), answer(2)]],
     ["an answer of another model than the one that gives accounts: nobody can tell", "unknown", [asked(1), answer(2, COST), asked(3), answer(4, undefined, "other")]],
     ["a summary of the conversation: finished", "finished", [asked(1), answer(2, COST), message(3, "assistant", call("s", {}, COMPACTION_TOOL)), message(4, "tool", result("s", {}, COMPACTION_TOOL))]],
+    ["a plan that waits for the reader: finished", "finished", [asked(1), message(2, "assistant", call("p", {}, "propose_plan")), message(3, "tool", result("p", { ok: true }, "propose_plan"))]],
+    ["a question beside another result: finished", "finished", [asked(1), message(2, "assistant", call("q", {}, "ask_user_question"), call("a")), message(3, "tool", result("q", {}, "ask_user_question")), message(4, "tool", result("a"))]],
+    ["a plan that failed: stopped", "cut", [asked(1), message(2, "assistant", call("p", {}, "propose_plan")), message(3, "tool", { ...result("p", { error: "empty" }, "propose_plan"), is_error: true } as never)]],
+    ["a plan, and an answer cut off behind it: stopped", "cut", [asked(1), message(2, "assistant", call("p", {}, "propose_plan")), message(3, "tool", result("p", {}, "propose_plan")), asked(4), message(5, "assistant", call("a"))]],
     ["no message at all: finished", "finished", []],
   ])("%s", (_, end, messages) => {
     expect(rests(...messages)).toBe(end);
