@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 const SRC = join(process.cwd(), "src");
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) => /\.tsx?$/.test(name) && !/\.test\.tsx?$/.test(name) && !name.startsWith("testing"));
 
-const IMPORT = /(?:from|import)\s*\(?\s*"([^"]+)"/g;
+const IMPORT = /(?:from|import)\s*\(?\s*"([@.\w][^"\s]*)"/g;
 
 function importsOf(file: string): string[] {
   const from = join(SRC, file);
