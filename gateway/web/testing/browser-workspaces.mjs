@@ -78,7 +78,7 @@ await check("what changed stands beside the conversation, file by file", FAST, a
   await page.goto("/");
   await ask(page, "Explain what you can do");
   await idle(page);
-  await page.getByRole("button", { name: "Changes and context" }).click();
+  await page.getByRole("button", { name: "Changes, context, workspace" }).click();
   const panel = page.getByRole("complementary", { name: "Beside the conversation" });
   await panel.getByText("no-name").waitFor();
   await panel.getByRole("region", { name: "Changes in tests/greet.rs" }).waitFor();
@@ -98,7 +98,7 @@ await check("without a repository the panel shows the agent's own edits", { SPEE
   await page.goto("/");
   await ask(page, "Create hello.txt with a haiku");
   await idle(page);
-  await page.getByRole("button", { name: "Changes and context" }).click();
+  await page.getByRole("button", { name: "Changes, context, workspace" }).click();
   const panel = page.getByRole("complementary", { name: "Beside the conversation" });
   await panel.getByRole("region", { name: "Changes in /workspace/src/greet.rs" }).waitFor();
   await panel.getByText("/workspace/hello.txt").waitFor();
@@ -110,12 +110,124 @@ await check("on a phone the panel lies over the conversation and nothing scrolls
   await page.getByRole("button", { name: "Send", exact: true }).click();
   await page.waitForURL(/\/chats\//);
   await idle(page);
-  await page.getByRole("button", { name: "Changes and context" }).click();
+  await page.getByRole("button", { name: "Changes, context, workspace" }).click();
   await page.getByText("no-name").waitFor();
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   expect(wide <= 0, `the page is ${wide} px too wide`);
   const close = await page.getByRole("complementary", { name: "Beside the conversation" }).getByRole("button", { name: "Close" }).boundingBox();
   expect(close.width >= 44 && close.height >= 44, `the button to close is ${close.width} × ${close.height}`);
 }, PHONE);
+
+await check("workspaces say how they stand, stop and start, and show what they printed", FAST, async (page) => {
+  await page.goto("/settings/workspaces");
+  const row = (name) => page.getByRole("listitem").filter({ hasText: name });
+  await row("greeter").getByText("Running").waitFor();
+  await row("laptop").getByText("Its host is offline").waitFor();
+  await row("broken").getByText("Remote branch mian not found").waitFor();
+  await page.getByRole("button", { name: "Start notes" }).click();
+  await row("notes").getByText("Starting").waitFor();
+  await row("notes").getByText("Running").waitFor();
+  await page.getByRole("link", { name: /^greeter/ }).click();
+  await page.getByText("Its files stay").or(page.getByText("Unless it is used")).waitFor();
+  await page.getByText("What it printed").click();
+  await page.getByText("Enumerating objects: 412").waitFor();
+  await page.getByText("install iproute2").waitFor();
+  const violations = await serious(page);
+  expect(violations.length === 0, violations.join("; "));
+  await page.getByRole("button", { name: "Stop greeter" }).click();
+  await page.getByText("Stopped", { exact: true }).waitFor();
+}, OPEN);
+
+await check("a workspace is made from a template with what it asks for, and deleted again", FAST, async (page) => {
+  await page.goto("/settings/workspaces");
+  await page.getByRole("link", { name: "New" }).click();
+  await page.getByLabel("Name").fill("greeter");
+  await page.getByLabel("Size").selectOption("large");
+  expect((await page.getByLabel("Branch").inputValue()) === "main", "the preset is not taken");
+  const make = page.getByRole("button", { name: "Make the workspace" });
+  await page.getByLabel("Branch").fill("");
+  expect(await make.isDisabled(), "it can be made without its branch");
+  await page.getByLabel("Branch").fill("next");
+  await make.click();
+  await page.getByText("You have a workspace of that name already.").waitFor();
+  await page.getByLabel("Name").fill("greeter-2");
+  await make.click();
+  await page.getByRole("heading", { name: /greeter-2/ }).waitFor();
+  await page.getByText("next", { exact: true }).waitFor();
+  await page.getByText("Running", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Delete greeter-2…" }).click();
+  await page.getByRole("button", { name: "Delete it" }).click();
+  await page.waitForURL(/\/settings\/workspaces$/);
+  await page.getByText("greeter-2").waitFor({ state: "detached" });
+});
+
+await check("a host of one's own is told the command, once", FAST, async (page) => {
+  await page.goto("/settings/workspaces");
+  await page.getByRole("link", { name: /^laptop/ }).click();
+  await page.getByRole("button", { name: "Make a new token" }).click();
+  await page.getByText("tandem agent --url").waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: "Make a new token" }).waitFor();
+  expect((await page.getByText("tandem agent --url").count()) === 0, "the token is shown again");
+});
+
+await check("templates are written by administrators, and a bad line is named", FAST, async (page) => {
+  await page.goto("/settings/templates");
+  await page.getByRole("link", { name: /^Rust/ }).click();
+  await page.getByLabel("Environment").fill("CARGO_TERM_COLOR=always\nnonsense");
+  await page.getByText("“nonsense” is not NAME=value.").waitFor();
+  expect(await page.getByRole("button", { name: "Save" }).isDisabled(), "nonsense can be saved");
+  await page.getByLabel("Environment").fill("A=1");
+  await page.getByLabel("Parameters and presets").fill("{");
+  await page.getByText("This is not JSON.").waitFor();
+  await page.getByLabel("Parameters and presets").fill("");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("version 8").waitFor();
+  await page.goto("/settings/templates/new");
+  await page.getByLabel("Short name").fill("docs");
+  await page.getByRole("button", { name: "Add the template" }).click();
+  await page.getByRole("link", { name: /^docs/ }).waitFor();
+});
+
+await check("a skill is written, changed and removed", FAST, async (page) => {
+  await page.goto("/settings/skills");
+  await page.getByText("How release notes are written here").waitFor();
+  await page.getByRole("link", { name: "New" }).click();
+  await page.getByLabel("Name").fill("Code Review");
+  await page.getByText("such as release-notes").waitFor();
+  await page.getByLabel("Name").fill("code-review");
+  await page.getByLabel("Instructions").fill("Look at the tests first.");
+  await page.getByRole("button", { name: "Add the skill" }).click();
+  await page.getByRole("link", { name: /code-review/ }).click();
+  await page.getByRole("button", { name: "Remove the skill" }).click();
+  await page.waitForURL(/\/settings\/skills$/);
+  await page.getByText("release-notes").waitFor();
+  expect((await page.getByText("code-review").count()) === 0, "it is still there");
+});
+
+await check("a chat is moved to another workspace from beside the conversation", FAST, async (page) => {
+  await page.goto("/");
+  await ask(page, "Explain what you can do");
+  await idle(page);
+  await page.getByRole("button", { name: "Changes, context, workspace" }).click();
+  await page.getByRole("tab", { name: "Workspace" }).click();
+  const panel = page.getByRole("complementary", { name: "Beside the conversation" });
+  await panel.getByText("Running").waitFor();
+  await panel.getByLabel("Work in").selectOption({ label: "notes (local)" });
+  await panel.getByText("Stopped").waitFor();
+  await panel.getByRole("button", { name: "Start notes" }).waitFor();
+});
+
+for (const place of ["workspaces", "templates/new", "skills", "workspaces/new"]) {
+  await check(`on a phone ${place} neither scrolls sideways nor troubles axe`, FAST, async (page) => {
+    await page.goto(`/settings/${place}`);
+    await page.getByRole("heading", { level: 2 }).first().waitFor();
+    await page.waitForTimeout(400);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    expect(wide <= 0, `the page is ${wide} px too wide`);
+    const violations = await serious(page);
+    expect(violations.length === 0, violations.join("; "));
+  }, { ...PHONE, ...OPEN });
+}
 
 await end();

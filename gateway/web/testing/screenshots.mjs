@@ -433,7 +433,7 @@ const scenes = {
     await page.goto("/");
     await ask(page, "Create hello.txt with a haiku");
     await settled(page);
-    await page.getByRole("button", { name: "Changes and context" }).click();
+    await page.getByRole("button", { name: "Changes, context, workspace" }).click();
     await page.getByText("no-name").waitFor();
     await page.waitForTimeout(400);
   }],

@@ -18,7 +18,7 @@ import { bridge } from "./stub-bridge.mjs";
 import { mcp } from "./stub-mcp.mjs";
 import { ACCESS, providers } from "./stub-providers.mjs";
 import { usage } from "./stub-usage.mjs";
-import { changes, PLAN_FILE } from "./stub-workspaces.mjs";
+import { changes, PLAN_FILE, workspaces } from "./stub-workspaces.mjs";
 
 const PORT = Number(process.argv[2] ?? 7081);
 const DIST = process.env.STUB_DIST ?? fileURLToPath(new URL("../dist/", import.meta.url));
@@ -356,6 +356,7 @@ const routes = [
   ...providers({ state, Problem, known: recent }),
   ...bridge({ me: USER, Problem, known: recent }),
   ...mcp({ isAdministrator: USER.roles.length > 0, Problem, known: recent }),
+  ...workspaces({ first: WORKSPACE, me: USER, Problem, isAdministrator: USER.roles.length > 0 }),
   ["GET", "/chats/model-configs", () => state.models],
   ["POST", "/chats/model-configs", ({ body }) => addModel(body)],
   ["PATCH", "/chats/model-configs/:id", ({ id, body }) => {

@@ -84,3 +84,107 @@ export function workspaceAnswers({ say, callArgs, result }) {
     },
   };
 }
+
+const ago = (minutes) => new Date(Date.now() - minutes * 60_000).toISOString();
+
+/** The routes of workspaces, templates and personal skills. The workspace of chats is `first`. */
+export function workspaces({ first, me, Problem, isAdministrator }) {
+  const spec = (more = {}) => ({ backend: "local", environment: {}, startup_script: "", startup_timeout_ms: 0, default_ttl_ms: 0, parameters: [], presets: [], ...more });
+  const template = (name, more) => ({ id: randomUUID(), name, display_name: "", description: "", readme: "", icon: "", deprecated: false, built_in: false, active_version_number: 1, active_developers: 0, created_at: ago(9_000), updated_at: ago(900), spec: spec(), ...more });
+  const size = { name: "size", type: "string", required: true, mutable: true, display_name: "Size", description: "", default: "small", options: [{ name: "Small", value: "small", description: "2 GiB" }, { name: "Large", value: "large", description: "16 GiB" }] };
+  const branch = { name: "branch", type: "string", required: true, mutable: false, display_name: "Branch", description: "Checked out at the start", options: [] };
+  const templates = [
+    template("rust", { display_name: "Rust", description: "Debian with Rust, PostgreSQL and Node.js", active_version_number: 7, active_developers: 4, spec: spec({ startup_script: "git clone --branch $branch https://git.example.com/greeter", environment: { CARGO_TERM_COLOR: "always" }, default_ttl_ms: 14_400_000, parameters: [size, branch], presets: [{ id: randomUUID(), name: "Main", description: "Small, on main", default: true, parameters: { branch: "main" } }] }) }),
+    template("local", { display_name: "This machine", description: "A directory of its own, shut in", built_in: true, active_developers: 9 }),
+    template("own-host", { display_name: "A host of yours", description: "Runs where you start the agent", spec: spec({ backend: "external" }) }),
+  ];
+  const built = (transition, status, more) => ({ id: randomUUID(), number: 1, transition, status, reason: "user", created_at: ago(30), ...more });
+  const builds = new Map();
+  const make = (name, from, status, agent, more = {}) => {
+    const workspace = { id: randomUUID(), name, owner_id: me.id, owner_username: me.username, organization_id: me.organization_ids[0], template_id: from.id, template_name: from.name, template_version_id: randomUUID(), backend: from.spec.backend, status, parameters: {}, ttl_ms: from.spec.default_ttl_ms, agent: { status: agent }, created_at: ago(4_000), last_used_at: ago(12), ...more };
+    builds.set(workspace.id, [built("start", status === "failed" ? "failed" : "succeeded", { startup: "succeeded", log: "Cloning into 'greeter'...\nremote: Enumerating objects: 412, done.\n" })]);
+    return workspace;
+  };
+  let all = process.env.WORKSPACES
+    ? [
+        make("greeter", templates[0], "running", "connected", { id: first, parameters: { branch: "main", size: "small" }, stops_at: new Date(Date.now() + 14_000_000).toISOString() }),
+        make("notes", templates[1], "stopped", "none"),
+        make("laptop", templates[2], "running", "disconnected", { agent: { status: "disconnected", has_token: true, disconnected_at: ago(40) } }),
+        make("broken", templates[0], "failed", "none", { status_message: "The startup script ended with 128: fatal: Remote branch mian not found." }),
+      ]
+    : [];
+  if (all[0]) builds.set(all[0].id, builds.get(all[3].id).map((build) => ({ ...build, status: "succeeded" })));
+  const skills = new Map(process.env.WORKSPACES ? [["release-notes", { name: "release-notes", description: "How release notes are written here", body: "# Release notes\n\nOne line for each change, the reader first.", created_at: ago(900), updated_at: ago(80) }]] : []);
+  const find = (id) => {
+    const found = all.find((workspace) => workspace.id === id);
+    if (!found) throw new Problem(404, "Workspace not found.");
+    return found;
+  };
+  const move = (workspace, transition, via, to, agent) => {
+    workspace.status = via;
+    builds.get(workspace.id).unshift(built(transition, "running", { number: builds.get(workspace.id).length + 1, created_at: new Date().toISOString(), log: "" }));
+    setTimeout(() => {
+      Object.assign(workspace, { status: to, agent: { ...workspace.agent, status: agent } });
+      delete workspace.status_message;
+      builds.get(workspace.id)[0].status = "succeeded";
+      if (to === "deleted") all = all.filter((one) => one !== workspace);
+    }, 1_500);
+    return workspace;
+  };
+  const administrators = () => {
+    if (!isAdministrator) throw new Problem(403, "Only administrators change templates.");
+  };
+  return [
+    ["GET", "/workspaces", () => ({ workspaces: all, count: all.length })],
+    ["POST", "/workspaces", ({ body }) => {
+      const from = templates.find(({ id }) => id === body.template_id);
+      const name = body.name ?? `${from.name}-1a2b`;
+      if (all.some((workspace) => workspace.name === name)) throw new Problem(409, "You have a workspace of that name already.");
+      const workspace = make(name, from, "starting", "none", { parameters: body.parameters });
+      builds.set(workspace.id, []);
+      all.unshift(workspace);
+      return move(workspace, "start", "starting", "running", from.spec.backend === "external" ? "connecting" : "connected");
+    }],
+    ["GET", "/workspaces/:id", ({ id }) => find(id)],
+    ["PATCH", "/workspaces/:id", ({ id, body }) => Object.assign(find(id), body)],
+    ["DELETE", "/workspaces/:id", ({ id }) => move(find(id), "delete", "deleting", "deleted", "none")],
+    ["POST", "/workspaces/:id/start", ({ id }) => move(find(id), "start", "starting", "running", "connected")],
+    ["POST", "/workspaces/:id/stop", ({ id }) => move(find(id), "stop", "stopping", "stopped", "none")],
+    ["GET", "/workspaces/:id/builds", ({ id }) => builds.get(find(id).id)],
+    ["POST", "/workspaces/:id/agent-token", ({ id }) => {
+      find(id).agent.has_token = true;
+      return { token: "tdw_stub", url: "https://tandem.example:7081", command: "tandem agent --url https://tandem.example:7081 --token tdw_stub" };
+    }],
+    ["GET", "/workspaces/:id/confinement", () => ({ mechanisms: [
+      { name: "landlock", enforced: true, detail: "Nothing outside the workspace can be opened." },
+      { name: "user", enforced: true, detail: "Processes have a user of their own." },
+      { name: "network", enforced: false, detail: "Programs reach the network: install iproute2 and run as root to close it." },
+    ] })],
+    ["GET", "/templates", () => ({ templates, count: templates.length })],
+    ["POST", "/templates", ({ body }) => {
+      administrators();
+      const made = template(body.name, body);
+      templates.push(made);
+      return made;
+    }],
+    ["PATCH", "/templates/:id", ({ id, body }) => {
+      administrators();
+      const found = templates.find((one) => one.id === id);
+      if (body.spec) found.active_version_number += 1;
+      return Object.assign(found, body);
+    }],
+    ["DELETE", "/templates/:id", ({ id }) => {
+      administrators();
+      templates.splice(templates.findIndex((one) => one.id === id), 1);
+    }],
+    ["GET", "/users/me/skills", () => [...skills.values()].map(({ body: _, ...summary }) => summary)],
+    ["POST", "/users/me/skills", ({ body }) => {
+      if (skills.has(body.name)) throw new Problem(409, "You have a skill of that name already.");
+      skills.set(body.name, { ...body, created_at: ago(0), updated_at: ago(0) });
+      return skills.get(body.name);
+    }],
+    ["GET", "/users/me/skills/:id", ({ id }) => skills.get(id)],
+    ["PUT", "/users/me/skills/:id", ({ id, body }) => Object.assign(skills.get(id), body, { updated_at: ago(0) })],
+    ["DELETE", "/users/me/skills/:id", ({ id }) => void skills.delete(id)],
+  ];
+}

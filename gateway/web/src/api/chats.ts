@@ -48,6 +48,8 @@ export interface ChatPatch {
   /** Replaces all labels. */
   labels?: Record<string, string>;
   archived?: boolean;
+  /** The uuid of zeros unbinds. */
+  workspace_id?: string;
   /** 0 unpins, anything greater pins. */
   pin_order?: number;
 }

@@ -63,6 +63,20 @@ const bridgeSession = createRoute({
 const mcp = createRoute({ getParentRoute: () => settings, path: "/mcp", component: lazyRouteComponent(() => import("./mcp.tsx"), "ServersPage") });
 const newMcpServer = createRoute({ getParentRoute: () => settings, path: "/mcp/new", component: lazyRouteComponent(() => import("./mcp.tsx"), "NewServerPage") });
 const mcpServer = createRoute({ getParentRoute: () => settings, path: "/mcp/$serverId", component: lazyRouteComponent(() => import("./mcp.tsx"), "ServerPage") });
+const workspaces = createRoute({ getParentRoute: () => settings, path: "/workspaces", component: lazyRouteComponent(() => import("./workspaces.tsx"), "WorkspacesPage") });
+const newWorkspace = createRoute({ getParentRoute: () => settings, path: "/workspaces/new", component: lazyRouteComponent(() => import("./workspaces.tsx"), "NewWorkspacePage") });
+const workspace = createRoute({ getParentRoute: () => settings, path: "/workspaces/$workspaceId", component: lazyRouteComponent(() => import("./workspaces.tsx"), "WorkspacePage") });
+const templates = createRoute({ getParentRoute: () => settings, path: "/templates", component: lazyRouteComponent(() => import("./workspaces.tsx"), "TemplatesPage") });
+const newTemplate = createRoute({ getParentRoute: () => settings, path: "/templates/new", component: lazyRouteComponent(() => import("./workspaces.tsx"), "NewTemplatePage") });
+const template = createRoute({ getParentRoute: () => settings, path: "/templates/$templateId", component: lazyRouteComponent(() => import("./workspaces.tsx"), "TemplatePage") });
+const skills = createRoute({ getParentRoute: () => settings, path: "/skills", component: lazyRouteComponent(() => import("./workspaces.tsx"), "SkillsPage") });
+/** `isNew`: the name is still to be chosen. */
+const skill = createRoute({
+  getParentRoute: () => settings,
+  path: "/skills/$name",
+  component: lazyRouteComponent(() => import("./workspaces.tsx"), "SkillPage"),
+  validateSearch: (search: Record<string, unknown>): { isNew?: boolean } => (search["isNew"] === true ? { isNew: true } : {}),
+});
 const users = createRoute({ getParentRoute: () => settings, path: "/users", component: lazyRouteComponent(() => import("./settings.tsx"), "UsersPage") });
 const account = createRoute({ getParentRoute: () => settings, path: "/account", component: lazyRouteComponent(() => import("./settings.tsx"), "AccountPage") });
 const look = createRoute({ getParentRoute: () => settings, path: "/look", component: lazyRouteComponent(() => import("./settings.tsx"), "LookPage") });
@@ -77,7 +91,7 @@ const settingsIndex = createRoute({
 const routeTree = root.addChildren([
   login,
   setup,
-  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, model, provider, usage, spend, userSpend, users, mcp, newMcpServer, mcpServer, bridge, bridgeSession, ownKeys, tokens, account, look])]),
+  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, model, provider, usage, spend, userSpend, users, workspaces, newWorkspace, workspace, templates, newTemplate, template, skills, skill, mcp, newMcpServer, mcpServer, bridge, bridgeSession, ownKeys, tokens, account, look])]),
 ]);
 
 export function makeRouter(client: QueryClient) {

@@ -4,7 +4,7 @@ import { persist } from "zustand/middleware";
 
 export type Theme = "system" | "light" | "dark";
 
-export type PanelTab = "changes" | "context";
+export type PanelTab = "changes" | "context" | "workspace";
 
 interface Prefs {
   theme: Theme;

@@ -22,6 +22,7 @@ const TYPE_NAMES: Record<string, string> = {
   anthropic: "Anthropic",
   azure: "Azure OpenAI",
   bedrock: "AWS Bedrock",
+  copilot: "GitHub Copilot",
   demo: "Built in",
   google: "Google Gemini",
   openai: "OpenAI",
@@ -32,5 +33,5 @@ const TYPE_NAMES: Record<string, string> = {
 
 export const typeName = (type: string): string => TYPE_NAMES[type] ?? type;
 
-/** Whether a provider of this type answers nobody without a key. */
-export const needsKey = (type: string): boolean => type !== DEMO_TYPE && type !== "openai-compat";
+/** Whether a provider of this type answers nobody without a key of its own. GitHub Copilot is asked with what each user's program brings. */
+export const needsKey = (type: string): boolean => ![DEMO_TYPE, "openai-compat", "copilot"].includes(type);

@@ -54,6 +54,7 @@ const NAMES: Record<string, string> = {
   azure: "Azure",
   bedrock: "Bedrock",
   vercel: "Vercel",
+  copilot: "GitHub Copilot",
   demo: DEMO_NAME,
 };
 

@@ -17,6 +17,9 @@ interface Page {
 
 const PAGES = [
   { to: "/settings/models", name: "Models" },
+  { to: "/settings/workspaces", name: "Workspaces" },
+  { to: "/settings/templates", name: "Templates", isForAdministrators: true },
+  { to: "/settings/skills", name: "My skills" },
   { to: "/settings/mcp", name: "MCP servers", isForServers: true },
   { to: "/settings/usage", name: "Your usage" },
   { to: "/settings/spend", name: "Spend and limits", isForAdministrators: true },

@@ -8,7 +8,7 @@ export function PanelButton() {
   const last = usePrefs((prefs) => prefs.lastPanel);
   const set = usePrefs((prefs) => prefs.set);
   return (
-    <IconButton label="Changes and context" tipSide="left" aria-pressed={isOpen} onClick={() => set({ panel: isOpen ? "" : last })}>
+    <IconButton label="Changes, context, workspace" tipSide="left" aria-pressed={isOpen} onClick={() => set({ panel: isOpen ? "" : last })}>
       <PanelRight size={17} />
     </IconButton>
   );

@@ -11,6 +11,7 @@ import { TABS } from "./tabs.ts";
 const BODIES = {
   changes: lazy(() => import("./ChangesTab.tsx").then((module) => ({ default: module.ChangesTab }))),
   context: lazy(() => import("./ContextTab.tsx").then((module) => ({ default: module.ContextTab }))),
+  workspace: lazy(() => import("./WorkspaceTab.tsx").then((module) => ({ default: module.WorkspaceTab }))),
 };
 
 interface PanelFrameProps {

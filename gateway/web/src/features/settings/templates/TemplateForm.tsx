@@ -1,0 +1,81 @@
+import { type FormEvent, useState } from "react";
+import type { Backend, Template, TemplateFields, TemplateSpec } from "@/api/workspaces.ts";
+import { Button } from "@/components/Button.tsx";
+import { Field } from "@/components/Field.tsx";
+import { SelectField } from "@/components/SelectField.tsx";
+import { TextArea } from "@/components/TextArea.tsx";
+import { BACKENDS, choicesOf, choicesText, EMPTY_SPEC, environmentOf, environmentText, hoursText, ttlOf } from "@/lib/workspace.ts";
+import { Section } from "../Section.tsx";
+
+/** A new template may lie in one of these; the third kind needs a cluster. */
+const OFFERED: readonly Backend[] = ["local", "external"];
+const EXAMPLE = `{
+  "parameters": [{ "name": "branch", "type": "string", "required": true, "description": "Checked out at the start" }],
+  "presets": [{ "name": "Main", "default": true, "parameters": { "branch": "main" } }]
+}`;
+
+interface TemplateFormProps {
+  template: Template | undefined;
+  busy: boolean;
+  onSave: (fields: TemplateFields & { name: string; spec: TemplateSpec }) => Promise<void>;
+}
+
+/** What a template is called, where its workspaces live and what they begin with. */
+export function TemplateForm({ template, busy, onSave }: TemplateFormProps) {
+  const spec = template?.spec ?? EMPTY_SPEC;
+  const [fields, setFields] = useState({
+    name: template?.name ?? "",
+    display_name: template?.display_name ?? "",
+    description: template?.description ?? "",
+    readme: template?.readme ?? "",
+    backend: spec.backend,
+    script: spec.startup_script,
+    environment: environmentText(spec.environment),
+    hours: hoursText(spec.default_ttl_ms),
+    choices: choicesText(spec),
+  });
+  const set = (change: Partial<typeof fields>) => setFields({ ...fields, ...change });
+  const environment = environmentOf(fields.environment);
+  const choices = choicesOf(fields.choices);
+  const ttl = ttlOf(fields.hours);
+  const isSound = fields.name.trim() !== "" && typeof environment !== "string" && typeof choices !== "string" && ttl !== null;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (typeof environment === "string" || typeof choices === "string" || ttl === null) return;
+    const { name, display_name, description, readme, backend, script } = fields;
+    const startup_script = backend === "external" ? "" : script;
+    void onSave({ name: name.trim(), display_name, description, readme, spec: { ...spec, ...choices, backend, environment, default_ttl_ms: ttl, startup_script } });
+  };
+  return (
+    <form onSubmit={submit}>
+      <Section title="Name">
+        <div className="grid items-start gap-4 sm:grid-cols-2">
+          <Field label="Short name" required disabled={template?.built_in === true} autoComplete="off" spellCheck={false} value={fields.name} hint="Words of a-z and 0-9 with hyphens between them." onChange={(event) => set({ name: event.target.value })} />
+          <Field label="Shown as" autoComplete="off" value={fields.display_name} onChange={(event) => set({ display_name: event.target.value })} />
+          <Field label="Description" className="sm:col-span-2" value={fields.description} hint="Agents choose by it." onChange={(event) => set({ description: event.target.value })} />
+        </div>
+      </Section>
+      <Section title="Workspaces made from it">
+        <div className="space-y-4">
+          <SelectField label="Live on" value={fields.backend} disabled={template !== undefined} hint={BACKENDS[fields.backend].text} onChange={(event) => set({ backend: event.target.value as Backend })}>
+            {(template ? [spec.backend] : OFFERED).map((backend) => (
+              <option key={backend} value={backend}>
+                {BACKENDS[backend].name}
+              </option>
+            ))}
+          </SelectField>
+          {fields.backend === "external" ? null : <TextArea label="Startup script" rows={6} value={fields.script} hint="Run with sh at each start; parameters are in its environment." onChange={(event) => set({ script: event.target.value })} />}
+          <TextArea label="Environment" rows={3} placeholder="NAME=value" value={fields.environment} problem={typeof environment === "string" ? environment : undefined} hint="For every process, a line each. Agents can read it: no place for secrets." onChange={(event) => set({ environment: event.target.value })} />
+          <Field label="Stop when unused for hours" className="w-60" inputMode="decimal" placeholder="never" value={fields.hours} problem={ttl === null ? "A number from 0 to 720, or nothing." : undefined} onChange={(event) => set({ hours: event.target.value })} />
+          <TextArea label="Parameters and presets" rows={6} placeholder={EXAMPLE} value={fields.choices} problem={typeof choices === "string" ? choices : undefined} hint="What is asked when a workspace is made, as JSON; empty for nothing." onChange={(event) => set({ choices: event.target.value })} />
+        </div>
+      </Section>
+      <Section title="For those who read on">
+        <TextArea label="Readme" rows={6} value={fields.readme} hint="Markdown. Agents read the first 8,000 characters of it." onChange={(event) => set({ readme: event.target.value })} />
+      </Section>
+      <Button type="submit" look="primary" busy={busy} disabled={!isSound} className="mb-10">
+        {template ? "Save" : "Add the template"}
+      </Button>
+    </form>
+  );
+}
