@@ -80,16 +80,20 @@ await check("what changed stands beside the conversation, file by file", FAST, a
   await idle(page);
   await page.getByRole("button", { name: "Changes, context, workspace" }).click();
   const panel = page.getByRole("complementary", { name: "Beside the conversation" });
-  await panel.getByText("no-name").waitFor();
+  await panel.getByText("no-name", { exact: true }).first().waitFor();
   await panel.getByRole("region", { name: "Changes in tests/greet.rs" }).waitFor();
   await panel.getByText("moved").waitFor();
+  await panel.getByRole("link", { name: "A greeting for nobody" }).waitFor();
+  await panel.getByText("changes requested").waitFor();
   await panel.getByText("Nothing has changed since the last commit.").waitFor();
   const violations = await serious(page);
   expect(violations.length === 0, violations.join("; "));
   await panel.getByRole("tab", { name: "Context" }).click();
-  await panel.getByText("No AGENTS.md was found").waitFor();
+  await panel.getByText("/workspace/greeter/AGENTS.md").waitFor();
+  await panel.getByText("How a release is made here").waitFor();
+  await panel.getByText("cut at 64 KiB").waitFor();
   await page.reload();
-  await panel.getByText("No AGENTS.md was found").waitFor();
+  await panel.getByText("/workspace/greeter/AGENTS.md").waitFor();
   await panel.getByRole("button", { name: "Close" }).click();
   expect((await panel.count()) === 0, "the panel stays");
 }, OPEN);
@@ -111,7 +115,7 @@ await check("on a phone the panel lies over the conversation and nothing scrolls
   await page.waitForURL(/\/chats\//);
   await idle(page);
   await page.getByRole("button", { name: "Changes, context, workspace" }).click();
-  await page.getByText("no-name").waitFor();
+  await page.getByText("no-name", { exact: true }).first().waitFor();
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   expect(wide <= 0, `the page is ${wide} px too wide`);
   const close = await page.getByRole("complementary", { name: "Beside the conversation" }).getByRole("button", { name: "Close" }).boundingBox();
@@ -203,6 +207,18 @@ await check("a skill is written, changed and removed", FAST, async (page) => {
   await page.waitForURL(/\/settings\/skills$/);
   await page.getByText("release-notes").waitFor();
   expect((await page.getByText("code-review").count()) === 0, "it is still there");
+});
+
+await check("a git credential is stored, never shown, and removed", FAST, async (page) => {
+  await page.goto("/settings/git");
+  await page.getByText("git.example.com").waitFor();
+  await page.getByLabel("Host").fill("github.com");
+  await page.getByLabel("Token").fill("ghp_secret");
+  await page.getByRole("button", { name: "Store" }).click();
+  await page.getByRole("button", { name: "Remove github.com" }).waitFor();
+  expect(!(await page.content()).includes("ghp_secret") && (await page.getByLabel("Token").inputValue()) === "", "the token is still on the page");
+  await page.getByRole("button", { name: "Remove github.com" }).click();
+  await page.getByRole("button", { name: "Remove github.com" }).waitFor({ state: "detached" });
 });
 
 await check("a chat is moved to another workspace from beside the conversation", FAST, async (page) => {

@@ -18,7 +18,7 @@ import { bridge } from "./stub-bridge.mjs";
 import { mcp } from "./stub-mcp.mjs";
 import { ACCESS, providers } from "./stub-providers.mjs";
 import { usage } from "./stub-usage.mjs";
-import { changes, PLAN_FILE, workspaces } from "./stub-workspaces.mjs";
+import { changes, PLACE, PLAN_FILE, workspaces } from "./stub-workspaces.mjs";
 
 const PORT = Number(process.argv[2] ?? 7081);
 const DIST = process.env.STUB_DIST ?? fileURLToPath(new URL("../dist/", import.meta.url));
@@ -152,7 +152,7 @@ function newChat(body, parent) {
     pin_order: 0,
     mcp_server_ids: body.mcp_server_ids ?? [],
     ...(body.plan_mode && { plan_mode: body.plan_mode }),
-    ...(process.env.WORKSPACES && { workspace_id: WORKSPACE }),
+    ...(process.env.WORKSPACES && { workspace_id: WORKSPACE, ...PLACE }),
     labels: {},
     has_unread: false,
     client_type: "ui",

@@ -55,6 +55,16 @@ export const changes = () => ({
   ],
 });
 
+/** What a chat says of its branch, and is told of its workspace. */
+export const PLACE = {
+  diff_status: { git_branch: "no-name", git_remote_origin: "https://git.example.com/tools/greeter.git", url: "https://git.example.com/tools/greeter/pull/12", pull_request_state: "open", pull_request_title: "A greeting for nobody", pull_request_draft: false, changes_requested: true, additions: 7, deletions: 2, changed_files: 3, base_branch: "main", pr_number: 12 },
+  last_injected_context: [
+    { type: "context-file", context_file_path: "/workspace/greeter/AGENTS.md", context_file_agent_id: "b3b8a2a0-8f43-4f7e-8d5f-3f9a7f6f1c11" },
+    { type: "context-file", context_file_path: "/workspace/greeter/docs/style.md", context_file_truncated: true, context_file_agent_id: null },
+    { type: "skill", skill_name: "release", skill_description: "How a release is made here" },
+  ],
+};
+
 /** Scripted answers, made of the stub's own verbs. */
 export function workspaceAnswers({ say, callArgs, result }) {
   const one = async (turn, words, name, args, value) => {
@@ -115,6 +125,7 @@ export function workspaces({ first, me, Problem, isAdministrator }) {
     : [];
   if (all[0]) builds.set(all[0].id, builds.get(all[3].id).map((build) => ({ ...build, status: "succeeded" })));
   const skills = new Map(process.env.WORKSPACES ? [["release-notes", { name: "release-notes", description: "How release notes are written here", body: "# Release notes\n\nOne line for each change, the reader first.", created_at: ago(900), updated_at: ago(80) }]] : []);
+  let credentials = process.env.WORKSPACES ? [{ host: "git.example.com", username: "", updated_at: ago(3_000) }] : [];
   const find = (id) => {
     const found = all.find((workspace) => workspace.id === id);
     if (!found) throw new Problem(404, "Workspace not found.");
@@ -177,6 +188,13 @@ export function workspaces({ first, me, Problem, isAdministrator }) {
       administrators();
       templates.splice(templates.findIndex((one) => one.id === id), 1);
     }],
+    ["GET", "/users/me/git-credentials", () => credentials],
+    ["PUT", "/users/me/git-credentials/:id", ({ id, body }) => {
+      const made = { host: decodeURIComponent(id), username: body.username, updated_at: ago(0) };
+      credentials = [...credentials.filter(({ host }) => host !== made.host), made];
+      return made;
+    }],
+    ["DELETE", "/users/me/git-credentials/:id", ({ id }) => void (credentials = credentials.filter(({ host }) => host !== decodeURIComponent(id)))],
     ["GET", "/users/me/skills", () => [...skills.values()].map(({ body: _, ...summary }) => summary)],
     ["POST", "/users/me/skills", ({ body }) => {
       if (skills.has(body.name)) throw new Problem(409, "You have a skill of that name already.");

@@ -50,11 +50,34 @@ export interface Chat {
   plan_mode?: string;
   /** Chosen for the chat; those that every chat uses come on top. */
   mcp_server_ids?: string[];
+  /** What the model is told of the workspace; only of a chat that is asked for by itself. */
+  last_injected_context?: (ContextFilePart | SkillPart)[];
+  /** Absent, or without a branch, while no repository is known. */
+  diff_status?: DiffStatus;
   labels: Record<string, string>;
   has_unread: boolean;
   children: Chat[];
   /** Only in the answer to creating it. */
   warnings?: string[];
+}
+
+/** Where the work of a chat stands in git, and in the pull request of its branch. */
+export interface DiffStatus {
+  git_branch?: string;
+  /** Without credentials. */
+  git_remote_origin?: string;
+  /** Of the pull request, else of the branch. */
+  url?: string;
+  pull_request_state?: "open" | "closed" | "merged";
+  pull_request_title: string;
+  pull_request_draft: boolean;
+  changes_requested: boolean;
+  additions: number;
+  deletions: number;
+  changed_files: number;
+  base_branch?: string;
+  pr_number?: number;
+  approved?: boolean;
 }
 
 export type Role = "system" | "user" | "assistant" | "tool";
@@ -118,6 +141,8 @@ export interface ContextFilePart {
   type: "context-file";
   context_file_path: string;
   context_file_truncated?: boolean;
+  /** The workspace's agent found it; absent or `null`: it was added by hand. */
+  context_file_agent_id?: string | null;
 }
 export interface SkillPart {
   type: "skill";

@@ -1,6 +1,6 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
-import { BookOpen, Box, Coins, Gauge, Keyboard, KeyRound, LayoutTemplate, MessageSquare, Moon, Plug, Settings, SquarePen, Sun, SwatchBook, User, Users, Waypoints } from "lucide-react";
+import { BookOpen, Box, Coins, Gauge, GitBranch, Keyboard, KeyRound, LayoutTemplate, MessageSquare, Moon, Plug, Settings, SquarePen, Sun, SwatchBook, User, Users, Waypoints } from "lucide-react";
 import type { ReactNode } from "react";
 import { Dialog } from "@/components/Dialog.tsx";
 import { StatusDot } from "@/components/StatusDot.tsx";
@@ -32,6 +32,7 @@ export default function Palette({ onClose, onShortcuts }: PaletteProps) {
     { name: "Settings: workspaces", icon: <Box />, run: () => void navigate({ to: "/settings/workspaces" }) },
     ...(isAdministrator ? [{ name: "Settings: templates", icon: <LayoutTemplate />, run: () => void navigate({ to: "/settings/templates" }) }] : []),
     { name: "Settings: my skills", icon: <BookOpen />, run: () => void navigate({ to: "/settings/skills" }) },
+    { name: "Settings: git credentials", icon: <GitBranch />, run: () => void navigate({ to: "/settings/git" }) },
     ...(isAdministrator || servers.length > 0 ? [{ name: "Settings: MCP servers", icon: <Plug />, run: () => void navigate({ to: "/settings/mcp" }) }] : []),
     { name: "Settings: your usage", icon: <Gauge />, run: () => void navigate({ to: "/settings/usage" }) },
     ...(isAdministrator ? [{ name: "Settings: spend and limits", icon: <Coins />, run: () => void navigate({ to: "/settings/spend" }) }] : []),

@@ -69,6 +69,7 @@ const workspace = createRoute({ getParentRoute: () => settings, path: "/workspac
 const templates = createRoute({ getParentRoute: () => settings, path: "/templates", component: lazyRouteComponent(() => import("./workspaces.tsx"), "TemplatesPage") });
 const newTemplate = createRoute({ getParentRoute: () => settings, path: "/templates/new", component: lazyRouteComponent(() => import("./workspaces.tsx"), "NewTemplatePage") });
 const template = createRoute({ getParentRoute: () => settings, path: "/templates/$templateId", component: lazyRouteComponent(() => import("./workspaces.tsx"), "TemplatePage") });
+const git = createRoute({ getParentRoute: () => settings, path: "/git", component: lazyRouteComponent(() => import("./workspaces.tsx"), "GitPage") });
 const skills = createRoute({ getParentRoute: () => settings, path: "/skills", component: lazyRouteComponent(() => import("./workspaces.tsx"), "SkillsPage") });
 /** `isNew`: the name is still to be chosen. */
 const skill = createRoute({
@@ -91,7 +92,7 @@ const settingsIndex = createRoute({
 const routeTree = root.addChildren([
   login,
   setup,
-  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, model, provider, usage, spend, userSpend, users, workspaces, newWorkspace, workspace, templates, newTemplate, template, skills, skill, mcp, newMcpServer, mcpServer, bridge, bridgeSession, ownKeys, tokens, account, look])]),
+  shell.addChildren([newChat, chat, settings.addChildren([settingsIndex, models, model, provider, usage, spend, userSpend, users, workspaces, newWorkspace, workspace, templates, newTemplate, template, skills, skill, git, mcp, newMcpServer, mcpServer, bridge, bridgeSession, ownKeys, tokens, account, look])]),
 ]);
 
 export function makeRouter(client: QueryClient) {

@@ -1,3 +1,4 @@
+export { GitPage } from "@/features/settings/git/GitPage.tsx";
 export { SkillPage } from "@/features/settings/skills/SkillPage.tsx";
 export { SkillsPage } from "@/features/settings/skills/SkillsPage.tsx";
 export { NewTemplatePage, TemplatePage } from "@/features/settings/templates/TemplatePage.tsx";

@@ -24,8 +24,8 @@ export interface GitView {
 
 export const NOTHING_YET: GitView = { connection: { phase: "connecting" }, repositories: null, problem: "" };
 
-/** After so many handshakes that fail in a row the chat has no workspace to ask. */
-const MAX_FAILURES = 6;
+/** After so many handshakes that fail in a row there is no agent to ask: it comes with the next tool. */
+const MAX_FAILURES = 3;
 
 /** What one frame changes. Frames tell only repositories that differ from what was told before. */
 export function withFrame(view: GitView, text: string): GitView {
@@ -49,12 +49,13 @@ export function withFrame(view: GitView, text: string): GitView {
 /** Follows until the answer is called. */
 export function watchGit(chatId: string, changed: (change: (view: GitView) => GitView) => void): () => void {
   const socket = new ReconnectingSocket({
-    url: () => socketUrl(`/chats/${encodeURIComponent(chatId)}/stream/git`),
+    url: () => socketUrl(`/chats/${encodeURIComponent(chatId)}/stream/git`, { heartbeat: 1 }),
     // A new connection tells everything anew; what it does not tell is gone.
     opened: () => changed((view) => ({ ...view, repositories: null })),
     frame: (text) => {
-      changed((view) => withFrame(view, text));
-      return false;
+      const isBeat = text.startsWith('{"type":"heartbeat"');
+      if (!isBeat) changed((view) => withFrame(view, text));
+      return isBeat;
     },
     changed: (connection) => changed((view) => ({ ...view, connection })),
     mayRetry: async (failures) => failures < MAX_FAILURES,

@@ -1,6 +1,7 @@
 // Which answers came from another model than the one that was asked. Pure. Where the server does not name both, nobody stood in.
 import type { ChatMessage } from "@/api/types.ts";
 import { COMPACTION_TOOL } from "@/lib/toolNames.ts";
+import { isAsked } from "@/lib/speech.ts";
 
 export interface StandIn {
   /** Ids of model configurations. */
@@ -13,7 +14,7 @@ export function standInFinder(): (message: ChatMessage) => StandIn | null {
   let asked = "";
   let told = new Set<string>();
   return (message) => {
-    if (message.role === "user") {
+    if (isAsked(message)) {
       asked = message.model_config_id ?? "";
       told = new Set();
       return null;

@@ -96,3 +96,17 @@ describe("an answer of another model", () => {
     expect(standIns(asked(1, "a"), answer(2, "b", call("s", {}, "chat_summarized")))).toEqual([]);
   });
 });
+
+describe("what the workspace tells the model", () => {
+  const told = (id: number, path: string) => message(id, "user", { type: "context-file", context_file_path: path });
+
+  it("is one quiet line, also between a call and its result, and no message of a person", () => {
+    const rows = timeline(liveView(message(1, "user", text("go")), message(2, "assistant", call("a")), told(3, "/w/AGENTS.md"), message(4, "tool", result("a"))));
+    expect(rows.map((row) => (row.kind === "note" ? row.label : row.kind))).toEqual(["user", "tool", "Read AGENTS.md from the workspace"]);
+    expect(rows[1]).toMatchObject({ kind: "tool", state: "done" });
+  });
+
+  it("is nothing at all when nothing is left", () => {
+    expect(timeline(liveView(message(1, "user", text("go")), told(2, ""))).map(({ kind }) => kind)).toEqual(["user"]);
+  });
+});

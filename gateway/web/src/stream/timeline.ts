@@ -2,6 +2,7 @@
 import type { ChatMessage, FilePart, FileReferencePart, MessagePart, SourcePart } from "@/api/types.ts";
 import { type StandIn, standInFinder } from "./standIn.ts";
 import { type ChatView, isBusy, type LiveToolCall, type LiveToolResult } from "./view.ts";
+import { contextText, isContext } from "@/lib/speech.ts";
 
 export type ToolState = "writing" | "running" | "done" | "failed" | "stopped";
 
@@ -128,6 +129,11 @@ function historyOf(messages: readonly ChatMessage[]): History {
 
 function addMessage(rows: Row[], open: Map<string, number>, message: ChatMessage, previous: number): void {
   const parts = message.content ?? [];
+  if (isContext(message)) {
+    const label = contextText(message);
+    if (label !== "") rows.push({ kind: "note", key: `m${message.id}`, label, raw: undefined });
+    return;
+  }
   if (message.role === "user") {
     const row = userRow(message, parts);
     if (row.text !== "" || row.files.length > 0 || row.references.length > 0) rows.push(row);

@@ -30,6 +30,7 @@ import { tryAgain } from "./tryAgain.ts";
 import { useMessageEdit } from "./useMessageEdit.ts";
 import { useSession } from "./useSession.ts";
 import { useTurn } from "./useTurn.ts";
+import { isAsked } from "@/lib/speech.ts";
 
 /** One chat: its conversation, its queue and its composer. */
 export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) {
@@ -48,7 +49,7 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
   const servers = useServerChoice(chat);
   const plan = usePlanChoice(chat);
   const editing = useMessageEdit(session, view, chat?.archived === false);
-  const modelId = chosenModel || view.messages.findLast((m) => m.role === "user")?.model_config_id || chat?.last_model_config_id || "";
+  const modelId = chosenModel || view.messages.findLast(isAsked)?.model_config_id || chat?.last_model_config_id || "";
   const isLoaded = hasOlder !== null;
 
   const send = async ({ text, fileIds, behavior, key }: Outgoing, mode: PlanMode | undefined = plan.sent) => {
@@ -92,7 +93,7 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
         <LoadFailure failure={failure} onRetry={session.retryNow} />
       ) : (
         <EditingContext value={editing}>
-          <PanelFrame chat={chat} rows={rows} messages={view.messages}>
+          <PanelFrame chat={chat} rows={rows}>
             {isLoaded ? (
               <AnsweringContext value={answering}>
                 <Conversation

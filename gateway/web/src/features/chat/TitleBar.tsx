@@ -10,6 +10,7 @@ import { toast } from "@/components/toasts.ts";
 import { useChatMenu } from "@/components/useChatMenu.tsx";
 import { usePageTitle } from "@/components/usePageTitle.ts";
 import { plainTitle } from "@/lib/title.ts";
+import { BranchChip } from "./BranchChip.tsx";
 import { PanelButton } from "./panel/PanelButton.tsx";
 
 interface TitleBarProps {
@@ -46,6 +47,7 @@ export function TitleBar({ chat, fallback, badge, lead }: TitleBarProps) {
           </h1>
         )}
         {badge}
+        {chat ? <BranchChip chat={chat} /> : null}
       </div>
       {chat ? <PanelButton /> : null}
       {chat ? (

@@ -2,6 +2,7 @@ import { editMessage, retryChat, sendMessage } from "@/api/chats.ts";
 import { isNotServed } from "@/api/problem.ts";
 import type { ChatView } from "@/stream/view.ts";
 import { inputOf } from "./content.ts";
+import { isContext } from "@/lib/speech.ts";
 
 const CONTINUE = "Please continue.";
 
@@ -19,7 +20,7 @@ export async function tryAgain(chatId: string, view: ChatView): Promise<void> {
 }
 
 async function askAgain(chatId: string, view: ChatView): Promise<void> {
-  const last = view.messages.at(-1);
+  const last = view.messages.findLast((message) => !isContext(message));
   const content = last?.role === "user" ? inputOf(last.content) : [];
   if (last === undefined || content.length === 0 || view.queue.length > 0) {
     await sendMessage(chatId, { content: [{ type: "text", text: CONTINUE }] });

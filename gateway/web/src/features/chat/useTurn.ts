@@ -7,6 +7,7 @@ import { toast } from "@/components/toasts.ts";
 import { Remembered } from "@/lib/remembered.ts";
 import { type ChatView, isBusy } from "@/stream/view.ts";
 import { rowTellsCut, type TurnEnd, turnEnd } from "./status/stopped.ts";
+import { isAsked } from "@/lib/speech.ts";
 
 export interface Turn {
   isBusy: boolean;
@@ -23,7 +24,7 @@ const stopped = new Remembered<number>("tandem.stopped");
 /** The turn under way, and ending it: by button, or by Escape from anywhere on the page. */
 export function useTurn(chatId: string, view: ChatView, chat: Chat | undefined): Turn {
   const busy = isBusy(view.status) || view.status === "requires_action";
-  const asked = view.messages.findLast((message) => message.role === "user")?.id ?? 0;
+  const asked = view.messages.findLast(isAsked)?.id ?? 0;
   const [stopping, setStopping] = useState(false);
   const [stoppedAt, setStoppedAt] = useState(() => stopped.get(chatId) ?? 0);
   if (stopping && !busy) setStopping(false);

@@ -20,6 +20,7 @@ const PAGES = [
   { to: "/settings/workspaces", name: "Workspaces" },
   { to: "/settings/templates", name: "Templates", isForAdministrators: true },
   { to: "/settings/skills", name: "My skills" },
+  { to: "/settings/git", name: "Git" },
   { to: "/settings/mcp", name: "MCP servers", isForServers: true },
   { to: "/settings/usage", name: "Your usage" },
   { to: "/settings/spend", name: "Spend and limits", isForAdministrators: true },

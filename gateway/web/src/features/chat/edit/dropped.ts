@@ -1,6 +1,7 @@
 // What editing a message takes away. Pure.
 import type { ChatView } from "@/stream/view.ts";
 import { isBusy } from "@/stream/view.ts";
+import { isAsked } from "@/lib/speech.ts";
 
 export interface Dropped {
   messages: number;
@@ -16,7 +17,7 @@ export function droppedBy(view: ChatView, messageId: number): Dropped {
   const behind = view.messages.filter((message) => message.id > messageId);
   const parts = behind.flatMap((message) => (message.role === "assistant" ? (message.content ?? []) : []));
   return {
-    messages: behind.filter((message) => message.role === "user").length,
+    messages: behind.filter(isAsked).length,
     answers: behind.filter((message) => message.role === "assistant" && message.content?.some((part) => part.type === "text" && part.text !== "")).length,
     tools: parts.filter((part) => part.type === "tool-call").length,
     waiting: view.queue.length,

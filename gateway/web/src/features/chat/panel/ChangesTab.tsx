@@ -9,6 +9,7 @@ import type { Repository } from "@/stream/git.ts";
 import type { Row } from "@/stream/timeline.ts";
 import { FileDiff } from "../FileDiff.tsx";
 import { editsOf } from "./edits.ts";
+import { PullRequest } from "./PullRequest.tsx";
 import { useGit } from "./useGit.ts";
 
 interface ChangesTabProps {
@@ -18,10 +19,11 @@ interface ChangesTabProps {
 
 /** What stands in the repositories against their last commit; without repositories, what the agent's own edits were. */
 export function ChangesTab({ chat, rows }: ChangesTabProps) {
-  const git = useGit(chat.id, chat.workspace_id !== undefined);
+  const git = useGit(chat);
   const repositories = git?.repositories ?? [];
   return (
     <div className="space-y-6">
+      {chat.diff_status ? <PullRequest status={chat.diff_status} /> : null}
       {git && git.problem !== "" ? <Notice tone="warn">{git.problem}</Notice> : null}
       {repositories.map((repository) => (
         <RepositoryChanges key={repository.root} repository={repository} />

@@ -1,6 +1,6 @@
 import { X } from "lucide-react";
 import { lazy, type ReactNode, Suspense } from "react";
-import type { Chat, ChatMessage } from "@/api/types.ts";
+import type { Chat } from "@/api/types.ts";
 import { IconButton } from "@/components/IconButton.tsx";
 import { type PanelTab, usePrefs } from "@/data/prefs.ts";
 import { classes } from "@/lib/classes.ts";
@@ -17,22 +17,21 @@ const BODIES = {
 interface PanelFrameProps {
   chat: Chat | undefined;
   rows: readonly Row[];
-  messages: readonly ChatMessage[];
   children: ReactNode;
 }
 
 /** The conversation, and beside it the panel while it is open; on narrow pages the panel lies over it. */
-export function PanelFrame({ chat, rows, messages, children }: PanelFrameProps) {
+export function PanelFrame({ chat, rows, children }: PanelFrameProps) {
   const tab = usePrefs((prefs) => prefs.panel);
   return (
     <div className="relative flex min-h-0 flex-1">
       <div className="flex min-w-0 flex-1 flex-col">{children}</div>
-      {chat && tab !== "" ? <Panel chat={chat} rows={rows} messages={messages} tab={tab} /> : null}
+      {chat && tab !== "" ? <Panel chat={chat} rows={rows} tab={tab} /> : null}
     </div>
   );
 }
 
-function Panel({ chat, rows, messages, tab }: Omit<PanelFrameProps, "children"> & { chat: Chat; tab: PanelTab }) {
+function Panel({ chat, rows, tab }: Omit<PanelFrameProps, "children"> & { chat: Chat; tab: PanelTab }) {
   const set = usePrefs((prefs) => prefs.set);
   const Body = BODIES[tab];
   return (
@@ -61,7 +60,7 @@ function Panel({ chat, rows, messages, tab }: Omit<PanelFrameProps, "children"> 
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrollable region must be reachable by keyboard */}
       <div role="tabpanel" id="panel-body" aria-labelledby={`panel-tab-${tab}`} tabIndex={0} className="min-h-0 flex-1 overflow-y-auto px-4 py-4 -outline-offset-2">
         <Suspense>
-          <Body chat={chat} rows={rows} messages={messages} />
+          <Body chat={chat} rows={rows} />
         </Suspense>
       </div>
     </aside>

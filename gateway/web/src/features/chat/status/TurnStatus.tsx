@@ -10,6 +10,7 @@ import { doing } from "./doing.ts";
 import { FailurePanel } from "./FailurePanel.tsx";
 import { RetryCountdown } from "./RetryCountdown.tsx";
 import type { TurnEnd } from "./stopped.ts";
+import { isAsked } from "@/lib/speech.ts";
 
 /** A flow of text that stands still for longer than this is worth a word: the page must not look livelier than it is. */
 const SILENCE_MS = 5_000;
@@ -57,7 +58,7 @@ function Working({ view, what, flowsSince }: WorkingProps) {
   const here = useNow(1_000);
   const now = here + useClockOffset();
   const silence = flowsSince === 0 ? 0 : here - flowsSince;
-  const asked = view.messages.findLast((message) => message.role === "user");
+  const asked = view.messages.findLast(isAsked);
   const elapsed = asked ? now - Date.parse(asked.created_at) : 0;
   return (
     <p className="flex items-center gap-2 text-sm text-faint">

@@ -23,6 +23,8 @@ describe("a turn at whose end there is", () => {
     ["a question beside another result: finished", "finished", [asked(1), message(2, "assistant", call("q", {}, "ask_user_question"), call("a")), message(3, "tool", result("q", {}, "ask_user_question")), message(4, "tool", result("a"))]],
     ["a plan that failed: stopped", "cut", [asked(1), message(2, "assistant", call("p", {}, "propose_plan")), message(3, "tool", { ...result("p", { error: "empty" }, "propose_plan"), is_error: true } as never)]],
     ["a plan, and an answer cut off behind it: stopped", "cut", [asked(1), message(2, "assistant", call("p", {}, "propose_plan")), message(3, "tool", result("p", {}, "propose_plan")), asked(4), message(5, "assistant", call("a"))]],
+    ["what the workspace tells, behind a whole answer: finished", "finished", [asked(1), answer(2, COST), message(3, "user", { type: "context-file", context_file_path: "/w/AGENTS.md" })]],
+    ["what the workspace tells, behind the question: stopped before the answer", "unanswered", [asked(1), message(2, "user", { type: "skill", skill_name: "release" })]],
     ["no message at all: finished", "finished", []],
   ])("%s", (_, end, messages) => {
     expect(rests(...messages)).toBe(end);

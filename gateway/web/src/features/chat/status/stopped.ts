@@ -3,6 +3,7 @@ import type { Chat, ChatMessage } from "@/api/types.ts";
 import type { ChatView } from "@/stream/view.ts";
 import { isAskingTool } from "../answering.ts";
 import { COMPACTION_TOOL } from "../compacted.ts";
+import { isAsked, isContext } from "@/lib/speech.ts";
 
 /**
  * How the last turn ended. A turn that came to its end has an answer without calls as its last message; one that was stopped may
@@ -13,7 +14,7 @@ import { COMPACTION_TOOL } from "../compacted.ts";
 export type TurnEnd = "finished" | "unanswered" | "cut" | "unknown";
 
 export function turnEnd(view: ChatView): TurnEnd {
-  const last = view.messages.at(-1);
+  const last = view.messages.findLast((message) => !isContext(message));
   // Only a chat at rest has an ended turn that did not fail.
   if (view.status !== "waiting" || last === undefined || isCompaction(last)) return "finished";
   if (last.role === "user") return "unanswered";
@@ -43,7 +44,7 @@ function isCompaction(message: ChatMessage): boolean {
 /** Whether the last step laid something before the reader. */
 function hasAsked(messages: readonly ChatMessage[]): boolean {
   const step = messages.slice(messages.findLastIndex((message) => message.role === "assistant" && hasCalls(message)) + 1);
-  return step.every(({ role }) => role !== "user") && step.some((message) => parts(message).some((part) => part.type === "tool-result" && part.is_error !== true && isAskingTool(part.tool_name)));
+  return !step.some(isAsked) && step.some((message) => parts(message).some((part) => part.type === "tool-result" && part.is_error !== true && isAskingTool(part.tool_name)));
 }
 
 function hasCalls(message: ChatMessage): boolean {
