@@ -437,6 +437,38 @@ const scenes = {
     await page.getByText("no-name").waitFor();
     await page.waitForTimeout(400);
   }],
+  context: [{ SEED: "1", SPEED: "8", WORKSPACES: "1" }, async (page) => {
+    await page.goto("/");
+    await ask(page, "Explain what you can do");
+    await settled(page);
+    await page.getByRole("button", { name: "Changes, context, workspace" }).click();
+    await page.getByRole("tab", { name: "Context" }).click();
+    await page.getByText("How a release is made here").waitFor();
+  }],
+  workspaces: [{ WORKSPACES: "1" }, async (page) => {
+    await page.goto("/settings/workspaces");
+    await page.getByText("Its host is offline").waitFor();
+  }],
+  workspace: [{ WORKSPACES: "1" }, async (page) => {
+    await page.goto("/settings/workspaces");
+    await page.getByRole("link", { name: /^greeter/ }).click();
+    await page.getByText("What it printed").click();
+    await page.getByText("install iproute2").waitFor();
+  }],
+  "workspace-new": [{ WORKSPACES: "1" }, async (page) => {
+    await page.goto("/settings/workspaces/new");
+    await page.getByLabel("Branch").waitFor();
+  }],
+  template: [{ WORKSPACES: "1" }, async (page) => {
+    await page.goto("/settings/templates");
+    await page.getByRole("link", { name: /^Rust/ }).click();
+    await page.getByLabel("Startup script").waitFor();
+  }],
+  skill: [{ WORKSPACES: "1" }, async (page) => {
+    await page.goto("/settings/skills");
+    await page.getByRole("link", { name: /^release-notes/ }).click();
+    await page.getByLabel("Instructions").waitFor();
+  }],
   refused: [{ SEED: "1", SPENT: "1" }, async (page) => {
     await page.goto("/");
     await page.getByText("What shall we do?").waitFor();

@@ -20,8 +20,8 @@ export function ContextTab({ chat }: { chat: Chat }) {
     <div className="space-y-7">
       <Group name="Instructions" empty="No AGENTS.md was found in the workspace. What stands there is told to the agent in every turn.">
         {files.map((file) => (
-          <li key={file.context_file_path} className="flex items-center gap-2 px-3.5 py-2">
-            <span className="min-w-0 flex-1 font-mono text-[12.5px] wrap-anywhere">{file.context_file_path}</span>
+          <li key={file.context_file_path} className="flex flex-wrap items-center gap-x-2 px-3.5 py-2">
+            <span className="min-w-0 flex-1 basis-52 font-mono text-[12.5px] wrap-anywhere">{file.context_file_path}</span>
             {file.context_file_agent_id ? null : <Badge text="added" />}
             {file.context_file_truncated ? <Badge text="cut at 64 KiB" look="warn" /> : null}
           </li>

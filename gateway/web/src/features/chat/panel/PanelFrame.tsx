@@ -35,7 +35,7 @@ function Panel({ chat, rows, tab }: Omit<PanelFrameProps, "children"> & { chat: 
   const set = usePrefs((prefs) => prefs.set);
   const Body = BODIES[tab];
   return (
-    <aside aria-label="Beside the conversation" className="flex w-[min(440px,45%)] shrink-0 flex-col border-l border-line bg-canvas max-[899px]:absolute max-[899px]:inset-0 max-[899px]:z-10 max-[899px]:w-auto max-[899px]:border-l-0">
+    <aside aria-label="Beside the conversation" className="flex w-[min(440px,50%)] shrink-0 flex-col border-l border-line bg-canvas max-[1099px]:absolute max-[1099px]:inset-0 max-[1099px]:z-10 max-[1099px]:w-auto max-[1099px]:border-l-0">
       <div className="flex items-center gap-1 border-b border-line py-1.5 pr-2 pl-3">
         <div role="tablist" aria-label="Beside the conversation" className="flex min-w-0 flex-1 gap-1">
           {TABS.map(({ id, name, icon: Icon }) => (
@@ -49,7 +49,7 @@ function Panel({ chat, rows, tab }: Omit<PanelFrameProps, "children"> & { chat: 
               onClick={() => set({ panel: id })}
               className={classes("flex h-8 items-center gap-1.5 rounded-md px-2.5 text-sm touch:h-11", id === tab ? "bg-selected font-medium" : "text-muted hover:bg-hover")}
             >
-              <Icon size={14} aria-hidden /> {name}
+              <Icon size={14} className="max-[400px]:hidden" aria-hidden /> {name}
             </button>
           ))}
         </div>
