@@ -32,7 +32,7 @@ mod refusal;
 use call::BreakOff;
 use headers::Headers;
 use pieces::{Pieces, Trouble};
-use refusal::{Reason, Refusal, Vendor};
+use refusal::{Reason, Refusal, family_of};
 
 /// Largest request body, in bytes.
 const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
@@ -57,7 +57,7 @@ pub fn routes() -> Router<App> {
 }
 
 async fn exchange(State(app): State<App>, Extension(Peer(peer)): Extension<Peer>, request: Request) -> Response {
-    let vendor = Vendor::of(request.uri().path(), request.headers());
+    let family = family_of(request.uri().path(), request.headers());
     let request_id = request.extensions().get::<RequestId>().cloned();
     let answered = async {
         let path_and_query = target(&request)?;
@@ -82,7 +82,7 @@ async fn exchange(State(app): State<App>, Extension(Peer(peer)): Extension<Peer>
     };
     answered
         .await
-        .unwrap_or_else(|refusal| refusal.into_response(vendor, request_id.as_ref()))
+        .unwrap_or_else(|refusal| refusal.into_response(family, request_id.as_ref()))
 }
 
 /// Hands the request on and waits for the head of the answer, whose body follows as it comes. Dropping it ends the exchange at the other

@@ -18,10 +18,15 @@ use tandem_proto::{
     },
     storage::v1::{
         chat_service_client::ChatServiceClient, file_service_client::FileServiceClient,
-        interception_service_client::InterceptionServiceClient, settings_service_client::SettingsServiceClient,
-        usage_service_client::UsageServiceClient, user_service_client::UserServiceClient,
+        interception_service_client::InterceptionServiceClient,
+        personal_skill_service_client::PersonalSkillServiceClient, settings_service_client::SettingsServiceClient,
+        template_service_client::TemplateServiceClient, usage_service_client::UsageServiceClient,
+        user_service_client::UserServiceClient,
     },
-    tool::v1::mcp_admin_service_client::McpAdminServiceClient,
+    tool::v1::{
+        git_service_client::GitServiceClient, mcp_admin_service_client::McpAdminServiceClient,
+        workspace_admin_service_client::WorkspaceAdminServiceClient,
+    },
 };
 use tonic::{Request, Response, Status, transport::Channel};
 
@@ -36,6 +41,9 @@ pub const OPENING_DEADLINE: Duration = Duration::from_secs(10);
 /// Time a request has that has an MCP server, or where its users sign in, asked.
 pub const MCP_DEADLINE: Duration = Duration::from_secs(55);
 
+/// Time a request has that has a forge asked, more than once.
+pub const FORGE_DEADLINE: Duration = Duration::from_secs(55);
+
 /// Time a live check of a provider has; the vendor may be slow.
 pub const PROVIDER_TEST_DEADLINE: Duration = Duration::from_secs(55);
 
@@ -48,6 +56,7 @@ pub struct Clients {
     pub chats: ChatServiceClient<Repeating>,
     pub files: FileServiceClient<Repeating>,
     pub settings: SettingsServiceClient<Repeating>,
+    pub skills: PersonalSkillServiceClient<Repeating>,
     pub usage: UsageServiceClient<Repeating>,
     pub users: UserServiceClient<Repeating>,
     pub commands: ChatCommandServiceClient<Repeating>,
@@ -55,7 +64,10 @@ pub struct Clients {
     pub providers: ProviderAdminServiceClient<Channel>,
     pub bridge: BridgeServiceClient<Breakable>,
     pub interceptions: InterceptionServiceClient<Repeating>,
+    pub git: GitServiceClient<Channel>,
     pub mcp: McpAdminServiceClient<Channel>,
+    pub templates: TemplateServiceClient<Repeating>,
+    pub workspaces: WorkspaceAdminServiceClient<Repeating>,
 }
 
 impl Clients {
@@ -75,6 +87,7 @@ impl Clients {
             chats: with_message_limits!(ChatServiceClient::new(stored.clone())),
             files: with_message_limits!(FileServiceClient::new(stored.clone())),
             settings: with_message_limits!(SettingsServiceClient::new(stored.clone())),
+            skills: with_message_limits!(PersonalSkillServiceClient::new(stored.clone())),
             usage: with_message_limits!(UsageServiceClient::new(stored.clone())),
             users: with_message_limits!(UserServiceClient::new(stored.clone())),
             commands: with_message_limits!(ChatCommandServiceClient::new(orchestrated.clone())),
@@ -82,7 +95,10 @@ impl Clients {
             providers: with_message_limits!(ProviderAdminServiceClient::new(provider_gateway.clone())),
             bridge: with_message_limits!(BridgeServiceClient::new(Breakable::new(provider_gateway.clone()))),
             interceptions: with_message_limits!(InterceptionServiceClient::new(stored.clone())),
+            git: with_message_limits!(GitServiceClient::new(tool_runner.clone())),
             mcp: with_message_limits!(McpAdminServiceClient::new(tool_runner.clone())),
+            templates: with_message_limits!(TemplateServiceClient::new(stored.clone())),
+            workspaces: with_message_limits!(WorkspaceAdminServiceClient::new(Repeating::new(tool_runner.clone()))),
             channels: [
                 ("storage", storage),
                 ("orchestrator", orchestrator),

@@ -72,11 +72,24 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let problem = Problem::invalid("BODY_NOT_DECODED", "The request body could not be decoded.");
+        let said = without_values(&error.inner().to_string());
         match path.as_str() {
-            "." | "?" => problem.detail(error.inner().to_string()),
-            _ => problem.detail(format!("{path}: {}", error.inner())),
+            "." | "?" => problem.detail(said),
+            _ => problem.detail(format!("{path}: {said}")),
         }
     })
+}
+
+/// A complaint without the text it is about, which may be a key in the wrong place: answers end up in logs and reports.
+fn without_values(said: &str) -> String {
+    for (opening, closing) in [("string \"", "\", expected "), ("variant `", "`, expected ")] {
+        if let (Some(start), Some(end)) = (said.find(opening), said.rfind(closing))
+            && start + opening.len() <= end
+        {
+            return format!("{}…{}", &said[..start + opening.len()], &said[end..]);
+        }
+    }
+    said.to_owned()
 }
 
 /// A JSON answer with its status.
@@ -193,6 +206,30 @@ mod tests {
                 assert!(shown.contains(expected), "{shown}");
             }
         }
+    }
+
+    #[test]
+    fn texts_in_the_wrong_place_are_not_repeated() {
+        #[derive(Debug, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Colour {
+            Red,
+        }
+        for body in [
+            r#"{"content":"sk-canary"}"#,
+            r#"{"content":[{"text":["sk-canary"]}, "sk-canary\", expected "]}"#,
+            r#"{"content":["sk-canary\"quoted\""]}"#,
+            r#""sk-canary""#,
+        ] {
+            let shown = format!("{:?}", decode::<Message>(body.as_bytes()).unwrap_err());
+            assert!(shown.contains("invalid type: ") && !shown.contains("canary"), "{shown}");
+        }
+        let shown = format!("{:?}", decode::<Colour>(br#""sk-canary""#).unwrap_err());
+        assert!(
+            shown.contains("unknown variant") && !shown.contains("canary"),
+            "{shown}"
+        );
+        assert!(matches!(decode(br#""red""#), Ok(Colour::Red)));
     }
 
     #[test]

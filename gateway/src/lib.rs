@@ -7,6 +7,8 @@ mod bridge;
 mod clients;
 mod config;
 mod first_start;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod idempotency;
 mod json;

@@ -41,6 +41,7 @@ pub struct ViewLabel {
 #[derive(Clone, Copy, Debug, EncodeLabelValue, Eq, Hash, PartialEq)]
 pub enum View {
     Chat,
+    Git,
     Watch,
 }
 

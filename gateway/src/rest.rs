@@ -18,6 +18,7 @@ pub mod bridge_records;
 pub mod byok;
 pub mod chats;
 pub mod files;
+pub mod git;
 pub mod health;
 pub mod mcp;
 pub mod memory;
@@ -30,11 +31,14 @@ pub mod query;
 pub mod queue;
 pub mod settings;
 pub mod setup;
+pub mod skills;
+pub mod templates;
 pub mod titles;
 pub mod tokens;
 pub mod usage;
 pub mod users;
 pub mod wire;
+pub mod workspaces;
 
 /// Where this API lives.
 pub const PREFIX: &str = "/api/v1";
@@ -94,6 +98,10 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(tokens::delete))
         .routes(routes!(byok::list))
         .routes(routes!(byok::put, byok::delete))
+        .routes(routes!(git::credentials))
+        .routes(routes!(git::credential, git::put_credential, git::delete_credential))
+        .routes(routes!(skills::list, skills::create))
+        .routes(routes!(skills::get, skills::put, skills::update, skills::delete))
         .routes(routes!(organizations::list, organizations::create))
         .routes(routes!(organizations::get))
         .routes(routes!(organizations::add_member))
@@ -110,6 +118,10 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(mcp::list, mcp::create))
         .routes(routes!(mcp::get, mcp::update, mcp::delete))
         .routes(routes!(mcp::tools))
+        .routes(routes!(mcp::approve))
+        .routes(routes!(mcp::workspace::list))
+        .routes(routes!(mcp::workspace::approve))
+        .routes(routes!(mcp::workspace::revoke))
         .routes(routes!(mcp::oauth2::connect))
         .routes(routes!(mcp::oauth2::callback))
         .routes(routes!(mcp::oauth2::disconnect))
@@ -119,6 +131,24 @@ fn table() -> OpenApiRouter<App> {
             settings::put_plan_mode_instructions
         ))
         .routes(routes!(settings::get_user_prompt, settings::put_user_prompt))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(templates::get, templates::update, templates::delete))
+        .routes(routes!(workspaces::list, workspaces::create))
+        .routes(routes!(workspaces::get, workspaces::update, workspaces::delete))
+        .routes(routes!(workspaces::start))
+        .routes(routes!(workspaces::stop))
+        .routes(routes!(workspaces::builds))
+        .routes(routes!(workspaces::agent_token))
+        .routes(routes!(workspaces::confinement))
+        .routes(routes!(workspaces::settings::get_ttl, workspaces::settings::put_ttl))
+        .routes(routes!(
+            workspaces::settings::get_allowlist,
+            workspaces::settings::put_allowlist
+        ))
+        .routes(routes!(
+            workspaces::settings::get_limits,
+            workspaces::settings::put_limits
+        ))
         .routes(routes!(titles::get_override, titles::put_override))
         .routes(routes!(memory::thresholds))
         .routes(routes!(memory::put_threshold, memory::delete_threshold))
@@ -134,6 +164,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(chats::by_workspace))
         .routes(routes!(chats::get, chats::update))
         .routes(routes!(chats::interrupt))
+        .routes(routes!(git::diff))
         .routes(routes!(titles::regenerate))
         .routes(routes!(titles::propose))
         .routes(routes!(memory::retry))
@@ -147,6 +178,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(queue::promote))
         .routes(routes!(queue::reorder))
         .routes(routes!(ws::stream::stream_chat))
+        .routes(routes!(ws::git::stream_git))
         .routes(routes!(ws::watch::watch_chats))
         .routes(routes!(bridge_records::interceptions))
         .routes(routes!(bridge_records::sessions))

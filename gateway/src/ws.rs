@@ -14,6 +14,7 @@ use crate::{auth::Principal, metrics, problem::Problem, rest::query::Query, serv
 pub mod events;
 pub mod feed;
 pub mod frame;
+pub mod git;
 pub mod socket;
 pub mod stream;
 pub mod watch;
@@ -23,7 +24,7 @@ use feed::{Feed, Source};
 /// Longest cursor, in bytes.
 const MAX_CURSOR_BYTES: usize = 128;
 
-/// Largest message a reader may send. It may send none; this bounds what is read before it is closed.
+/// Largest message a reader may send. Most may send none; this bounds what is read before they are closed.
 const MAX_CLIENT_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// Of a socket's buffers, in bytes. Readers send only pongs, and what they are sent leaves at once.

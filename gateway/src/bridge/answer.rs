@@ -8,27 +8,16 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use bytes::Bytes;
 use futures::Stream;
 use hyper::body::Frame;
-use tandem_chassis::status::Fault;
+use tandem_chassis::{hop, status::Fault};
 use tandem_proto::provider::v1::{ForwardResponse, ResponseHead, forward_response::Piece};
 use tokio_util::sync::DropGuard;
 use tonic::Streaming;
-
-/// What belongs to the connection on the other side, or would be a cookie of our own.
-const KEPT: [&str; 7] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "set-cookie",
-];
 
 /// The answer that begins with `first` and goes on with `rest`. Dropping it ends the exchange, which `going_on` tells the other side.
 ///
@@ -60,7 +49,9 @@ fn headers(head: ResponseHead) -> HeaderMap {
         let name = HeaderName::from_bytes(header.name.as_bytes());
         let value = HeaderValue::from_bytes(&header.value);
         if let (Ok(name), Ok(value)) = (name, value)
-            && !KEPT.contains(&name.as_str())
+            // What belongs to the connection on the other side, or would be a cookie of our own.
+            && !hop::is_hop_by_hop(&name)
+            && name != header::SET_COOKIE
         {
             headers.append(name, value);
         }

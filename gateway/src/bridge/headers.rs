@@ -1,6 +1,7 @@
 //! The headers of a request: who calls is taken out of them, and what belongs to this connection or to this server stays here.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use tandem_chassis::hop;
 use tandem_proto::provider::v1::Header;
 
 use super::refusal::{Reason, Refusal};
@@ -28,18 +29,8 @@ const CREDENTIALS: [HeaderName; 3] = [
 /// What our tokens and sessions begin with: wherever one comes, it stays here.
 const OURS: [&str; 2] = ["tdm_", "tds_"];
 
-/// What concerns this connection, or tells how the request came here.
-const KEPT: [&str; 20] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
+/// What tells how the request came here, beside what concerns this connection.
+const KEPT: [&str; 10] = [
     "host",
     "content-length",
     "cookie",
@@ -75,13 +66,7 @@ impl Headers {
             .or_else(|| bearer(all))
             .or_else(|| all.get(API_KEY).and_then(text))
             .or_else(|| all.get(SESSION_TOKEN).and_then(text));
-        let named: Vec<&str> = all
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .collect();
+        let named: Vec<&str> = hop::named_by_connection(all).collect();
         let is_ours = |value: &HeaderValue| text(value).is_some_and(|text| is_token(bare(text), token));
         let mut headers = Self {
             list: Vec::with_capacity(all.len()),
@@ -90,7 +75,8 @@ impl Headers {
         let mut bytes = 0;
         for (name, value) in all {
             let is_credential = CREDENTIALS.contains(name);
-            let stays = KEPT.contains(&name.as_str())
+            let stays = hop::is_hop_by_hop(name)
+                || KEPT.contains(&name.as_str())
                 || [BYOK_TOKEN, SESSION_TOKEN].contains(&name.as_str())
                 || name.as_str().starts_with(PROXY_PREFIX)
                 || named.iter().any(|named| named.eq_ignore_ascii_case(name.as_str()))
@@ -175,6 +161,8 @@ mod tests {
             taken(&[("authorization", "Basic dHdv"), ("x-api-key", "three")]),
             found("three")
         );
+        let longest = "x".repeat(MAX_TOKEN_BYTES);
+        assert_eq!(taken(&[("x-api-key", &longest)]).0.as_deref(), Some(longest.as_str()));
         let long = "x".repeat(MAX_TOKEN_BYTES + 1);
         assert_eq!(taken(&[("x-api-key", &long)]).0, None);
     }
@@ -199,6 +187,33 @@ mod tests {
         }
         let other = ("x-coder-ai-governance-token", "opaque");
         assert_eq!(taken(&[other, ("x-api-key", "opaque")]).2, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_token_of_ours_stays_here_whatever_header_it_comes_in() {
+        for (value, is_handed_on) in [
+            ("tdm_other", false),
+            ("tds_session", false),
+            ("Bearer tdm_one", false),
+            ("opaque", false),
+            ("AIza-own", true),
+            ("not-tdm_one", true),
+        ] {
+            for own in ["authorization", "x-coder-ai-governance-token"] {
+                let token = if own == "authorization" {
+                    "Bearer opaque"
+                } else {
+                    "opaque"
+                };
+                let (_, _, names) = taken(&[(own, token), ("x-goog-api-key", value)]);
+                let expected: &[String] = if is_handed_on {
+                    &[format!("x-goog-api-key={value}")]
+                } else {
+                    &[]
+                };
+                assert_eq!(names, expected, "{own} {value}");
+            }
+        }
     }
 
     #[test]

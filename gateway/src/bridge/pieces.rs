@@ -179,6 +179,11 @@ impl Stream for Pieces {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
     use futures::{FutureExt, StreamExt, stream};
 
     use super::*;
@@ -231,6 +236,29 @@ mod tests {
         let (pieces, trouble) = super::tests::pieces(exact, 10_000);
         assert_eq!(pieces.count().await, 11);
         assert!(trouble.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_long_is_thrown_away_to_its_end_or_to_a_bound() {
+        const PIECE: usize = 1024 * 1024;
+        let bound = usize::try_from(MAX_DISCARDED_BYTES).unwrap() / PIECE;
+        // Behind the one that fits and the one that does not.
+        for (more, expected) in [(bound, bound), (bound + 1, bound + 1), (bound + 9, bound + 1)] {
+            let read = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&read);
+            let chunk = Bytes::from(vec![0; PIECE]);
+            let chunks = stream::iter((0..2 + more).map(move |_| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, std::io::Error>(chunk.clone())
+            }));
+            let body = Body::from_stream(chunks);
+            let max = u64::try_from(PIECE).unwrap();
+            let (mut pieces, mut trouble) =
+                Pieces::new(RequestHead::default(), body, max, PATIENCE, CancellationToken::new());
+            while pieces.next().now_or_never().is_some() {}
+            assert_eq!(trouble.try_recv(), Ok(Trouble::TooLarge), "{more}");
+            assert_eq!(read.load(Ordering::Relaxed), 2 + expected, "{more}");
+        }
     }
 
     #[tokio::test]

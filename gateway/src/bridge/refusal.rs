@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use serde_json::json;
+pub use tandem_chat_core::refusal::{Family, Reason};
 
 use super::{ANTHROPIC, NAMED};
 use crate::observe::RequestId;
@@ -15,43 +16,17 @@ use crate::observe::RequestId;
 /// When to come back to what is not there.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Whose client asks.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Vendor {
-    OpenAi,
-    Anthropic,
-}
-
-impl Vendor {
-    /// By the address; where that names a provider of any kind, by what only one vendor's clients send.
-    pub fn of(path: &str, headers: &HeaderMap) -> Self {
-        let below = NAMED.iter().find_map(|prefix| path.strip_prefix(prefix));
-        let is_messages = below
-            .and_then(|rest| rest.split_once('/'))
-            .is_some_and(|(_, rest)| rest == "v1/messages" || rest.starts_with("v1/messages/"));
-        if path.starts_with(ANTHROPIC) || is_messages || (below.is_some() && headers.contains_key("anthropic-version"))
-        {
-            Self::Anthropic
-        } else {
-            Self::OpenAi
-        }
+/// Whose client asks: by the address; where that names a provider of any kind, by what only one vendor's clients send.
+pub fn family_of(path: &str, headers: &HeaderMap) -> Family {
+    let below = NAMED.iter().find_map(|prefix| path.strip_prefix(prefix));
+    let is_messages = below
+        .and_then(|rest| rest.split_once('/'))
+        .is_some_and(|(_, rest)| rest == "v1/messages" || rest.starts_with("v1/messages/"));
+    if path.starts_with(ANTHROPIC) || is_messages || (below.is_some() && headers.contains_key("anthropic-version")) {
+        Family::Anthropic
+    } else {
+        Family::OpenAi
     }
-}
-
-/// What went wrong.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reason {
-    Invalid,
-    Unauthenticated,
-    Forbidden,
-    NoRoute,
-    SlowBody,
-    TooLarge,
-    RateLimited,
-    HeadersTooLarge,
-    Internal,
-    Unavailable,
-    TooSlow,
 }
 
 /// An answer that is none.
@@ -61,62 +36,6 @@ pub struct Refusal {
     /// For people: what happened, and what to do.
     message: String,
     retry_after: Option<Duration>,
-}
-
-impl Reason {
-    /// Status, the type and code of one vendor, the type of the other.
-    fn words(self) -> (StatusCode, &'static str, Option<&'static str>, &'static str) {
-        const INVALID: &str = "invalid_request_error";
-        const SERVER: &str = "server_error";
-        match self {
-            Self::Invalid => (StatusCode::BAD_REQUEST, INVALID, None, INVALID),
-            Self::Unauthenticated => (
-                StatusCode::UNAUTHORIZED,
-                INVALID,
-                Some("invalid_api_key"),
-                "authentication_error",
-            ),
-            Self::Forbidden => (
-                StatusCode::FORBIDDEN,
-                "permission_error",
-                Some("forbidden"),
-                "permission_error",
-            ),
-            Self::NoRoute => (StatusCode::NOT_FOUND, INVALID, Some("unknown_url"), "not_found_error"),
-            Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, INVALID, Some("timeout"), "timeout_error"),
-            Self::TooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                INVALID,
-                Some("request_too_large"),
-                "request_too_large",
-            ),
-            Self::RateLimited => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "rate_limit_error",
-                Some("rate_limit_exceeded"),
-                "rate_limit_error",
-            ),
-            Self::HeadersTooLarge => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                INVALID,
-                Some("headers_too_large"),
-                INVALID,
-            ),
-            Self::Internal => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                SERVER,
-                Some("internal_error"),
-                "api_error",
-            ),
-            Self::Unavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                SERVER,
-                Some("service_unavailable"),
-                "overloaded_error",
-            ),
-            Self::TooSlow => (StatusCode::GATEWAY_TIMEOUT, SERVER, Some("timeout"), "timeout_error"),
-        }
-    }
 }
 
 impl Refusal {
@@ -136,20 +55,14 @@ impl Refusal {
     }
 
     /// The whole answer.
-    pub fn into_response(self, vendor: Vendor, request_id: Option<&RequestId>) -> Response {
-        let (status, kind, code, other_kind) = self.reason.words();
-        let body = match vendor {
-            Vendor::OpenAi => json!({
-                "error": {"message": self.message, "type": kind, "param": null, "code": code}
-            }),
-            Vendor::Anthropic => json!({
-                "type": "error",
-                "error": {"type": other_kind, "message": self.message},
-                "request_id": request_id.map(|id| id.0.as_ref())
-            }),
-        };
+    pub fn into_response(self, family: Family, request_id: Option<&RequestId>) -> Response {
+        let mut body = self.reason.body(family, &self.message);
+        if family == Family::Anthropic {
+            body["request_id"] = json!(request_id.map(|id| id.0.as_ref()));
+        }
         let mut response = Response::new(Body::from(body.to_string()));
-        *response.status_mut() = status;
+        *response.status_mut() =
+            StatusCode::from_u16(self.reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(pause) = self.retry_after {
@@ -171,20 +84,20 @@ mod tests {
         let mut versioned = HeaderMap::new();
         versioned.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
         for (path, headers, expected) in [
-            ("/openai/v1/chat/completions", &plain, Vendor::OpenAi),
-            ("/openai/v1/models", &versioned, Vendor::OpenAi),
-            ("/anthropic/v1/models", &plain, Vendor::Anthropic),
-            ("/api/v2/aibridge/main/v1/messages", &plain, Vendor::Anthropic),
+            ("/openai/v1/chat/completions", &plain, Family::OpenAi),
+            ("/openai/v1/models", &versioned, Family::OpenAi),
+            ("/anthropic/v1/models", &plain, Family::Anthropic),
+            ("/api/v2/aibridge/main/v1/messages", &plain, Family::Anthropic),
             (
                 "/api/v2/ai-gateway/main/v1/messages/count_tokens",
                 &plain,
-                Vendor::Anthropic,
+                Family::Anthropic,
             ),
-            ("/api/v2/aibridge/main/v1/messages_of_mine", &plain, Vendor::OpenAi),
-            ("/api/v2/aibridge/main/v1/models", &plain, Vendor::OpenAi),
-            ("/api/v2/aibridge/main/v1/models", &versioned, Vendor::Anthropic),
+            ("/api/v2/aibridge/main/v1/messages_of_mine", &plain, Family::OpenAi),
+            ("/api/v2/aibridge/main/v1/models", &plain, Family::OpenAi),
+            ("/api/v2/aibridge/main/v1/models", &versioned, Family::Anthropic),
         ] {
-            assert_eq!(Vendor::of(path, headers), expected, "{path}");
+            assert_eq!(family_of(path, headers), expected, "{path}");
         }
     }
 }

@@ -123,7 +123,7 @@ pub async fn list(State(app): State<App>, caller: Principal, query: Query) -> Re
     }
     let request = app.clients.ask(caller.user(), message);
     let answer = app.clients.chats.clone().list_chats(request).await.answer()?;
-    Ok(Reply::ok(answer.chats.into_iter().map(Chat::from).collect()))
+    Ok(Reply::ok(answer.chats.into_iter().map(Chat::listed).collect()))
 }
 
 /// Starts a chat with its first message.

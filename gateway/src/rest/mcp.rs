@@ -5,7 +5,10 @@ use tandem_proto::tool::v1 as proto;
 
 use super::{
     Path, id,
-    wire::mcp::{CreateMCPServerConfigRequest, MCPServerConfig, MCPServerTools, UpdateMCPServerConfigRequest},
+    wire::mcp::{
+        ApproveMCPToolsRequest, CreateMCPServerConfigRequest, MCPServerConfig, MCPServerTools,
+        UpdateMCPServerConfigRequest,
+    },
 };
 use crate::{
     auth::Principal,
@@ -16,6 +19,7 @@ use crate::{
 };
 
 pub mod oauth2;
+pub mod workspace;
 
 /// All servers; the enabled ones, without addresses, for those who are no administrators.
 #[utoipa::path(get, path = "/mcp/servers", tag = "mcp", responses((status = 200, body = Vec<MCPServerConfig>)))]
@@ -102,4 +106,20 @@ pub async fn tools(
     let request = app.clients.ask_within(who.user(), MCP_DEADLINE, message);
     let listed = app.clients.mcp.clone().list_mcp_tools(request).await.answer()?;
     Ok(Reply::ok(listed.into()))
+}
+
+/// Accepts tools whose definitions have changed, as they were shown. 409 when one has changed again meanwhile; nothing is accepted then.
+#[utoipa::path(post, path = "/mcp/servers/{server}/tools/approve", tag = "mcp", params(("server" = Uuid, Path)),
+    request_body = ApproveMCPToolsRequest, responses((status = 200, body = MCPServerTools)))]
+pub async fn approve(
+    State(app): State<App>,
+    who: Principal,
+    Path(server): Path<String>,
+    Body(body): Body<ApproveMCPToolsRequest>,
+) -> Result<Reply<MCPServerTools>, Problem> {
+    who.require_admin()?;
+    let message = body.into_wire(id("server", &server)?.to_string())?;
+    let request = app.clients.ask_within(who.user(), MCP_DEADLINE, message);
+    let approved = app.clients.mcp.clone().approve_mcp_tools(request).await.answer()?;
+    Ok(Reply::ok(approved.into()))
 }

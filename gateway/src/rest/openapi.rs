@@ -17,7 +17,10 @@ use utoipa::{
 
 use super::{
     PREFIX,
-    wire::event::{ChatStreamEvent, ChatWatchEvent},
+    wire::{
+        event::{ChatStreamEvent, ChatWatchEvent},
+        git::ChatGitEvent,
+    },
 };
 use crate::{
     json,
@@ -44,7 +47,7 @@ static TEXT: LazyLock<Vec<u8>> = LazyLock::new(|| text(&super::description()));
         description = "Chats with agents that read files, run commands and edit code in workspaces. \
                        Live views are WebSockets, and server-sent events where `Accept` says `text/event-stream`."
     ),
-    components(schemas(Plain, Detailed, Validation, ChatStreamEvent, ChatWatchEvent))
+    components(schemas(Plain, Detailed, Validation, ChatGitEvent, ChatStreamEvent, ChatWatchEvent))
 )]
 struct Base;
 

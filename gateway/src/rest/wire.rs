@@ -13,14 +13,17 @@ pub mod bridge;
 pub mod chat;
 pub mod command;
 pub mod event;
+pub mod git;
 pub mod input;
 pub mod mcp;
 pub mod message;
 pub mod model;
 pub mod part;
 pub mod provider;
+pub mod skill;
 pub mod usage;
 pub mod user;
+pub mod workspace;
 
 /// What a time that was never set looks like.
 pub const ZERO_TIME: &str = "0001-01-01T00:00:00Z";

@@ -43,6 +43,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// The same as the data of a server-sent event.
     fn heartbeat_data(&self, server_time: String) -> String;
+
+    /// What a reader of a socket has said; the frames that answer it. `None`: this view does not listen, and who speaks is sent away.
+    fn heard(&self, _text: &str) -> impl Future<Output = Option<Vec<String>>> + Send {
+        std::future::ready(None)
+    }
 }
 
 /// An open view.

@@ -34,7 +34,7 @@ enum End {
     Gone,
     /// They did not answer a ping.
     Silent,
-    /// They sent something.
+    /// They sent something that nobody listens to.
     Spoke,
     /// Their token was revoked.
     SignedOut,
@@ -98,7 +98,18 @@ async fn serve<S: Source, G: Send>(socket: &mut WebSocket, session: &mut Session
                 Some(Ok(Message::Pong(_))) => is_pong_due = false,
                 // The library has queued the answer; reading on sends it.
                 Some(Ok(Message::Ping(_))) => {}
-                Some(Ok(Message::Text(_) | Message::Binary(_))) => return End::Spoke,
+                // Boxed: a silent reader holds no room for it.
+                Some(Ok(Message::Text(text))) => match Box::pin(feed.source().heard(&text)).await {
+                    Some(frames) => {
+                        for frame in frames {
+                            if !send(socket, Message::Text(frame.into())).await {
+                                return End::Gone;
+                            }
+                        }
+                    }
+                    None => return End::Spoke,
+                },
+                Some(Ok(Message::Binary(_))) => return End::Spoke,
             },
             batch = feed.next() => match batch {
                 Ok(batch) => {

@@ -84,7 +84,7 @@ await check("tools are left out, secrets replaced and taken back, and what was n
   await page.getByRole("checkbox", { name: "delete_project" }).uncheck();
   await page.getByText("3 of 4 for chats").waitFor();
   await save(page);
-  await page.getByText("3 tools").waitFor();
+  await page.getByText("2 tools").waitFor();
   let stored = await serverNamed(page, "handbook");
   expect(stored.tool_deny_list.join() === "delete_project" && stored.has_api_key, JSON.stringify(stored));
   await page.getByLabel("Address", { exact: true }).fill("https://elsewhere.example.com/mcp");
@@ -230,6 +230,16 @@ const PLACES = {
     await page.getByRole("region", { name: /^Search issues/ }).getByRole("button", { expanded: false }).click();
   },
 };
+await check("a tool that is no longer what it was is shown before and after, and offered again once accepted", SOME, async (page) => {
+  await open(page, "Handbook");
+  await page.getByRole("button", { name: "Test now" }).click();
+  const changed = page.getByRole("region", { name: "Changed tools" });
+  await changed.getByText("copy the reporter's password").waitFor();
+  await changed.getByText("Writes below an issue.", { exact: true }).waitFor();
+  await changed.getByRole("button", { name: "Accept add_comment" }).click();
+  await changed.waitFor({ state: "detached" });
+});
+
 for (const [where, prepare] of Object.entries(PLACES)) {
   for (const scheme of ["light", "dark"]) {
     await check(`axe, fingers, and nothing wider than a phone: ${where}, ${scheme}`, { ...SOME, SPEED: "8" }, async (page) => {

@@ -221,6 +221,21 @@ await check("a git credential is stored, never shown, and removed", FAST, async 
   await page.getByRole("button", { name: "Remove github.com" }).waitFor({ state: "detached" });
 });
 
+await check("a server that the workspace names runs once it is approved, and no more when that is taken back", FAST, async (page) => {
+  await page.goto("/");
+  await ask(page, "Explain what you can do");
+  await idle(page);
+  await page.getByRole("button", { name: "Changes, context, workspace" }).click();
+  await page.getByRole("tab", { name: "Context" }).click();
+  const servers = page.getByRole("region", { name: "MCP servers of the workspace" });
+  await servers.getByText("npx -y @example/database-mcp --read-only").waitFor();
+  await servers.getByText("You approved something else under this name").waitFor();
+  await servers.getByRole("button", { name: "Approve database" }).click();
+  await servers.getByText("connected", { exact: true }).waitFor();
+  await servers.getByRole("button", { name: "Take back the approval of database" }).click();
+  await servers.getByRole("button", { name: "Approve database" }).waitFor();
+});
+
 await check("a chat is moved to another workspace from beside the conversation", FAST, async (page) => {
   await page.goto("/");
   await ask(page, "Explain what you can do");

@@ -125,6 +125,12 @@ export function workspaces({ first, me, Problem, isAdministrator }) {
     : [];
   if (all[0]) builds.set(all[0].id, builds.get(all[3].id).map((build) => ({ ...build, status: "succeeded" })));
   const skills = new Map(process.env.WORKSPACES ? [["release-notes", { name: "release-notes", description: "How release notes are written here", body: "# Release notes\n\nOne line for each change, the reader first.", created_at: ago(900), updated_at: ago(80) }]] : []);
+  const named = process.env.WORKSPACES
+    ? [
+        { name: "database", transport: "stdio", shown: "npx -y @example/database-mcp --read-only", digest: "a".repeat(64), state: "awaiting_approval", approved: false, approved_shown: "npx -y @example/database-mcp", estimated_tokens: 0 },
+        { name: "preview", transport: "http", shown: "http://127.0.0.1:4000/mcp", digest: "b".repeat(64), state: "failed", error: "nobody listens there", approved: true, estimated_tokens: 0 },
+      ]
+    : [];
   let credentials = process.env.WORKSPACES ? [{ host: "git.example.com", username: "", updated_at: ago(3_000) }] : [];
   const find = (id) => {
     const found = all.find((workspace) => workspace.id === id);
@@ -188,6 +194,12 @@ export function workspaces({ first, me, Problem, isAdministrator }) {
       administrators();
       templates.splice(templates.findIndex((one) => one.id === id), 1);
     }],
+    ["GET", "/mcp/workspaces/:id/servers", ({ id }) => (id === first ? { running: true, servers: named, tools: named.filter(({ state }) => state === "connected").map(({ name }) => ({ server_name: name, name: `${name}__query`, description: "", input_schema: {} })) } : { running: false, servers: [], tools: [] })],
+    ["POST", "/mcp/workspaces/:id/servers/:other/approve", ({ other }) => {
+      Object.assign(named.find(({ digest }) => digest === other), { approved: true, state: "connected", approved_shown: undefined, estimated_tokens: 210 });
+      return { running: true, servers: named, tools: [] };
+    }],
+    ["DELETE", "/mcp/workspaces/:id/servers/:other", ({ other }) => void Object.assign(named.find(({ digest }) => digest === other), { approved: false, state: "awaiting_approval" })],
     ["GET", "/users/me/git-credentials", () => credentials],
     ["PUT", "/users/me/git-credentials/:id", ({ id, body }) => {
       const made = { host: decodeURIComponent(id), username: body.username, updated_at: ago(0) };

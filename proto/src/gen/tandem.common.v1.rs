@@ -403,6 +403,12 @@ pub struct Chat {
     /// Dynamic tool calls the client must answer, while `status` is requires_action.
     #[prost(message, repeated, tag = "27")]
     pub pending_tool_calls: ::prost::alloc::vec::Vec<PendingToolCall>,
+    /// What the model is told of the workspace, without contents; filled by GetChat.
+    #[prost(message, repeated, tag = "28")]
+    pub last_injected_context: ::prost::alloc::vec::Vec<Part>,
+    /// Absent while no repository is known.
+    #[prost(message, optional, tag = "29")]
+    pub diff_status: ::core::option::Option<DiffStatus>,
 }
 /// One entry of a chat. Ids grow in conversation order and are unique over all chats.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -530,6 +536,57 @@ pub struct DynamicTool {
     /// A JSON Schema object.
     #[prost(string, tag = "3")]
     pub input_schema_json: ::prost::alloc::string::String,
+}
+/// Where the work of a chat stands in git, and in the pull request of its branch.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffStatus {
+    /// Of the repository last worked in; empty when its head is detached.
+    #[prost(string, tag = "1")]
+    pub git_branch: ::prost::alloc::string::String,
+    /// Without credentials; empty when there is none.
+    #[prost(string, tag = "2")]
+    pub git_remote_origin: ::prost::alloc::string::String,
+    /// Of the pull request, else of the branch; may be empty.
+    #[prost(string, tag = "3")]
+    pub url: ::prost::alloc::string::String,
+    /// "open", "closed" or "merged"; empty when there is no pull request.
+    #[prost(string, tag = "4")]
+    pub pull_request_state: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub pull_request_title: ::prost::alloc::string::String,
+    #[prost(bool, tag = "6")]
+    pub is_draft: bool,
+    #[prost(bool, tag = "7")]
+    pub has_changes_requested: bool,
+    #[prost(int32, tag = "8")]
+    pub additions: i32,
+    #[prost(int32, tag = "9")]
+    pub deletions: i32,
+    #[prost(int32, tag = "10")]
+    pub changed_files: i32,
+    #[prost(string, tag = "11")]
+    pub author_login: ::prost::alloc::string::String,
+    #[prost(string, tag = "12")]
+    pub author_avatar_url: ::prost::alloc::string::String,
+    #[prost(string, tag = "13")]
+    pub base_branch: ::prost::alloc::string::String,
+    #[prost(string, tag = "14")]
+    pub head_branch: ::prost::alloc::string::String,
+    /// 0 = no pull request.
+    #[prost(int32, tag = "15")]
+    pub pull_request_number: i32,
+    #[prost(int32, optional, tag = "16")]
+    pub commits: ::core::option::Option<i32>,
+    #[prost(bool, optional, tag = "17")]
+    pub is_approved: ::core::option::Option<bool>,
+    #[prost(int32, optional, tag = "18")]
+    pub reviewer_count: ::core::option::Option<i32>,
+    /// When the pull request was last asked for.
+    #[prost(message, optional, tag = "19")]
+    pub refreshed_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it is asked for again.
+    #[prost(message, optional, tag = "20")]
+    pub stale_at: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// What a chat is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -677,7 +734,7 @@ pub struct ModelConfig {
     pub id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub provider_id: ::prost::alloc::string::String,
-    /// openai, anthropic, azure, bedrock, google, openai-compat, openrouter, vercel or demo.
+    /// openai, anthropic, azure, bedrock, google, openai-compat, openrouter, vercel, copilot or demo.
     #[prost(string, tag = "3")]
     pub provider_type: ::prost::alloc::string::String,
     /// The vendor's model name.

@@ -2153,6 +2153,16 @@ pub struct PromptMessage {
     #[prost(message, repeated, tag = "2")]
     pub parts: ::prost::alloc::vec::Vec<super::super::common::v1::Part>,
 }
+/// A response the vendor may still keep, with everything that led to it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EarlierResponse {
+    /// The vendor's name for it, as `CompletionFinished.provider_response_id`.
+    #[prost(string, tag = "1")]
+    pub provider_response_id: ::prost::alloc::string::String,
+    /// The model that gave it; only the same can go on from it.
+    #[prost(string, tag = "2")]
+    pub model_config_id: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CompleteRequest {
     /// A uuid chosen by the caller and recorded before the call.
@@ -2180,6 +2190,10 @@ pub struct CompleteRequest {
     pub owner_id: ::prost::alloc::string::String,
     #[prost(enumeration = "CompletionPurpose", tag = "10")]
     pub purpose: i32,
+    /// The response that the last message of the assistant came from, where nothing but messages of users follows it. A vendor that keeps
+    /// responses may be sent only those; `messages` is complete all the same. Absent: everything is sent.
+    #[prost(message, optional, tag = "11")]
+    pub continues: ::core::option::Option<EarlierResponse>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CompleteResponse {

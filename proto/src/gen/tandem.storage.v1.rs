@@ -3283,6 +3283,1117 @@ pub mod file_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetChatGitRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetChatGitResponse {
+    #[prost(string, tag = "1")]
+    pub owner_id: ::prost::alloc::string::String,
+    /// Empty when no workspace is bound.
+    #[prost(string, tag = "2")]
+    pub workspace_id: ::prost::alloc::string::String,
+    /// The workspace is there, and the caller's.
+    #[prost(bool, tag = "3")]
+    pub is_workspace_readable: bool,
+    /// Absent while no repository is known.
+    #[prost(message, optional, tag = "4")]
+    pub diff_status: ::core::option::Option<super::super::common::v1::DiffStatus>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordGitHeadRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// Where it was seen; refused when the chat works elsewhere by now.
+    #[prost(string, tag = "2")]
+    pub workspace_id: ::prost::alloc::string::String,
+    /// At most 1,024 bytes.
+    #[prost(string, tag = "3")]
+    pub branch: ::prost::alloc::string::String,
+    /// At most 2,048 bytes, without credentials.
+    #[prost(string, tag = "4")]
+    pub remote_origin: ::prost::alloc::string::String,
+    /// When it was seen. Older sightings change nothing.
+    #[prost(message, optional, tag = "5")]
+    pub observed_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordGitHeadResponse {
+    /// The chat has changed by it.
+    #[prost(bool, tag = "1")]
+    pub is_applied: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkDiffStatusStaleRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkDiffStatusStaleResponse {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimDiffStatusesRequest {
+    /// At most 50.
+    #[prost(int32, tag = "1")]
+    pub limit: i32,
+}
+/// A chat whose pull request is to be asked for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffStatusClaim {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub owner_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub branch: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub remote_origin: ::prost::alloc::string::String,
+    /// Somebody expects news.
+    #[prost(bool, tag = "5")]
+    pub is_recently_marked: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClaimDiffStatusesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub claims: ::prost::alloc::vec::Vec<DiffStatusClaim>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutDiffStatusRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// Those that were asked for.
+    #[prost(string, tag = "2")]
+    pub branch: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub remote_origin: ::prost::alloc::string::String,
+    /// What the forge said; branch, origin and times are ignored. Absent: nothing was learned.
+    #[prost(message, optional, tag = "4")]
+    pub status: ::core::option::Option<super::super::common::v1::DiffStatus>,
+    /// Seconds until the next question, 1 to 86,400.
+    #[prost(int32, tag = "5")]
+    pub stale_after_seconds: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutDiffStatusResponse {
+    /// The chat has changed by it.
+    #[prost(bool, tag = "1")]
+    pub is_applied: bool,
+}
+/// With what a user comes to a host of git repositories.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GitCredential {
+    /// Lower case, with `:port` where it is not the usual one; at most 260 bytes.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// At most 256 bytes; empty where the token alone counts.
+    #[prost(string, tag = "2")]
+    pub username: ::prost::alloc::string::String,
+    /// Ciphertext; empty in lists.
+    #[prost(bytes = "vec", tag = "3")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+    /// Whose it is; ignored when storing.
+    #[prost(string, tag = "4")]
+    pub user_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListGitCredentialsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListGitCredentialsResponse {
+    /// At most 100.
+    #[prost(message, repeated, tag = "1")]
+    pub credentials: ::prost::alloc::vec::Vec<GitCredential>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutGitCredentialRequest {
+    #[prost(message, optional, tag = "1")]
+    pub credential: ::core::option::Option<GitCredential>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutGitCredentialResponse {
+    /// Without ciphertext.
+    #[prost(message, optional, tag = "1")]
+    pub credential: ::core::option::Option<GitCredential>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteGitCredentialRequest {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteGitCredentialResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindGitCredentialRequest {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// Whose owner's credential it is; ignored when a user asks.
+    #[prost(string, tag = "2")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// Must be the one the chat works in; empty when it does not matter. Ignored when a user asks.
+    #[prost(string, tag = "3")]
+    pub workspace_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindGitCredentialResponse {
+    #[prost(message, optional, tag = "1")]
+    pub credential: ::core::option::Option<GitCredential>,
+}
+/// Generated client implementations.
+pub mod git_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For tool-runner, which looks at repositories and asks forges.
+    #[derive(Debug, Clone)]
+    pub struct GitServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl GitServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> GitServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> GitServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            GitServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// A chat with what is known of its repository, if the caller may read the chat.
+        pub async fn get_chat_git(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetChatGitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetChatGitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.GitService/GetChatGit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tandem.storage.v1.GitService", "GetChatGit"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records where a chat works; tool-runner only. What it knows newer stays.
+        pub async fn record_git_head(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordGitHeadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordGitHeadResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.GitService/RecordGitHead",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.GitService", "RecordGitHead"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The chat's pull request has to be asked for anew; tool-runner only.
+        pub async fn mark_diff_status_stale(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MarkDiffStatusStaleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MarkDiffStatusStaleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.GitService/MarkDiffStatusStale",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.GitService",
+                        "MarkDiffStatusStale",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes chats whose pull request is due to be asked for; tool-runner only. Each is due again after five minutes unless it is put back.
+        pub async fn claim_diff_statuses(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClaimDiffStatusesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimDiffStatusesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.GitService/ClaimDiffStatuses",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.GitService", "ClaimDiffStatuses"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stores what the forge said, or puts a chat back; tool-runner only. Nothing is stored for a branch the chat has left.
+        pub async fn put_diff_status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutDiffStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutDiffStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.GitService/PutDiffStatus",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.GitService", "PutDiffStatus"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The caller's credentials by host, without their secrets.
+        pub async fn list_git_credentials(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListGitCredentialsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListGitCredentialsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.GitService/ListGitCredentials",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.GitService", "ListGitCredentials"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stores the caller's credential for a host. FAILED_PRECONDITION (TOO_MANY_GIT_CREDENTIALS).
+        pub async fn put_git_credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutGitCredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutGitCredentialResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.GitService/PutGitCredential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.GitService", "PutGitCredential"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets the caller's credential for a host, if there is one.
+        pub async fn delete_git_credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteGitCredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteGitCredentialResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.GitService/DeleteGitCredential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.GitService",
+                        "DeleteGitCredential",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The credential of the caller, or of the owner of a chat when tool-runner asks in its own name. NOT_FOUND (GIT_CREDENTIAL_NOT_FOUND).
+        pub async fn find_git_credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FindGitCredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindGitCredentialResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.GitService/FindGitCredential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.GitService", "FindGitCredential"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod git_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with GitServiceServer.
+    #[async_trait]
+    pub trait GitService: std::marker::Send + std::marker::Sync + 'static {
+        /// A chat with what is known of its repository, if the caller may read the chat.
+        async fn get_chat_git(
+            &self,
+            request: tonic::Request<super::GetChatGitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetChatGitResponse>,
+            tonic::Status,
+        >;
+        /// Records where a chat works; tool-runner only. What it knows newer stays.
+        async fn record_git_head(
+            &self,
+            request: tonic::Request<super::RecordGitHeadRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordGitHeadResponse>,
+            tonic::Status,
+        >;
+        /// The chat's pull request has to be asked for anew; tool-runner only.
+        async fn mark_diff_status_stale(
+            &self,
+            request: tonic::Request<super::MarkDiffStatusStaleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MarkDiffStatusStaleResponse>,
+            tonic::Status,
+        >;
+        /// Takes chats whose pull request is due to be asked for; tool-runner only. Each is due again after five minutes unless it is put back.
+        async fn claim_diff_statuses(
+            &self,
+            request: tonic::Request<super::ClaimDiffStatusesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimDiffStatusesResponse>,
+            tonic::Status,
+        >;
+        /// Stores what the forge said, or puts a chat back; tool-runner only. Nothing is stored for a branch the chat has left.
+        async fn put_diff_status(
+            &self,
+            request: tonic::Request<super::PutDiffStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutDiffStatusResponse>,
+            tonic::Status,
+        >;
+        /// The caller's credentials by host, without their secrets.
+        async fn list_git_credentials(
+            &self,
+            request: tonic::Request<super::ListGitCredentialsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListGitCredentialsResponse>,
+            tonic::Status,
+        >;
+        /// Stores the caller's credential for a host. FAILED_PRECONDITION (TOO_MANY_GIT_CREDENTIALS).
+        async fn put_git_credential(
+            &self,
+            request: tonic::Request<super::PutGitCredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutGitCredentialResponse>,
+            tonic::Status,
+        >;
+        /// Forgets the caller's credential for a host, if there is one.
+        async fn delete_git_credential(
+            &self,
+            request: tonic::Request<super::DeleteGitCredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteGitCredentialResponse>,
+            tonic::Status,
+        >;
+        /// The credential of the caller, or of the owner of a chat when tool-runner asks in its own name. NOT_FOUND (GIT_CREDENTIAL_NOT_FOUND).
+        async fn find_git_credential(
+            &self,
+            request: tonic::Request<super::FindGitCredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindGitCredentialResponse>,
+            tonic::Status,
+        >;
+    }
+    /// For tool-runner, which looks at repositories and asks forges.
+    #[derive(Debug)]
+    pub struct GitServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> GitServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for GitServiceServer<T>
+    where
+        T: GitService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.storage.v1.GitService/GetChatGit" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetChatGitSvc<T: GitService>(pub Arc<T>);
+                    impl<
+                        T: GitService,
+                    > tonic::server::UnaryService<super::GetChatGitRequest>
+                    for GetChatGitSvc<T> {
+                        type Response = super::GetChatGitResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetChatGitRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GitService>::get_chat_git(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetChatGitSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.GitService/RecordGitHead" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecordGitHeadSvc<T: GitService>(pub Arc<T>);
+                    impl<
+                        T: GitService,
+                    > tonic::server::UnaryService<super::RecordGitHeadRequest>
+                    for RecordGitHeadSvc<T> {
+                        type Response = super::RecordGitHeadResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecordGitHeadRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GitService>::record_git_head(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecordGitHeadSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.GitService/MarkDiffStatusStale" => {
+                    #[allow(non_camel_case_types)]
+                    struct MarkDiffStatusStaleSvc<T: GitService>(pub Arc<T>);
+                    impl<
+                        T: GitService,
+                    > tonic::server::UnaryService<super::MarkDiffStatusStaleRequest>
+                    for MarkDiffStatusStaleSvc<T> {
+                        type Response = super::MarkDiffStatusStaleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MarkDiffStatusStaleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GitService>::mark_diff_status_stale(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MarkDiffStatusStaleSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.GitService/ClaimDiffStatuses" => {
+                    #[allow(non_camel_case_types)]
+                    struct ClaimDiffStatusesSvc<T: GitService>(pub Arc<T>);
+                    impl<
+                        T: GitService,
+                    > tonic::server::UnaryService<super::ClaimDiffStatusesRequest>
+                    for ClaimDiffStatusesSvc<T> {
+                        type Response = super::ClaimDiffStatusesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ClaimDiffStatusesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GitService>::claim_diff_statuses(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ClaimDiffStatusesSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.GitService/PutDiffStatus" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutDiffStatusSvc<T: GitService>(pub Arc<T>);
+                    impl<
+                        T: GitService,
+                    > tonic::server::UnaryService<super::PutDiffStatusRequest>
+                    for PutDiffStatusSvc<T> {
+                        type Response = super::PutDiffStatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutDiffStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GitService>::put_diff_status(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutDiffStatusSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.GitService/ListGitCredentials" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListGitCredentialsSvc<T: GitService>(pub Arc<T>);
+                    impl<
+                        T: GitService,
+                    > tonic::server::UnaryService<super::ListGitCredentialsRequest>
+                    for ListGitCredentialsSvc<T> {
+                        type Response = super::ListGitCredentialsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListGitCredentialsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GitService>::list_git_credentials(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListGitCredentialsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.GitService/PutGitCredential" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutGitCredentialSvc<T: GitService>(pub Arc<T>);
+                    impl<
+                        T: GitService,
+                    > tonic::server::UnaryService<super::PutGitCredentialRequest>
+                    for PutGitCredentialSvc<T> {
+                        type Response = super::PutGitCredentialResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutGitCredentialRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GitService>::put_git_credential(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutGitCredentialSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.GitService/DeleteGitCredential" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteGitCredentialSvc<T: GitService>(pub Arc<T>);
+                    impl<
+                        T: GitService,
+                    > tonic::server::UnaryService<super::DeleteGitCredentialRequest>
+                    for DeleteGitCredentialSvc<T> {
+                        type Response = super::DeleteGitCredentialResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteGitCredentialRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GitService>::delete_git_credential(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteGitCredentialSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.GitService/FindGitCredential" => {
+                    #[allow(non_camel_case_types)]
+                    struct FindGitCredentialSvc<T: GitService>(pub Arc<T>);
+                    impl<
+                        T: GitService,
+                    > tonic::server::UnaryService<super::FindGitCredentialRequest>
+                    for FindGitCredentialSvc<T> {
+                        type Response = super::FindGitCredentialResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FindGitCredentialRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as GitService>::find_git_credential(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FindGitCredentialSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for GitServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.storage.v1.GitService";
+    impl<T> tonic::server::NamedService for GitServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// One bridged exchange as it began.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Interception {
@@ -3538,9 +4649,10 @@ pub struct InterceptionSession {
     /// Of its first interception.
     #[prost(string, tag = "5")]
     pub client: ::prost::alloc::string::String,
-    /// Sorted, without repetitions.
+    /// Sorted, without repetitions, the first 16.
     #[prost(string, repeated, tag = "6")]
     pub provider_names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// As those.
     #[prost(string, repeated, tag = "7")]
     pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(message, optional, tag = "8")]
@@ -4506,6 +5618,9 @@ pub struct McpServer {
     pub has_api_key: bool,
     #[prost(bool, tag = "30")]
     pub has_custom_headers: bool,
+    /// A tool whose description or schema is no longer what was accepted is not offered until an administrator accepts it again.
+    #[prost(bool, tag = "31")]
+    pub is_pinned: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateMcpServerRequest {
@@ -4602,12 +5717,124 @@ pub struct DeleteMcpTokenRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteMcpTokenResponse {}
+/// The definition of a tool as it was accepted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct McpToolPin {
+    /// As the server names it.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// SHA-256 of description and schema.
+    #[prost(bytes = "vec", tag = "2")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub input_schema_json: ::prost::alloc::string::String,
+    /// Empty where it was only seen for the first time.
+    #[prost(string, tag = "5")]
+    pub approved_by: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMcpToolPinsRequest {
+    #[prost(string, tag = "1")]
+    pub server_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMcpToolPinsResponse {
+    /// By name, at most 1,024.
+    #[prost(message, repeated, tag = "1")]
+    pub pins: ::prost::alloc::vec::Vec<McpToolPin>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutMcpToolPinsRequest {
+    #[prost(string, tag = "1")]
+    pub server_id: ::prost::alloc::string::String,
+    /// At most 128; together at most 1 MiB.
+    #[prost(message, repeated, tag = "2")]
+    pub pins: ::prost::alloc::vec::Vec<McpToolPin>,
+    /// In place of what is recorded; for administrators.
+    #[prost(bool, tag = "3")]
+    pub is_approval: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutMcpToolPinsResponse {
+    /// As in ListMcpToolPinsResponse.
+    #[prost(message, repeated, tag = "1")]
+    pub pins: ::prost::alloc::vec::Vec<McpToolPin>,
+}
+/// A person's word that a definition may be started or connected to in one workspace.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WorkspaceMcpApproval {
+    /// SHA-256 of the definition.
+    #[prost(bytes = "vec", tag = "1")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// What the person was shown: name, and command or address.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub shown: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListWorkspaceMcpApprovalsRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListWorkspaceMcpApprovalsResponse {
+    /// At most 64, newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub approvals: ::prost::alloc::vec::Vec<WorkspaceMcpApproval>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutWorkspaceMcpApprovalRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    /// Time is ignored.
+    #[prost(message, optional, tag = "2")]
+    pub approval: ::core::option::Option<WorkspaceMcpApproval>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutWorkspaceMcpApprovalResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteWorkspaceMcpApprovalRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteWorkspaceMcpApprovalResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListFoundMcpToolsRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListFoundMcpToolsResponse {
+    /// Names under which they are offered, by name; at most 64.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutFoundMcpToolsRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// 1 to 64, each at most 64 bytes.
+    #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutFoundMcpToolsResponse {}
 /// How a server is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum McpTransport {
     Unspecified = 0,
     StreamableHttp = 1,
+    /// The older one: a stream of events, and an address for messages which it names.
+    Sse = 2,
 }
 impl McpTransport {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4618,6 +5845,7 @@ impl McpTransport {
         match self {
             Self::Unspecified => "MCP_TRANSPORT_UNSPECIFIED",
             Self::StreamableHttp => "MCP_TRANSPORT_STREAMABLE_HTTP",
+            Self::Sse => "MCP_TRANSPORT_SSE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4625,6 +5853,7 @@ impl McpTransport {
         match value {
             "MCP_TRANSPORT_UNSPECIFIED" => Some(Self::Unspecified),
             "MCP_TRANSPORT_STREAMABLE_HTTP" => Some(Self::StreamableHttp),
+            "MCP_TRANSPORT_SSE" => Some(Self::Sse),
             _ => None,
         }
     }
@@ -5012,6 +6241,204 @@ pub mod mcp_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// The definitions of a server's tools as they were accepted.
+        pub async fn list_mcp_tool_pins(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMcpToolPinsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMcpToolPinsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/ListMcpToolPins",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.McpService", "ListMcpToolPins"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records definitions that were seen for the first time, or, for administrators, accepts others in their place. Answers with all.
+        pub async fn put_mcp_tool_pins(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutMcpToolPinsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutMcpToolPinsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/PutMcpToolPins",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.McpService", "PutMcpToolPins"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The definitions in a workspace's own configuration that its owner has approved.
+        pub async fn list_workspace_mcp_approvals(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListWorkspaceMcpApprovalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWorkspaceMcpApprovalsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/ListWorkspaceMcpApprovals",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.McpService",
+                        "ListWorkspaceMcpApprovals",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves a definition. The oldest approvals of a workspace are forgotten beyond 64.
+        pub async fn put_workspace_mcp_approval(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutWorkspaceMcpApprovalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutWorkspaceMcpApprovalResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/PutWorkspaceMcpApproval",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.McpService",
+                        "PutWorkspaceMcpApproval",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes an approval back, if there is one.
+        pub async fn delete_workspace_mcp_approval(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteWorkspaceMcpApprovalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteWorkspaceMcpApprovalResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/DeleteWorkspaceMcpApproval",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.McpService",
+                        "DeleteWorkspaceMcpApproval",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The tools a chat has searched for and found.
+        pub async fn list_found_mcp_tools(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListFoundMcpToolsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFoundMcpToolsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/ListFoundMcpTools",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.McpService", "ListFoundMcpTools"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Remembers tools a chat has found. The oldest are forgotten beyond 64.
+        pub async fn put_found_mcp_tools(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutFoundMcpToolsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutFoundMcpToolsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.McpService/PutFoundMcpTools",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.McpService", "PutFoundMcpTools"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -5089,6 +6516,62 @@ pub mod mcp_service_server {
             request: tonic::Request<super::DeleteMcpTokenRequest>,
         ) -> std::result::Result<
             tonic::Response<super::DeleteMcpTokenResponse>,
+            tonic::Status,
+        >;
+        /// The definitions of a server's tools as they were accepted.
+        async fn list_mcp_tool_pins(
+            &self,
+            request: tonic::Request<super::ListMcpToolPinsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMcpToolPinsResponse>,
+            tonic::Status,
+        >;
+        /// Records definitions that were seen for the first time, or, for administrators, accepts others in their place. Answers with all.
+        async fn put_mcp_tool_pins(
+            &self,
+            request: tonic::Request<super::PutMcpToolPinsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutMcpToolPinsResponse>,
+            tonic::Status,
+        >;
+        /// The definitions in a workspace's own configuration that its owner has approved.
+        async fn list_workspace_mcp_approvals(
+            &self,
+            request: tonic::Request<super::ListWorkspaceMcpApprovalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWorkspaceMcpApprovalsResponse>,
+            tonic::Status,
+        >;
+        /// Approves a definition. The oldest approvals of a workspace are forgotten beyond 64.
+        async fn put_workspace_mcp_approval(
+            &self,
+            request: tonic::Request<super::PutWorkspaceMcpApprovalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutWorkspaceMcpApprovalResponse>,
+            tonic::Status,
+        >;
+        /// Takes an approval back, if there is one.
+        async fn delete_workspace_mcp_approval(
+            &self,
+            request: tonic::Request<super::DeleteWorkspaceMcpApprovalRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteWorkspaceMcpApprovalResponse>,
+            tonic::Status,
+        >;
+        /// The tools a chat has searched for and found.
+        async fn list_found_mcp_tools(
+            &self,
+            request: tonic::Request<super::ListFoundMcpToolsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListFoundMcpToolsResponse>,
+            tonic::Status,
+        >;
+        /// Remembers tools a chat has found. The oldest are forgotten beyond 64.
+        async fn put_found_mcp_tools(
+            &self,
+            request: tonic::Request<super::PutFoundMcpToolsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutFoundMcpToolsResponse>,
             tonic::Status,
         >;
     }
@@ -5529,6 +7012,343 @@ pub mod mcp_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/tandem.storage.v1.McpService/ListMcpToolPins" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListMcpToolPinsSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::ListMcpToolPinsRequest>
+                    for ListMcpToolPinsSvc<T> {
+                        type Response = super::ListMcpToolPinsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListMcpToolPinsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::list_mcp_tool_pins(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListMcpToolPinsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/PutMcpToolPins" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutMcpToolPinsSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::PutMcpToolPinsRequest>
+                    for PutMcpToolPinsSvc<T> {
+                        type Response = super::PutMcpToolPinsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutMcpToolPinsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::put_mcp_tool_pins(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutMcpToolPinsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/ListWorkspaceMcpApprovals" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListWorkspaceMcpApprovalsSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<
+                        super::ListWorkspaceMcpApprovalsRequest,
+                    > for ListWorkspaceMcpApprovalsSvc<T> {
+                        type Response = super::ListWorkspaceMcpApprovalsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::ListWorkspaceMcpApprovalsRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::list_workspace_mcp_approvals(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListWorkspaceMcpApprovalsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/PutWorkspaceMcpApproval" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutWorkspaceMcpApprovalSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::PutWorkspaceMcpApprovalRequest>
+                    for PutWorkspaceMcpApprovalSvc<T> {
+                        type Response = super::PutWorkspaceMcpApprovalResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::PutWorkspaceMcpApprovalRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::put_workspace_mcp_approval(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutWorkspaceMcpApprovalSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/DeleteWorkspaceMcpApproval" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteWorkspaceMcpApprovalSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<
+                        super::DeleteWorkspaceMcpApprovalRequest,
+                    > for DeleteWorkspaceMcpApprovalSvc<T> {
+                        type Response = super::DeleteWorkspaceMcpApprovalResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::DeleteWorkspaceMcpApprovalRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::delete_workspace_mcp_approval(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteWorkspaceMcpApprovalSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/ListFoundMcpTools" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListFoundMcpToolsSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::ListFoundMcpToolsRequest>
+                    for ListFoundMcpToolsSvc<T> {
+                        type Response = super::ListFoundMcpToolsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListFoundMcpToolsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::list_found_mcp_tools(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListFoundMcpToolsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.McpService/PutFoundMcpTools" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutFoundMcpToolsSvc<T: McpService>(pub Arc<T>);
+                    impl<
+                        T: McpService,
+                    > tonic::server::UnaryService<super::PutFoundMcpToolsRequest>
+                    for PutFoundMcpToolsSvc<T> {
+                        type Response = super::PutFoundMcpToolsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutFoundMcpToolsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as McpService>::put_found_mcp_tools(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutFoundMcpToolsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -5574,7 +7394,7 @@ pub mod mcp_service_server {
 pub struct Provider {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// openai, anthropic, azure, bedrock, google, openai-compat, openrouter, vercel or demo.
+    /// openai, anthropic, azure, bedrock, google, openai-compat, openrouter, vercel, copilot or demo.
     #[prost(string, tag = "2")]
     pub r#type: ::prost::alloc::string::String,
     /// ^\[a-z0-9\]+(-\[a-z0-9\]+)\*$, unique among live providers, at most 64 bytes.
@@ -7974,6 +9794,1406 @@ pub mod provider_key_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A skill of a user.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PersonalSkill {
+    /// Words of a-z and 0-9 with single hyphens between them, at most 256 bytes.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// At most 4,096 bytes; may be empty.
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+    /// Markdown, 1 byte to 64 KiB; empty in lists.
+    #[prost(string, tag = "3")]
+    pub body: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "5")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPersonalSkillsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPersonalSkillsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub skills: ::prost::alloc::vec::Vec<PersonalSkill>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPersonalSkillRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPersonalSkillResponse {
+    #[prost(message, optional, tag = "1")]
+    pub skill: ::core::option::Option<PersonalSkill>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutPersonalSkillRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub body: ::prost::alloc::string::String,
+    #[prost(enumeration = "PutMode", tag = "4")]
+    pub mode: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutPersonalSkillResponse {
+    #[prost(message, optional, tag = "1")]
+    pub skill: ::core::option::Option<PersonalSkill>,
+    #[prost(bool, tag = "2")]
+    pub is_created: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeletePersonalSkillRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeletePersonalSkillResponse {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StoreFoundContextRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub epoch: i64,
+    /// Context files and skills, at most 601; the first is a context file and carries the agent's id.
+    #[prost(message, repeated, tag = "3")]
+    pub parts: ::prost::alloc::vec::Vec<super::super::common::v1::Part>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StoreFoundContextResponse {
+    #[prost(int64, tag = "1")]
+    pub version: i64,
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<ChatChange>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetChatContextRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetChatContextResponse {
+    /// At most two, ascending.
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<super::super::common::v1::ChatMessage>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AddWorkspaceContextRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    /// Empty: the only active chat that uses the workspace, or the only active root.
+    #[prost(string, tag = "2")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// Context files with content and skills, 1 to 100; each file is cut to 64 KiB. A chat takes 100 of them, and 2 MiB.
+    #[prost(message, repeated, tag = "3")]
+    pub parts: ::prost::alloc::vec::Vec<super::super::common::v1::Part>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddWorkspaceContextResponse {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// Parts taken.
+    #[prost(int32, tag = "2")]
+    pub count: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearWorkspaceContextRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearWorkspaceContextResponse {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShowWorkspaceContextRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ShowWorkspaceContextResponse {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub parts: ::prost::alloc::vec::Vec<super::super::common::v1::Part>,
+}
+/// Which skills may be there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PutMode {
+    /// Whether or not there is one.
+    Unspecified = 0,
+    Create = 1,
+    Update = 2,
+}
+impl PutMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PUT_MODE_UNSPECIFIED",
+            Self::Create => "PUT_MODE_CREATE",
+            Self::Update => "PUT_MODE_UPDATE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PUT_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PUT_MODE_CREATE" => Some(Self::Create),
+            "PUT_MODE_UPDATE" => Some(Self::Update),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod personal_skill_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Skills a user takes along into every chat of theirs. In the name of that user; nobody sees another's.
+    #[derive(Debug, Clone)]
+    pub struct PersonalSkillServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl PersonalSkillServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> PersonalSkillServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PersonalSkillServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PersonalSkillServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// All of them, by name, without their bodies. At most 100.
+        pub async fn list_personal_skills(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPersonalSkillsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPersonalSkillsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.PersonalSkillService/ListPersonalSkills",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.PersonalSkillService",
+                        "ListPersonalSkills",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// One with its body; NOT_FOUND when there is none of that name.
+        pub async fn get_personal_skill(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPersonalSkillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPersonalSkillResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.PersonalSkillService/GetPersonalSkill",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.PersonalSkillService",
+                        "GetPersonalSkill",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes or replaces the skill of that name. INVALID_ARGUMENT (INVALID_SKILL) names the field; FAILED_PRECONDITION (TOO_MANY_SKILLS) for
+        /// one more than 100; ALREADY_EXISTS (SKILL_EXISTS) where only a new one was asked for; NOT_FOUND where only a present one was.
+        pub async fn put_personal_skill(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutPersonalSkillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutPersonalSkillResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.PersonalSkillService/PutPersonalSkill",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.PersonalSkillService",
+                        "PutPersonalSkill",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// NOT_FOUND when there is none of that name.
+        pub async fn delete_personal_skill(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeletePersonalSkillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeletePersonalSkillResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.PersonalSkillService/DeletePersonalSkill",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.PersonalSkillService",
+                        "DeletePersonalSkill",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod personal_skill_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with PersonalSkillServiceServer.
+    #[async_trait]
+    pub trait PersonalSkillService: std::marker::Send + std::marker::Sync + 'static {
+        /// All of them, by name, without their bodies. At most 100.
+        async fn list_personal_skills(
+            &self,
+            request: tonic::Request<super::ListPersonalSkillsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPersonalSkillsResponse>,
+            tonic::Status,
+        >;
+        /// One with its body; NOT_FOUND when there is none of that name.
+        async fn get_personal_skill(
+            &self,
+            request: tonic::Request<super::GetPersonalSkillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPersonalSkillResponse>,
+            tonic::Status,
+        >;
+        /// Makes or replaces the skill of that name. INVALID_ARGUMENT (INVALID_SKILL) names the field; FAILED_PRECONDITION (TOO_MANY_SKILLS) for
+        /// one more than 100; ALREADY_EXISTS (SKILL_EXISTS) where only a new one was asked for; NOT_FOUND where only a present one was.
+        async fn put_personal_skill(
+            &self,
+            request: tonic::Request<super::PutPersonalSkillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutPersonalSkillResponse>,
+            tonic::Status,
+        >;
+        /// NOT_FOUND when there is none of that name.
+        async fn delete_personal_skill(
+            &self,
+            request: tonic::Request<super::DeletePersonalSkillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeletePersonalSkillResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Skills a user takes along into every chat of theirs. In the name of that user; nobody sees another's.
+    #[derive(Debug)]
+    pub struct PersonalSkillServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> PersonalSkillServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>>
+    for PersonalSkillServiceServer<T>
+    where
+        T: PersonalSkillService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.storage.v1.PersonalSkillService/ListPersonalSkills" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPersonalSkillsSvc<T: PersonalSkillService>(pub Arc<T>);
+                    impl<
+                        T: PersonalSkillService,
+                    > tonic::server::UnaryService<super::ListPersonalSkillsRequest>
+                    for ListPersonalSkillsSvc<T> {
+                        type Response = super::ListPersonalSkillsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListPersonalSkillsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PersonalSkillService>::list_personal_skills(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPersonalSkillsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.PersonalSkillService/GetPersonalSkill" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetPersonalSkillSvc<T: PersonalSkillService>(pub Arc<T>);
+                    impl<
+                        T: PersonalSkillService,
+                    > tonic::server::UnaryService<super::GetPersonalSkillRequest>
+                    for GetPersonalSkillSvc<T> {
+                        type Response = super::GetPersonalSkillResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetPersonalSkillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PersonalSkillService>::get_personal_skill(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetPersonalSkillSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.PersonalSkillService/PutPersonalSkill" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutPersonalSkillSvc<T: PersonalSkillService>(pub Arc<T>);
+                    impl<
+                        T: PersonalSkillService,
+                    > tonic::server::UnaryService<super::PutPersonalSkillRequest>
+                    for PutPersonalSkillSvc<T> {
+                        type Response = super::PutPersonalSkillResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutPersonalSkillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PersonalSkillService>::put_personal_skill(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutPersonalSkillSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.PersonalSkillService/DeletePersonalSkill" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeletePersonalSkillSvc<T: PersonalSkillService>(pub Arc<T>);
+                    impl<
+                        T: PersonalSkillService,
+                    > tonic::server::UnaryService<super::DeletePersonalSkillRequest>
+                    for DeletePersonalSkillSvc<T> {
+                        type Response = super::DeletePersonalSkillResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeletePersonalSkillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PersonalSkillService>::delete_personal_skill(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeletePersonalSkillSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for PersonalSkillServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.storage.v1.PersonalSkillService";
+    impl<T> tonic::server::NamedService for PersonalSkillServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod chat_context_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What chats were told of their workspaces: messages of role user whose parts are context files and skills. The newest message that
+    /// was found and the newest that was added count, each as a whole; one with an empty path says that there is nothing any more.
+    #[derive(Debug, Clone)]
+    pub struct ChatContextServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ChatContextServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ChatContextServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ChatContextServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ChatContextServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Stores what an agent found, in place of what it found before. For orchestrators; a stale epoch is ABORTED (STALE_EPOCH).
+        pub async fn store_found_context(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StoreFoundContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StoreFoundContextResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ChatContextService/StoreFoundContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.ChatContextService",
+                        "StoreFoundContext",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The messages that count now. For orchestrators.
+        pub async fn get_chat_context(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetChatContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetChatContextResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ChatContextService/GetChatContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.ChatContextService",
+                        "GetChatContext",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Adds to a chat what a process in its workspace names; an equal path or name is replaced. For tool-runners.
+        /// NOT_FOUND for chats that do not use the workspace; FAILED_PRECONDITION (CHAT_AMBIGUOUS, CHAT_INACTIVE, CONTEXT_FULL).
+        pub async fn add_workspace_context(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddWorkspaceContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddWorkspaceContextResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ChatContextService/AddWorkspaceContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.ChatContextService",
+                        "AddWorkspaceContext",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes back all that was added. Errors as for adding.
+        pub async fn clear_workspace_context(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClearWorkspaceContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClearWorkspaceContextResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ChatContextService/ClearWorkspaceContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.ChatContextService",
+                        "ClearWorkspaceContext",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What counts now, for a process in the workspace, without contents. Errors as for adding.
+        pub async fn show_workspace_context(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShowWorkspaceContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShowWorkspaceContextResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ChatContextService/ShowWorkspaceContext",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.ChatContextService",
+                        "ShowWorkspaceContext",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod chat_context_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ChatContextServiceServer.
+    #[async_trait]
+    pub trait ChatContextService: std::marker::Send + std::marker::Sync + 'static {
+        /// Stores what an agent found, in place of what it found before. For orchestrators; a stale epoch is ABORTED (STALE_EPOCH).
+        async fn store_found_context(
+            &self,
+            request: tonic::Request<super::StoreFoundContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StoreFoundContextResponse>,
+            tonic::Status,
+        >;
+        /// The messages that count now. For orchestrators.
+        async fn get_chat_context(
+            &self,
+            request: tonic::Request<super::GetChatContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetChatContextResponse>,
+            tonic::Status,
+        >;
+        /// Adds to a chat what a process in its workspace names; an equal path or name is replaced. For tool-runners.
+        /// NOT_FOUND for chats that do not use the workspace; FAILED_PRECONDITION (CHAT_AMBIGUOUS, CHAT_INACTIVE, CONTEXT_FULL).
+        async fn add_workspace_context(
+            &self,
+            request: tonic::Request<super::AddWorkspaceContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddWorkspaceContextResponse>,
+            tonic::Status,
+        >;
+        /// Takes back all that was added. Errors as for adding.
+        async fn clear_workspace_context(
+            &self,
+            request: tonic::Request<super::ClearWorkspaceContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClearWorkspaceContextResponse>,
+            tonic::Status,
+        >;
+        /// What counts now, for a process in the workspace, without contents. Errors as for adding.
+        async fn show_workspace_context(
+            &self,
+            request: tonic::Request<super::ShowWorkspaceContextRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShowWorkspaceContextResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What chats were told of their workspaces: messages of role user whose parts are context files and skills. The newest message that
+    /// was found and the newest that was added count, each as a whole; one with an empty path says that there is nothing any more.
+    #[derive(Debug)]
+    pub struct ChatContextServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ChatContextServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ChatContextServiceServer<T>
+    where
+        T: ChatContextService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.storage.v1.ChatContextService/StoreFoundContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct StoreFoundContextSvc<T: ChatContextService>(pub Arc<T>);
+                    impl<
+                        T: ChatContextService,
+                    > tonic::server::UnaryService<super::StoreFoundContextRequest>
+                    for StoreFoundContextSvc<T> {
+                        type Response = super::StoreFoundContextResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StoreFoundContextRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatContextService>::store_found_context(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StoreFoundContextSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ChatContextService/GetChatContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetChatContextSvc<T: ChatContextService>(pub Arc<T>);
+                    impl<
+                        T: ChatContextService,
+                    > tonic::server::UnaryService<super::GetChatContextRequest>
+                    for GetChatContextSvc<T> {
+                        type Response = super::GetChatContextResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetChatContextRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatContextService>::get_chat_context(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetChatContextSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ChatContextService/AddWorkspaceContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddWorkspaceContextSvc<T: ChatContextService>(pub Arc<T>);
+                    impl<
+                        T: ChatContextService,
+                    > tonic::server::UnaryService<super::AddWorkspaceContextRequest>
+                    for AddWorkspaceContextSvc<T> {
+                        type Response = super::AddWorkspaceContextResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddWorkspaceContextRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatContextService>::add_workspace_context(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddWorkspaceContextSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ChatContextService/ClearWorkspaceContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct ClearWorkspaceContextSvc<T: ChatContextService>(pub Arc<T>);
+                    impl<
+                        T: ChatContextService,
+                    > tonic::server::UnaryService<super::ClearWorkspaceContextRequest>
+                    for ClearWorkspaceContextSvc<T> {
+                        type Response = super::ClearWorkspaceContextResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ClearWorkspaceContextRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatContextService>::clear_workspace_context(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ClearWorkspaceContextSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ChatContextService/ShowWorkspaceContext" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShowWorkspaceContextSvc<T: ChatContextService>(pub Arc<T>);
+                    impl<
+                        T: ChatContextService,
+                    > tonic::server::UnaryService<super::ShowWorkspaceContextRequest>
+                    for ShowWorkspaceContextSvc<T> {
+                        type Response = super::ShowWorkspaceContextResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShowWorkspaceContextRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatContextService>::show_workspace_context(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShowWorkspaceContextSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ChatContextServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.storage.v1.ChatContextService";
+    impl<T> tonic::server::NamedService for ChatContextServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BeginTitleRequest {
     #[prost(string, tag = "1")]
@@ -8619,78 +11839,6 @@ pub struct GetToolCallResponse {
     #[prost(message, optional, tag = "1")]
     pub call: ::core::option::Option<ToolCall>,
 }
-/// A place where agents work.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Workspace {
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub owner_id: ::prost::alloc::string::String,
-    #[prost(string, tag = "3")]
-    pub organization_id: ::prost::alloc::string::String,
-    #[prost(string, tag = "4")]
-    pub name: ::prost::alloc::string::String,
-    /// The template it was made from; "local" is built in.
-    #[prost(string, tag = "5")]
-    pub template_name: ::prost::alloc::string::String,
-    #[prost(enumeration = "WorkspaceStatus", tag = "6")]
-    pub status: i32,
-    /// Why it failed; empty otherwise.
-    #[prost(string, tag = "7")]
-    pub status_message: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "8")]
-    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
-    #[prost(message, optional, tag = "9")]
-    pub last_used_at: ::core::option::Option<::prost_types::Timestamp>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct EnsureChatWorkspaceRequest {
-    #[prost(string, tag = "1")]
-    pub chat_id: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct EnsureChatWorkspaceResponse {
-    #[prost(message, optional, tag = "1")]
-    pub workspace: ::core::option::Option<Workspace>,
-    /// This call made it.
-    #[prost(bool, tag = "2")]
-    pub is_created: bool,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetWorkspaceRequest {
-    #[prost(string, tag = "1")]
-    pub workspace_id: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetWorkspaceResponse {
-    #[prost(message, optional, tag = "1")]
-    pub workspace: ::core::option::Option<Workspace>,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListWorkspacesRequest {
-    /// 0 = 50; at most 1,000.
-    #[prost(int32, tag = "1")]
-    pub limit: i32,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListWorkspacesResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub workspaces: ::prost::alloc::vec::Vec<Workspace>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SetWorkspaceStatusRequest {
-    #[prost(string, tag = "1")]
-    pub workspace_id: ::prost::alloc::string::String,
-    #[prost(enumeration = "WorkspaceStatus", tag = "2")]
-    pub status: i32,
-    #[prost(string, tag = "3")]
-    pub status_message: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SetWorkspaceStatusResponse {
-    #[prost(message, optional, tag = "1")]
-    pub workspace: ::core::option::Option<Workspace>,
-}
 /// How far a call got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -8726,45 +11874,6 @@ impl ToolCallState {
             "TOOL_CALL_STATE_STARTED" => Some(Self::Started),
             "TOOL_CALL_STATE_FINISHED" => Some(Self::Finished),
             "TOOL_CALL_STATE_UNKNOWN" => Some(Self::Unknown),
-            _ => None,
-        }
-    }
-}
-/// What a workspace is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum WorkspaceStatus {
-    Unspecified = 0,
-    Stopped = 1,
-    Starting = 2,
-    Running = 3,
-    Failed = 4,
-    Deleted = 5,
-}
-impl WorkspaceStatus {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "WORKSPACE_STATUS_UNSPECIFIED",
-            Self::Stopped => "WORKSPACE_STATUS_STOPPED",
-            Self::Starting => "WORKSPACE_STATUS_STARTING",
-            Self::Running => "WORKSPACE_STATUS_RUNNING",
-            Self::Failed => "WORKSPACE_STATUS_FAILED",
-            Self::Deleted => "WORKSPACE_STATUS_DELETED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "WORKSPACE_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
-            "WORKSPACE_STATUS_STOPPED" => Some(Self::Stopped),
-            "WORKSPACE_STATUS_STARTING" => Some(Self::Starting),
-            "WORKSPACE_STATUS_RUNNING" => Some(Self::Running),
-            "WORKSPACE_STATUS_FAILED" => Some(Self::Failed),
-            "WORKSPACE_STATUS_DELETED" => Some(Self::Deleted),
             _ => None,
         }
     }
@@ -9323,570 +12432,6 @@ pub mod tool_call_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-/// Generated client implementations.
-pub mod workspace_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// For tool-runner, and for the gateway to show.
-    #[derive(Debug, Clone)]
-    pub struct WorkspaceServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl WorkspaceServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> WorkspaceServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> WorkspaceServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            WorkspaceServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// The workspace bound to a chat; made from the template `local` and bound when there is none.
-        pub async fn ensure_chat_workspace(
-            &mut self,
-            request: impl tonic::IntoRequest<super::EnsureChatWorkspaceRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::EnsureChatWorkspaceResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = crate::codec::Codec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/tandem.storage.v1.WorkspaceService/EnsureChatWorkspace",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new(
-                        "tandem.storage.v1.WorkspaceService",
-                        "EnsureChatWorkspace",
-                    ),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// One workspace.
-        pub async fn get_workspace(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetWorkspaceRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetWorkspaceResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = crate::codec::Codec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/tandem.storage.v1.WorkspaceService/GetWorkspace",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("tandem.storage.v1.WorkspaceService", "GetWorkspace"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// The caller's workspaces, newest first.
-        pub async fn list_workspaces(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListWorkspacesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListWorkspacesResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = crate::codec::Codec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/tandem.storage.v1.WorkspaceService/ListWorkspaces",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new(
-                        "tandem.storage.v1.WorkspaceService",
-                        "ListWorkspaces",
-                    ),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Records what became of a workspace; tool-runner only.
-        pub async fn set_workspace_status(
-            &mut self,
-            request: impl tonic::IntoRequest<super::SetWorkspaceStatusRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::SetWorkspaceStatusResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = crate::codec::Codec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/tandem.storage.v1.WorkspaceService/SetWorkspaceStatus",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new(
-                        "tandem.storage.v1.WorkspaceService",
-                        "SetWorkspaceStatus",
-                    ),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod workspace_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with WorkspaceServiceServer.
-    #[async_trait]
-    pub trait WorkspaceService: std::marker::Send + std::marker::Sync + 'static {
-        /// The workspace bound to a chat; made from the template `local` and bound when there is none.
-        async fn ensure_chat_workspace(
-            &self,
-            request: tonic::Request<super::EnsureChatWorkspaceRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::EnsureChatWorkspaceResponse>,
-            tonic::Status,
-        >;
-        /// One workspace.
-        async fn get_workspace(
-            &self,
-            request: tonic::Request<super::GetWorkspaceRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetWorkspaceResponse>,
-            tonic::Status,
-        >;
-        /// The caller's workspaces, newest first.
-        async fn list_workspaces(
-            &self,
-            request: tonic::Request<super::ListWorkspacesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListWorkspacesResponse>,
-            tonic::Status,
-        >;
-        /// Records what became of a workspace; tool-runner only.
-        async fn set_workspace_status(
-            &self,
-            request: tonic::Request<super::SetWorkspaceStatusRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::SetWorkspaceStatusResponse>,
-            tonic::Status,
-        >;
-    }
-    /// For tool-runner, and for the gateway to show.
-    #[derive(Debug)]
-    pub struct WorkspaceServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> WorkspaceServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for WorkspaceServiceServer<T>
-    where
-        T: WorkspaceService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/tandem.storage.v1.WorkspaceService/EnsureChatWorkspace" => {
-                    #[allow(non_camel_case_types)]
-                    struct EnsureChatWorkspaceSvc<T: WorkspaceService>(pub Arc<T>);
-                    impl<
-                        T: WorkspaceService,
-                    > tonic::server::UnaryService<super::EnsureChatWorkspaceRequest>
-                    for EnsureChatWorkspaceSvc<T> {
-                        type Response = super::EnsureChatWorkspaceResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::EnsureChatWorkspaceRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as WorkspaceService>::ensure_chat_workspace(
-                                        &inner,
-                                        request,
-                                    )
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = EnsureChatWorkspaceSvc(inner);
-                        let codec = crate::codec::Codec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/tandem.storage.v1.WorkspaceService/GetWorkspace" => {
-                    #[allow(non_camel_case_types)]
-                    struct GetWorkspaceSvc<T: WorkspaceService>(pub Arc<T>);
-                    impl<
-                        T: WorkspaceService,
-                    > tonic::server::UnaryService<super::GetWorkspaceRequest>
-                    for GetWorkspaceSvc<T> {
-                        type Response = super::GetWorkspaceResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::GetWorkspaceRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as WorkspaceService>::get_workspace(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = GetWorkspaceSvc(inner);
-                        let codec = crate::codec::Codec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/tandem.storage.v1.WorkspaceService/ListWorkspaces" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListWorkspacesSvc<T: WorkspaceService>(pub Arc<T>);
-                    impl<
-                        T: WorkspaceService,
-                    > tonic::server::UnaryService<super::ListWorkspacesRequest>
-                    for ListWorkspacesSvc<T> {
-                        type Response = super::ListWorkspacesResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListWorkspacesRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as WorkspaceService>::list_workspaces(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListWorkspacesSvc(inner);
-                        let codec = crate::codec::Codec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/tandem.storage.v1.WorkspaceService/SetWorkspaceStatus" => {
-                    #[allow(non_camel_case_types)]
-                    struct SetWorkspaceStatusSvc<T: WorkspaceService>(pub Arc<T>);
-                    impl<
-                        T: WorkspaceService,
-                    > tonic::server::UnaryService<super::SetWorkspaceStatusRequest>
-                    for SetWorkspaceStatusSvc<T> {
-                        type Response = super::SetWorkspaceStatusResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::SetWorkspaceStatusRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as WorkspaceService>::set_workspace_status(
-                                        &inner,
-                                        request,
-                                    )
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = SetWorkspaceStatusSvc(inner);
-                        let codec = crate::codec::Codec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for WorkspaceServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "tandem.storage.v1.WorkspaceService";
-    impl<T> tonic::server::NamedService for WorkspaceServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
 /// Permission to run a chat until a time by the database's clock.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Lease {
@@ -9993,7 +12538,7 @@ pub struct LoadTurnRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LoadTurnResponse {
-    /// Live messages the model may see, ascending. Calls of the last answer without a result are still to be run.
+    /// Live messages the model may see, ascending, without those of `context`. Calls of the last answer without a result are still to be run.
     #[prost(message, repeated, tag = "2")]
     pub messages: ::prost::alloc::vec::Vec<super::super::common::v1::ChatMessage>,
     #[prost(message, optional, tag = "3")]
@@ -10018,6 +12563,12 @@ pub struct LoadTurnResponse {
     /// A person asked for a compaction: this turn does nothing else.
     #[prost(bool, tag = "10")]
     pub is_compaction_requested: bool,
+    /// The owner's, by name, without their bodies.
+    #[prost(message, repeated, tag = "11")]
+    pub personal_skills: ::prost::alloc::vec::Vec<PersonalSkill>,
+    /// What the model is told of the workspace, however old it is: the newest message found and the newest added, ascending.
+    #[prost(message, repeated, tag = "12")]
+    pub context: ::prost::alloc::vec::Vec<super::super::common::v1::ChatMessage>,
 }
 /// A completion that was about to start, or had started.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -14775,6 +17326,3015 @@ pub mod user_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "tandem.storage.v1.UserService";
     impl<T> tonic::server::NamedService for UserServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// What a pod is made of.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KubernetesSettings {
+    #[prost(string, tag = "1")]
+    pub image: ::prost::alloc::string::String,
+    /// As Kubernetes writes them, for example "500m" and "1Gi"; empty: the cluster's defaults.
+    #[prost(string, tag = "2")]
+    pub cpu: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub memory: ::prost::alloc::string::String,
+}
+/// Something a workspace's maker chooses.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TemplateParameter {
+    /// ^\[a-z\]\[a-z0-9\_\]\*$, at most 64 bytes.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "ParameterType", tag = "2")]
+    pub r#type: i32,
+    #[prost(bool, tag = "3")]
+    pub is_required: bool,
+    /// May be changed after creation.
+    #[prost(bool, tag = "4")]
+    pub is_mutable: bool,
+    #[prost(string, tag = "5")]
+    pub display_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub description: ::prost::alloc::string::String,
+    /// Absent: none.
+    #[prost(string, optional, tag = "7")]
+    pub default_value: ::core::option::Option<::prost::alloc::string::String>,
+    /// Empty: any value; at most 100.
+    #[prost(message, repeated, tag = "8")]
+    pub options: ::prost::alloc::vec::Vec<ParameterOption>,
+    /// Empty: any text. Must match the whole value.
+    #[prost(string, tag = "9")]
+    pub validation_regex: ::prost::alloc::string::String,
+    #[prost(double, optional, tag = "10")]
+    pub validation_min: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "11")]
+    pub validation_max: ::core::option::Option<f64>,
+}
+/// One value to choose.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ParameterOption {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub description: ::prost::alloc::string::String,
+}
+/// Parameters by one name.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TemplatePreset {
+    /// A uuid; chosen by storage when empty.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub is_default: bool,
+    #[prost(map = "string, string", tag = "5")]
+    pub parameters: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+/// What a workspace is; one version of a template.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TemplateSpec {
+    #[prost(enumeration = "TemplateBackend", tag = "1")]
+    pub backend: i32,
+    #[prost(message, optional, tag = "2")]
+    pub kubernetes: ::core::option::Option<KubernetesSettings>,
+    /// For every process; at most 100, together at most 64 KiB.
+    #[prost(map = "string, string", tag = "3")]
+    pub environment: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Run by `sh -c` at each start; at most 64 KiB. Not for external workspaces.
+    #[prost(string, tag = "4")]
+    pub startup_script: ::prost::alloc::string::String,
+    /// 0: 10 min, which is also the most.
+    #[prost(int64, tag = "5")]
+    pub startup_timeout_ms: i64,
+    /// 0: never stopped for being idle.
+    #[prost(int64, tag = "6")]
+    pub default_ttl_ms: i64,
+    /// At most 50.
+    #[prost(message, repeated, tag = "7")]
+    pub parameters: ::prost::alloc::vec::Vec<TemplateParameter>,
+    /// At most 50.
+    #[prost(message, repeated, tag = "8")]
+    pub presets: ::prost::alloc::vec::Vec<TemplatePreset>,
+}
+/// A template with its active version.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Template {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub organization_id: ::prost::alloc::string::String,
+    /// ^\[a-z0-9\]+(-\[a-z0-9\]+)\*$, at most 32 bytes, unique in the organisation.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub display_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub description: ::prost::alloc::string::String,
+    /// At most 64 KiB.
+    #[prost(string, tag = "6")]
+    pub readme: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub icon_url: ::prost::alloc::string::String,
+    #[prost(bool, tag = "8")]
+    pub is_deprecated: bool,
+    #[prost(bool, tag = "9")]
+    pub is_builtin: bool,
+    #[prost(string, tag = "10")]
+    pub active_version_id: ::prost::alloc::string::String,
+    #[prost(int32, tag = "11")]
+    pub active_version_number: i32,
+    #[prost(message, optional, tag = "12")]
+    pub spec: ::core::option::Option<TemplateSpec>,
+    #[prost(message, optional, tag = "13")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "14")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Users with workspaces of it that were used within 60 days.
+    #[prost(int32, tag = "15")]
+    pub active_user_count: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateTemplateRequest {
+    /// Empty: the caller's only organisation, or the default one.
+    #[prost(string, tag = "1")]
+    pub organization_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub readme: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub icon_url: ::prost::alloc::string::String,
+    #[prost(bool, tag = "7")]
+    pub is_deprecated: bool,
+    #[prost(message, optional, tag = "8")]
+    pub spec: ::core::option::Option<TemplateSpec>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateTemplateResponse {
+    #[prost(message, optional, tag = "1")]
+    pub template: ::core::option::Option<Template>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTemplateRequest {
+    #[prost(string, tag = "1")]
+    pub template_id: ::prost::alloc::string::String,
+    /// Set when the model asks: of the chat's organisation and on the allow list only.
+    #[prost(string, tag = "2")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetTemplateResponse {
+    #[prost(message, optional, tag = "1")]
+    pub template: ::core::option::Option<Template>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTemplatesRequest {
+    /// Words of the name or the description; empty: all.
+    #[prost(string, tag = "1")]
+    pub query: ::prost::alloc::string::String,
+    /// Set when the model asks: of the chat's organisation, not deprecated and on the allow list only.
+    #[prost(string, tag = "2")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// 0 = 50; at most 500.
+    #[prost(int32, tag = "3")]
+    pub limit: i32,
+    #[prost(int32, tag = "4")]
+    pub offset: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTemplatesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub templates: ::prost::alloc::vec::Vec<Template>,
+    #[prost(int32, tag = "2")]
+    pub total_count: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateTemplateRequest {
+    #[prost(string, tag = "1")]
+    pub template_id: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "3")]
+    pub display_name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub readme: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "6")]
+    pub icon_url: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, optional, tag = "7")]
+    pub is_deprecated: ::core::option::Option<bool>,
+    /// Absent: the active version stays.
+    #[prost(message, optional, tag = "8")]
+    pub spec: ::core::option::Option<TemplateSpec>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateTemplateResponse {
+    #[prost(message, optional, tag = "1")]
+    pub template: ::core::option::Option<Template>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteTemplateRequest {
+    #[prost(string, tag = "1")]
+    pub template_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteTemplateResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetTemplateAllowlistRequest {
+    /// At most 1,000.
+    #[prost(string, repeated, tag = "1")]
+    pub template_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetTemplateAllowlistResponse {}
+/// A place where agents work.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Workspace {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub owner_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub organization_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// The template it was made from; "local" is built in.
+    #[prost(string, tag = "5")]
+    pub template_name: ::prost::alloc::string::String,
+    #[prost(enumeration = "WorkspaceStatus", tag = "6")]
+    pub status: i32,
+    /// Why it failed; empty otherwise.
+    #[prost(string, tag = "7")]
+    pub status_message: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "8")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "9")]
+    pub last_used_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "10")]
+    pub template_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "11")]
+    pub template_version_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "TemplateBackend", tag = "12")]
+    pub backend: i32,
+    #[prost(map = "string, string", tag = "13")]
+    pub parameters: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// 0: never stopped for being idle.
+    #[prost(int64, tag = "14")]
+    pub ttl_ms: i64,
+    /// Absent: it was never started.
+    #[prost(message, optional, tag = "15")]
+    pub latest_build: ::core::option::Option<WorkspaceBuild>,
+    #[prost(message, optional, tag = "16")]
+    pub agent: ::core::option::Option<WorkspaceAgentState>,
+    #[prost(string, tag = "17")]
+    pub owner_username: ::prost::alloc::string::String,
+}
+/// A workspace's agent, as far as storage knows.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WorkspaceAgentState {
+    /// Empty before the first connection; another one for each token.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub is_connected: bool,
+    #[prost(message, optional, tag = "3")]
+    pub first_connected_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "4")]
+    pub last_connected_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "5")]
+    pub disconnected_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// For how long, by the database's clock; 0 while connected.
+    #[prost(int64, tag = "6")]
+    pub disconnected_ms: i64,
+    /// A token was issued for it.
+    #[prost(bool, tag = "7")]
+    pub has_token: bool,
+}
+/// One start, stop or deletion.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WorkspaceBuild {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub workspace_id: ::prost::alloc::string::String,
+    /// 1 for the first.
+    #[prost(int32, tag = "3")]
+    pub number: i32,
+    #[prost(enumeration = "WorkspaceTransition", tag = "4")]
+    pub transition: i32,
+    #[prost(enumeration = "BuildStatus", tag = "5")]
+    pub status: i32,
+    #[prost(enumeration = "BuildReason", tag = "6")]
+    pub reason: i32,
+    #[prost(string, tag = "7")]
+    pub template_version_id: ::prost::alloc::string::String,
+    /// Empty: Tandem itself.
+    #[prost(string, tag = "8")]
+    pub initiator_id: ::prost::alloc::string::String,
+    /// Why it failed, at most 4 KiB.
+    #[prost(string, tag = "9")]
+    pub error: ::prost::alloc::string::String,
+    /// For programs, for example "INSUFFICIENT_QUOTA"; mostly empty.
+    #[prost(string, tag = "10")]
+    pub error_code: ::prost::alloc::string::String,
+    /// Unspecified: there was none.
+    #[prost(enumeration = "StartupOutcome", tag = "11")]
+    pub startup: i32,
+    /// Head and tail, at most 64 KiB. Empty in workspaces and lists.
+    #[prost(string, tag = "12")]
+    pub log: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "13")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "14")]
+    pub started_at: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "15")]
+    pub finished_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// How often it was taken up.
+    #[prost(int32, tag = "16")]
+    pub attempt: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnsureChatWorkspaceRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EnsureChatWorkspaceResponse {
+    #[prost(message, optional, tag = "1")]
+    pub workspace: ::core::option::Option<Workspace>,
+    /// This call made it.
+    #[prost(bool, tag = "2")]
+    pub is_created: bool,
+    /// Of the workspace's version.
+    #[prost(message, optional, tag = "3")]
+    pub spec: ::core::option::Option<TemplateSpec>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindChatWorkspaceRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FindChatWorkspaceResponse {
+    #[prost(message, optional, tag = "1")]
+    pub workspace: ::core::option::Option<Workspace>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateWorkspaceRequest {
+    #[prost(string, tag = "1")]
+    pub template_id: ::prost::alloc::string::String,
+    /// Empty: made from the template's.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(map = "string, string", tag = "3")]
+    pub parameters: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Empty: the default preset, if there is one.
+    #[prost(string, tag = "4")]
+    pub preset_id: ::prost::alloc::string::String,
+    /// Absent: the template's. At most 30 days.
+    #[prost(int64, optional, tag = "5")]
+    pub ttl_ms: ::core::option::Option<i64>,
+    /// Set when the model asks: of the chat's organisation and on the allow list only; the chat is bound to the workspace.
+    #[prost(string, tag = "6")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateWorkspaceResponse {
+    #[prost(message, optional, tag = "1")]
+    pub workspace: ::core::option::Option<Workspace>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetWorkspaceRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetWorkspaceResponse {
+    #[prost(message, optional, tag = "1")]
+    pub workspace: ::core::option::Option<Workspace>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListWorkspacesRequest {
+    /// 0 = 50; at most 1,000.
+    #[prost(int32, tag = "1")]
+    pub limit: i32,
+    #[prost(int32, tag = "2")]
+    pub offset: i32,
+    /// Part of the name, or `owner:NAME`, `template:NAME`, `status:STATUS`; joined by spaces. `owner:me` is the caller.
+    #[prost(string, tag = "3")]
+    pub query: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListWorkspacesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub workspaces: ::prost::alloc::vec::Vec<Workspace>,
+    #[prost(int32, tag = "2")]
+    pub total_count: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateWorkspaceRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(int64, optional, tag = "3")]
+    pub ttl_ms: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateWorkspaceResponse {
+    #[prost(message, optional, tag = "1")]
+    pub workspace: ::core::option::Option<Workspace>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateWorkspaceBuildRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "WorkspaceTransition", tag = "2")]
+    pub transition: i32,
+    /// For a start: new values of parameters that may change.
+    #[prost(map = "string, string", tag = "3")]
+    pub parameters: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    #[prost(enumeration = "BuildReason", tag = "4")]
+    pub reason: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateWorkspaceBuildResponse {
+    #[prost(message, optional, tag = "1")]
+    pub workspace: ::core::option::Option<Workspace>,
+    /// No build was needed.
+    #[prost(bool, tag = "2")]
+    pub is_unchanged: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListWorkspaceBuildsRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    /// 0 = 20; at most 100.
+    #[prost(int32, tag = "2")]
+    pub limit: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListWorkspaceBuildsResponse {
+    /// With logs.
+    #[prost(message, repeated, tag = "1")]
+    pub builds: ::prost::alloc::vec::Vec<WorkspaceBuild>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimWorkspaceBuildRequest {
+    /// A uuid of the process that asks.
+    #[prost(string, tag = "1")]
+    pub runner_id: ::prost::alloc::string::String,
+    /// Empty: any.
+    #[prost(string, tag = "2")]
+    pub build_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClaimWorkspaceBuildResponse {
+    /// Absent: there is nothing to do.
+    #[prost(message, optional, tag = "1")]
+    pub build: ::core::option::Option<WorkspaceBuild>,
+    #[prost(message, optional, tag = "2")]
+    pub workspace: ::core::option::Option<Workspace>,
+    #[prost(message, optional, tag = "3")]
+    pub spec: ::core::option::Option<TemplateSpec>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewWorkspaceBuildRequest {
+    #[prost(string, tag = "1")]
+    pub build_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub runner_id: ::prost::alloc::string::String,
+    #[prost(int32, tag = "3")]
+    pub attempt: i32,
+    #[prost(string, tag = "4")]
+    pub log: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewWorkspaceBuildResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FinishWorkspaceBuildRequest {
+    #[prost(string, tag = "1")]
+    pub build_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub runner_id: ::prost::alloc::string::String,
+    #[prost(int32, tag = "3")]
+    pub attempt: i32,
+    /// SUCCEEDED, FAILED or CANCELED.
+    #[prost(enumeration = "BuildStatus", tag = "4")]
+    pub status: i32,
+    #[prost(string, tag = "5")]
+    pub error: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub error_code: ::prost::alloc::string::String,
+    #[prost(enumeration = "StartupOutcome", tag = "7")]
+    pub startup: i32,
+    #[prost(string, tag = "8")]
+    pub log: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FinishWorkspaceBuildResponse {
+    #[prost(message, optional, tag = "1")]
+    pub workspace: ::core::option::Option<Workspace>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordWorkspaceUseRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    /// Unspecified: it is used, nothing else.
+    #[prost(enumeration = "AgentChange", tag = "2")]
+    pub change: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordWorkspaceUseResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetAgentTokenRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    /// SHA-256.
+    #[prost(bytes = "vec", tag = "2")]
+    pub token_hash: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetAgentTokenResponse {
+    #[prost(message, optional, tag = "1")]
+    pub workspace: ::core::option::Option<Workspace>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuthenticateAgentRequest {
+    #[prost(string, tag = "1")]
+    pub workspace_id: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub token_hash: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuthenticateAgentResponse {}
+/// Where a template's workspaces live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TemplateBackend {
+    Unspecified = 0,
+    /// A directory of the machine tool-runner runs on.
+    Local = 1,
+    /// A host of the user's own.
+    External = 2,
+    /// A pod.
+    Kubernetes = 3,
+}
+impl TemplateBackend {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TEMPLATE_BACKEND_UNSPECIFIED",
+            Self::Local => "TEMPLATE_BACKEND_LOCAL",
+            Self::External => "TEMPLATE_BACKEND_EXTERNAL",
+            Self::Kubernetes => "TEMPLATE_BACKEND_KUBERNETES",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TEMPLATE_BACKEND_UNSPECIFIED" => Some(Self::Unspecified),
+            "TEMPLATE_BACKEND_LOCAL" => Some(Self::Local),
+            "TEMPLATE_BACKEND_EXTERNAL" => Some(Self::External),
+            "TEMPLATE_BACKEND_KUBERNETES" => Some(Self::Kubernetes),
+            _ => None,
+        }
+    }
+}
+/// What a parameter's value is; values travel as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ParameterType {
+    Unspecified = 0,
+    String = 1,
+    Number = 2,
+    Bool = 3,
+    /// A JSON array of text.
+    List = 4,
+}
+impl ParameterType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PARAMETER_TYPE_UNSPECIFIED",
+            Self::String => "PARAMETER_TYPE_STRING",
+            Self::Number => "PARAMETER_TYPE_NUMBER",
+            Self::Bool => "PARAMETER_TYPE_BOOL",
+            Self::List => "PARAMETER_TYPE_LIST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PARAMETER_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PARAMETER_TYPE_STRING" => Some(Self::String),
+            "PARAMETER_TYPE_NUMBER" => Some(Self::Number),
+            "PARAMETER_TYPE_BOOL" => Some(Self::Bool),
+            "PARAMETER_TYPE_LIST" => Some(Self::List),
+            _ => None,
+        }
+    }
+}
+/// What a workspace is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WorkspaceStatus {
+    Unspecified = 0,
+    Stopped = 1,
+    Starting = 2,
+    Running = 3,
+    Failed = 4,
+    Deleted = 5,
+    Stopping = 6,
+    Deleting = 7,
+}
+impl WorkspaceStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WORKSPACE_STATUS_UNSPECIFIED",
+            Self::Stopped => "WORKSPACE_STATUS_STOPPED",
+            Self::Starting => "WORKSPACE_STATUS_STARTING",
+            Self::Running => "WORKSPACE_STATUS_RUNNING",
+            Self::Failed => "WORKSPACE_STATUS_FAILED",
+            Self::Deleted => "WORKSPACE_STATUS_DELETED",
+            Self::Stopping => "WORKSPACE_STATUS_STOPPING",
+            Self::Deleting => "WORKSPACE_STATUS_DELETING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WORKSPACE_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "WORKSPACE_STATUS_STOPPED" => Some(Self::Stopped),
+            "WORKSPACE_STATUS_STARTING" => Some(Self::Starting),
+            "WORKSPACE_STATUS_RUNNING" => Some(Self::Running),
+            "WORKSPACE_STATUS_FAILED" => Some(Self::Failed),
+            "WORKSPACE_STATUS_DELETED" => Some(Self::Deleted),
+            "WORKSPACE_STATUS_STOPPING" => Some(Self::Stopping),
+            "WORKSPACE_STATUS_DELETING" => Some(Self::Deleting),
+            _ => None,
+        }
+    }
+}
+/// What a build does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WorkspaceTransition {
+    Unspecified = 0,
+    Start = 1,
+    Stop = 2,
+    Delete = 3,
+}
+impl WorkspaceTransition {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WORKSPACE_TRANSITION_UNSPECIFIED",
+            Self::Start => "WORKSPACE_TRANSITION_START",
+            Self::Stop => "WORKSPACE_TRANSITION_STOP",
+            Self::Delete => "WORKSPACE_TRANSITION_DELETE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WORKSPACE_TRANSITION_UNSPECIFIED" => Some(Self::Unspecified),
+            "WORKSPACE_TRANSITION_START" => Some(Self::Start),
+            "WORKSPACE_TRANSITION_STOP" => Some(Self::Stop),
+            "WORKSPACE_TRANSITION_DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+/// How far a build got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BuildStatus {
+    Unspecified = 0,
+    Pending = 1,
+    Running = 2,
+    Succeeded = 3,
+    Failed = 4,
+    Canceling = 5,
+    Canceled = 6,
+}
+impl BuildStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BUILD_STATUS_UNSPECIFIED",
+            Self::Pending => "BUILD_STATUS_PENDING",
+            Self::Running => "BUILD_STATUS_RUNNING",
+            Self::Succeeded => "BUILD_STATUS_SUCCEEDED",
+            Self::Failed => "BUILD_STATUS_FAILED",
+            Self::Canceling => "BUILD_STATUS_CANCELING",
+            Self::Canceled => "BUILD_STATUS_CANCELED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BUILD_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "BUILD_STATUS_PENDING" => Some(Self::Pending),
+            "BUILD_STATUS_RUNNING" => Some(Self::Running),
+            "BUILD_STATUS_SUCCEEDED" => Some(Self::Succeeded),
+            "BUILD_STATUS_FAILED" => Some(Self::Failed),
+            "BUILD_STATUS_CANCELING" => Some(Self::Canceling),
+            "BUILD_STATUS_CANCELED" => Some(Self::Canceled),
+            _ => None,
+        }
+    }
+}
+/// Who wanted a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BuildReason {
+    Unspecified = 0,
+    User = 1,
+    Chat = 2,
+    /// Nobody used the workspace for as long as its time to live.
+    Idle = 3,
+}
+impl BuildReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BUILD_REASON_UNSPECIFIED",
+            Self::User => "BUILD_REASON_USER",
+            Self::Chat => "BUILD_REASON_CHAT",
+            Self::Idle => "BUILD_REASON_IDLE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BUILD_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "BUILD_REASON_USER" => Some(Self::User),
+            "BUILD_REASON_CHAT" => Some(Self::Chat),
+            "BUILD_REASON_IDLE" => Some(Self::Idle),
+            _ => None,
+        }
+    }
+}
+/// How a startup script ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StartupOutcome {
+    Unspecified = 0,
+    Succeeded = 1,
+    Failed = 2,
+    Timeout = 3,
+    Unknown = 4,
+}
+impl StartupOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STARTUP_OUTCOME_UNSPECIFIED",
+            Self::Succeeded => "STARTUP_OUTCOME_SUCCEEDED",
+            Self::Failed => "STARTUP_OUTCOME_FAILED",
+            Self::Timeout => "STARTUP_OUTCOME_TIMEOUT",
+            Self::Unknown => "STARTUP_OUTCOME_UNKNOWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STARTUP_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "STARTUP_OUTCOME_SUCCEEDED" => Some(Self::Succeeded),
+            "STARTUP_OUTCOME_FAILED" => Some(Self::Failed),
+            "STARTUP_OUTCOME_TIMEOUT" => Some(Self::Timeout),
+            "STARTUP_OUTCOME_UNKNOWN" => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+}
+/// What became of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AgentChange {
+    Unspecified = 0,
+    Connected = 1,
+    Disconnected = 2,
+}
+impl AgentChange {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AGENT_CHANGE_UNSPECIFIED",
+            Self::Connected => "AGENT_CHANGE_CONNECTED",
+            Self::Disconnected => "AGENT_CHANGE_DISCONNECTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AGENT_CHANGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "AGENT_CHANGE_CONNECTED" => Some(Self::Connected),
+            "AGENT_CHANGE_DISCONNECTED" => Some(Self::Disconnected),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod template_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What workspaces are made from. Members of the organisation read; administrators write.
+    #[derive(Debug, Clone)]
+    pub struct TemplateServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl TemplateServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> TemplateServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> TemplateServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            TemplateServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Stores a template with its first version. ALREADY_EXISTS (TEMPLATE_NAME_TAKEN).
+        pub async fn create_template(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateTemplateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateTemplateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.TemplateService/CreateTemplate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.TemplateService",
+                        "CreateTemplate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// One template. NOT_FOUND (TEMPLATE_NOT_FOUND), also for other organisations' and those not allowed.
+        pub async fn get_template(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTemplateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTemplateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.TemplateService/GetTemplate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.TemplateService", "GetTemplate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Those most used first.
+        pub async fn list_templates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTemplatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTemplatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.TemplateService/ListTemplates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.TemplateService", "ListTemplates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes the given fields; another spec is another version. The built-in template keeps its name.
+        pub async fn update_template(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateTemplateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateTemplateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.TemplateService/UpdateTemplate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.TemplateService",
+                        "UpdateTemplate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes softly: its workspaces go on. FAILED_PRECONDITION (TEMPLATE_BUILT_IN).
+        pub async fn delete_template(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteTemplateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteTemplateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.TemplateService/DeleteTemplate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.TemplateService",
+                        "DeleteTemplate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Templates agents may use; empty: all. INVALID_ARGUMENT for ids of none. Administrators only.
+        pub async fn set_template_allowlist(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetTemplateAllowlistRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetTemplateAllowlistResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.TemplateService/SetTemplateAllowlist",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.TemplateService",
+                        "SetTemplateAllowlist",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod template_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with TemplateServiceServer.
+    #[async_trait]
+    pub trait TemplateService: std::marker::Send + std::marker::Sync + 'static {
+        /// Stores a template with its first version. ALREADY_EXISTS (TEMPLATE_NAME_TAKEN).
+        async fn create_template(
+            &self,
+            request: tonic::Request<super::CreateTemplateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateTemplateResponse>,
+            tonic::Status,
+        >;
+        /// One template. NOT_FOUND (TEMPLATE_NOT_FOUND), also for other organisations' and those not allowed.
+        async fn get_template(
+            &self,
+            request: tonic::Request<super::GetTemplateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTemplateResponse>,
+            tonic::Status,
+        >;
+        /// Those most used first.
+        async fn list_templates(
+            &self,
+            request: tonic::Request<super::ListTemplatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTemplatesResponse>,
+            tonic::Status,
+        >;
+        /// Changes the given fields; another spec is another version. The built-in template keeps its name.
+        async fn update_template(
+            &self,
+            request: tonic::Request<super::UpdateTemplateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateTemplateResponse>,
+            tonic::Status,
+        >;
+        /// Deletes softly: its workspaces go on. FAILED_PRECONDITION (TEMPLATE_BUILT_IN).
+        async fn delete_template(
+            &self,
+            request: tonic::Request<super::DeleteTemplateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteTemplateResponse>,
+            tonic::Status,
+        >;
+        /// Templates agents may use; empty: all. INVALID_ARGUMENT for ids of none. Administrators only.
+        async fn set_template_allowlist(
+            &self,
+            request: tonic::Request<super::SetTemplateAllowlistRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetTemplateAllowlistResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What workspaces are made from. Members of the organisation read; administrators write.
+    #[derive(Debug)]
+    pub struct TemplateServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> TemplateServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for TemplateServiceServer<T>
+    where
+        T: TemplateService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.storage.v1.TemplateService/CreateTemplate" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateTemplateSvc<T: TemplateService>(pub Arc<T>);
+                    impl<
+                        T: TemplateService,
+                    > tonic::server::UnaryService<super::CreateTemplateRequest>
+                    for CreateTemplateSvc<T> {
+                        type Response = super::CreateTemplateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateTemplateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TemplateService>::create_template(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateTemplateSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.TemplateService/GetTemplate" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTemplateSvc<T: TemplateService>(pub Arc<T>);
+                    impl<
+                        T: TemplateService,
+                    > tonic::server::UnaryService<super::GetTemplateRequest>
+                    for GetTemplateSvc<T> {
+                        type Response = super::GetTemplateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTemplateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TemplateService>::get_template(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTemplateSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.TemplateService/ListTemplates" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTemplatesSvc<T: TemplateService>(pub Arc<T>);
+                    impl<
+                        T: TemplateService,
+                    > tonic::server::UnaryService<super::ListTemplatesRequest>
+                    for ListTemplatesSvc<T> {
+                        type Response = super::ListTemplatesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTemplatesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TemplateService>::list_templates(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTemplatesSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.TemplateService/UpdateTemplate" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateTemplateSvc<T: TemplateService>(pub Arc<T>);
+                    impl<
+                        T: TemplateService,
+                    > tonic::server::UnaryService<super::UpdateTemplateRequest>
+                    for UpdateTemplateSvc<T> {
+                        type Response = super::UpdateTemplateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateTemplateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TemplateService>::update_template(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateTemplateSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.TemplateService/DeleteTemplate" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteTemplateSvc<T: TemplateService>(pub Arc<T>);
+                    impl<
+                        T: TemplateService,
+                    > tonic::server::UnaryService<super::DeleteTemplateRequest>
+                    for DeleteTemplateSvc<T> {
+                        type Response = super::DeleteTemplateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteTemplateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TemplateService>::delete_template(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteTemplateSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.TemplateService/SetTemplateAllowlist" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetTemplateAllowlistSvc<T: TemplateService>(pub Arc<T>);
+                    impl<
+                        T: TemplateService,
+                    > tonic::server::UnaryService<super::SetTemplateAllowlistRequest>
+                    for SetTemplateAllowlistSvc<T> {
+                        type Response = super::SetTemplateAllowlistResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetTemplateAllowlistRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TemplateService>::set_template_allowlist(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetTemplateAllowlistSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for TemplateServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.storage.v1.TemplateService";
+    impl<T> tonic::server::NamedService for TemplateServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod workspace_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For tool-runner, in the name of users: owners see theirs, administrators all.
+    #[derive(Debug, Clone)]
+    pub struct WorkspaceServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl WorkspaceServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> WorkspaceServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> WorkspaceServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            WorkspaceServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The workspace bound to a chat, with a start build if it never had one. Made from the built-in template and bound when there is none,
+        /// unless the deployment forbids it: FAILED_PRECONDITION (NO_WORKSPACE), also when the bound one was deleted.
+        pub async fn ensure_chat_workspace(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EnsureChatWorkspaceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EnsureChatWorkspaceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/EnsureChatWorkspace",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "EnsureChatWorkspace",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The workspace bound to a chat; empty when there is none or it was deleted.
+        pub async fn find_chat_workspace(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FindChatWorkspaceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindChatWorkspaceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/FindChatWorkspace",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "FindChatWorkspace",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a workspace with a start build. FAILED_PRECONDITION (INSUFFICIENT_QUOTA, TEMPLATE_EXTERNAL), ALREADY_EXISTS
+        /// (WORKSPACE_NAME_TAKEN), INVALID_ARGUMENT for parameters.
+        pub async fn create_workspace(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateWorkspaceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateWorkspaceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/CreateWorkspace",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "CreateWorkspace",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// One workspace.
+        pub async fn get_workspace(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetWorkspaceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetWorkspaceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/GetWorkspace",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.WorkspaceService", "GetWorkspace"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Newest first.
+        pub async fn list_workspaces(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListWorkspacesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWorkspacesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/ListWorkspaces",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "ListWorkspaces",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes the given fields.
+        pub async fn update_workspace(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateWorkspaceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateWorkspaceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/UpdateWorkspace",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "UpdateWorkspace",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Starts, stops or deletes. What is so already gets no build. ABORTED (BUILD_IN_PROGRESS), FAILED_PRECONDITION (INSUFFICIENT_QUOTA).
+        pub async fn create_workspace_build(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateWorkspaceBuildRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateWorkspaceBuildResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/CreateWorkspaceBuild",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "CreateWorkspaceBuild",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// A workspace's builds, newest first.
+        pub async fn list_workspace_builds(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListWorkspaceBuildsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWorkspaceBuildsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/ListWorkspaceBuilds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "ListWorkspaceBuilds",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a build over that nobody runs, for the length of a lease; makes stop builds for idle workspaces first. Tool-runner itself.
+        pub async fn claim_workspace_build(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClaimWorkspaceBuildRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimWorkspaceBuildResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/ClaimWorkspaceBuild",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "ClaimWorkspaceBuild",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Keeps the lease and shows the log so far. ABORTED (STALE_BUILD) when it is somebody else's.
+        pub async fn renew_workspace_build(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenewWorkspaceBuildRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewWorkspaceBuildResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/RenewWorkspaceBuild",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "RenewWorkspaceBuild",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a build; the workspace follows. ABORTED (STALE_BUILD).
+        pub async fn finish_workspace_build(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FinishWorkspaceBuildRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FinishWorkspaceBuildResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/FinishWorkspaceBuild",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "FinishWorkspaceBuild",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records that a workspace is used, and what became of its agent. Tool-runner itself.
+        pub async fn record_workspace_use(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordWorkspaceUseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordWorkspaceUseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/RecordWorkspaceUse",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "RecordWorkspaceUse",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces the token by which a user's own host is let in; for the owner. FAILED_PRECONDITION (NOT_EXTERNAL).
+        pub async fn set_agent_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetAgentTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetAgentTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/SetAgentToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "SetAgentToken",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Whether a token is the workspace's, and the workspace may be worked in. UNAUTHENTICATED (AGENT_UNKNOWN). Tool-runner itself.
+        pub async fn authenticate_agent(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AuthenticateAgentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AuthenticateAgentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.WorkspaceService/AuthenticateAgent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.storage.v1.WorkspaceService",
+                        "AuthenticateAgent",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod workspace_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with WorkspaceServiceServer.
+    #[async_trait]
+    pub trait WorkspaceService: std::marker::Send + std::marker::Sync + 'static {
+        /// The workspace bound to a chat, with a start build if it never had one. Made from the built-in template and bound when there is none,
+        /// unless the deployment forbids it: FAILED_PRECONDITION (NO_WORKSPACE), also when the bound one was deleted.
+        async fn ensure_chat_workspace(
+            &self,
+            request: tonic::Request<super::EnsureChatWorkspaceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EnsureChatWorkspaceResponse>,
+            tonic::Status,
+        >;
+        /// The workspace bound to a chat; empty when there is none or it was deleted.
+        async fn find_chat_workspace(
+            &self,
+            request: tonic::Request<super::FindChatWorkspaceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindChatWorkspaceResponse>,
+            tonic::Status,
+        >;
+        /// Makes a workspace with a start build. FAILED_PRECONDITION (INSUFFICIENT_QUOTA, TEMPLATE_EXTERNAL), ALREADY_EXISTS
+        /// (WORKSPACE_NAME_TAKEN), INVALID_ARGUMENT for parameters.
+        async fn create_workspace(
+            &self,
+            request: tonic::Request<super::CreateWorkspaceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateWorkspaceResponse>,
+            tonic::Status,
+        >;
+        /// One workspace.
+        async fn get_workspace(
+            &self,
+            request: tonic::Request<super::GetWorkspaceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetWorkspaceResponse>,
+            tonic::Status,
+        >;
+        /// Newest first.
+        async fn list_workspaces(
+            &self,
+            request: tonic::Request<super::ListWorkspacesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWorkspacesResponse>,
+            tonic::Status,
+        >;
+        /// Changes the given fields.
+        async fn update_workspace(
+            &self,
+            request: tonic::Request<super::UpdateWorkspaceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateWorkspaceResponse>,
+            tonic::Status,
+        >;
+        /// Starts, stops or deletes. What is so already gets no build. ABORTED (BUILD_IN_PROGRESS), FAILED_PRECONDITION (INSUFFICIENT_QUOTA).
+        async fn create_workspace_build(
+            &self,
+            request: tonic::Request<super::CreateWorkspaceBuildRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateWorkspaceBuildResponse>,
+            tonic::Status,
+        >;
+        /// A workspace's builds, newest first.
+        async fn list_workspace_builds(
+            &self,
+            request: tonic::Request<super::ListWorkspaceBuildsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListWorkspaceBuildsResponse>,
+            tonic::Status,
+        >;
+        /// Takes a build over that nobody runs, for the length of a lease; makes stop builds for idle workspaces first. Tool-runner itself.
+        async fn claim_workspace_build(
+            &self,
+            request: tonic::Request<super::ClaimWorkspaceBuildRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimWorkspaceBuildResponse>,
+            tonic::Status,
+        >;
+        /// Keeps the lease and shows the log so far. ABORTED (STALE_BUILD) when it is somebody else's.
+        async fn renew_workspace_build(
+            &self,
+            request: tonic::Request<super::RenewWorkspaceBuildRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewWorkspaceBuildResponse>,
+            tonic::Status,
+        >;
+        /// Ends a build; the workspace follows. ABORTED (STALE_BUILD).
+        async fn finish_workspace_build(
+            &self,
+            request: tonic::Request<super::FinishWorkspaceBuildRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FinishWorkspaceBuildResponse>,
+            tonic::Status,
+        >;
+        /// Records that a workspace is used, and what became of its agent. Tool-runner itself.
+        async fn record_workspace_use(
+            &self,
+            request: tonic::Request<super::RecordWorkspaceUseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RecordWorkspaceUseResponse>,
+            tonic::Status,
+        >;
+        /// Replaces the token by which a user's own host is let in; for the owner. FAILED_PRECONDITION (NOT_EXTERNAL).
+        async fn set_agent_token(
+            &self,
+            request: tonic::Request<super::SetAgentTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetAgentTokenResponse>,
+            tonic::Status,
+        >;
+        /// Whether a token is the workspace's, and the workspace may be worked in. UNAUTHENTICATED (AGENT_UNKNOWN). Tool-runner itself.
+        async fn authenticate_agent(
+            &self,
+            request: tonic::Request<super::AuthenticateAgentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AuthenticateAgentResponse>,
+            tonic::Status,
+        >;
+    }
+    /// For tool-runner, in the name of users: owners see theirs, administrators all.
+    #[derive(Debug)]
+    pub struct WorkspaceServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> WorkspaceServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for WorkspaceServiceServer<T>
+    where
+        T: WorkspaceService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/tandem.storage.v1.WorkspaceService/EnsureChatWorkspace" => {
+                    #[allow(non_camel_case_types)]
+                    struct EnsureChatWorkspaceSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::EnsureChatWorkspaceRequest>
+                    for EnsureChatWorkspaceSvc<T> {
+                        type Response = super::EnsureChatWorkspaceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EnsureChatWorkspaceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::ensure_chat_workspace(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EnsureChatWorkspaceSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/FindChatWorkspace" => {
+                    #[allow(non_camel_case_types)]
+                    struct FindChatWorkspaceSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::FindChatWorkspaceRequest>
+                    for FindChatWorkspaceSvc<T> {
+                        type Response = super::FindChatWorkspaceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FindChatWorkspaceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::find_chat_workspace(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FindChatWorkspaceSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/CreateWorkspace" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateWorkspaceSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::CreateWorkspaceRequest>
+                    for CreateWorkspaceSvc<T> {
+                        type Response = super::CreateWorkspaceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateWorkspaceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::create_workspace(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateWorkspaceSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/GetWorkspace" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetWorkspaceSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::GetWorkspaceRequest>
+                    for GetWorkspaceSvc<T> {
+                        type Response = super::GetWorkspaceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetWorkspaceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::get_workspace(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetWorkspaceSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/ListWorkspaces" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListWorkspacesSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::ListWorkspacesRequest>
+                    for ListWorkspacesSvc<T> {
+                        type Response = super::ListWorkspacesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListWorkspacesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::list_workspaces(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListWorkspacesSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/UpdateWorkspace" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateWorkspaceSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::UpdateWorkspaceRequest>
+                    for UpdateWorkspaceSvc<T> {
+                        type Response = super::UpdateWorkspaceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateWorkspaceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::update_workspace(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateWorkspaceSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/CreateWorkspaceBuild" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateWorkspaceBuildSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::CreateWorkspaceBuildRequest>
+                    for CreateWorkspaceBuildSvc<T> {
+                        type Response = super::CreateWorkspaceBuildResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateWorkspaceBuildRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::create_workspace_build(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateWorkspaceBuildSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/ListWorkspaceBuilds" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListWorkspaceBuildsSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::ListWorkspaceBuildsRequest>
+                    for ListWorkspaceBuildsSvc<T> {
+                        type Response = super::ListWorkspaceBuildsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListWorkspaceBuildsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::list_workspace_builds(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListWorkspaceBuildsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/ClaimWorkspaceBuild" => {
+                    #[allow(non_camel_case_types)]
+                    struct ClaimWorkspaceBuildSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::ClaimWorkspaceBuildRequest>
+                    for ClaimWorkspaceBuildSvc<T> {
+                        type Response = super::ClaimWorkspaceBuildResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ClaimWorkspaceBuildRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::claim_workspace_build(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ClaimWorkspaceBuildSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/RenewWorkspaceBuild" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenewWorkspaceBuildSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::RenewWorkspaceBuildRequest>
+                    for RenewWorkspaceBuildSvc<T> {
+                        type Response = super::RenewWorkspaceBuildResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenewWorkspaceBuildRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::renew_workspace_build(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenewWorkspaceBuildSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/FinishWorkspaceBuild" => {
+                    #[allow(non_camel_case_types)]
+                    struct FinishWorkspaceBuildSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::FinishWorkspaceBuildRequest>
+                    for FinishWorkspaceBuildSvc<T> {
+                        type Response = super::FinishWorkspaceBuildResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FinishWorkspaceBuildRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::finish_workspace_build(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FinishWorkspaceBuildSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/RecordWorkspaceUse" => {
+                    #[allow(non_camel_case_types)]
+                    struct RecordWorkspaceUseSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::RecordWorkspaceUseRequest>
+                    for RecordWorkspaceUseSvc<T> {
+                        type Response = super::RecordWorkspaceUseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RecordWorkspaceUseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::record_workspace_use(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RecordWorkspaceUseSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/SetAgentToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetAgentTokenSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::SetAgentTokenRequest>
+                    for SetAgentTokenSvc<T> {
+                        type Response = super::SetAgentTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetAgentTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::set_agent_token(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetAgentTokenSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.WorkspaceService/AuthenticateAgent" => {
+                    #[allow(non_camel_case_types)]
+                    struct AuthenticateAgentSvc<T: WorkspaceService>(pub Arc<T>);
+                    impl<
+                        T: WorkspaceService,
+                    > tonic::server::UnaryService<super::AuthenticateAgentRequest>
+                    for AuthenticateAgentSvc<T> {
+                        type Response = super::AuthenticateAgentResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AuthenticateAgentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as WorkspaceService>::authenticate_agent(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AuthenticateAgentSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for WorkspaceServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "tandem.storage.v1.WorkspaceService";
+    impl<T> tonic::server::NamedService for WorkspaceServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

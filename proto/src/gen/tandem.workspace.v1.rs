@@ -2,7 +2,7 @@
 /// From the agent.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LinkRequest {
-    #[prost(oneof = "link_request::Message", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "link_request::Message", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub message: ::core::option::Option<link_request::Message>,
 }
 /// Nested message and enum types in `LinkRequest`.
@@ -19,12 +19,21 @@ pub mod link_request {
         Chunk(super::ProcessChunk),
         #[prost(message, tag = "4")]
         Pong(super::Pong),
+        /// What changed in the repositories a chat works in.
+        #[prost(message, tag = "5")]
+        GitChanges(super::GitChanges),
+        /// A process in the workspace asks for its chat's context.
+        #[prost(message, tag = "6")]
+        ContextCommand(super::ContextCommand),
+        /// A git process in the workspace asks for a credential.
+        #[prost(message, tag = "7")]
+        GitCredentialQuestion(super::GitCredentialQuestion),
     }
 }
 /// From tool-runner.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LinkResponse {
-    #[prost(oneof = "link_response::Message", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "link_response::Message", tags = "1, 2, 3, 4, 5, 6")]
     pub message: ::core::option::Option<link_response::Message>,
 }
 /// Nested message and enum types in `LinkResponse`.
@@ -39,6 +48,10 @@ pub mod link_response {
         Cancel(super::CancelOperation),
         #[prost(message, tag = "4")]
         Ping(super::Ping),
+        #[prost(message, tag = "5")]
+        ContextCommandResult(super::ContextCommandResult),
+        #[prost(message, tag = "6")]
+        GitCredentialAnswer(super::GitCredentialAnswer),
     }
 }
 /// The first message of an agent.
@@ -82,7 +95,13 @@ pub struct Operation {
     pub chat_id: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "3")]
     pub deadline: ::core::option::Option<::prost_types::Duration>,
-    #[prost(oneof = "operation::Operation", tags = "4, 5, 6, 7, 8, 9, 10, 11")]
+    /// Chats above this one, whose repositories its work counts for too. At most 8.
+    #[prost(string, repeated, tag = "40")]
+    pub ancestor_chat_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(
+        oneof = "operation::Operation",
+        tags = "4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
+    )]
     pub operation: ::core::option::Option<operation::Operation>,
 }
 /// Nested message and enum types in `Operation`.
@@ -105,6 +124,22 @@ pub mod operation {
         ListProcesses(super::ListProcesses),
         #[prost(message, tag = "11")]
         SignalProcess(super::SignalProcess),
+        #[prost(message, tag = "12")]
+        ReadBytes(super::ReadBytes),
+        #[prost(message, tag = "13")]
+        DiscoverContext(super::DiscoverContext),
+        #[prost(message, tag = "14")]
+        ReadSkill(super::ReadSkill),
+        #[prost(message, tag = "15")]
+        ReadSkillFile(super::ReadSkillFile),
+        #[prost(message, tag = "16")]
+        ListMcpTools(super::ListMcpTools),
+        #[prost(message, tag = "17")]
+        CallMcpTool(super::CallMcpTool),
+        #[prost(message, tag = "18")]
+        WatchGit(super::WatchGit),
+        #[prost(message, tag = "19")]
+        RefreshGit(super::RefreshGit),
     }
 }
 /// The caller lost interest; a wait ends, an effect that happened stays.
@@ -118,7 +153,10 @@ pub struct CancelOperation {
 pub struct Reply {
     #[prost(uint64, tag = "1")]
     pub operation_id: u64,
-    #[prost(oneof = "reply::Result", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(
+        oneof = "reply::Result",
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18"
+    )]
     pub result: ::core::option::Option<reply::Result>,
 }
 /// Nested message and enum types in `Reply`.
@@ -143,6 +181,22 @@ pub mod reply {
         ListProcesses(super::ListProcessesResult),
         #[prost(message, tag = "10")]
         SignalProcess(super::SignalProcessResult),
+        #[prost(message, tag = "11")]
+        ReadBytes(super::ReadBytesResult),
+        #[prost(message, tag = "12")]
+        DiscoverContext(super::DiscoverContextResult),
+        #[prost(message, tag = "13")]
+        ReadSkill(super::ReadSkillResult),
+        #[prost(message, tag = "14")]
+        ReadSkillFile(super::ReadSkillFileResult),
+        #[prost(message, tag = "15")]
+        ListMcpTools(super::ListMcpToolsResult),
+        #[prost(message, tag = "16")]
+        CallMcpTool(super::CallMcpToolResult),
+        #[prost(message, tag = "17")]
+        WatchGit(super::WatchGitResult),
+        #[prost(message, tag = "18")]
+        RefreshGit(super::RefreshGitResult),
     }
 }
 /// An error for the model: says what was wrong and what to do.
@@ -355,6 +409,313 @@ pub struct SignalProcess {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SignalProcessResult {}
+/// Reads a whole file as it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadBytes {
+    /// Absolute, or relative to the home directory.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// TOO_LARGE beyond this; 0 = 10 MiB, which is also the most.
+    #[prost(int64, tag = "2")]
+    pub max_bytes: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadBytesResult {
+    #[prost(bytes = "vec", tag = "1")]
+    pub content: ::prost::alloc::vec::Vec<u8>,
+    /// Absolute, with symbolic links followed.
+    #[prost(string, tag = "2")]
+    pub resolved_path: ::prost::alloc::string::String,
+}
+/// Looks for instruction files and skills, afresh each time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiscoverContext {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiscoverContextResult {
+    /// For example "linux".
+    #[prost(string, tag = "1")]
+    pub os: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub working_directory: ::prost::alloc::string::String,
+    /// At most 100; texts together at most 2 MiB.
+    #[prost(message, repeated, tag = "3")]
+    pub files: ::prost::alloc::vec::Vec<ContextFile>,
+    /// At most 500, by name.
+    #[prost(message, repeated, tag = "4")]
+    pub skills: ::prost::alloc::vec::Vec<Skill>,
+    /// What was found and cannot be used, at most 100.
+    #[prost(message, repeated, tag = "5")]
+    pub skipped: ::prost::alloc::vec::Vec<SkippedContext>,
+}
+/// An instruction file such as AGENTS.md, without comments and invisible characters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContextFile {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// At most 64 KiB.
+    #[prost(string, tag = "2")]
+    pub content: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub is_truncated: bool,
+}
+/// A directory with instructions for a kind of work.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Skill {
+    /// Words of a-z and 0-9 with single hyphens between them; also the directory's name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// At most 1,024 bytes.
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub directory: ::prost::alloc::string::String,
+    /// The name of the file with its front matter, usually SKILL.md.
+    #[prost(string, tag = "4")]
+    pub meta_file: ::prost::alloc::string::String,
+}
+/// A file that looked like an instruction or a skill.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SkippedContext {
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// Why, for a person.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Reads a skill's instructions; NOT_FOUND when there is none of that name.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadSkill {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadSkillResult {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Without its front matter, at most 64 KiB.
+    #[prost(string, tag = "2")]
+    pub body: ::prost::alloc::string::String,
+    /// Names beside it, directories with a slash at the end; at most 1,000.
+    #[prost(string, repeated, tag = "3")]
+    pub files: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "4")]
+    pub directory: ::prost::alloc::string::String,
+}
+/// Reads a file of a skill's directory.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadSkillFile {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Relative; INVALID when empty, absolute, or with a component that begins with a dot.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadSkillFileResult {
+    /// At most 512 KiB.
+    #[prost(string, tag = "1")]
+    pub content: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub is_truncated: bool,
+}
+/// The tools of the MCP servers which `.mcp.json` names. Only approved servers are started.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMcpTools {
+    /// SHA-256 of the definitions a person approved, as in `WorkspaceMcpServer.digest`. At most 64.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub approved_digests: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Ask the servers again, also when nothing changed.
+    #[prost(bool, tag = "2")]
+    pub is_refresh: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMcpToolsResult {
+    /// By name; at most 512.
+    #[prost(message, repeated, tag = "1")]
+    pub tools: ::prost::alloc::vec::Vec<WorkspaceMcpTool>,
+    /// Every server that is named, by name; at most 64.
+    #[prost(message, repeated, tag = "2")]
+    pub servers: ::prost::alloc::vec::Vec<WorkspaceMcpServer>,
+}
+/// One entry of `.mcp.json`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WorkspaceMcpServer {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// "stdio", "http" or "sse".
+    #[prost(string, tag = "2")]
+    pub transport: ::prost::alloc::string::String,
+    /// The command with its arguments, or the URL without its query: what a person approves.
+    #[prost(string, tag = "3")]
+    pub shown: ::prost::alloc::string::String,
+    /// SHA-256 of the whole entry in canonical JSON.
+    #[prost(bytes = "vec", tag = "4")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(enumeration = "WorkspaceMcpState", tag = "5")]
+    pub state: i32,
+    /// Why it failed or is invalid, at most 512 bytes; empty otherwise.
+    #[prost(string, tag = "6")]
+    pub error: ::prost::alloc::string::String,
+}
+/// One tool of such a server.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WorkspaceMcpTool {
+    #[prost(string, tag = "1")]
+    pub server_name: ::prost::alloc::string::String,
+    /// `server__tool`.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub description: ::prost::alloc::string::String,
+    /// An object schema with type, properties and required only; at most 64 KiB.
+    #[prost(string, tag = "4")]
+    pub input_schema_json: ::prost::alloc::string::String,
+}
+/// Calls a tool; NOT_FOUND for unknown servers and tools.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CallMcpTool {
+    /// As in `WorkspaceMcpTool.name`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// A JSON object, at most 1 MiB.
+    #[prost(string, tag = "2")]
+    pub arguments_json: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub tool_call_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CallMcpToolResult {
+    /// The result as the protocol has it (`CallToolResult` in JSON), at most 8 MiB.
+    #[prost(string, tag = "1")]
+    pub result_json: ::prost::alloc::string::String,
+}
+/// Follows the repositories a chat works in until cancelled; changes come as `GitChanges`. The first has all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchGit {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchGitResult {}
+/// Scans now, at most once a second.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefreshGit {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefreshGitResult {}
+/// Repositories that differ from what was told before.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GitChanges {
+    /// The `WatchGit` it belongs to. 0: news for nobody in particular, of a chat's repositories without their diffs, the one last worked in
+    /// first.
+    #[prost(uint64, tag = "1")]
+    pub operation_id: u64,
+    #[prost(message, optional, tag = "2")]
+    pub scanned_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// At most 50; diffs together at most 3 MiB.
+    #[prost(message, repeated, tag = "3")]
+    pub repositories: ::prost::alloc::vec::Vec<GitRepository>,
+    #[prost(string, tag = "4")]
+    pub chat_id: ::prost::alloc::string::String,
+}
+/// A repository as it stands.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GitRepository {
+    /// Absolute path of the working tree.
+    #[prost(string, tag = "1")]
+    pub root: ::prost::alloc::string::String,
+    /// Empty when the head is detached.
+    #[prost(string, tag = "2")]
+    pub branch: ::prost::alloc::string::String,
+    /// Without credentials; empty when there is none.
+    #[prost(string, tag = "3")]
+    pub remote_origin: ::prost::alloc::string::String,
+    /// The head's tree against the working tree with untracked files, or a sentence why it is left out.
+    #[prost(string, tag = "4")]
+    pub unified_diff: ::prost::alloc::string::String,
+    /// The repository is gone.
+    #[prost(bool, tag = "5")]
+    pub is_removed: bool,
+}
+/// What a process in the workspace asks of its chat, through the agent's socket. Such processes may be hostile: the chats of this
+/// workspace are all they reach, and everything is bounded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ContextCommand {
+    /// Chosen by the agent, unique on the link; not 0. At most 16 are under way.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Empty: the workspace's only active chat.
+    #[prost(string, tag = "2")]
+    pub chat_id: ::prost::alloc::string::String,
+    #[prost(oneof = "context_command::Command", tags = "3, 4, 5")]
+    pub command: ::core::option::Option<context_command::Command>,
+}
+/// Nested message and enum types in `ContextCommand`.
+pub mod context_command {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Command {
+        #[prost(message, tag = "3")]
+        Add(super::AddContext),
+        #[prost(message, tag = "4")]
+        Clear(super::ClearContext),
+        #[prost(message, tag = "5")]
+        Show(super::ShowContext),
+    }
+}
+/// Adds files and skills to what the chat's model is told.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AddContext {
+    /// With skills at most 100; texts together at most 6,553,600 bytes.
+    #[prost(message, repeated, tag = "1")]
+    pub files: ::prost::alloc::vec::Vec<ContextFile>,
+    #[prost(message, repeated, tag = "2")]
+    pub skills: ::prost::alloc::vec::Vec<Skill>,
+}
+/// Takes back what was added.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearContext {}
+/// What the model is told now.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShowContext {}
+/// The answer to a `ContextCommand`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ContextCommandResult {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Why it did not happen, for a person; empty when it did.
+    #[prost(string, tag = "2")]
+    pub error: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// Files and skills that were added.
+    #[prost(int32, tag = "4")]
+    pub count: i32,
+    /// What there is, without contents.
+    #[prost(message, repeated, tag = "5")]
+    pub files: ::prost::alloc::vec::Vec<ContextFile>,
+    #[prost(message, repeated, tag = "6")]
+    pub skills: ::prost::alloc::vec::Vec<Skill>,
+}
+/// Asked by the agent when git, started by a chat, asks for a user name or a password.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GitCredentialQuestion {
+    /// Unique on the link; not 0.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(string, tag = "2")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// Lower case, with `:port` where it is not the usual one.
+    #[prost(string, tag = "3")]
+    pub host: ::prost::alloc::string::String,
+}
+/// The answer to a question.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GitCredentialAnswer {
+    #[prost(uint64, tag = "1")]
+    pub question_id: u64,
+    /// Empty when there is none.
+    #[prost(string, tag = "2")]
+    pub username: ::prost::alloc::string::String,
+    /// Secret.
+    #[prost(string, tag = "3")]
+    pub password: ::prost::alloc::string::String,
+}
 /// Why an operation did not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -432,6 +793,43 @@ impl ProcessSignal {
             "PROCESS_SIGNAL_UNSPECIFIED" => Some(Self::Unspecified),
             "PROCESS_SIGNAL_TERMINATE" => Some(Self::Terminate),
             "PROCESS_SIGNAL_KILL" => Some(Self::Kill),
+            _ => None,
+        }
+    }
+}
+/// How a server of `.mcp.json` stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WorkspaceMcpState {
+    Unspecified = 0,
+    AwaitingApproval = 1,
+    Connected = 2,
+    Failed = 3,
+    /// Its entry in the file cannot be used.
+    Invalid = 4,
+}
+impl WorkspaceMcpState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WORKSPACE_MCP_STATE_UNSPECIFIED",
+            Self::AwaitingApproval => "WORKSPACE_MCP_STATE_AWAITING_APPROVAL",
+            Self::Connected => "WORKSPACE_MCP_STATE_CONNECTED",
+            Self::Failed => "WORKSPACE_MCP_STATE_FAILED",
+            Self::Invalid => "WORKSPACE_MCP_STATE_INVALID",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WORKSPACE_MCP_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "WORKSPACE_MCP_STATE_AWAITING_APPROVAL" => Some(Self::AwaitingApproval),
+            "WORKSPACE_MCP_STATE_CONNECTED" => Some(Self::Connected),
+            "WORKSPACE_MCP_STATE_FAILED" => Some(Self::Failed),
+            "WORKSPACE_MCP_STATE_INVALID" => Some(Self::Invalid),
             _ => None,
         }
     }

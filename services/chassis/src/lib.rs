@@ -16,7 +16,7 @@
 //! | [`mod@fault`] | points at which tests end or crash a process |
 //! | [`lifecycle`] | drain, stop, signals, named tasks |
 //! | [`runtime`] | the parts `run` of every service receives |
-//! | [`outbound`] | HTTP to addresses that people have typed |
+//! | [`outbound`], [`hop`] | HTTP to addresses that people have typed; headers that go no further than one connection |
 //! | [`seal`] | secrets at rest |
 //! | [`telemetry`], [`metrics`], [`health`], [`admin`] | what an operator sees |
 //! | [`clock`], [`backoff`], [`tls`] | time, retries, certificates |
@@ -28,6 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod fault;
 pub mod health;
+pub mod hop;
 pub mod idempotency;
 pub mod identity;
 pub mod lifecycle;
@@ -36,6 +37,7 @@ pub mod outbound;
 pub mod runtime;
 pub mod seal;
 pub mod server;
+pub mod sniff;
 pub mod status;
 pub mod telemetry;
 pub mod tls;

@@ -185,29 +185,34 @@ fn place_v6(address: Ipv6Addr) -> Place {
     if let Some(embedded) = embedded_v4(address) {
         return place_v4(embedded);
     }
-    match address.segments()[0] {
-        0xfe80..=0xfebf => Place::Never,
-        0xfc00..=0xfdff | 0xfec0..=0xfeff => Place::Private,
-        0x2000..=0x3fff => Place::Public,
+    match address.segments() {
+        [0xfe80..=0xfebf, ..] => Place::Never,
+        [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Place::Private,
+        // Protocols of the IETF, which include tunnels to IPv4 (Teredo); documentation.
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Place::Never,
+        // Tunnels to an IPv4 address inside a site (RFC 5214).
+        [0x2000..=0x3fff, _, _, _, 0 | 0x200, 0x5efe, high, low] => place_v4(joined(high, low)),
+        [0x2000..=0x3fff, ..] => Place::Public,
         _ => Place::Never,
     }
 }
 
 /// The IPv4 address that a translating, mapped or tunnelled IPv6 address leads to.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let segments = address.segments();
-    let join = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
-    };
-    match segments {
-        // Mapped and compatible (RFC 4291), translated (RFC 6052, RFC 2765).
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => Some(join(high, low)),
-        [0x64, 0xff9b, .., high, low] => Some(join(high, low)),
+    match address.segments() {
+        // Mapped and compatible (RFC 4291), translated (RFC 6052, RFC 2765). Prefixes of a network's own translators (RFC 8215) hide
+        // the address at places nobody else knows: they lead nowhere.
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => Some(joined(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(joined(high, low)),
         // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => Some(join(high, low)),
+        [0x2002, high, low, ..] => Some(joined(high, low)),
         _ => None,
     }
+}
+
+fn joined(high: u16, low: u16) -> Ipv4Addr {
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Ipv4Addr::new(a, b, c, d)
 }
 
 /// The client every such call goes through. Cheap to clone.
@@ -375,6 +380,11 @@ mod tests {
             "[::a9fe:a9fe]",
             "[64:ff9b::a9fe:a9fe]",
             "[64:ff9b::169.254.169.254]",
+            "[64:ff9b:1:a9fe:a9:fe00:808:808]",
+            "[2001:0:4136:e378:8000:63bf:5601:5601]",
+            "[2001:db8::1]",
+            "[3fff::1]",
+            "[2600::5efe:a9fe:a9fe]",
             "[2002:a9fe:a9fe::1]",
             "[fd00:ec2::254]",
             "[fe80::1]",
@@ -408,6 +418,7 @@ mod tests {
             "[::1]",
             "[::ffff:127.0.0.1]",
             "[64:ff9b::7f00:1]",
+            "[2600::200:5efe:127.0.0.1]",
         ] {
             let url = format!("http://{host}:11434/v1");
             assert_eq!(judge(OPEN, &url), Ok(()), "{host}");

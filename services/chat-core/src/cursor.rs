@@ -174,6 +174,11 @@ mod tests {
         }
 
         #[test]
+        fn no_other_text_panics_either(text in any::<String>()) {
+            prop_assert!(text.parse::<Cursor>().is_ok_and(|cursor| cursor.to_string() == text) || text.parse::<Cursor>().is_err());
+        }
+
+        #[test]
         fn any_live_place_lies_between_two_versions(version in 0..i64::MAX, place in places()) {
             let live = Cursor::live(Version(version), place);
             prop_assert!(Cursor::durable(Version(version)) < live);

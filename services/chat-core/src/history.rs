@@ -235,7 +235,9 @@ fn assistant_parts(parts: Vec<Part>) -> Vec<Part> {
                 let is_answer = pairs.contains(&result.tool_call_id) && unseen.insert(result.tool_call_id.clone());
                 is_answer.then_some(Part::ToolResult(result))
             }
-            Part::Source(_) | Part::File(_) | Part::FileReference(_) | Part::ContextFile(_) | Part::Skill(_) => None,
+            // A picture that a model made has its bytes with it; for vendors that take none back, their modules leave it out.
+            Part::File(file) => (!file.data.is_empty()).then_some(Part::File(file)),
+            Part::Source(_) | Part::FileReference(_) | Part::ContextFile(_) | Part::Skill(_) => None,
         })
         .collect();
     let is_reasoning_only = kept.iter().all(|part| matches!(part, Part::Reasoning(_)));

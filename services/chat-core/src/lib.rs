@@ -3,6 +3,7 @@
 
 pub mod chat;
 pub mod classify;
+pub mod context;
 pub mod cursor;
 pub mod error;
 pub mod history;
@@ -12,6 +13,7 @@ pub mod label;
 pub mod message;
 pub mod part;
 pub mod prompt;
+pub mod refusal;
 pub mod retry;
 pub mod stored;
 pub mod title;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod agent;
 mod alone;
 mod config;
+mod context;
 mod data_dir;
 mod doctor;
 mod listen;
@@ -45,12 +46,19 @@ enum Command {
     Database,
     /// Says what this machine offers Tandem, and what to do about what it lacks.
     Doctor,
+    /// Inside a workspace: what the model of this chat is told of it.
+    Context(context::Arguments),
+    /// Lets chats work on this machine, as a workspace of an external template. Runs until it is interrupted.
+    Agent(agent::Arguments),
     /// The program inside a workspace; started by the tool runner.
     #[command(hide = true)]
     WorkspaceAgent,
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = tandem_workspace_agent::answer_if_asked() {
+        return code;
+    }
     let arguments = Arguments::parse();
     // The agent confines its own thread before it starts others, so it gets no runtime of many threads.
     let is_agent = matches!(arguments.command, Command::WorkspaceAgent);
@@ -81,6 +89,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Gateway => alone::run(file, services::Name::Gateway).await,
         Command::Database => alone::database().await,
         Command::Doctor => doctor::run(file).await,
+        Command::Context(arguments) => context::run(arguments),
+        Command::Agent(arguments) => agent::run_on_host(arguments).await,
         Command::WorkspaceAgent => agent::run().await,
     }
 }

@@ -8,6 +8,7 @@
 //! It is no model: it reads tool results only to check and record them.
 
 mod anthropic;
+mod aws;
 mod bedrock;
 mod body;
 mod control;
@@ -35,14 +36,16 @@ use std::{
 use anyhow::{Context as _, ensure};
 use tokio::{net::TcpListener, sync::Notify, task::JoinHandle, time::timeout};
 
-use self::{gate::Gates, log::Log, server::Shared, validate::Rules};
 pub use self::{
+    aws::ROLE_TOKEN,
+    google::signature as gemini_signature,
     keys::KeyState,
     record::{Counters, Outcome, RecordedRequest},
     reply::{ErrorEvent, Failure, Fault, FaultKind, Item, Pace, Raw, Reply, Usage},
-    responses::encrypted_reasoning,
+    responses::{encrypted_reasoning, id as response_id},
     script::{Matcher, Script},
 };
+use self::{gate::Gates, log::Log, server::Shared, validate::Rules};
 
 /// The key accepted unless others are given.
 pub const DEFAULT_KEY: &str = "sk-fake-0123456789abcdefghijklmnopqrstuvwxyz";
@@ -130,6 +133,8 @@ impl Builder {
             scripts: Mutex::default(),
             gates: Arc::new(Gates::default()),
             log: Arc::new(Log::new()),
+            kept: Mutex::default(),
+            role: aws::Role::default(),
             hang_up: Notify::new(),
         });
         let task = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
@@ -208,7 +213,17 @@ impl FakeLlm {
         self.shared.hang_up.notify_one();
     }
 
-    /// Forgets scripts, requests and opened gates. Request numbers go on.
+    /// How often the role of a container was asked for credentials, with success; see [`ROLE_TOKEN`]. It is asked at `/aws/role`.
+    pub fn role_credentials_given(&self) -> u64 {
+        self.shared.role.given()
+    }
+
+    /// Forgets all responses that requests can go on from, as the vendor does after some weeks.
+    pub fn forget_responses(&self) {
+        self.shared.kept().forget();
+    }
+
+    /// Forgets scripts, requests, kept responses and opened gates. Request numbers go on.
     pub fn reset(&self) {
         self.shared.reset();
     }

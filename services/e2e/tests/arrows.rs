@@ -18,7 +18,7 @@ const MANY_CRATE_LINES: usize = 8_000;
 const ASSEMBLERS: [&str; 2] = ["tandem-cli", "tandem-e2e"];
 
 /// What services stand on.
-const GROUND: [&str; 3] = ["tandem-proto", "tandem-chassis", "tandem-chat-core"];
+const GROUND: [&str; 4] = ["tandem-proto", "tandem-chassis", "tandem-chat-core", "tandem-mcp"];
 
 /// Who may use a tool, and what for.
 const TOOLS: [(&str, &[(&str, Kind)]); 3] = [
@@ -38,7 +38,9 @@ const TOOLS: [(&str, &[(&str, Kind)]); 3] = [
             ("tandem-chassis", Kind::Normal),
             // The only room that calls vendors.
             ("tandem-provider-gateway", Kind::Normal),
-            // The only room that calls MCP servers.
+            // Speaks to MCP servers, for the two rooms that have some.
+            ("tandem-mcp", Kind::Normal),
+            // Asks where users of MCP servers sign in.
             ("tandem-tool-runner", Kind::Normal),
             // Speaks as a browser or a program would.
             ("tandem-gateway", Kind::Dev),
@@ -46,8 +48,8 @@ const TOOLS: [(&str, &[(&str, Kind)]); 3] = [
             ("tandem-e2e", Kind::Normal),
         ],
     ),
-    // The only room with MCP.
-    ("rmcp", &[("tandem-tool-runner", Kind::Normal)]),
+    // Speaks MCP, for the two rooms that have servers: configured ones, and a workspace's own.
+    ("rmcp", &[("tandem-mcp", Kind::Normal)]),
 ];
 
 #[derive(Deserialize)]
@@ -126,12 +128,13 @@ fn imports_run_as_drawn() {
     tandem-cli -> tandem-chassis, tandem-gateway, tandem-orchestrator, tandem-provider-gateway, tandem-storage, tandem-tool-runner, tandem-workspace-agent
     tandem-e2e -> tandem-chassis
     tandem-gateway -> tandem-chassis, tandem-chat-core, tandem-proto
+    tandem-mcp -> tandem-chassis
     tandem-orchestrator -> tandem-chassis, tandem-chat-core, tandem-proto
     tandem-proto
     tandem-provider-gateway -> tandem-chassis, tandem-chat-core, tandem-proto
     tandem-storage -> tandem-chassis, tandem-chat-core, tandem-proto
-    tandem-tool-runner -> tandem-chassis, tandem-chat-core, tandem-proto
-    tandem-workspace-agent -> tandem-chassis, tandem-proto
+    tandem-tool-runner -> tandem-chassis, tandem-chat-core, tandem-mcp, tandem-proto
+    tandem-workspace-agent -> tandem-chassis, tandem-chat-core, tandem-mcp, tandem-proto
     ");
 }
 
@@ -143,6 +146,7 @@ fn services_meet_only_through_contracts() {
         let allowed: &[&str] = match *from {
             "tandem-proto" | "tandem-chassis" => &[],
             "tandem-chat-core" => &["tandem-proto"],
+            "tandem-mcp" => &["tandem-chassis"],
             from if ASSEMBLERS.contains(&from) => continue,
             _ => &GROUND,
         };

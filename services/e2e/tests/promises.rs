@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Documents that name tests in their tables.
-const DOCUMENTS: [&str; 2] = ["docs/reliability.md", "docs/races.md"];
+const DOCUMENTS: [&str; 4] = [
+    "docs/reliability.md",
+    "docs/races.md",
+    "docs/providers.md",
+    "docs/security.md",
+];
 
 /// How many races there are; each has its row.
 const RACES: usize = 75;
@@ -131,6 +136,26 @@ fn every_race_has_its_row() {
     let mut numbers: Vec<usize> = text.lines().filter_map(number).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=RACES).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_cell_of_the_table_of_providers_names_a_test_or_says_why_there_is_none() {
+    let text = read(&root().join("docs/providers.md"));
+    let (table, _) = text.split_once("## How a model is asked").unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    assert!(rows.len() > 20, "{} rows", rows.len());
+    let columns = rows[0].len();
+    for row in &rows[2..] {
+        assert_eq!(row.len(), columns, "{}", row[0]);
+        for cell in &row[1..] {
+            let has_reason = cell.strip_prefix('—').is_some_and(|reason| !reason.trim().is_empty());
+            assert!(cell.contains("::") || has_reason, "{}: {cell:?}", row[0]);
+        }
+    }
 }
 
 #[test]

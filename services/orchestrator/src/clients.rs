@@ -7,12 +7,14 @@ use tandem_chassis::client::{self, Outbound};
 use tandem_chassis::tls;
 use tandem_chassis::transport::Address;
 use tandem_chassis::with_message_limits;
+use tandem_proto::storage::v1::chat_context_service_client::ChatContextServiceClient;
 use tandem_proto::storage::v1::chat_service_client::ChatServiceClient;
 use tandem_proto::storage::v1::feed_service_client::FeedServiceClient;
 use tandem_proto::storage::v1::file_service_client::FileServiceClient;
 use tandem_proto::storage::v1::settings_service_client::SettingsServiceClient;
 use tandem_proto::storage::v1::title_service_client::TitleServiceClient;
 use tandem_proto::storage::v1::turn_service_client::TurnServiceClient;
+use tandem_proto::tool::v1::context_service_client::ContextServiceClient;
 use tandem_proto::tool::v1::tool_service_client::ToolServiceClient;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -47,6 +49,10 @@ pub(crate) struct Clients {
     pub(crate) titles: TitleServiceClient<Channel>,
     pub(crate) completions: Completions,
     pub(crate) tools: ToolServiceClient<Channel>,
+    /// What workspaces tell the model.
+    pub(crate) workspace_contexts: ContextServiceClient<Channel>,
+    /// What of it is stored.
+    pub(crate) contexts: ChatContextServiceClient<Channel>,
 }
 
 impl Clients {
@@ -57,6 +63,7 @@ impl Clients {
     pub(crate) fn new(peers: &Peers, tls: &tls::ClientConfig, outbound: Outbound) -> Result<Self, client::Error> {
         let channel = |address: &Address| client::channel(address, tls);
         let storage = channel(&peers.storage)?;
+        let tool_runner = channel(&peers.tool_runner)?;
         Ok(Self {
             outbound,
             chats: with_message_limits!(ChatServiceClient::new(storage.clone())),
@@ -64,9 +71,11 @@ impl Clients {
             feed: with_message_limits!(FeedServiceClient::new(storage.clone())),
             files: with_message_limits!(FileServiceClient::new(storage.clone())),
             settings: with_message_limits!(SettingsServiceClient::new(storage.clone())),
+            contexts: with_message_limits!(ChatContextServiceClient::new(storage.clone())),
             titles: with_message_limits!(TitleServiceClient::new(storage)),
             completions: Completions::new(&peers.provider_gateway, tls)?,
-            tools: with_message_limits!(ToolServiceClient::new(channel(&peers.tool_runner)?)),
+            workspace_contexts: with_message_limits!(ContextServiceClient::new(tool_runner.clone())),
+            tools: with_message_limits!(ToolServiceClient::new(tool_runner)),
         })
     }
 }

@@ -11,9 +11,11 @@ use tandem_chassis::fault;
 use tandem_chassis::identity::User;
 use tandem_chat_core::cursor::{Cursor, Place};
 use tandem_chat_core::id::{Epoch, Version};
+use tandem_proto::common::v1::part::Kind;
 use tandem_proto::common::v1::stream_event::Event as Wire;
 use tandem_proto::common::v1::{
-    ActionRequiredEvent, Chat, ChatStatus, HistoryReset, PreviewReset, QueueEvent, Role, StatusEvent, StreamEvent,
+    ActionRequiredEvent, Chat, ChatMessage, ChatStatus, HistoryReset, Part, PreviewReset, QueueEvent, Role,
+    StatusEvent, StreamEvent,
 };
 use tandem_proto::storage::v1::{
     ChatChange, GetChatRequest, GetChatSnapshotRequest, GetChatSnapshotResponse, StepPosition,
@@ -334,10 +336,8 @@ impl Reader {
             }
         }
         // A turn begins with a message, or when a chat at rest is asked to go on (another try, a compaction).
-        let has_message = change
-            .messages
-            .iter()
-            .any(|message| message.role == i32::from(Role::User));
+        let is_speech = |message: &&ChatMessage| message.role == i32::from(Role::User) && !is_context(message);
+        let has_message = change.messages.iter().any(|message| is_speech(&message));
         let has_new_turn = has_message || (is_at_rest(change.previous_status) && !is_at_rest(change.status));
         self.version = change.version;
         self.epoch = is_live(change.status).then_some(change.epoch);
@@ -455,6 +455,12 @@ impl Reader {
             (Some(_) | None, _) => Cursor::durable(version),
         }
     }
+}
+
+/// Whether a message is no more than what the model is told of its workspace: no turn begins with it.
+fn is_context(message: &ChatMessage) -> bool {
+    let is_told = |part: &Part| matches!(part.kind, Some(Kind::ContextFile(_) | Kind::Skill(_)));
+    !message.parts.is_empty() && message.parts.iter().all(is_told)
 }
 
 /// What a change means to readers, in order: withdrawals, messages, queue, error, status, calls to be answered.

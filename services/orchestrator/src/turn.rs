@@ -24,12 +24,15 @@ use crate::room::Room;
 use crate::title::OfTurn;
 
 mod answer;
+mod attachments;
+mod briefing;
 mod compact;
 mod complete;
 mod context;
 mod settle;
 mod tools;
 
+pub(crate) use briefing::Progress;
 use compact::{Compaction, Memory, Why};
 pub(crate) use context::Prompt;
 use tools::Tools;
@@ -69,6 +72,10 @@ pub(crate) struct Turn {
     pub(crate) titles: OfTurn,
     /// Tools of MCP servers: by their name, the id of the server.
     pub(crate) mcp_servers: HashMap<String, String>,
+    /// What the model can be told at once; 0 where that is not known.
+    pub(crate) context_limit: i64,
+    /// What it has done about its context.
+    pub(crate) progress: Progress,
 }
 
 /// How a turn leaves its course.
@@ -128,15 +135,22 @@ impl Turn {
             return Err(Stop::Interrupted(Vec::new()));
         }
         self.fault_point("message_stored");
-        let loaded = self.load().await?;
-        self.titles.learn(&loaded, &self.chat.title);
-        let model = loaded.model_config.clone().unwrap_or_default();
-        let tools = match takes_tools(&model) {
-            true => self.list_tools().await?,
-            false => Tools::default(),
+        let preparing = async {
+            let loaded = self.load().await?;
+            let model = loaded.model_config.clone().unwrap_or_default();
+            let tools = match takes_tools(&model) {
+                true => self.list_tools(model.context_limit).await?,
+                false => Tools::default(),
+            };
+            Ok((loaded, model, tools))
         };
+        // The workspace is asked meanwhile: it must not keep the first word waiting longer than it takes itself.
+        let ((loaded, model, tools), found) = tokio::try_join!(preparing, async { Ok(self.discover().await) })?;
+        self.titles.learn(&loaded, &self.chat.title);
         self.mcp_servers = tools.mcp_server_ids;
+        self.context_limit = model.context_limit;
         let mut prompt = Prompt::new(&loaded, tools.definitions)?;
+        self.brief(&mut prompt, found).await;
         let mut step = u32::try_from(loaded.step).unwrap_or(0);
         let (mut intent, summary) = match loaded.intent {
             Some(intent) if intent.epoch == self.epoch => {
@@ -160,7 +174,7 @@ impl Turn {
             );
             self.room.tick();
             prompt.inherit(&open);
-            if self.run_tools(&mut prompt, open).await? == StepOutcome::RequireAction {
+            if self.run_tools(&mut prompt, open).await? != StepOutcome::Continue {
                 return Ok(());
             }
             intent = None;
@@ -227,7 +241,7 @@ impl Turn {
             }
             self.commit_step(vec![message], StepOutcome::RunTools).await?;
             memory.has_answered();
-            if self.run_tools(&mut prompt, calls).await? == StepOutcome::RequireAction {
+            if self.run_tools(&mut prompt, calls).await? != StepOutcome::Continue {
                 return Ok(());
             }
             step += 1;

@@ -21,7 +21,7 @@ use crate::due::Due;
 use crate::metrics::Metrics;
 use crate::room::{Hub, Room};
 use crate::title::{OfTurn, Titles};
-use crate::turn::{Cause, Turn};
+use crate::turn::{Cause, Progress, Turn};
 
 /// Chats claimed by one request.
 const CLAIM_BATCH: usize = 32;
@@ -254,6 +254,8 @@ impl Worker {
             due: Arc::clone(&self.0.due),
             titles: OfTurn::new(&self.0.titles, &chat, &owner),
             mcp_servers: HashMap::new(),
+            context_limit: 0,
+            progress: Progress::default(),
             begun: None,
             held: Held::default(),
             epoch: lease.epoch,

@@ -1,4 +1,5 @@
-//! Leaves a vendor's model alone for a while after it has shown, several times in a row, that it cannot answer.
+//! Leaves a vendor's model alone for a while after it has shown, several times in a row or in half of its latest requests, that it cannot
+//! answer.
 //!
 //! One breaker per (provider, model). It counts answers that mean "no capacity" (503, 504, 529) and failures to connect. A rate limit
 //! (429) never counts: the key pool deals with it. What happens after a stream has begun does not count either.
@@ -18,13 +19,18 @@ use tokio::time::Instant;
 /// Troubled pairs remembered; beyond it the oldest is forgotten, which closes its breaker.
 const MAX_TROUBLED: usize = 4096;
 
+/// How many of a model's latest requests are looked at together.
+const RECENT: u32 = 20;
+
 /// When a breaker opens and for how long.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Consecutive failures that open it.
     pub failure_threshold: u32,
-    /// A run of failures whose first is older than this starts anew.
+    /// Failures among the latest 20 requests that open it too, though others are answered between them; more than 20: none do.
+    pub recent_failures: u32,
+    /// A run of failures whose first is older than this starts anew, and requests before a pause this long are forgotten.
     #[serde(with = "duration")]
     pub window: Duration,
     /// How long it rejects before it lets one probe through.
@@ -36,6 +42,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             failure_threshold: 5,
+            recent_failures: 10,
             window: Duration::from_secs(60),
             open: Duration::from_secs(30),
         }
@@ -58,7 +65,7 @@ pub fn is_unavailable(status: u16) -> bool {
 
 /// The breaker is open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{failures} requests in a row failed, the last with: {last_failure}")]
+#[error("{failures} of the latest requests failed, the last with: {last_failure}")]
 pub struct Open {
     /// Until the next probe.
     pub retry_after: Duration,
@@ -72,7 +79,7 @@ pub struct Open {
 ///
 /// | state | request | answered | unavailable | time over |
 /// |---|---|---|---|---|
-/// | closed | passes | run of failures ends | run + 1; at the threshold → open | run starts anew |
+/// | closed | passes | run of failures ends | run + 1; at a threshold → open | run starts anew |
 /// | open | rejected | – | – | half-open |
 /// | half-open | one passes, others are rejected | → closed | → open | – |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +99,7 @@ pub struct Report {
     pub model: String,
     /// How its breaker stands.
     pub state: State,
-    /// In a row.
+    /// In a row, or among its latest requests if those opened it.
     pub failures: u32,
     /// What the last of them was, without secrets.
     pub last_failure: String,
@@ -125,6 +132,9 @@ pub struct Target {
 struct Trouble {
     phase: Phase,
     failures: u32,
+    /// The latest requests while closed, the last one lowest; set if it failed.
+    recent: u32,
+    recent_at: Instant,
     last_failure: String,
     since: Instant,
     /// Raised with each change of phase; an outcome of an earlier phase says nothing about this one. Like "no entry", closed is 0.
@@ -220,6 +230,14 @@ impl Breakers {
         }
         match outcome {
             Outcome::Answered => {
+                let Some(trouble) = troubled.get_mut(&permit.target) else {
+                    return;
+                };
+                if let Phase::Closed = trouble.phase
+                    && trouble.add_answer(&self.config, now)
+                {
+                    return;
+                }
                 let was = troubled.remove(&permit.target).map(|trouble| trouble.phase);
                 if let Some(Phase::HalfOpen { .. }) = was {
                     (self.on_change)(&permit.target, State::Closed);
@@ -261,6 +279,8 @@ impl Trouble {
         Self {
             phase: Phase::Closed,
             failures: 0,
+            recent: 0,
+            recent_at: now,
             last_failure: String::new(),
             since: now,
             generation: 0,
@@ -273,9 +293,34 @@ impl Trouble {
         self.generation += 1;
     }
 
+    /// Takes a request of the closed state among the latest.
+    fn remember(&mut self, has_failed: bool, config: &Config, now: Instant) {
+        if now - self.recent_at > config.window {
+            self.recent = 0;
+        }
+        self.recent = (self.recent << 1 | u32::from(has_failed)) & ((1 << RECENT) - 1);
+        self.recent_at = now;
+    }
+
+    /// An answer while closed ends the run of failures; returns whether any is left among the latest requests.
+    fn add_answer(&mut self, config: &Config, now: Instant) -> bool {
+        self.remember(false, config, now);
+        self.failures = 0;
+        self.since = now;
+        self.recent != 0
+    }
+
     /// Counts a failure; returns whether the breaker opened by it.
     fn add_failure(&mut self, config: &Config, reason: &str, now: Instant) -> bool {
+        if let Phase::Closed = self.phase {
+            self.remember(true, config, now);
+        }
         match self.phase {
+            // The first of a run.
+            Phase::Closed if self.failures == 0 => {
+                self.failures = 1;
+                self.since = now;
+            }
             Phase::Closed if now - self.since > config.window => {
                 self.failures = 1;
                 self.since = now;
@@ -284,8 +329,16 @@ impl Trouble {
             Phase::Open { .. } => return false,
         }
         reason.clone_into(&mut self.last_failure);
-        let is_over = matches!(self.phase, Phase::HalfOpen { .. }) || self.failures >= config.failure_threshold;
+        let recent = self.recent.count_ones();
+        let is_over = match self.phase {
+            Phase::HalfOpen { .. } => true,
+            Phase::Closed | Phase::Open { .. } => {
+                self.failures >= config.failure_threshold || recent >= config.recent_failures
+            }
+        };
         if is_over {
+            self.failures = self.failures.max(recent);
+            self.recent = 0;
             self.enter(
                 Phase::Open {
                     until: now + config.open,
@@ -299,7 +352,7 @@ impl Trouble {
     /// Nothing for a run of failures that has ended by itself.
     fn report(&self, model: &str, config: &Config, now: Instant) -> Option<Report> {
         let (state, retry_after) = match self.phase {
-            Phase::Closed if now - self.since > config.window => return None,
+            Phase::Closed if self.failures == 0 || now - self.since > config.window => return None,
             Phase::Closed => (State::Closed, None),
             // It is half-open from the next request on.
             Phase::Open { until } => (State::Open, Some(until.saturating_duration_since(now))),
@@ -427,6 +480,52 @@ mod tests {
         world.admit().ok().unwrap().record(Outcome::Answered, "");
         (0..4).for_each(|_| world.fail());
         assert_eq!(world.state(), State::Closed);
+    }
+
+    #[test]
+    fn failures_in_half_of_the_latest_requests_open_it() {
+        let world = World::new();
+        for _ in 0..9 {
+            world.fail();
+            world.admit().ok().unwrap().record(Outcome::Answered, "");
+        }
+        assert_eq!(world.state(), State::Closed);
+        assert_eq!(
+            world.breakers.list(world.target.provider),
+            [],
+            "the last one was answered"
+        );
+        world.fail();
+        assert_eq!(world.admit().err().unwrap().failures, 10);
+        world.pass(30);
+        world.admit().ok().unwrap().record(Outcome::Answered, "");
+        world.fail();
+        assert_eq!(world.state(), State::Closed, "what was before it opened is forgotten");
+    }
+
+    #[test]
+    fn fewer_than_half_do_not_and_twenty_answers_leave_nothing() {
+        let world = World::new();
+        let answer = || world.admit().ok().unwrap().record(Outcome::Answered, "");
+        for _ in 0..100 {
+            world.fail();
+            answer();
+            answer();
+        }
+        assert_eq!(world.state(), State::Closed);
+        (0..RECENT).for_each(|_| answer());
+        assert!(world.breakers.lock().is_empty());
+        for _ in 0..9 {
+            world.fail();
+            answer();
+        }
+        world.pass(61);
+        world.fail();
+        assert_eq!(
+            world.state(),
+            State::Closed,
+            "requests before a long pause are forgotten"
+        );
     }
 
     #[test]

@@ -19,16 +19,18 @@ use tandem_chassis::{
     lifecycle::{OnEnd, Shutdown},
     transport::Address,
 };
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
 
 use self::{
-    body::{Body, collect},
+    body::{Bodies, Body},
     caller::Caller,
-    dialect::{Dialect, Family},
+    dialect::{Dialect, Family, Layout},
     directory::{Directory, Listed},
     metrics::Metrics,
     peek::Peek,
-    record::Recorder,
+    record::{Recorder, retention::MaxAge},
     refusal::{Reason, Refusal},
     relay::Outgoing,
     route::{Endpoint, Mount},
@@ -38,6 +40,8 @@ use crate::{
     catalog::Catalog, completion::task::Runner, config::Guards, health::Health, outbound::Outbound, secret::ApiKey,
     spend::ledger::Ledger,
 };
+
+pub use self::record::retention::BadAge;
 
 pub mod authenticate;
 mod body;
@@ -61,6 +65,10 @@ mod sniff;
 mod tab;
 mod told;
 mod translate;
+mod vendor;
+
+/// Time for exchanges to end whose connections have been closed.
+const LAST_ENDS: Duration = Duration::from_secs(2);
 
 /// How programs are served.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -70,7 +78,7 @@ pub struct Config {
     pub listen: Option<Address>,
     /// Keeps what went through: who asked what, which tools were called, what it used.
     pub record: bool,
-    /// How long that is kept; `0s` for ever, and at least an hour otherwise.
+    /// How long that is kept: `0s` for ever, otherwise from an hour to a hundred years.
     #[serde(with = "duration")]
     pub retention: Duration,
     /// Models that nobody configured may be asked for; they have no price.
@@ -99,6 +107,9 @@ pub struct Parts {
     health: Arc<Health>,
     ledger: Ledger,
     recorder: Recorder,
+    bodies: Bodies,
+    /// Exchanges that have not ended.
+    open: TaskTracker,
     metrics: Metrics,
     service_metrics: crate::metrics::Metrics,
     outbound: Outbound,
@@ -131,14 +142,17 @@ pub struct Bridge(Arc<Parts>);
 
 impl Bridge {
     /// An engine; its recorder runs as a task of `runtime`.
-    pub fn new(config: &crate::Config, runtime: &Runtime, shared: Shared) -> Self {
+    ///
+    /// # Errors
+    /// Records cannot be kept for so long as is configured.
+    pub fn new(config: &crate::Config, runtime: &Runtime, shared: Shared) -> Result<Self, BadAge> {
+        let max_age = MaxAge::of(config.bridge.retention)?;
         let metrics = Metrics::new(&runtime.registry);
         let recorder = if config.bridge.record {
             let outbound = runtime.outbound(ServiceName::ProviderGateway);
-            if !config.bridge.retention.is_zero() {
+            if let Some(max_age) = max_age {
                 let (outbound, storage) = (outbound.clone(), shared.storage.clone());
-                let keeping =
-                    record::retention::keep_to(config.bridge.retention, outbound, storage, runtime.shutdown.clone());
+                let keeping = record::retention::keep_to(max_age, outbound, storage, runtime.shutdown.clone());
                 runtime.tasks.spawn("retention of exchanges", OnEnd::Expected, keeping);
             }
             let (recorder, scribe) = Recorder::new(outbound, shared.storage, metrics.clone());
@@ -150,7 +164,7 @@ impl Bridge {
             Recorder::off()
         };
         let clock = Arc::clone(&runtime.clock);
-        Self(Arc::new(Parts {
+        Ok(Self(Arc::new(Parts {
             directory: Directory::new(
                 shared.catalog,
                 config.bridge.any_model,
@@ -162,17 +176,23 @@ impl Bridge {
             health: shared.health,
             ledger: shared.ledger,
             recorder,
+            bodies: Bodies::default(),
+            open: TaskTracker::new(),
             metrics,
             service_metrics: shared.metrics,
             outbound: shared.outbound,
             guards: config.guards.clone(),
             clock,
             shutdown: runtime.shutdown.clone(),
-        }))
+        })))
     }
 
-    /// Tells what is left to be recorded. Nothing may be asked after this.
+    /// Tells what is left to be recorded, when what was under way has ended. Nothing may be asked after this.
     pub async fn close(&self) {
+        self.0.open.close();
+        if timeout(LAST_ENDS, self.0.open.wait()).await.is_err() {
+            tracing::warn!(count = self.0.open.len(), "bridged exchanges did not end in time");
+        }
         self.0.recorder.close().await;
     }
 
@@ -214,14 +234,18 @@ impl Bridge {
             (Refusal::new(Reason::NoRoute, text), None)
         };
         let place = route::find(uri.path()).ok_or_else(no_route)?;
-        let (family, fixed) = match place.mount {
-            Mount::Any(family) => (family, None),
+        let (layout, fixed) = match place.mount {
+            Mount::Any(family) => (Layout::from(family), None),
             Mount::Provider(name) => {
                 let listed = parts.directory.provider(name).await.map_err(plainly)?;
-                (Family::of(listed.kind), Some(listed))
+                (Layout::of(listed.kind), Some(listed))
             }
         };
-        let endpoint = place.endpoint(family, method).ok_or_else(no_route)?;
+        let endpoint = place.endpoint(layout, method).ok_or_else(no_route)?;
+        let family = match endpoint {
+            Endpoint::Answer(dialect) => dialect.family(),
+            _ => layout.family(),
+        };
         let exchange = Exchange {
             parts,
             caller,
@@ -274,26 +298,36 @@ impl Exchange<'_> {
     where
         B: hyper::body::Body<Data = Bytes>,
     {
+        let bodies = &self.parts.bodies;
         match endpoint {
             Endpoint::Answer(dialect) => {
-                let body = collect(body).await?;
-                self.ask_model(dialect, &body).await
+                let body = bodies.collect(body).await?;
+                self.ask_model(dialect, &body.bytes).await
             }
             Endpoint::CountTokens => {
-                let body = collect(body).await?;
-                self.count_tokens(&body).await
+                let body = bodies.collect(body).await?;
+                self.count_tokens(&body.bytes).await
             }
             Endpoint::Models => self.models().await,
             Endpoint::Model(name) => self.model(name).await,
             Endpoint::Versioned(path) => {
-                let body = collect(body).await?;
-                self.pass_on(path, true, body).await
+                let body = bodies.collect(body).await?;
+                self.pass_on(path, true, body.bytes.clone()).await
             }
             Endpoint::Rooted(path) => {
-                let body = collect(body).await?;
-                self.pass_on(path, false, body).await
+                let body = bodies.collect(body).await?;
+                self.pass_on(path, false, body.bytes.clone()).await
             }
         }
+    }
+
+    /// Looks whether a provider that is asked with callers' own credentials can be asked with this one's.
+    fn check_own(&self, provider: &Listed) -> Result<(), Refusal> {
+        let brings_own = self.caller.is_byok && headers::has_bearer(&self.headers);
+        if provider.is_users_own() && !brings_own {
+            return Err(directory::own_needed(provider));
+        }
+        Ok(())
     }
 
     /// The caller's own vendor credential is used.
@@ -310,6 +344,7 @@ impl Exchange<'_> {
         let parts = self.parts;
         let peek = Peek::of(dialect, body)?;
         let found = parts.directory.find(&peek.model, dialect, self.fixed.as_ref()).await?;
+        self.check_own(&found.provider)?;
         let brings_key = self.brings_key();
         let model = parts.directory.model(&found, self.caller, brings_key).await?;
         let own = if brings_key {

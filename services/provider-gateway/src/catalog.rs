@@ -1,6 +1,7 @@
 //! Which models and providers there are, as read from storage and kept for a few seconds.
 //!
-//! Opens the sealed keys it reads and decides whose are used, by [`crate::credentials`]. Changing providers is [`crate::rpc`]'s; it tells this module what it changed.
+//! Opens the sealed keys it reads and decides whose are used, by [`crate::credentials`]. Changing providers is [`crate::rpc`]'s; it tells
+//! this module what it changed.
 
 use std::{
     sync::{
@@ -27,7 +28,7 @@ use tandem_proto::{
     },
 };
 use tonic::transport::Channel;
-use url::Url;
+use url::{Origin, Url};
 
 use crate::{
     config::Config,
@@ -98,6 +99,14 @@ pub struct Provider {
 /// A user's own key, or why it cannot be used.
 type UserKey = Result<ApiKey, envelope::Error>;
 
+/// What is known of a user's key for a provider.
+#[derive(Clone)]
+struct HeldKey {
+    /// Where the provider was when it was read. Storage drops users' keys when a provider moves, and what was read before must not follow.
+    origin: Origin,
+    key: Option<UserKey>,
+}
+
 /// Reads storage. Cheap to clone; clones share what is kept.
 #[derive(Clone)]
 pub struct Catalog {
@@ -108,7 +117,7 @@ pub struct Catalog {
     allows_user_keys: bool,
     models: Cache<ModelConfigId, Arc<ModelRow>>,
     providers: Cache<ProviderId, Arc<Provider>>,
-    user_keys: Cache<(UserId, ProviderId), Option<UserKey>>,
+    user_keys: Cache<(UserId, ProviderId), HeldKey>,
     changes: Arc<AtomicU64>,
 }
 
@@ -306,7 +315,7 @@ impl Catalog {
         }
         let policy = self.policy(provider.policy);
         let user_key = match owner.filter(|_| policy.allows_users) {
-            Some(owner) => self.user_key(owner, provider.id).await?,
+            Some(owner) => self.user_key(owner, &provider).await?,
             None => None,
         };
         let available = Available {
@@ -337,9 +346,27 @@ impl Catalog {
         }
     }
 
-    async fn user_key(&self, user: UserId, provider: ProviderId) -> Result<Option<UserKey>, Error> {
+    async fn user_key(&self, user: UserId, provider: &Provider) -> Result<Option<UserKey>, Error> {
+        let origin = provider.base_url.origin();
+        let held = self.held_key(user, provider.id, &origin).await?;
+        if held.origin == origin {
+            return Ok(held.key);
+        }
+        self.forget_user_key(user, provider.id).await;
+        let held = self.held_key(user, provider.id, &origin).await?;
+        // Of two that read at once, the provider's two places apart, one goes without.
+        Ok(held.key.filter(|_| held.origin == origin))
+    }
+
+    async fn held_key(&self, user: UserId, provider: ProviderId, origin: &Origin) -> Result<HeldKey, Error> {
+        let load = async {
+            Ok(HeldKey {
+                origin: origin.clone(),
+                key: self.load_user_key(user, provider).await?,
+            })
+        };
         self.user_keys
-            .try_get_with((user, provider), self.load_user_key(user, provider))
+            .try_get_with((user, provider), load)
             .await
             .map_err(|fault: Arc<Fault>| Error::Storage((*fault).clone()))
     }
@@ -465,7 +492,7 @@ impl Provider {
         let id: ProviderId = row.id.parse().map_err(|_| odd_answer("a provider id that is none"))?;
         let kind = Kind::find(&row.r#type).ok_or_else(|| odd_answer("an unknown provider type"))?;
         let address = match row.base_url.as_str() {
-            "" => kind.default_base_url().unwrap_or_default(),
+            "" => kind.default_base_url(&row.name).unwrap_or_default(),
             address => address,
         };
         let base_url = address.parse().map_err(|_| odd_answer("a base address that is none"))?;
@@ -497,6 +524,25 @@ impl Provider {
             policy: row.key_policy.map(Policy::from).unwrap_or_default(),
             max_concurrent: usize::try_from(row.max_concurrent).unwrap_or(0),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn at_most_four_models_answer_in_a_models_place() {
+        let ids: Vec<String> = (1..=5).map(|number| Uuid::from_u128(number).to_string()).collect();
+        for (count, expected) in [(3, 3), (4, 4), (5, 4)] {
+            let options = json!({ "fallbacks": ids[..count] });
+            let found = fallbacks(options.as_object().unwrap());
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, ids[..expected]);
+        }
     }
 }
 

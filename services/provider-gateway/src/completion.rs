@@ -45,6 +45,41 @@ pub struct Request {
     pub chat_id: Option<ChatId>,
     /// What the answer is for.
     pub purpose: Purpose,
+    /// A response that the vendor may keep, behind which users have spoken; `messages` is complete all the same.
+    pub continues: Option<Earlier>,
+    /// The form the answer must have; `None` as the model likes.
+    pub output: Option<OutputFormat>,
+}
+
+/// The form of an answer, which the vendor enforces.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutputFormat {
+    /// Any JSON object.
+    Json,
+    /// JSON of this shape.
+    Schema(OutputSchema),
+}
+
+/// The shape of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputSchema {
+    /// 1 to 64 characters of `[a-zA-Z0-9_-]`.
+    pub name: String,
+    /// What it is for; may be empty.
+    pub description: String,
+    /// A JSON Schema object.
+    pub schema: Value,
+    /// Whether the client wants it kept to the letter, where a vendor knows a difference.
+    pub is_strict: bool,
+}
+
+/// A response the vendor may still keep, with everything that led to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// The vendor's name for it.
+    pub response_id: String,
+    /// The model that gave it.
+    pub model_config_id: ModelConfigId,
 }
 
 /// What an answer is for. Models find it in their instructions; only the demo model, which reads none, goes by this.

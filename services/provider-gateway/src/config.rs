@@ -8,6 +8,7 @@ use tandem_chassis::{
     tls,
     transport::Address,
 };
+use url::Url;
 
 use crate::{admission, breaker, bridge, completion, outbound, provider::demo, spend};
 
@@ -94,6 +95,17 @@ pub struct Guards {
     /// From the request to the end of the answer.
     #[serde(with = "duration")]
     pub total: Duration,
+}
+
+impl Guards {
+    /// How long the first piece of an answer from there may take.
+    pub(crate) fn startup_at(&self, base_url: &Url) -> Duration {
+        if outbound::is_loopback(base_url) {
+            self.local_startup
+        } else {
+            self.startup
+        }
+    }
 }
 
 impl Default for Config {

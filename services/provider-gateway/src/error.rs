@@ -147,6 +147,9 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// Records of the bridge cannot be kept for so long as is configured.
+    #[error(transparent)]
+    Retention(#[from] crate::bridge::BadAge),
     /// The HTTP client could not be built.
     #[error("the outbound HTTP client could not be built")]
     Outbound(#[from] reqwest::Error),

@@ -31,6 +31,7 @@ mod google;
 pub(crate) mod http;
 mod openai;
 mod options;
+pub(crate) mod output;
 mod responses;
 mod sse;
 #[cfg(test)]
@@ -61,9 +62,14 @@ pub enum Kind {
     OpenRouter,
     /// Vercel AI Gateway.
     Vercel,
+    /// GitHub Copilot, for programs that bring their user's own credential.
+    Copilot,
     /// The built-in demo model.
     Demo,
 }
+
+/// The name of a provider of OpenAI's kind that is asked with people's own subscriptions.
+const CHATGPT: &str = "chatgpt";
 
 /// A protocol this version speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +90,7 @@ pub enum Protocol {
 
 impl Kind {
     /// Every kind, in the order in which people see them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Anthropic,
         Self::Azure,
         Self::Bedrock,
@@ -93,6 +99,7 @@ impl Kind {
         Self::OpenAiCompat,
         Self::OpenRouter,
         Self::Vercel,
+        Self::Copilot,
         Self::Demo,
     ];
 
@@ -107,6 +114,7 @@ impl Kind {
             Self::OpenAiCompat => "openai-compat",
             Self::OpenRouter => "openrouter",
             Self::Vercel => "vercel",
+            Self::Copilot => "copilot",
             Self::Demo => "demo",
         }
     }
@@ -122,6 +130,7 @@ impl Kind {
             Self::OpenAiCompat => "OpenAI Compatible",
             Self::OpenRouter => "OpenRouter",
             Self::Vercel => "Vercel AI Gateway",
+            Self::Copilot => "GitHub Copilot",
             Self::Demo => "Tandem demo model",
         }
     }
@@ -137,16 +146,22 @@ impl Kind {
             Self::Anthropic => Protocol::Messages,
             Self::Google => Protocol::Gemini,
             Self::Bedrock => Protocol::Bedrock,
-            Self::Azure | Self::OpenAi | Self::OpenAiCompat | Self::OpenRouter | Self::Vercel => {
+            Self::Azure | Self::OpenAi | Self::OpenAiCompat | Self::OpenRouter | Self::Vercel | Self::Copilot => {
                 Protocol::ChatCompletions
             }
             Self::Demo => Protocol::Demo,
         }
     }
 
-    /// Where it is if nobody says; `None` if somebody must say.
-    pub fn default_base_url(self) -> Option<&'static str> {
+    /// Where a provider of that name is if nobody says; `None` if somebody must say.
+    pub fn default_base_url(self, name: &str) -> Option<&'static str> {
         match self {
+            Self::OpenAi if name == CHATGPT => Some("https://chatgpt.com/backend-api/codex"),
+            Self::Copilot => Some(match name {
+                "copilot-business" => "https://api.business.githubcopilot.com",
+                "copilot-enterprise" => "https://api.enterprise.githubcopilot.com",
+                _ => "https://api.individual.githubcopilot.com",
+            }),
             Self::Anthropic => Some("https://api.anthropic.com/v1"),
             Self::Bedrock => Some("https://bedrock-runtime.us-east-1.amazonaws.com"),
             Self::Google => Some("https://generativelanguage.googleapis.com/v1beta"),
@@ -162,8 +177,31 @@ impl Kind {
     /// Whether it answers nobody without a key. AWS also knows the credentials of machines.
     pub fn needs_key(self) -> bool {
         match self {
-            Self::Anthropic | Self::Azure | Self::Google | Self::OpenAi | Self::OpenRouter | Self::Vercel => true,
+            Self::Anthropic
+            | Self::Azure
+            | Self::Google
+            | Self::OpenAi
+            | Self::OpenRouter
+            | Self::Vercel
+            | Self::Copilot => true,
             Self::Bedrock | Self::OpenAiCompat | Self::Demo => false,
+        }
+    }
+
+    /// Whether a provider of that name is only asked in the name of a user who brings their own credential of it with each request:
+    /// it has no keys, and no chat can use it.
+    pub fn is_users_own(self, name: &str) -> bool {
+        match self {
+            Self::Copilot => true,
+            Self::OpenAi => name == CHATGPT,
+            Self::Anthropic
+            | Self::Azure
+            | Self::Bedrock
+            | Self::Google
+            | Self::OpenAiCompat
+            | Self::OpenRouter
+            | Self::Vercel
+            | Self::Demo => false,
         }
     }
 }
@@ -355,8 +393,44 @@ mod tests {
     fn every_kind_is_found_by_its_name() {
         for kind in Kind::ALL {
             assert_eq!(Kind::find(kind.as_str()), Some(kind));
-            assert!(kind.default_base_url().is_none_or(|url| url::Url::parse(url).is_ok()));
+            assert!(
+                kind.default_base_url("main")
+                    .is_none_or(|url| url::Url::parse(url).is_ok())
+            );
         }
-        assert_eq!(Kind::find("copilot"), None);
+        assert_eq!(Kind::find("cohere"), None);
+    }
+
+    #[test]
+    fn some_are_found_by_their_name_and_asked_with_users_own_credentials() {
+        for (kind, name, is_users_own, at) in [
+            (Kind::OpenAi, "chatgpt", true, "https://chatgpt.com/backend-api/codex"),
+            (Kind::OpenAi, "chatgpt-2", false, "https://api.openai.com/v1"),
+            (
+                Kind::Copilot,
+                "copilot",
+                true,
+                "https://api.individual.githubcopilot.com",
+            ),
+            (
+                Kind::Copilot,
+                "copilot-business",
+                true,
+                "https://api.business.githubcopilot.com",
+            ),
+            (
+                Kind::Copilot,
+                "copilot-enterprise",
+                true,
+                "https://api.enterprise.githubcopilot.com",
+            ),
+            (Kind::OpenRouter, "chatgpt", false, "https://openrouter.ai/api/v1"),
+        ] {
+            assert_eq!(
+                (kind.is_users_own(name), kind.default_base_url(name)),
+                (is_users_own, Some(at)),
+                "{name}"
+            );
+        }
     }
 }

@@ -83,7 +83,7 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
             outbound: outbound.clone(),
             storage: storage.clone(),
         },
-    );
+    )?;
     let bridge_listener = match &config.bridge.listen {
         Some(address) => Some(Listener::bind(address).await.map_err(|source| RunError::Listen {
             address: address.clone(),

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use tandem_chassis::status::Violation;
 use tandem_chat_core::chat::{AnswerReason, Command, Decision, Effect, Progress, State, StatusKind, decide_all};
 use tandem_chat_core::error::ChatError;
-use tandem_chat_core::id::ToolCallId;
+use tandem_chat_core::id::{FileId, ToolCallId};
 use tandem_chat_core::message::{Role, Visibility};
 use tandem_chat_core::part::{Part, ProviderMetadata, SUMMARY_TOOL, ToolCallPart, ToolResultPart};
 use tandem_proto::common::v1::WatchKind;
@@ -16,7 +16,7 @@ use tandem_proto::storage::v1::StepPurpose;
 use uuid::Uuid;
 
 use crate::db::changes::{self, Change};
-use crate::db::{Pool, chats, messages, model_choice, queue};
+use crate::db::{Pool, chats, files, messages, model_choice, queue};
 use crate::error::Error;
 use crate::hints::{Hint, Hints};
 use crate::idempotency::Tx;
@@ -292,6 +292,7 @@ impl Open {
                 let open = self.open_calls().await?;
                 self.left = Some(unanswered(open, &results)?);
                 self.insert(&results).await?;
+                self.list_files(&results).await?;
                 self.got_somewhere();
                 self.change.sealed = payload.sealed.or(self.change.sealed);
             }
@@ -382,6 +383,11 @@ impl Open {
         self.is_activity = true;
     }
 
+    /// Stores context, which is nobody's speech and which no decision asks for.
+    pub(crate) async fn insert_context(&mut self, new: messages::New) -> Result<(), Error> {
+        self.insert(&[new]).await.map(|_| ())
+    }
+
     async fn insert(&mut self, new: &[messages::New]) -> Result<Vec<messages::Row>, Error> {
         let rows = messages::insert(&mut self.tx, self.row.id, new).await?;
         if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
@@ -419,6 +425,22 @@ impl Open {
         let stored = self.insert_user(message).await?;
         self.promoted = Some(stored);
         self.queue_changed();
+        Ok(())
+    }
+
+    /// Lists with the chat the files that tools made, as far as there is room.
+    async fn list_files(&mut self, messages: &[messages::New]) -> Result<(), Error> {
+        let of_assistant = messages.iter().filter(|message| message.role == Role::Assistant);
+        let made: Vec<Uuid> = of_assistant
+            .flat_map(|message| &message.parts)
+            .filter_map(|part| match part {
+                Part::File(file) => file.file_id.map(FileId::uuid),
+                _ => None,
+            })
+            .collect();
+        if !files::link(&mut self.tx, self.row.id, &made).await? {
+            tracing::debug!(chat_id = %self.row.id, "the chat lists as many files as it can");
+        }
         Ok(())
     }
 

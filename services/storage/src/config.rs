@@ -15,6 +15,9 @@ pub struct Config {
     pub pool: Pool,
     /// How long change records are kept for readers that come back.
     pub change_retention_days: u16,
+    /// How long usage records are kept, which costs are added up from; 0 for ever. What spend limits of the present period count is never
+    /// dropped.
+    pub usage_retention_days: u16,
     /// How long a client's own tools may take before their turn fails.
     #[serde(with = "tandem_chassis::config::duration")]
     pub action_limit: Duration,
@@ -45,6 +48,7 @@ impl Default for Config {
             database_url: None,
             pool: Pool::default(),
             change_retention_days: 7,
+            usage_retention_days: 400,
             action_limit: Duration::from_secs(300),
             allow_unsafe_postgres: false,
         }

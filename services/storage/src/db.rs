@@ -2,7 +2,10 @@
 
 pub(crate) mod changes;
 pub(crate) mod chats;
+pub(crate) mod context;
+pub(crate) mod diff_statuses;
 pub(crate) mod files;
+pub(crate) mod git_credentials;
 pub(crate) mod idempotency;
 pub(crate) mod interceptions;
 pub(crate) mod leases;
@@ -16,8 +19,10 @@ pub(crate) mod providers;
 pub(crate) mod queue;
 pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod skills;
 pub(crate) mod spend;
 pub(crate) mod sqlstate;
+pub(crate) mod templates;
 pub(crate) mod titles;
 pub(crate) mod tokens;
 pub(crate) mod tool_calls;
@@ -25,6 +30,7 @@ pub(crate) mod turns;
 pub(crate) mod usage;
 pub(crate) mod user_keys;
 pub(crate) mod users;
+pub(crate) mod workspace_builds;
 pub(crate) mod workspaces;
 
 pub(crate) use pool::{Pool, Transaction, in_time, silent};

@@ -14,6 +14,7 @@ mod pulse;
 mod rpc;
 mod service;
 mod spend;
+mod template_spec;
 mod turn_facts;
 mod turn_label;
 

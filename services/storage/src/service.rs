@@ -9,13 +9,17 @@ use tandem_chassis::lifecycle::OnEnd;
 use tandem_chassis::server::Server;
 use tandem_chassis::transport::Listener;
 use tandem_chassis::with_message_limits;
+use tandem_proto::storage::v1::chat_context_service_server::ChatContextServiceServer;
 use tandem_proto::storage::v1::chat_service_server::ChatServiceServer;
 use tandem_proto::storage::v1::feed_service_server::FeedServiceServer;
 use tandem_proto::storage::v1::file_service_server::FileServiceServer;
+use tandem_proto::storage::v1::git_service_server::GitServiceServer;
 use tandem_proto::storage::v1::interception_service_server::InterceptionServiceServer;
 use tandem_proto::storage::v1::mcp_service_server::McpServiceServer;
+use tandem_proto::storage::v1::personal_skill_service_server::PersonalSkillServiceServer;
 use tandem_proto::storage::v1::provider_key_service_server::ProviderKeyServiceServer;
 use tandem_proto::storage::v1::settings_service_server::SettingsServiceServer;
+use tandem_proto::storage::v1::template_service_server::TemplateServiceServer;
 use tandem_proto::storage::v1::title_service_server::TitleServiceServer;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallServiceServer;
 use tandem_proto::storage::v1::turn_service_server::TurnServiceServer;
@@ -28,12 +32,18 @@ use crate::config::Config;
 use crate::db::{Pool, in_time};
 use crate::hints::{self, Hints};
 use crate::rpc::{
-    Chats, Feed, Files, Interceptions, Mcp, ProviderKeys, Settings, Titles, ToolCalls, Turns, Usage, Users, Workspaces,
+    Chats, Contexts, Feed, Files, Git, Interceptions, Mcp, PersonalSkills, ProviderKeys, Settings, Templates, Titles,
+    ToolCalls, Turns, Usage, Users, Workspaces,
 };
 
 /// How often old change records are dropped, and how many at once.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 const PRUNE_BATCH: i64 = 10_000;
+
+/// The same for usage records, the first time at the start; and the pause between two pieces, so that nobody waits for it.
+const USAGE_PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
+const USAGE_PRUNE_BATCH: u64 = 5_000;
+const USAGE_PRUNE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why storage could not start or ended.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +111,15 @@ pub async fn run(
             tokio::select! { () = draining => {} () = prune(pool, days) => {} }
         }
     });
+    if config.usage_retention_days > 0 {
+        runtime.tasks.spawn("prune usage records", OnEnd::Expected, {
+            let (pool, draining) = (pool.clone(), runtime.shutdown.draining());
+            let days = i32::from(config.usage_retention_days);
+            async move {
+                tokio::select! { () = draining => {} () = prune_usage(pool, days) => {} }
+            }
+        });
+    }
     runtime.tasks.spawn("purge idempotency keys", OnEnd::Expected, {
         let (pool, draining) = (pool.clone(), runtime.shutdown.draining());
         async move {
@@ -131,9 +150,16 @@ pub async fn run(
             pool.clone(),
             hints.clone()
         ))))
+        .add_service(with_message_limits!(ChatContextServiceServer::new(Contexts::new(
+            pool.clone(),
+            hints.clone()
+        ))))
+        .add_service(with_message_limits!(PersonalSkillServiceServer::new(
+            PersonalSkills::new(pool.clone())
+        )))
         .add_service(with_message_limits!(FeedServiceServer::new(Feed::new(
             pool.clone(),
-            hints,
+            hints.clone(),
             retention
         ))))
         .add_service(with_message_limits!(UserServiceServer::new(Users::new(pool.clone()))))
@@ -145,6 +171,10 @@ pub async fn run(
             pool.clone()
         ))))
         .add_service(with_message_limits!(FileServiceServer::new(Files::new(pool.clone()))))
+        .add_service(with_message_limits!(GitServiceServer::new(Git::new(
+            pool.clone(),
+            hints.clone()
+        ))))
         .add_service(with_message_limits!(InterceptionServiceServer::new(
             Interceptions::new(pool.clone())
         )))
@@ -152,8 +182,12 @@ pub async fn run(
         .add_service(with_message_limits!(ToolCallServiceServer::new(ToolCalls::new(
             pool.clone()
         ))))
-        .add_service(with_message_limits!(WorkspaceServiceServer::new(Workspaces::new(
+        .add_service(with_message_limits!(TemplateServiceServer::new(Templates::new(
             pool.clone()
+        ))))
+        .add_service(with_message_limits!(WorkspaceServiceServer::new(Workspaces::new(
+            pool.clone(),
+            hints
         ))))
         .subscriptions("/tandem.storage.v1.FeedService/SubscribeHints")
         .reflection(tandem_proto::FILE_DESCRIPTOR_SET)
@@ -205,5 +239,28 @@ async fn prune(pool: Pool, days: i32) {
             Ok(count) => tracing::info!(count, "dropped old change records"),
             Err(error) => tracing::warn!(%error, "could not drop old change records"),
         }
+    }
+}
+
+async fn prune_usage(pool: Pool, days: i32) {
+    let limit = i64::try_from(USAGE_PRUNE_BATCH).unwrap_or(i64::MAX);
+    loop {
+        let prune = async { crate::db::usage::prune(&mut *pool.acquire().await?, days, limit).await };
+        let pause = match in_time(prune).await {
+            Ok(0) => USAGE_PRUNE_INTERVAL,
+            Ok(count) => {
+                tracing::info!(count, "dropped old usage records");
+                if count < USAGE_PRUNE_BATCH {
+                    USAGE_PRUNE_INTERVAL
+                } else {
+                    USAGE_PRUNE_PAUSE
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not drop old usage records");
+                USAGE_PRUNE_INTERVAL
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }

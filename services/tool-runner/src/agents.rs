@@ -11,32 +11,59 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 mod connection;
+mod git;
 mod link;
 
 pub(crate) use connection::{Connection, Refusal};
+pub(crate) use git::{GitQuestion, GitQuestions};
 pub(crate) use link::LinkRpc;
 
 /// All agents of this tool-runner. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Agents {
     expected: Arc<Mutex<HashMap<String, Expected>>>,
+    git: git::GitNews,
 }
 
+#[derive(Default)]
 struct Expected {
-    token: SecretString,
+    /// Agents we started know it from us; `None`: storage knows whom to let in.
+    token: Option<SecretString>,
     connection: watch::Sender<Option<Connection>>,
 }
 
 impl Agents {
+    /// Where chats work, as agents tell.
+    pub(crate) fn git_heads(&self) -> &crate::git::Heads {
+        &self.git.heads
+    }
+
+    fn git_news_of<'a>(&'a self, workspace_id: &'a str) -> git::GitNewsOf<'a> {
+        git::GitNewsOf {
+            news: &self.git,
+            workspace_id,
+        }
+    }
+
+    /// What git processes ask.
+    pub(crate) fn git_questions(&self) -> &GitQuestions {
+        &self.git.questions
+    }
+
     /// From now on an agent with this token is let in for the workspace; an earlier one is sent away.
     pub(crate) fn expect(&self, workspace_id: &str, token: SecretString) {
         let expected = Expected {
-            token,
+            token: Some(token),
             connection: watch::Sender::new(None),
         };
         if let Some(earlier) = self.lock().insert(workspace_id.to_owned(), expected) {
             close(&earlier);
         }
+    }
+
+    /// An agent that somebody else starts may come, and is waited for.
+    pub(crate) fn await_external(&self, workspace_id: &str) {
+        self.lock().entry(workspace_id.to_owned()).or_default();
     }
 
     /// No agent is let in for the workspace any more.
@@ -72,12 +99,25 @@ impl Agents {
         let Some(entry) = expected.get(workspace_id) else {
             return false;
         };
-        if !bool::from(entry.token.expose_secret().as_bytes().ct_eq(token.as_bytes())) {
+        let is_known = entry
+            .token
+            .as_ref()
+            .is_some_and(|known| bool::from(known.expose_secret().as_bytes().ct_eq(token.as_bytes())));
+        if !is_known {
             return false;
         }
-        if let Some(earlier) = entry.connection.send_replace(Some(connection.clone())) {
-            earlier.close();
+        entry.replace(connection);
+        true
+    }
+
+    /// Lets an agent in that storage knows. An agent of ours keeps its place.
+    fn admit_external(&self, workspace_id: &str, connection: &Connection) -> bool {
+        let mut expected = self.lock();
+        let entry = expected.entry(workspace_id.to_owned()).or_default();
+        if entry.token.is_some() {
+            return false;
         }
+        entry.replace(connection);
         true
     }
 
@@ -96,6 +136,14 @@ impl Agents {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Expected>> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Expected {
+    fn replace(&self, connection: &Connection) {
+        if let Some(earlier) = self.connection.send_replace(Some(connection.clone())) {
+            earlier.close();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where workspaces live. One backend so far: directories of this machine.
 
+mod cgroup;
 mod local;
 pub(crate) mod passage;
 mod sandbox;

@@ -6,7 +6,12 @@ use std::time::Duration;
 use tandem_chassis::client::{self, Outbound};
 use tandem_chassis::identity::User;
 use tandem_chassis::{tls, with_message_limits};
+use tandem_proto::storage::v1::chat_context_service_client::ChatContextServiceClient;
+use tandem_proto::storage::v1::file_service_client::FileServiceClient;
+use tandem_proto::storage::v1::git_service_client::GitServiceClient;
 use tandem_proto::storage::v1::mcp_service_client::McpServiceClient;
+use tandem_proto::storage::v1::personal_skill_service_client::PersonalSkillServiceClient;
+use tandem_proto::storage::v1::template_service_client::TemplateServiceClient;
 use tandem_proto::storage::v1::tool_call_service_client::ToolCallServiceClient;
 use tandem_proto::storage::v1::workspace_service_client::WorkspaceServiceClient;
 use tonic::transport::Channel;
@@ -42,7 +47,12 @@ pub(crate) const PATIENT_PAUSES: [Duration; 8] = [
 pub(crate) struct Clients {
     outbound: Outbound,
     pub(crate) calls: ToolCallServiceClient<Channel>,
+    pub(crate) files: FileServiceClient<Channel>,
+    pub(crate) contexts: ChatContextServiceClient<Channel>,
+    pub(crate) git: GitServiceClient<Channel>,
     pub(crate) mcp: McpServiceClient<Channel>,
+    pub(crate) skills: PersonalSkillServiceClient<Channel>,
+    pub(crate) templates: TemplateServiceClient<Channel>,
     pub(crate) workspaces: WorkspaceServiceClient<Channel>,
 }
 
@@ -56,7 +66,12 @@ impl Clients {
         Ok(Self {
             outbound,
             calls: with_message_limits!(ToolCallServiceClient::new(storage.clone())),
+            files: with_message_limits!(FileServiceClient::new(storage.clone())),
+            contexts: with_message_limits!(ChatContextServiceClient::new(storage.clone())),
+            skills: with_message_limits!(PersonalSkillServiceClient::new(storage.clone())),
+            git: with_message_limits!(GitServiceClient::new(storage.clone())),
             mcp: with_message_limits!(McpServiceClient::new(storage.clone())),
+            templates: with_message_limits!(TemplateServiceClient::new(storage.clone())),
             workspaces: with_message_limits!(WorkspaceServiceClient::new(storage)),
         })
     }

@@ -9,7 +9,7 @@ use tandem_chassis::seal::keyring::Sources;
 use tandem_chassis::transport::Address;
 use tandem_chassis::{outbound, tls};
 
-use crate::mcp;
+use crate::{git, mcp};
 
 /// Settings of one tool-runner.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +24,8 @@ pub struct Config {
     /// Where agents dial in; unset: a socket in `link/` beside `workspaces_dir`. Agents are other processes, so `memory:` cannot be
     /// used.
     pub link_listen: Option<Address>,
+    /// Where agents on hosts of users' own dial in.
+    pub agent: Agent,
     /// The program that is an agent, and its arguments; unset: this program with the argument `workspace-agent`.
     pub agent_command: Option<Vec<String>>,
     /// An agent nobody has used for this long is stopped, with everything that runs in its workspace.
@@ -43,6 +45,20 @@ pub struct Config {
     pub outbound: outbound::Config,
     /// How MCP servers are asked.
     pub mcp: mcp::Config,
+    /// How repositories are dealt with.
+    pub git: git::Config,
+}
+
+/// Where agents on hosts of users' own dial in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agent {
+    /// A listener of its own for them; unset: they can only come from this machine.
+    pub listen: Option<Address>,
+    /// What users are told to dial, where that differs from `listen`: the name of a load balancer, for example.
+    pub url: Option<Address>,
+    /// Certificate of an `https:` listener.
+    pub tls: Option<tls::ServerConfig>,
 }
 
 /// Addresses of the services this one calls.
@@ -65,6 +81,23 @@ pub struct Limits {
     pub max_file_bytes: u64,
     /// Open files of one process.
     pub max_open_files: u64,
+    /// Memory of everything in the workspace together, in bytes. Needs control groups.
+    pub max_memory_bytes: u64,
+    /// Processor time of everything in the workspace together, in percent of one processor; 0: all there is. Needs control groups.
+    pub max_cpu_percent: u32,
+    /// What processes reach of the network.
+    pub network: Network,
+}
+
+/// What processes in a workspace reach of the network.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// Whatever this machine reaches.
+    #[default]
+    Open,
+    /// Nothing. A host that cannot keep this does not start.
+    None,
 }
 
 impl Default for Config {
@@ -74,6 +107,7 @@ impl Default for Config {
             peer_tls: tls::ClientConfig::default(),
             workspaces_dir: PathBuf::from("/var/lib/tandem/workspaces"),
             link_listen: None,
+            agent: Agent::default(),
             agent_command: None,
             idle_timeout: Duration::from_secs(30 * 60),
             limits: Limits::default(),
@@ -83,6 +117,7 @@ impl Default for Config {
             previous_keks: Vec::new(),
             outbound: outbound::Config::default(),
             mcp: mcp::Config::default(),
+            git: git::Config::default(),
         }
     }
 }
@@ -102,6 +137,9 @@ impl Default for Limits {
             max_data_bytes: 4 * 1024 * 1024 * 1024,
             max_file_bytes: 2 * 1024 * 1024 * 1024,
             max_open_files: 4_096,
+            max_memory_bytes: 8 * 1024 * 1024 * 1024,
+            max_cpu_percent: 0,
+            network: Network::Open,
         }
     }
 }

@@ -29,6 +29,12 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Workspaces were to have no network, and have one.
+    #[error(
+        "workspaces cannot be cut off from the network on this host: install bubblewrap (bwrap) and allow namespaces, or set \
+         limits.network = \"open\""
+    )]
+    Network,
     /// The program to run as agent is not known.
     #[error("the agent's program is not known; set agent_command")]
     Agent(#[source] std::io::Error),

@@ -1,14 +1,14 @@
-//! Tools of MCP servers that administrators have configured: which of them a chat is offered, and running one.
+//! Tools of MCP servers: those that administrators have configured and those that workspaces name themselves. Which of them a chat is
+//! offered, and running one.
 //!
 //! Nothing a server does fails a turn: a server that is away, slow or broken offers nothing, and a call that goes wrong is a result.
 //! Calls are journalled like all others; one whose owner is gone is never sent again, because nobody can know what became of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::future::Cache;
-use rmcp::model::CallToolResult;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tandem_chassis::clock::Clock;
@@ -16,37 +16,46 @@ use tandem_chassis::identity::User;
 use tandem_chassis::outbound::Outbound;
 use tandem_chassis::seal::keyring::Keyring;
 use tandem_chat_core::tool_policy::{ForeignTool, TurnKind};
+use tandem_mcp::Failure;
 use tandem_proto::common::v1::ToolDefinition;
-use tandem_proto::storage::v1::McpServer;
-use tandem_proto::tool::v1::{McpOutcome, McpScope};
-use time::OffsetDateTime;
+use tandem_proto::storage::v1::{ListFoundMcpToolsRequest, McpServer, PutFoundMcpToolsRequest};
+use tandem_proto::tool::v1::McpScope;
+use tandem_proto::workspace::v1::WorkspaceMcpTool;
 use tonic::Status;
 use uuid::Uuid;
 
+mod bridge;
 mod catalog;
+mod connect;
+mod found;
 mod health;
-mod http;
 mod intent;
 mod listing;
 mod name;
 pub(crate) mod oauth;
+mod pins;
 mod result;
 pub(crate) mod sealed;
 pub(crate) mod server;
 mod session;
 mod tokens;
+mod workspace;
 
+pub(crate) use found::FIND_TOOLS;
 pub(crate) use health::Health;
-pub(crate) use listing::Listing;
+pub(crate) use listing::{Listing, estimated_tokens};
 pub(crate) use result::{Converted, is_media};
 pub(crate) use tokens::{Connection, Tokens};
 
-use crate::clients::Clients;
+use crate::agents::{self, Agents};
+use crate::clients::{Clients, PAUSES, persist};
 use crate::metrics::Metrics;
 use catalog::Catalog;
-use http::Http;
-use server::{Identity, Server, Token};
-use session::{Failure, Session};
+use connect::Rest;
+use pins::Pins;
+use server::{Identity, Server};
+use session::Session;
+use workspace::WorkspaceServers;
 
 /// Servers of one chat; more are passed over.
 const MAX_SERVERS: usize = 32;
@@ -64,9 +73,6 @@ const IDLE_SESSION: Duration = Duration::from_secs(300);
 /// How often ended sessions are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
-/// A server that takes longer than this is named in the log.
-const SLOW: Duration = Duration::from_secs(5);
-
 /// How servers are asked.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -80,6 +86,11 @@ pub struct Config {
     /// How long servers as read from storage count as current. Own changes are seen at once.
     #[serde(with = "tandem_chassis::config::duration")]
     pub cache_ttl: Duration,
+    /// How long a server that did not answer in time is not asked again.
+    #[serde(with = "tandem_chassis::config::duration")]
+    pub rest: Duration,
+    /// Percent of what a model can be told that tools of MCP servers may take; beyond it they are searched for instead.
+    pub max_context_percent: u8,
 }
 
 impl Default for Config {
@@ -88,6 +99,8 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(10),
             call_timeout: Duration::from_secs(60),
             cache_ttl: Duration::from_secs(10),
+            rest: Duration::from_secs(30),
+            max_context_percent: 10,
         }
     }
 }
@@ -96,7 +109,7 @@ impl Default for Config {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     server_ids: Vec<Uuid>,
-    root_chat_id: String,
+    pub(crate) root_chat_id: String,
     workspace_id: String,
 }
 
@@ -108,6 +121,13 @@ impl From<McpScope> for Scope {
             root_chat_id: scope.root_chat_id,
             workspace_id: scope.workspace_id,
         }
+    }
+}
+
+impl Scope {
+    /// Empty when no workspace is bound.
+    pub(crate) fn workspace_id(&self) -> &str {
+        &self.workspace_id
     }
 }
 
@@ -135,6 +155,12 @@ impl Place<'_> {
         }
     }
 
+    /// The workspace whose own servers the turn may use.
+    fn workspace(&self) -> Option<&str> {
+        let id = self.scope.workspace_id.as_str();
+        (!id.is_empty() && self.kind.allows_foreign(ForeignTool::WorkspaceMcp)).then_some(id)
+    }
+
     fn uses(&self, server: &Server) -> bool {
         let is_named = self.scope.server_ids.contains(&server.id);
         let tool = ForeignTool::ExternalMcp {
@@ -150,7 +176,16 @@ impl Place<'_> {
 #[derive(Debug)]
 pub(crate) struct Offered {
     pub(crate) definition: ToolDefinition,
-    pub(crate) server_id: Uuid,
+    /// Where it is a configured server's.
+    pub(crate) server_id: Option<Uuid>,
+}
+
+/// Whose tool a name is.
+pub(crate) enum Owner {
+    /// A configured server's.
+    Server(Arc<Server>),
+    /// One that the workspace names itself; running it needs the workspace's agent.
+    Workspace(WorkspaceMcpTool),
 }
 
 /// What there is to know of a session: all of it the same, or it is another one.
@@ -173,9 +208,13 @@ pub(crate) struct Mcp {
     config: Config,
     catalog: Catalog,
     pub(crate) tokens: Tokens,
+    pub(crate) pins: Pins,
+    pub(crate) workspaces: WorkspaceServers,
+    clients: Clients,
     outbound: Outbound,
     sessions: Cache<Key, Slot>,
     health: Arc<Mutex<HashMap<Uuid, Health>>>,
+    resting: Arc<Mutex<HashMap<Uuid, Rest>>>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
@@ -184,24 +223,30 @@ impl Mcp {
     pub(crate) fn new(
         config: Config,
         clients: Clients,
+        agents: Agents,
         keyring: Arc<Keyring>,
         outbound: Outbound,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Self {
         let catalog = Catalog::new(clients.clone(), Arc::clone(&keyring), config.cache_ttl);
-        let tokens = Tokens::new(clients, keyring, outbound.clone(), Arc::clone(&clock));
+        let tokens = Tokens::new(clients.clone(), keyring, outbound.clone(), Arc::clone(&clock));
+        let workspaces = WorkspaceServers::new(clients.clone(), agents, config.cache_ttl, config.call_timeout);
         let sessions = Cache::builder()
             .max_capacity(MAX_SESSIONS)
             .time_to_idle(IDLE_SESSION)
             .build();
         Self {
+            pins: Pins::new(clients.clone(), config.cache_ttl),
             config,
             catalog,
             tokens,
+            workspaces,
+            clients,
             outbound,
             sessions,
             health: Arc::default(),
+            resting: Arc::default(),
             clock,
             metrics,
         }
@@ -232,59 +277,183 @@ impl Mcp {
         health.get(&server).cloned()
     }
 
-    /// The tools of the servers a chat uses, by name. Servers that cannot be used now offer nothing.
+    /// The tools a chat is offered: those of configured servers by name, then those of its workspace by name. Where they take more of
+    /// `context_tokens` than they may, the tool that finds them stands in their place. Servers that cannot be used now offer nothing.
     ///
     /// # Errors
     /// Storage's own.
-    pub(crate) async fn offer(&self, place: Place<'_>) -> Result<Vec<Offered>, Status> {
-        let servers = self.used(place).await?;
-        let asked = servers.iter().map(|server| async move {
-            let listed = self.list(server, place).await;
-            (server, listed)
-        });
-        let mut offered: Vec<(String, Uuid, ToolDefinition)> = Vec::new();
-        for (server, listed) in futures::future::join_all(asked).await {
-            let Ok(listing) = listed else { continue };
-            offered.extend(listing.allowed().map(|(name, tool)| {
-                let definition = ToolDefinition {
-                    name: name.clone(),
-                    description: tool.description.clone(),
-                    input_schema_json: tool.schema_json.clone(),
-                };
-                (name.clone(), server.id, definition)
-            }));
+    pub(crate) async fn offer(&self, place: Place<'_>, context_tokens: i64) -> Result<Vec<Offered>, Status> {
+        let all = self.all(place).await?;
+        if !found::is_too_much(&all, context_tokens, self.config.max_context_percent) {
+            return Ok(all);
         }
-        offered.sort_by(|one, other| (&one.0, one.1).cmp(&(&other.0, other.1)));
-        offered.dedup_by(|later, earlier| later.0 == earlier.0);
-        Ok(within_bounds(offered))
+        let names = persist(&PAUSES, || {
+            let message = ListFoundMcpToolsRequest {
+                chat_id: place.chat_id.to_owned(),
+            };
+            let request = self.clients.request(place.user, message);
+            let mut mcp = self.clients.mcp.clone();
+            async move { mcp.list_found_mcp_tools(request).await }
+        })
+        .await?;
+        let found: HashSet<String> = names.into_inner().names.into_iter().collect();
+        Ok(found::instead(all, &found))
     }
 
-    /// Runs a tool of a server. `None`: the name is of no server the chat uses.
+    /// Finds tools by what a model has asked for, and remembers that the chat has found them.
+    ///
+    /// # Errors
+    /// What to tell the model.
+    pub(crate) async fn find(&self, place: Place<'_>, arguments: &Map<String, Value>) -> Result<Value, String> {
+        let away = || "The MCP servers cannot be looked up just now.".to_owned();
+        let all = self.all(place).await.map_err(|_| away())?;
+        let found = found::search(&all, arguments)?;
+        if !found.is_empty() {
+            let names: Vec<String> = found.iter().map(|tool| tool.definition.name.clone()).collect();
+            let stored = persist(&PAUSES, || {
+                let message = PutFoundMcpToolsRequest {
+                    chat_id: place.chat_id.to_owned(),
+                    names: names.clone(),
+                };
+                let request = self.clients.request(place.user, message);
+                let mut mcp = self.clients.mcp.clone();
+                async move { mcp.put_found_mcp_tools(request).await }
+            });
+            stored.await.map_err(|_| away())?;
+        }
+        Ok(found::answer(&found, all.len()))
+    }
+
+    async fn all(&self, place: Place<'_>) -> Result<Vec<Offered>, Status> {
+        let servers = self.used(place).await?;
+        let own = async {
+            match place.workspace() {
+                Some(workspace) => self.workspace_tools(place, workspace).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        let asked = servers
+            .into_iter()
+            .map(|server| async move { self.offered_by(&server, place).await });
+        let (of_servers, of_workspace) = tokio::join!(futures::future::join_all(asked), own);
+        let mut bounds = Bounds::default();
+        // In the order of the servers, so that one with a small name takes no room from one that every chat uses.
+        let mut offered: Vec<Offered> = of_servers
+            .into_iter()
+            .flatten()
+            .filter(|tool| bounds.take(tool))
+            .collect();
+        offered.sort_by(|one, other| one.definition.name.cmp(&other.definition.name));
+        offered.dedup_by(|later, earlier| later.definition.name == earlier.definition.name);
+        offered.extend(of_workspace?.into_iter().filter(|tool| bounds.take(tool)));
+        bounds.warn();
+        Ok(offered)
+    }
+
+    /// What one configured server offers a chat.
+    async fn offered_by(&self, server: &Arc<Server>, place: Place<'_>) -> Vec<Offered> {
+        let Ok(listing) = self.list(server, place).await else {
+            return Vec::new();
+        };
+        let changed = match self.unaccepted(server, &listing).await {
+            Ok(changed) => changed,
+            Err(status) => {
+                let error = status.message();
+                tracing::warn!(
+                    slug = server.slug,
+                    error,
+                    "accepted definitions of an MCP server cannot be read"
+                );
+                return Vec::new();
+            }
+        };
+        let tools = listing.allowed().filter(|(_, tool)| !changed.contains(&tool.name));
+        let definition = |(name, tool): (&String, &listing::Listed)| ToolDefinition {
+            name: name.clone(),
+            description: tool.description.clone(),
+            input_schema_json: tool.schema_json().to_owned(),
+        };
+        tools
+            .map(|tool| Offered {
+                definition: definition(tool),
+                server_id: Some(server.id),
+            })
+            .collect()
+    }
+
+    /// The tools of a server that are not what was accepted, by its own names; told to those who look after it.
+    ///
+    /// # Errors
+    /// Storage's own.
+    pub(crate) async fn unaccepted(&self, server: &Server, listing: &Listing) -> Result<HashSet<String>, Status> {
+        let changed = self.pins.changed(server, listing).await?;
+        if !changed.is_empty() {
+            tracing::warn!(slug = server.slug, tools = ?changed, "tools of an MCP server have changed and are not offered");
+        }
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(health) = health.get_mut(&server.id) {
+            health.changed_tool_count = changed.len();
+        }
+        Ok(changed)
+    }
+
+    async fn workspace_tools(&self, place: Place<'_>, workspace: &str) -> Result<Vec<Offered>, Status> {
+        let taken = self.slugs().await?;
+        let tools = self.workspaces.tools(place.user, workspace, &taken).await;
+        let offered = tools.iter().map(|(name, tool)| Offered {
+            definition: workspace::definition(name, tool),
+            server_id: None,
+        });
+        Ok(offered.collect())
+    }
+
+    async fn slugs(&self) -> Result<HashSet<String>, Status> {
+        let all = self.catalog.servers().await?;
+        Ok(all.iter().map(|server| server.slug.clone()).collect())
+    }
+
+    /// Whose tool the name is, if it is one the chat may use. `None`: of no server there is.
+    pub(crate) async fn owner(&self, place: Place<'_>, name: &str) -> Option<Result<Owner, CallError>> {
+        let slug = name::slug(name)?;
+        let away = || Some(Err(CallError::unsent("The MCP servers cannot be looked up just now.")));
+        let (Ok(servers), Ok(taken)) = (self.used(place).await, self.slugs().await) else {
+            return away();
+        };
+        if let Some(server) = servers.iter().find(|server| server.slug == slug) {
+            return Some(Ok(Owner::Server(Arc::clone(server))));
+        }
+        let mut tools = self.workspaces.tools(place.user, place.workspace()?, &taken).await;
+        tools.remove(name).map(|tool| Ok(Owner::Workspace(tool)))
+    }
+
+    /// Runs a tool that a workspace names itself.
     ///
     /// # Errors
     /// What to tell the model; whether the tool may have taken effect.
-    pub(crate) async fn call(
+    pub(crate) async fn run_in_workspace(
         &self,
+        connection: &agents::Connection,
         place: Place<'_>,
-        name: &str,
-        arguments: Map<String, Value>,
-    ) -> Option<Result<result::Converted, CallError>> {
-        let slug = name::slug(name)?;
-        let servers = match self.used(place).await {
-            Ok(servers) => servers,
-            Err(_) => return Some(Err(CallError::unsent("The MCP servers cannot be looked up just now."))),
-        };
-        let server = servers.iter().find(|server| server.slug == slug)?;
-        Some(self.run(server, place, name, arguments).await)
+        tool: &WorkspaceMcpTool,
+        call: Asked,
+    ) -> Result<Converted, CallError> {
+        let started = std::time::Instant::now();
+        let answer = self.workspaces.call(connection, place, tool, call).await;
+        self.metrics.mcp_called(answer.is_ok(), started.elapsed());
+        answer
     }
 
-    async fn run(
+    /// Runs a tool of a configured server, by the name under which it is offered.
+    ///
+    /// # Errors
+    /// What to tell the model; whether the tool may have taken effect.
+    pub(crate) async fn run(
         &self,
         server: &Arc<Server>,
         place: Place<'_>,
         name: &str,
-        arguments: Map<String, Value>,
-    ) -> Result<result::Converted, CallError> {
+        call: Asked,
+    ) -> Result<Converted, CallError> {
         let session = self
             .session(server, place)
             .await
@@ -294,38 +463,26 @@ impl Mcp {
             let text = format!("The MCP server {} offers no tool named {name:?}.", server.slug);
             return Err(CallError::unsent(text));
         };
-        let arguments = match server.has_model_intent {
-            true => intent::unwrap(arguments),
-            false => arguments,
-        };
-        let started = std::time::Instant::now();
-        let answer: Result<CallToolResult, Failure> =
-            session.call(&tool.name, arguments, self.config.call_timeout).await;
-        self.metrics.mcp_called(answer.is_ok(), started.elapsed());
-        match answer {
-            Ok(answer) => Ok(result::convert(answer)),
-            Err(failure) => Err(CallError {
-                text: failure.describe(&server.slug),
-                is_unknown: !matches!(failure, Failure::Refused(_)),
-            }),
+        match self.unaccepted(server, &listing).await {
+            Ok(changed) if changed.contains(&tool.name) => {
+                let text = format!("{name} has changed and was not accepted by an administrator yet.");
+                return Err(CallError::unsent(text));
+            }
+            Ok(_) => {}
+            Err(_) => return Err(CallError::unsent("The MCP servers cannot be looked up just now.")),
         }
-    }
-
-    /// Connects to a server as a user, now, and says what it offers.
-    pub(crate) async fn probe(&self, server: &Arc<Server>, user: &User) -> (Health, Arc<Listing>) {
-        let scope = Scope::default();
-        let place = Place {
-            user,
-            chat_id: "",
-            kind: TurnKind::Root,
-            scope: &scope,
+        let arguments = match server.has_model_intent {
+            true => intent::unwrap(call.arguments),
+            false => call.arguments,
         };
-        let token = self.tokens.current(server, user).await;
         let started = std::time::Instant::now();
-        let begun = self.begin(server, place, token).await;
-        let listed = begun.map(|session| session.listing());
-        let health = self.learn(server, &listed, started.elapsed());
-        (health, listed.unwrap_or_default())
+        let limit = self.config.call_timeout;
+        let answer = session.call(&tool.name, arguments, &call.tool_call_id, limit).await;
+        self.metrics.mcp_called(answer.is_ok(), started.elapsed());
+        answer.map(result::convert).map_err(|failure| CallError {
+            text: failure.describe(&server.slug),
+            is_unknown: failure.is_unknown(),
+        })
     }
 
     /// A server with its secrets opened, whether or not it is enabled.
@@ -338,7 +495,7 @@ impl Mcp {
 
     /// How it looks when a server cannot even be asked.
     pub(crate) fn unusable(&self, problem: String) -> Health {
-        Health::of(&Err(Failure::Refused(problem)), Duration::ZERO, self.now())
+        Health::of(&Err(Failure::Refused(problem)), Duration::ZERO, self.clock.now())
     }
 
     /// The servers a chat uses, those that every chat uses first.
@@ -349,102 +506,14 @@ impl Mcp {
         used.truncate(MAX_SERVERS);
         Ok(used)
     }
+}
 
-    /// What a server offers now, in the chat's own session.
-    async fn list(&self, server: &Arc<Server>, place: Place<'_>) -> Result<Arc<Listing>, Failure> {
-        let limit = self.config.connect_timeout;
-        let started = std::time::Instant::now();
-        let listed = tokio::time::timeout(limit, self.listed_in_session(server, place)).await;
-        let listed = listed.unwrap_or(Err(Failure::Timeout(limit)));
-        let elapsed = started.elapsed();
-        if elapsed >= SLOW {
-            tracing::warn!(
-                slug = server.slug,
-                elapsed_ms = elapsed.as_millis(),
-                "MCP server is slow"
-            );
-        }
-        self.learn(server, &listed, elapsed);
-        listed
-    }
-
-    async fn listed_in_session(&self, server: &Arc<Server>, place: Place<'_>) -> Result<Arc<Listing>, Failure> {
-        let token = self.tokens.current(server, place.user).await;
-        let slot = self.slot(server, place, token.as_ref()).await;
-        let mut held = slot.lock().await;
-        if let Some(session) = held.as_ref().filter(|session| !session.is_over()) {
-            // Servers may change what they offer at any time; a session that cannot say it any more is begun anew.
-            if let Ok(listing) = session.list(self.config.connect_timeout / 2).await {
-                return Ok(listing);
-            }
-        }
-        *held = None;
-        let session = Arc::new(self.begin(server, place, token).await?);
-        *held = Some(Arc::clone(&session));
-        Ok(session.listing())
-    }
-
-    /// The chat's session with a server; begun when there is none.
-    async fn session(&self, server: &Arc<Server>, place: Place<'_>) -> Result<Arc<Session>, Failure> {
-        let limit = self.config.connect_timeout;
-        let open = async {
-            let token = self.tokens.current(server, place.user).await;
-            let slot = self.slot(server, place, token.as_ref()).await;
-            let mut held = slot.lock().await;
-            if let Some(session) = held.as_ref().filter(|session| !session.is_over()) {
-                return Ok(Arc::clone(session));
-            }
-            let session = Arc::new(self.begin(server, place, token).await?);
-            *held = Some(Arc::clone(&session));
-            Ok(session)
-        };
-        tokio::time::timeout(limit, open)
-            .await
-            .unwrap_or(Err(Failure::Timeout(limit)))
-    }
-
-    async fn slot(&self, server: &Server, place: Place<'_>, token: Option<&Token>) -> Slot {
-        let identity = place.identity();
-        let key = Key {
-            server_id: server.id,
-            server_revision: server.revision,
-            token_revision: token.map_or(0, |token| token.revision),
-            user_id: place.user.id,
-            chat_id: identity.chat_id,
-            workspace_id: identity.workspace_id,
-        };
-        self.sessions.get_with(key, async { Slot::default() }).await
-    }
-
-    async fn begin(&self, server: &Arc<Server>, place: Place<'_>, token: Option<Token>) -> Result<Session, Failure> {
-        let headers = server
-            .headers(&place.identity(), token.as_ref())
-            .map_err(Failure::Refused)?;
-        let http = Http::new(self.outbound.clone(), headers);
-        Session::begin(Arc::clone(server), token, http, self.config.connect_timeout).await
-    }
-
-    /// Remembers how a connection went.
-    fn learn(&self, server: &Server, listed: &Result<Arc<Listing>, Failure>, duration: Duration) -> Health {
-        let health = Health::of(listed, duration, self.now());
-        if !matches!(health.outcome, McpOutcome::Connected) {
-            tracing::warn!(slug = server.slug, outcome = ?health.outcome, error = health.error, "MCP server offers nothing");
-        } else if !health.error.is_empty() {
-            tracing::info!(
-                slug = server.slug,
-                note = health.error,
-                "tools of an MCP server were left out"
-            );
-        }
-        self.metrics.mcp_connected(health.outcome);
-        let mut known = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(server.id, health.clone());
-        health
-    }
-
-    fn now(&self) -> OffsetDateTime {
-        self.clock.now()
-    }
+/// A call as it is asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) arguments: Map<String, Value>,
+    /// Servers are told it.
+    pub(crate) tool_call_id: String,
 }
 
 /// Why a call has no result of its own.
@@ -465,18 +534,32 @@ impl CallError {
     }
 }
 
-fn within_bounds(offered: Vec<(String, Uuid, ToolDefinition)>) -> Vec<Offered> {
-    let all = offered.len();
-    let mut bytes = 0;
-    let mut kept = Vec::new();
-    for (_, server_id, definition) in offered {
-        bytes += definition.name.len() + definition.description.len() + definition.input_schema_json.len();
-        if kept.len() >= MAX_OFFERED || bytes > MAX_OFFERED_BYTES {
-            let left_out = all - kept.len();
-            tracing::warn!(left_out, "MCP servers offer more tools than a turn takes");
-            break;
+/// How many tools of MCP servers a turn has so far, and the bytes they take.
+#[derive(Debug, Default)]
+struct Bounds {
+    count: usize,
+    bytes: usize,
+    left_out: usize,
+}
+
+impl Bounds {
+    /// Whether there is room for one more, which it takes.
+    fn take(&mut self, tool: &Offered) -> bool {
+        let definition = &tool.definition;
+        let bytes = definition.name.len() + definition.description.len() + definition.input_schema_json.len();
+        let has_room = self.count < MAX_OFFERED && self.bytes + bytes <= MAX_OFFERED_BYTES;
+        if has_room {
+            self.count += 1;
+            self.bytes += bytes;
+        } else {
+            self.left_out += 1;
         }
-        kept.push(Offered { definition, server_id });
+        has_room
     }
-    kept
+
+    fn warn(&self) {
+        if self.left_out > 0 {
+            tracing::warn!(self.left_out, "MCP servers offer more tools than a turn takes");
+        }
+    }
 }

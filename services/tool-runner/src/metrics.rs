@@ -45,6 +45,7 @@ pub(crate) struct Metrics {
     starts: Family<StartLabels, Counter>,
     mcp_connections: Family<McpLabels, Counter>,
     mcp_seconds: Family<McpLabels, Histogram>,
+    git_watches: Gauge,
 }
 
 impl Metrics {
@@ -77,7 +78,17 @@ impl Metrics {
                 "From the request to an MCP server to its answer, by whether there was one",
                 Family::new_with_constructor(|| Histogram::new(STAGE_SECONDS)),
             ),
+            git_watches: registry.register(
+                "git_watches",
+                "Chats whose repositories are watched now, however many read",
+                Gauge::default(),
+            ),
         }
+    }
+
+    /// Counts a chat whose repositories are watched for as long as the guard lives.
+    pub(crate) fn git_watched(&self) -> Counted {
+        Counted::new(&self.git_watches)
     }
 
     /// Counts a running call for as long as the guard lives.

@@ -10,8 +10,11 @@ use tandem_chassis::outbound::Outbound;
 use tandem_chassis::seal::keyring::Keyring;
 use tandem_chassis::server::{self, Server};
 use tandem_chassis::transport::{Address, Listener};
-use tandem_chassis::with_message_limits;
+use tandem_chassis::{tls, with_message_limits};
+use tandem_proto::tool::v1::context_service_server::ContextServiceServer;
+use tandem_proto::tool::v1::git_service_server::GitServiceServer;
 use tandem_proto::tool::v1::mcp_admin_service_server::McpAdminServiceServer;
+use tandem_proto::tool::v1::mcp_bridge_service_server::McpBridgeServiceServer;
 use tandem_proto::tool::v1::tool_service_server::ToolServiceServer;
 use tandem_proto::tool::v1::workspace_admin_service_server::WorkspaceAdminServiceServer;
 use tandem_proto::workspace::v1::agent_link_service_server::AgentLinkServiceServer;
@@ -22,10 +25,12 @@ use crate::backend::{Local, passage};
 use crate::call::{Registry, Shared};
 use crate::clients::Clients;
 use crate::config::Config;
+use crate::context::ContextRpc;
 use crate::error::Error;
+use crate::git::Git;
 use crate::mcp::Mcp;
 use crate::metrics::Metrics;
-use crate::rpc::{McpRpc, ToolRpc, WorkspaceRpc};
+use crate::rpc::{BridgeRpc, GitRpc, McpRpc, ToolRpc, WorkspaceRpc};
 use crate::workspace::Workspaces;
 
 /// Links at once, those of agents that have not said hello yet included.
@@ -44,29 +49,39 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     )?;
     let agents = Agents::default();
     let link = listen_for_agents(&config.link_address()).await?;
+    let public = match &config.agent.listen {
+        Some(address) => Some(listen_for_hosts(address, config.agent.tls.as_ref()).await?),
+        None => None,
+    };
+    let agents_url = config.agent.url.clone();
+    let agents_url = agents_url.unwrap_or_else(|| public.as_ref().unwrap_or(&link).address().clone());
     let local = Local::new(&config, link.address().clone(), runtime.tasks.clone()).await?;
     let workspaces = Workspaces::new(
         clients.clone(),
         agents.clone(),
         local,
+        runtime.tasks.clone(),
         config.idle_timeout,
         metrics.clone(),
     );
 
     let closing = CancellationToken::new();
-    let links = LinkRpc::new(agents, runtime.tasks.clone(), closing.clone(), metrics.clone());
-    let link_server = Server::new(ServiceName::ToolRunner, &runtime)
-        .add_service(with_message_limits!(AgentLinkServiceServer::new(links)))
-        .exempt("/tandem.workspace.v1.AgentLinkService/")
-        .limits(server::Limits {
-            max_in_flight: MAX_LINKS,
-            ..server::Limits::default()
-        })
-        .serve(link, closing.clone().cancelled_owned());
-    // Agents must reach it while calls end, so it outlives draining.
-    runtime.tasks.spawn("agent links", OnEnd::Fatal, async move {
-        if let Err(error) = link_server.await {
-            tracing::error!(%error, "link server ended");
+    let links = LinkRpc::new(
+        agents.clone(),
+        clients.clone(),
+        runtime.tasks.clone(),
+        closing.clone(),
+        metrics.clone(),
+    );
+    serve_links(&runtime, link, links.clone(), &closing);
+    if let Some(public) = public {
+        serve_links(&runtime, public, links, &closing);
+    }
+    let (building, builds_end) = (workspaces.clone(), runtime.shutdown.draining());
+    runtime.tasks.spawn("run builds", OnEnd::Expected, async move {
+        tokio::select! {
+            () = builds_end => {}
+            () = building.run_builds() => {}
         }
     });
     let (sweeping, sweep_end) = (workspaces.clone(), closing.clone());
@@ -77,10 +92,30 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
         }
     });
     let outbound = Outbound::new(&config.outbound)?;
+    let keyring = Arc::new(Keyring::load(config.keys())?);
+    let git = Git::new(
+        &config.git,
+        clients.clone(),
+        agents.clone(),
+        Arc::clone(&keyring),
+        outbound.clone(),
+        Arc::clone(&runtime.clock),
+        &metrics,
+    );
+    let (looking, look_end) = (git.clone(), closing.clone());
+    runtime
+        .tasks
+        .spawn("look after repositories", OnEnd::Expected, async move {
+            tokio::select! {
+                () = look_end.cancelled() => {}
+                () = looking.run() => {}
+            }
+        });
     let mcp = Mcp::new(
         config.mcp.clone(),
         clients.clone(),
-        Arc::new(Keyring::load(config.keys())?),
+        agents.clone(),
+        keyring,
         outbound.clone(),
         Arc::clone(&runtime.clock),
         metrics.clone(),
@@ -110,9 +145,16 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
             calls,
             mcp.clone()
         ))))
+        .add_service(with_message_limits!(ContextServiceServer::new(ContextRpc::new(
+            agents.clone()
+        ))))
         .add_service(with_message_limits!(WorkspaceAdminServiceServer::new(
-            WorkspaceRpc::new(clients.clone(), workspaces.clone())
+            WorkspaceRpc::new(clients.clone(), workspaces.clone(), agents_url)
         )))
+        .add_service(with_message_limits!(GitServiceServer::new(GitRpc::new(git))))
+        .add_service(with_message_limits!(McpBridgeServiceServer::new(BridgeRpc::new(
+            mcp.clone()
+        ))))
         .add_service(with_message_limits!(McpAdminServiceServer::new(McpRpc::new(
             clients,
             mcp.clone(),
@@ -127,6 +169,34 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     closing.cancel();
     served?;
     Ok(())
+}
+
+/// Lets agents dial in. They must reach it while calls end, so it outlives draining.
+fn serve_links(runtime: &Runtime, listener: Listener, links: LinkRpc, closing: &CancellationToken) {
+    let server = Server::new(ServiceName::ToolRunner, runtime)
+        .add_service(with_message_limits!(AgentLinkServiceServer::new(links)))
+        .exempt("/tandem.workspace.v1.AgentLinkService/")
+        .limits(server::Limits {
+            max_in_flight: MAX_LINKS,
+            ..server::Limits::default()
+        })
+        .serve(listener, closing.clone().cancelled_owned());
+    runtime.tasks.spawn("agent links", OnEnd::Fatal, async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "link server ended");
+        }
+    });
+}
+
+/// Binds what agents on hosts of users' own dial.
+async fn listen_for_hosts(address: &Address, tls: Option<&tls::ServerConfig>) -> Result<Listener, Error> {
+    let failed = |source| Error::Link {
+        address: address.to_string(),
+        source,
+    };
+    let tls = tls.map(tls::ServerConfig::load).transpose();
+    let tls = tls.map_err(|error| failed(std::io::Error::other(error)))?;
+    Listener::bind_with(address, tls).await.map_err(failed)
 }
 
 /// Binds the link. A socket is opened to all users of this machine, because workspaces run as users of their own; whoever dials must

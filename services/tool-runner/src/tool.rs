@@ -13,15 +13,27 @@ use crate::mcp;
 use crate::workspace;
 
 mod arguments;
+mod ask_user_question;
+mod attach_file;
+mod create_workspace;
 mod duration;
 mod edit_files;
 mod execute;
+mod list_templates;
 mod plan;
 mod process_list;
 mod process_output;
 mod process_result;
 mod process_signal;
+mod propose_plan;
 mod read_file;
+mod read_skill;
+mod read_skill_file;
+mod read_template;
+mod start_workspace;
+mod stop_workspace;
+mod stored;
+mod workspace_life;
 mod write_file;
 
 use arguments::Arguments;
@@ -93,10 +105,20 @@ fn definition(tool: BuiltinTool) -> Option<ToolDefinition> {
         BuiltinTool::ReadFile => read_file::definition(),
         BuiltinTool::WriteFile => write_file::definition(),
         BuiltinTool::EditFiles => edit_files::definition(),
+        BuiltinTool::AttachFile => attach_file::definition(),
         BuiltinTool::Execute => execute::definition(),
         BuiltinTool::ProcessOutput => process_output::definition(),
         BuiltinTool::ProcessList => process_list::definition(),
         BuiltinTool::ProcessSignal => process_signal::definition(),
+        BuiltinTool::ListTemplates => list_templates::definition(),
+        BuiltinTool::ReadTemplate => read_template::definition(),
+        BuiltinTool::CreateWorkspace => create_workspace::definition(),
+        BuiltinTool::StartWorkspace => start_workspace::definition(),
+        BuiltinTool::StopWorkspace => stop_workspace::definition(),
+        BuiltinTool::AskUserQuestion => ask_user_question::definition(),
+        BuiltinTool::ProposePlan => propose_plan::definition(),
+        BuiltinTool::ReadSkill => read_skill::definition(),
+        BuiltinTool::ReadSkillFile => read_skill_file::definition(),
         _ => return None,
     };
     Some(ToolDefinition {
@@ -128,21 +150,35 @@ async fn dispatch(context: &Context<'_>) -> Result<Outcome, Stop> {
     if !input.kind.allows(tool) {
         return Err(Stop::Failed(format!("{tool} may not be used in this turn.")));
     }
-    let arguments = Arguments::parse(&input.arguments_json)?;
+    let arguments = Arguments::parse_unambiguous(&input.arguments_json)?;
     match tool {
         BuiltinTool::ReadFile => read_file::run(context, &arguments).await,
         BuiltinTool::WriteFile => write_file::run(context, &arguments).await,
         BuiltinTool::EditFiles => edit_files::run(context, &arguments).await,
+        BuiltinTool::AttachFile => attach_file::run(context, &arguments).await,
         BuiltinTool::Execute => execute::run(context, &arguments).await,
         BuiltinTool::ProcessOutput => process_output::run(context, &arguments).await,
         BuiltinTool::ProcessList => process_list::run(context).await,
         BuiltinTool::ProcessSignal => process_signal::run(context, &arguments).await,
+        BuiltinTool::ListTemplates => list_templates::run(context, &arguments).await,
+        BuiltinTool::ReadTemplate => read_template::run(context, &arguments).await,
+        BuiltinTool::CreateWorkspace => create_workspace::run(context, &arguments).await,
+        BuiltinTool::StartWorkspace => start_workspace::run(context, &arguments).await,
+        BuiltinTool::StopWorkspace => stop_workspace::run(context).await,
+        BuiltinTool::AskUserQuestion => ask_user_question::run(&arguments),
+        BuiltinTool::ProposePlan => propose_plan::run(context, &arguments).await,
+        BuiltinTool::ReadSkill => read_skill::run(context, &arguments).await,
+        BuiltinTool::ReadSkillFile => read_skill_file::run(context, &arguments).await,
         _ => Err(Stop::Failed(format!("{tool} does not run here."))),
     }
 }
 
 /// A tool of an MCP server; `None` where there is no server the name belongs to.
 async fn foreign(context: &Context<'_>) -> Result<Option<Outcome>, Stop> {
+    if context.input().tool_name == mcp::FIND_TOOLS {
+        let arguments = Arguments::parse(&context.input().arguments_json)?;
+        return Ok(Some(context.find_tools(&arguments.into_object()).await));
+    }
     if context.is_resumed {
         // The server may have acted on the call, and cannot be asked.
         return Err(Stop::Unknown);
@@ -173,10 +209,18 @@ mod tests {
             "read_file",
             "write_file",
             "edit_files",
+            "attach_file",
             "execute",
             "process_output",
             "process_list",
             "process_signal",
+            "list_templates",
+            "read_template",
+            "create_workspace",
+            "start_workspace",
+            "stop_workspace",
+            "read_skill",
+            "read_skill_file",
         ];
         assert_eq!(names, all);
         for tool in definitions(TurnKind::Root) {
@@ -187,11 +231,44 @@ mod tests {
     }
 
     #[test]
+    fn planning_turns_ask_and_propose() {
+        let names: Vec<String> = definitions(TurnKind::PlanRoot)
+            .into_iter()
+            .map(|tool| tool.name)
+            .collect();
+        let all = [
+            "read_file",
+            "write_file",
+            "edit_files",
+            "attach_file",
+            "execute",
+            "process_output",
+            "ask_user_question",
+            "list_templates",
+            "read_template",
+            "create_workspace",
+            "start_workspace",
+            "stop_workspace",
+            "propose_plan",
+            "read_skill",
+            "read_skill_file",
+        ];
+        assert_eq!(names, all);
+    }
+
+    #[test]
     fn exploring_turns_get_no_writing_tools() {
         let names: Vec<String> = definitions(TurnKind::Explore)
             .into_iter()
             .map(|tool| tool.name)
             .collect();
-        assert_eq!(names, ["read_file", "execute", "process_output"]);
+        let all = [
+            "read_file",
+            "execute",
+            "process_output",
+            "read_skill",
+            "read_skill_file",
+        ];
+        assert_eq!(names, all);
     }
 }

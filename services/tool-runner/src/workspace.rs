@@ -1,56 +1,69 @@
-//! A chat's workspace with a connected agent, started when it is first needed and stopped when it is not needed any more.
+//! Workspaces: the one a chat works in with its connected agent, and their life: made, started, stopped, deleted.
+//!
+//! What a workspace is and whether it runs is storage's to say. Here are the agents of this machine, and the links of all others.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
 use tandem_chassis::identity::User;
+use tandem_chassis::lifecycle::Tasks;
 use tandem_chassis::status::Fault;
-use tandem_proto::storage::v1::{EnsureChatWorkspaceRequest, SetWorkspaceStatusRequest, Workspace, WorkspaceStatus};
+use tandem_proto::storage::v1::{
+    EnsureChatWorkspaceRequest, EnsureChatWorkspaceResponse, RecordWorkspaceUseRequest, TemplateBackend, TemplateSpec,
+    Workspace, WorkspaceStatus,
+};
 use tandem_proto::tool::v1::ConfinementMechanism;
-use tandem_proto::workspace::v1::ListProcesses;
-use tandem_proto::workspace::v1::operation::Operation;
-use tandem_proto::workspace::v1::reply::Result as Answer;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
+use uuid::Uuid;
 
 use crate::agents::{Agents, Connection};
 use crate::backend::{Local, Running};
 use crate::clients::{Clients, PAUSES, persist};
 use crate::metrics::Metrics;
 
-/// Time for an agent to start and dial in.
-const START_TIME: Duration = Duration::from_secs(10);
+mod dial;
+pub(crate) mod environment;
+pub(crate) mod life;
+mod local;
 
-/// Time for an agent that is alive to dial in again after its link broke.
-const RECONNECT_TIME: Duration = Duration::from_secs(5);
+/// How often a use is told to storage at most.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How often idle agents are looked for.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
-
-/// Time for an agent to say what runs.
-const LOOK_TIME: Duration = Duration::from_secs(5);
-
-/// Time for all agents to end when the service does.
-const STOP_TIME: Duration = Duration::from_secs(3);
-
-/// Bytes of an agent's token.
-const TOKEN_BYTES: usize = 32;
-
-/// The built-in template, whose workspaces are directories of this machine.
-const LOCAL_TEMPLATE: &str = "local";
+/// How often a call looks anew when its chat's workspace changes under it.
+const MAX_LOOKS: usize = 3;
 
 /// Why a call has no workspace, in words for the model.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum Error {
     /// Storage refused or did not answer.
-    #[error("the chat's workspace is not available: {0}")]
+    #[error("{0}")]
     Storage(String),
-    #[error("workspaces of the template {0:?} cannot be started here")]
-    Template(String),
-    #[error("the workspace has been deleted")]
-    Deleted,
+    #[error("workspaces of this kind cannot be worked in here")]
+    Backend,
+    #[error("The workspace has no running agent; most likely it is stopped. Use start_workspace to start it.")]
+    NoAgent,
+    #[error("The workspace could not be started or stopped: {0} Use start_workspace to try again.")]
+    Failed(String),
+    #[error(
+        "Connecting to the workspace took too long. It may be reachable at the next attempt: try once more, and tell the user if that fails too."
+    )]
+    TimedOut,
+    #[error(
+        "The workspace is on a host of the user's own, and its agent has not connected yet. The user must start it there with `tandem agent`; \
+        start_workspace does not help."
+    )]
+    ExternalNever,
+    #[error(
+        "The workspace is on a host of the user's own, which is offline now. The user must reconnect it there with `tandem agent`; \
+        start_workspace does not help."
+    )]
+    ExternalGone,
+    #[error("The chat's workspace changed while it was being connected to. Try again.")]
+    Changed,
     #[error("the workspace could not be started: {0}")]
     Start(String),
     #[error("Tandem is stopping; the call did not start")]
@@ -68,22 +81,40 @@ pub(crate) struct Ready {
 
 /// All workspaces of this tool-runner. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Workspaces(Arc<Shared>);
+pub(crate) struct Workspaces(pub(crate) Arc<Shared>);
 
-struct Shared {
-    clients: Clients,
-    agents: Agents,
-    local: Local,
+pub(crate) struct Shared {
+    pub(crate) clients: Clients,
+    pub(crate) agents: Agents,
+    pub(crate) local: Local,
+    /// Whose builds are ours.
+    pub(crate) runner_id: Uuid,
+    pub(crate) tasks: Tasks,
+    /// Cancelled when this tool-runner stops: what it is doing is another's to do again.
+    pub(crate) closing: CancellationToken,
+    /// Counts the builds that ended here, so that nobody who waits for one has to ask all the time.
+    pub(crate) ended_builds: watch::Sender<u64>,
     idle_timeout: Duration,
     metrics: Metrics,
     has_stopped: AtomicBool,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// One workspace's agent. The lock is held over a start, so that there is one at a time.
 struct Slot {
     running: tokio::sync::Mutex<Option<Running>>,
     used_at: Mutex<Instant>,
+    /// When storage was told.
+    told_at: Mutex<Option<Instant>>,
+}
+
+/// What storage says of a chat's workspace.
+enum Look {
+    /// It runs, or should.
+    Up(Box<Workspace>, TemplateSpec),
+    /// It is being changed; that may be waited for.
+    Busy(Box<Workspace>),
 }
 
 impl Workspaces {
@@ -91,6 +122,7 @@ impl Workspaces {
         clients: Clients,
         agents: Agents,
         local: Local,
+        tasks: Tasks,
         idle_timeout: Duration,
         metrics: Metrics,
     ) -> Self {
@@ -98,18 +130,56 @@ impl Workspaces {
             clients,
             agents,
             local,
+            runner_id: Uuid::now_v7(),
+            tasks,
+            closing: CancellationToken::new(),
+            ended_builds: watch::Sender::new(0),
             idle_timeout,
             metrics,
             has_stopped: AtomicBool::new(false),
             slots: Mutex::default(),
+            turns: Mutex::default(),
         }))
     }
 
-    /// The chat's workspace, made and started if need be.
+    /// The chat's workspace, made if the deployment allows that, and with its agent.
     ///
     /// # Errors
     /// Any [`Error`]; nothing was done in the workspace then.
     pub(crate) async fn ready(&self, user: &User, chat_id: &str) -> Result<Ready, Error> {
+        for _ in 0..MAX_LOOKS {
+            let (workspace, spec) = match self.look(user, chat_id).await? {
+                Look::Up(workspace, spec) => (workspace, spec),
+                Look::Busy(workspace) => {
+                    self.settled(&workspace).await?;
+                    continue;
+                }
+            };
+            let slot = self.slot(&workspace.id);
+            slot.touch();
+            let connection = match self.0.agents.connected(&workspace.id) {
+                Some(connection) => connection,
+                None => match workspace.backend() {
+                    TemplateBackend::Local | TemplateBackend::Unspecified => self.connect(&workspace.id, &slot).await?,
+                    TemplateBackend::External => match self.dial(user, chat_id, &workspace).await? {
+                        Some(connection) => connection,
+                        None => continue,
+                    },
+                    TemplateBackend::Kubernetes => return Err(Error::Backend),
+                },
+            };
+            connection.set_environment(environment::of(&spec, &workspace));
+            self.tell_use(&workspace.id, &slot);
+            return Ok(Ready {
+                workspace_id: workspace.id,
+                connection,
+            });
+        }
+        Err(Error::Changed)
+    }
+
+    /// The chat's workspace as storage has it; one that cannot be worked in is an error.
+    async fn look(&self, user: &User, chat_id: &str) -> Result<Look, Error> {
         let clients = &self.0.clients;
         let answer = persist(&PAUSES, || {
             let request = clients.request(
@@ -123,23 +193,28 @@ impl Workspaces {
         })
         .await
         .map_err(|status| Error::Storage(shown(status)))?;
-        let workspace = answer
-            .into_inner()
-            .workspace
-            .ok_or_else(|| Error::Storage("there is none".to_owned()))?;
-        if workspace.status() == WorkspaceStatus::Deleted {
-            return Err(Error::Deleted);
+        let EnsureChatWorkspaceResponse { workspace, spec, .. } = answer.into_inner();
+        let workspace = workspace.ok_or_else(|| Error::Storage("the chat has no workspace".to_owned()))?;
+        match workspace.status() {
+            WorkspaceStatus::Running => Ok(Look::Up(Box::new(workspace), spec.unwrap_or_default())),
+            WorkspaceStatus::Starting | WorkspaceStatus::Stopping | WorkspaceStatus::Deleting => {
+                Ok(Look::Busy(Box::new(workspace)))
+            }
+            WorkspaceStatus::Failed => Err(Error::Failed(workspace.status_message)),
+            WorkspaceStatus::Stopped | WorkspaceStatus::Deleted | WorkspaceStatus::Unspecified => Err(Error::NoAgent),
         }
-        let slot = self.slot(&workspace.id);
-        slot.touch();
-        let connection = match self.0.agents.connected(&workspace.id) {
-            Some(connection) => connection,
-            None => self.connect(&workspace, &slot).await?,
-        };
-        Ok(Ready {
-            workspace_id: workspace.id,
-            connection,
-        })
+    }
+
+    /// The workspace's agent, if it is connected to this tool-runner. Starts nothing.
+    pub(crate) fn connected(&self, workspace_id: &str) -> Option<Connection> {
+        self.0.agents.connected(workspace_id)
+    }
+
+    /// A lock for what makes, starts and stops a chat's workspace: calls of one step come at once.
+    pub(crate) fn one_at_a_time(&self, chat_id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(chat_id.to_owned()).or_default())
     }
 
     /// Whether the workspace's agent is connected to this tool-runner.
@@ -147,161 +222,38 @@ impl Workspaces {
         self.0.agents.connected(workspace_id).is_some()
     }
 
-    /// What confines workspaces here.
+    /// Sends the workspace's agent away and waits for another one.
+    pub(crate) fn forget_agent(&self, workspace_id: &str) {
+        self.0.agents.forget(workspace_id);
+    }
+
+    /// What confines local workspaces here.
     pub(crate) fn mechanisms(&self) -> Vec<ConfinementMechanism> {
         self.0.local.mechanisms()
     }
 
-    /// Waits for the agent that runs, or starts one.
-    async fn connect(&self, workspace: &Workspace, slot: &Slot) -> Result<Connection, Error> {
-        let id = &workspace.id;
-        let mut running = slot.running.lock().await;
-        if let Some(connection) = self.0.agents.connected(id) {
-            return Ok(connection);
-        }
-        if let Some(alive) = running.as_ref().filter(|running| !running.has_ended()) {
-            let back = tokio::select! {
-                connection = self.0.agents.wait(id, RECONNECT_TIME) => connection,
-                () = alive.ended() => None,
-            };
-            if let Some(connection) = back {
-                return Ok(connection);
+    /// Tells storage that a workspace is used, now and then, and without anybody waiting for it.
+    fn tell_use(&self, workspace_id: &str, slot: &Slot) {
+        {
+            let mut told_at = slot.told_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if told_at.is_some_and(|told_at| told_at.elapsed() < TOUCH_INTERVAL) {
+                return;
             }
-            tracing::warn!(workspace_id = id, "agent does not come back, starting another");
-            alive.stop();
-            alive.ended().await;
+            *told_at = Some(Instant::now());
         }
-        if workspace.template_name != LOCAL_TEMPLATE && !workspace.template_name.is_empty() {
-            return Err(Error::Template(workspace.template_name.clone()));
-        }
-        if self.0.has_stopped.load(Ordering::SeqCst) {
-            return Err(Error::Stopping);
-        }
-        let started = self.start(id).await;
-        self.0.metrics.agent_started(started.is_ok());
-        match started {
-            Ok((started, connection)) => {
-                *running = Some(started);
-                self.record(id, WorkspaceStatus::Running, String::new()).await;
-                Ok(connection)
-            }
-            Err(error) => {
-                *running = None;
-                self.0.agents.forget(id);
-                self.record(id, WorkspaceStatus::Failed, error.to_string()).await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn start(&self, workspace_id: &str) -> Result<(Running, Connection), Error> {
-        // The id becomes the name of a directory.
-        if uuid::Uuid::parse_str(workspace_id).is_err() {
-            return Err(Error::Start("its id is not valid".to_owned()));
-        }
-        let failed = |error: std::io::Error| Error::Start(error.to_string());
-        let mut bytes = [0; TOKEN_BYTES];
-        getrandom::fill(&mut bytes).map_err(|_| Error::Start("no source of randomness".to_owned()))?;
-        let token = SecretString::from(hex::encode(bytes));
-        self.0.agents.expect(workspace_id, token.clone());
-        let running = self.0.local.start(workspace_id, &token).await.map_err(failed)?;
-        let connection = tokio::select! {
-            connection = self.0.agents.wait(workspace_id, START_TIME) => connection,
-            () = running.ended() => None,
-        };
-        match connection {
-            Some(connection) => Ok((running, connection)),
-            None if running.has_ended() => Err(Error::Start("its agent ended at once".to_owned())),
-            None => {
-                running.stop();
-                Err(Error::Start("its agent did not connect in time".to_owned()))
-            }
-        }
-    }
-
-    /// Tells storage; a status that is not recorded is corrected by the next one.
-    async fn record(&self, workspace_id: &str, status: WorkspaceStatus, status_message: String) {
-        let workspace_id = workspace_id.to_owned();
-        let message = SetWorkspaceStatusRequest {
-            workspace_id,
-            status: status.into(),
-            status_message,
-        };
-        let request = self.0.clients.own_request(message);
-        if let Err(status) = self.0.clients.workspaces.clone().set_workspace_status(request).await {
-            tracing::warn!(code = ?status.code(), error = status.message(), "workspace status cannot be recorded");
-        }
-    }
-
-    /// Stops agents nobody uses, until the future is dropped.
-    pub(crate) async fn sweep(&self) {
-        let mut ticks = tokio::time::interval(SWEEP_INTERVAL.min(self.0.idle_timeout.max(Duration::from_millis(100))));
-        loop {
-            ticks.tick().await;
-            let slots: Vec<(String, Arc<Slot>)> = self
-                .lock()
-                .iter()
-                .map(|(id, slot)| (id.clone(), Arc::clone(slot)))
-                .collect();
-            for (id, slot) in slots {
-                if self
-                    .0
-                    .agents
-                    .connected(&id)
-                    .is_some_and(|connection| connection.is_busy())
-                {
-                    slot.touch();
-                }
-                if slot.idle_for() < self.0.idle_timeout {
-                    continue;
-                }
-                if self.has_processes(&id).await {
-                    slot.touch();
-                    continue;
-                }
-                let Ok(mut running) = slot.running.try_lock() else {
-                    continue;
-                };
-                if let Some(running) = running.take() {
-                    tracing::info!(workspace_id = id, "workspace is idle, stopping its agent");
-                    running.stop();
-                    running.ended().await;
-                    self.0.agents.forget(&id);
-                    self.record(&id, WorkspaceStatus::Stopped, String::new()).await;
-                }
-            }
-        }
-    }
-
-    /// Whether anything runs in the workspace, whichever chat started it. An agent that does not say counts as idle.
-    async fn has_processes(&self, workspace_id: &str) -> bool {
-        let Some(connection) = self.0.agents.connected(workspace_id) else {
-            return false;
-        };
-        // No chat: all of them.
-        let operation = Operation::ListProcesses(ListProcesses {});
-        match connection.call("", operation, LOOK_TIME, None).await {
-            Ok(Answer::ListProcesses(found)) => found.processes.iter().any(|process| process.is_running),
-            Ok(_) | Err(_) => false,
-        }
-    }
-
-    /// Stops all agents.
-    pub(crate) async fn stop(&self) {
-        self.0.has_stopped.store(true, Ordering::SeqCst);
-        let slots: Vec<(String, Arc<Slot>)> = self.lock().drain().collect();
-        let stopping = slots.iter().map(async |(id, slot)| {
-            if let Some(running) = slot.running.lock().await.take() {
-                running.stop();
-                running.ended().await;
-                self.record(id, WorkspaceStatus::Stopped, String::new()).await;
-            }
-            self.0.agents.forget(id);
+        let clients = self.0.clients.clone();
+        let request = clients.own_request(RecordWorkspaceUseRequest {
+            workspace_id: workspace_id.to_owned(),
+            ..RecordWorkspaceUseRequest::default()
         });
-        let all = futures::future::join_all(stopping);
-        if tokio::time::timeout(STOP_TIME, all).await.is_err() {
-            tracing::warn!("some agents did not end in time");
-        }
+        let telling = async move {
+            if let Err(status) = clients.workspaces.clone().record_workspace_use(request).await {
+                tracing::debug!(code = ?status.code(), error = status.message(), "a use cannot be recorded");
+            }
+        };
+        self.0
+            .tasks
+            .spawn("record a use", tandem_chassis::lifecycle::OnEnd::Expected, telling);
     }
 
     fn slot(&self, workspace_id: &str) -> Arc<Slot> {
@@ -310,6 +262,7 @@ impl Workspaces {
             Arc::new(Slot {
                 running: tokio::sync::Mutex::new(None),
                 used_at: Mutex::new(Instant::now()),
+                told_at: Mutex::new(None),
             })
         };
         Arc::clone(slots.entry(workspace_id.to_owned()).or_insert_with(fresh))
@@ -317,6 +270,10 @@ impl Workspaces {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
         self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.0.has_stopped.load(Ordering::SeqCst)
     }
 }
 
@@ -336,6 +293,6 @@ fn shown(status: tonic::Status) -> String {
         Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument | Code::ResourceExhausted => {
             Fault::from(status).message
         }
-        _ => "storage did not answer".to_owned(),
+        _ => "the chat's workspace is not available: storage did not answer".to_owned(),
     }
 }

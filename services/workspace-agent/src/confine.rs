@@ -54,6 +54,13 @@ pub(crate) fn apply(setup: &Setup) -> Result<Vec<String>, Error> {
             source: errno.into(),
         }
     };
+    if setup.is_users_host {
+        // Only what keeps the agent's own affairs in order.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .map_err(step("adopt what is left behind"))?;
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(step("hide its memory"))?;
+        return Ok(Vec::new());
+    }
     // A command that shares the session of whoever started the agent could type into their terminal. A session leader of its own,
     // as which a sandbox may have started us, is refused here and needs nothing.
     let _ = rustix::process::setsid();
@@ -140,6 +147,8 @@ fn restrict_files(setup: &Setup) -> Result<RulesetStatus, RulesetError> {
         .create()?
         .add_rules(path_beneath_rules(READABLE, read))?
         .add_rules(path_beneath_rules(DEVICES, device))?
+        // Processes talk to the agent with its own program.
+        .add_rules(path_beneath_rules(std::env::current_exe().ok(), read))?
         .add_rules(path_beneath_rules(writable, all))?
         .restrict_self()?;
     Ok(status.ruleset)

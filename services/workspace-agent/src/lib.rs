@@ -2,9 +2,12 @@
 #![warn(missing_docs)]
 
 mod confine;
+mod context;
 mod error;
 mod files;
+mod git;
 mod link;
+mod mcp;
 mod operation;
 mod process;
 mod setup;
@@ -16,6 +19,7 @@ use tandem_chassis::clock;
 use tokio::sync::oneshot;
 
 pub use error::Error;
+pub use git::answer_if_asked;
 pub use setup::{Limits, Setup};
 
 /// Runs an agent until standard input closes, then ends all its processes.
@@ -26,18 +30,26 @@ pub use setup::{Limits, Setup};
 /// # Errors
 /// [`Error`] when the workspace cannot be used at all. A link that breaks is no error: the agent dials again.
 pub async fn run(setup: Setup) -> Result<(), Error> {
+    run_until(setup, input_closed()).await
+}
+
+/// Runs an agent until `end`, then ends all its processes. See [`run`].
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_until(setup: Setup, end: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
     let (sender, outcome) = oneshot::channel();
     std::thread::Builder::new()
         .name("workspace agent".to_owned())
         .spawn(move || {
             // Nobody waits any more when the receiver is gone.
-            let _ = sender.send(run_confined(setup));
+            let _ = sender.send(run_confined(setup, end));
         })
         .map_err(Error::Thread)?;
     outcome.await.map_err(|_| Error::Panicked)?
 }
 
-fn run_confined(setup: Setup) -> Result<(), Error> {
+fn run_confined(setup: Setup, end: impl Future<Output = ()>) -> Result<(), Error> {
     let enforced = confine::apply(&setup)?;
     let files = Arc::new(files::Root::open(&setup.home)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -47,11 +59,27 @@ fn run_confined(setup: Setup) -> Result<(), Error> {
         .map_err(Error::Thread)?;
     let outcome = runtime.block_on(async {
         let processes = process::Manager::new(Arc::clone(&files), Arc::new(clock::System));
-        let link = link::keep(&setup, enforced, files, Arc::clone(&processes));
+        let places = context::Places::new(files.home(), |name| std::env::var(name).ok());
+        let context = Arc::new(context::Context::new(places));
+        let asked = context::serve(Arc::clone(&files), Arc::clone(&context));
+        let questions = git::Questions::default();
+        let askpass = git::Askpass::open(files.home())
+            .inspect_err(|error| tracing::warn!(%error, "git cannot ask for credentials here"))
+            .ok();
+        let git = git::Desk {
+            repositories: git::Repositories::new(Arc::clone(&files), Arc::new(clock::System)),
+            questions: questions.clone(),
+            variables: Arc::new(askpass.as_ref().map(git::Askpass::variables).unwrap_or_default()),
+        };
+        if let Some(askpass) = askpass {
+            tokio::spawn(askpass.serve(Arc::clone(&processes), questions));
+        }
+        let link = link::keep(&setup, enforced, files, Arc::clone(&processes), context, git);
         let outcome = tokio::select! {
             outcome = link => outcome,
-            () = input_closed() => Ok(()),
+            () = end => Ok(()),
             () = processes.collect_leftovers() => Ok(()),
+            () = asked => Ok(()),
         };
         processes.kill_all();
         outcome

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tandem_chassis::backoff::Backoff;
-use tandem_chassis::{client, tls, with_message_limits};
+use tandem_chassis::{client, with_message_limits};
 use tandem_proto::workspace::v1::agent_link_service_client::AgentLinkServiceClient;
 use tandem_proto::workspace::v1::link_request::Message as Outgoing;
 use tandem_proto::workspace::v1::link_response::Message as Incoming;
@@ -20,8 +20,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use crate::context::Context;
 use crate::error::{Error, Failure};
 use crate::files::Root;
+use crate::git::Desk;
 use crate::operation::Workspace;
 use crate::process::Manager;
 use crate::setup::Setup;
@@ -35,6 +37,7 @@ const MAX_OPERATIONS: usize = 1_024;
 /// Pauses between dials.
 const PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+const MAX_HOST_PAUSE: Duration = Duration::from_secs(15);
 
 /// A link silent for this long is given up, unless the welcome says otherwise.
 const IDLE: Duration = Duration::from_secs(60);
@@ -51,11 +54,21 @@ pub(crate) async fn keep(
     confinement: Vec<String>,
     files: Arc<Root>,
     processes: Arc<Manager>,
+    context: Arc<Context>,
+    git: Desk,
 ) -> Result<(), Error> {
-    let channel = client::channel(&setup.link, &tls::ClientConfig::default())?;
+    let channel = client::channel(&setup.link, &setup.tls)?;
     let home = files.home().to_string_lossy().into_owned();
-    let workspace = Workspace { files, processes };
-    let mut backoff = Backoff::new(PAUSE, MAX_PAUSE);
+    let workspace = Workspace {
+        mcp: crate::mcp::Manager::new(Arc::clone(&files)),
+        files,
+        processes,
+        context,
+        git,
+    };
+    // Whoever is away for long need not hurry back.
+    let longest = if setup.is_users_host { MAX_HOST_PAUSE } else { MAX_PAUSE };
+    let mut backoff = Backoff::new(PAUSE, longest);
     loop {
         let hello = Hello {
             workspace_id: setup.workspace_id.clone(),
@@ -72,7 +85,10 @@ pub(crate) async fn keep(
         }
         match ended {
             Err(status) if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) => {
-                return Err(Error::Refused);
+                if !setup.is_users_host {
+                    return Err(Error::Refused);
+                }
+                tracing::warn!("refused: the workspace is stopped, or has a newer token; dialling again");
             }
             Err(status) => {
                 tracing::debug!(code = ?status.code(), error = status.message(), "link broke, dialling again")
@@ -104,6 +120,8 @@ async fn serve(workspace: &Workspace, channel: Channel, hello: Hello, was_welcom
         running: JoinSet::new(),
         by_id: HashMap::new(),
     };
+    // Ends with the link.
+    let mut telling = JoinSet::new();
     let mut idle = IDLE;
     loop {
         tokio::select! {
@@ -115,10 +133,18 @@ async fn serve(workspace: &Workspace, channel: Channel, hello: Hello, was_welcom
                 match message {
                     Some(Incoming::Welcome(welcome)) => {
                         *was_welcome = true;
+                        tracing::info!("connected");
+                        workspace.context.desk.attach(session.sender.clone());
+                        workspace.git.questions.use_link(&session.sender);
+                        let (repositories, sender) = (workspace.git.repositories.clone(), session.sender.clone());
+                        telling.abort_all();
+                        telling.spawn(async move { repositories.tell(&sender).await });
                         idle = welcome.idle_timeout.and_then(|idle| Duration::try_from(idle).ok()).unwrap_or(IDLE);
                     }
                     Some(Incoming::Operation(operation)) => session.begin(operation).await,
                     Some(Incoming::Cancel(cancel)) => session.cancel(cancel.id),
+                    Some(Incoming::ContextCommandResult(result)) => workspace.context.desk.answered(result),
+                    Some(Incoming::GitCredentialAnswer(answer)) => workspace.git.questions.answered(answer),
                     Some(Incoming::Ping(_)) => session.send(Outgoing::Pong(Pong {})).await,
                     None => {}
                 }

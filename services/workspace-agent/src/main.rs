@@ -3,10 +3,14 @@
 use std::error::Error as _;
 use std::process::ExitCode;
 
-use tandem_workspace_agent::{Error, Setup, run};
+use tandem_workspace_agent::{Error, Setup, answer_if_asked, run};
+
+fn main() -> ExitCode {
+    answer_if_asked().unwrap_or_else(serve)
+}
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+async fn serve() -> ExitCode {
     let outcome = match Setup::from_stdin() {
         Ok(setup) => run(setup).await,
         Err(error) => Err(error),

@@ -6,6 +6,7 @@ mod manager;
 mod output;
 mod snapshot;
 
+pub(crate) use environment::environment;
 pub(crate) use leftovers::end as end_leftovers;
 pub(crate) use manager::Manager;
 pub(crate) use snapshot::{Outlet, wait};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use tandem_chassis::tls;
 use tandem_chassis::transport::Address;
 
 use crate::error::Error;
@@ -30,6 +31,13 @@ pub struct Setup {
     /// Bounds of what runs in the workspace.
     #[serde(default)]
     pub limits: Limits,
+    /// The host is its user's own: what runs there may do what that user may, and a refused link is dialled again, since a workspace that
+    /// is stopped may be started.
+    #[serde(default)]
+    pub is_users_host: bool,
+    /// Certificates for an `https:` link.
+    #[serde(default)]
+    pub tls: tls::ClientConfig,
 }
 
 /// Bounds the kernel enforces on the agent and everything it starts.

@@ -6,7 +6,11 @@ use serde::Serialize;
 use tandem_proto::common::v1 as proto;
 use utoipa::ToSchema;
 
-use super::{some_text, time};
+use super::{
+    git::ChatDiffStatus,
+    part::{ChatMessagePart, parts},
+    some_text, time,
+};
 
 /// A conversation.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -58,6 +62,13 @@ pub struct Chat {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ChatFileMetadata>,
     pub has_unread: bool,
+    /// In lists always there; else left out while no repository is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub diff_status: Option<ChatDiffStatus>,
+    /// What the model is told of the workspace, without contents; only for a single chat.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_injected_context: Vec<ChatMessagePart>,
     /// Only in the answer to creating the chat.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -104,6 +115,7 @@ pub struct ChatError {
 impl From<proto::Chat> for Chat {
     fn from(chat: proto::Chat) -> Self {
         Self {
+            diff_status: chat.diff_status.map(|status| ChatDiffStatus::of(&chat.id, status)),
             id: chat.id,
             organization_id: chat.organization_id,
             owner_id: chat.owner_id,
@@ -126,10 +138,24 @@ impl From<proto::Chat> for Chat {
             labels: chat.labels.into_iter().collect(),
             files: chat.files.into_iter().map(ChatFileMetadata::from).collect(),
             has_unread: chat.has_unread,
+            last_injected_context: parts(chat.last_injected_context),
             warnings: Vec::new(),
             client_type: client_type(chat.client_type),
             children: chat.children.into_iter().map(Self::from).collect(),
         }
+    }
+}
+
+impl Chat {
+    /// As lists have it: where the work stands in git is always said.
+    pub fn listed(chat: proto::Chat) -> Self {
+        let mut chat = Self::from(chat);
+        let (own, children) = ((&chat.id, &mut chat.diff_status), chat.children.iter_mut());
+        let all = children.map(|child| (&child.id, &mut child.diff_status)).chain([own]);
+        for (id, status) in all {
+            status.get_or_insert_with(|| ChatDiffStatus::none(id));
+        }
+        chat
     }
 }
 

@@ -10,21 +10,11 @@ use utoipa::ToSchema;
 use super::{Raw, or_default, some_text, time};
 use crate::problem::Problem;
 
-const TRANSPORTS: [(&str, McpTransport); 1] = [("streamable_http", McpTransport::StreamableHttp)];
+pub mod workspace;
 
-const AUTH_TYPES: [(&str, McpAuthType); 5] = [
-    ("none", McpAuthType::None),
-    ("oauth2", McpAuthType::Oauth2),
-    ("api_key", McpAuthType::ApiKey),
-    ("custom_headers", McpAuthType::CustomHeaders),
-    ("user_oidc", McpAuthType::UserOidc),
-];
-
-const AVAILABILITIES: [(&str, McpAvailability); 3] = [
-    ("force_on", McpAvailability::ForceOn),
-    ("default_on", McpAvailability::DefaultOn),
-    ("default_off", McpAvailability::DefaultOff),
-];
+const TRANSPORT: &str = "MCP_TRANSPORT_";
+const AUTH_TYPE: &str = "MCP_AUTH_TYPE_";
+const AVAILABILITY: &str = "MCP_AVAILABILITY_";
 
 /// A server whose tools chats can use. Without administrator's rights addresses and headers are left out.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,7 +26,7 @@ pub struct MCPServerConfig {
     pub slug: String,
     pub description: String,
     pub icon_url: String,
-    /// `streamable_http`; empty without administrator's rights.
+    /// `streamable_http` or `sse`; empty without administrator's rights.
     pub transport: String,
     pub url: String,
     /// `none`, `oauth2`, `api_key`, `custom_headers` or `user_oidc`.
@@ -64,6 +54,8 @@ pub struct MCPServerConfig {
     pub allow_in_plan_mode: bool,
     /// Calls name the owner, the chat and the workspace in headers.
     pub forward_coder_headers: bool,
+    /// A tool whose description or schema has changed is not offered until an administrator accepts it.
+    pub pinned: bool,
     #[schema(format = DateTime)]
     pub created_at: String,
     #[schema(format = DateTime)]
@@ -88,6 +80,10 @@ pub struct MCPServerHealth {
     /// What went wrong, or which tools were left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What the tools chats may use take of a model's context, roughly.
+    pub estimated_tokens: i64,
+    /// Tools that are not offered because their definitions have changed.
+    pub changed_tool_count: i32,
     #[schema(format = DateTime)]
     pub checked_at: String,
 }
@@ -112,8 +108,67 @@ pub struct MCPTool {
     #[schema(required)]
     pub input_schema: Option<Raw>,
     pub estimated_tokens: i64,
-    /// Chats may use it.
+    /// The lists of the server let it pass.
     pub allowed: bool,
+    /// What is accepted of it, as hex: SHA-256 of description and schema.
+    pub digest: String,
+    /// It is no longer what was accepted, and therefore not offered.
+    pub changed: bool,
+    /// What was accepted, for tools that have changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<MCPToolDefinition>,
+}
+
+/// What a tool was when it was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MCPToolDefinition {
+    pub description: String,
+    #[schema(required)]
+    pub input_schema: Option<Raw>,
+}
+
+/// Tools to accept as they are now.
+#[derive(Deserialize, ToSchema)]
+pub struct ApproveMCPToolsRequest {
+    /// 1 to 128.
+    #[serde(default, deserialize_with = "or_default")]
+    pub tools: Vec<MCPToolApproval>,
+}
+
+/// A tool, as whoever accepts it has seen it.
+#[derive(Deserialize, ToSchema)]
+pub struct MCPToolApproval {
+    pub name: String,
+    /// As in `MCPTool.digest`. Another one now: 409, and nothing is accepted.
+    pub digest: String,
+}
+
+impl ApproveMCPToolsRequest {
+    /// The request as the service that owns servers takes it.
+    ///
+    /// # Errors
+    /// 400 for a digest that is none.
+    pub fn into_wire(self, server_id: String) -> Result<proto::ApproveMcpToolsRequest, Problem> {
+        let tools = self.tools.into_iter().map(|tool| {
+            Ok(proto::McpToolApproval {
+                name: tool.name,
+                digest: digest(&tool.digest)?,
+            })
+        });
+        Ok(proto::ApproveMcpToolsRequest {
+            server_id,
+            tools: tools.collect::<Result<Vec<_>, Problem>>()?,
+        })
+    }
+}
+
+/// A digest as it stands in addresses and bodies.
+///
+/// # Errors
+/// 400 for anything but 64 hex digits.
+pub fn digest(text: &str) -> Result<Vec<u8>, Problem> {
+    let bytes = hex::decode(text).ok().filter(|bytes| bytes.len() == 32);
+    bytes.ok_or_else(|| Problem::field("digest", "must be 64 hex digits"))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -160,6 +215,8 @@ pub struct CreateMCPServerConfigRequest {
     pub allow_in_plan_mode: bool,
     #[serde(default, deserialize_with = "or_default")]
     pub forward_coder_headers: bool,
+    /// True unless given.
+    pub pinned: Option<bool>,
 }
 
 /// Members left out stay. Another `auth_type` removes the secrets of the one before.
@@ -187,6 +244,7 @@ pub struct UpdateMCPServerConfigRequest {
     pub model_intent: Option<bool>,
     pub allow_in_plan_mode: Option<bool>,
     pub forward_coder_headers: Option<bool>,
+    pub pinned: Option<bool>,
 }
 
 impl CreateMCPServerConfigRequest {
@@ -197,8 +255,9 @@ impl CreateMCPServerConfigRequest {
     pub fn into_wire(self, access_url: String) -> Result<proto::CreateMcpServerRequest, Problem> {
         let server = McpServer {
             transport: transport(&self.transport)?,
-            auth_type: value("auth_type", &AUTH_TYPES, &self.auth_type)?.into(),
-            availability: value("availability", &AVAILABILITIES, &self.availability)?.into(),
+            auth_type: auth_type(&self.auth_type)?,
+            availability: availability(&self.availability)?,
+            is_pinned: self.pinned.unwrap_or(true),
             display_name: self.display_name,
             slug: self.slug,
             description: self.description,
@@ -237,16 +296,11 @@ impl UpdateMCPServerConfigRequest {
     /// 400 for words that are none of those there are.
     pub fn into_wire(self, server_id: String) -> Result<proto::UpdateMcpServerRequest, Problem> {
         let names = |names| proto::McpToolNames { names };
-        let auth_type = self.auth_type.as_deref();
-        let availability = self.availability.as_deref();
         let changes = proto::McpServerChanges {
             transport: self.transport.as_deref().map(transport).transpose()?,
-            auth_type: auth_type
-                .map(|word| value("auth_type", &AUTH_TYPES, word).map(Into::into))
-                .transpose()?,
-            availability: availability
-                .map(|word| value("availability", &AVAILABILITIES, word).map(Into::into))
-                .transpose()?,
+            auth_type: self.auth_type.as_deref().map(auth_type).transpose()?,
+            availability: self.availability.as_deref().map(availability).transpose()?,
+            is_pinned: self.pinned,
             display_name: self.display_name,
             slug: self.slug,
             description: self.description,
@@ -293,34 +347,51 @@ fn secrets(
     }
 }
 
-fn transport(word: &str) -> Result<i32, Problem> {
-    if word == "sse" {
-        let text = "sse is not spoken here; servers that know it know streamable_http, under another address";
-        return Err(Problem::field("transport", text));
-    }
-    value("transport", &TRANSPORTS, word).map(Into::into)
+fn transport(text: &str) -> Result<i32, Problem> {
+    let known = named(text, TRANSPORT, McpTransport::from_str_name);
+    let known = known.filter(|known| *known != McpTransport::Unspecified);
+    known
+        .map(Into::into)
+        .ok_or_else(|| Problem::field("transport", "must be one of streamable_http, sse"))
 }
 
-fn value<T: Copy>(field: &str, table: &[(&'static str, T)], word: &str) -> Result<T, Problem> {
-    let known = table.iter().find(|(known, _)| *known == word);
-    known.map(|(_, value)| *value).ok_or_else(|| {
-        let words: Vec<&str> = table.iter().map(|(word, _)| *word).collect();
-        Problem::field(field, format!("must be one of {}", words.join(", ")))
-    })
+fn auth_type(text: &str) -> Result<i32, Problem> {
+    let known = named(text, AUTH_TYPE, McpAuthType::from_str_name);
+    let known = known.filter(|known| *known != McpAuthType::Unspecified);
+    let rule = "must be one of none, oauth2, api_key, custom_headers, user_oidc";
+    known.map(Into::into).ok_or_else(|| Problem::field("auth_type", rule))
 }
 
-fn word<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> String {
-    let known = table.iter().find(|(_, known)| known == value);
-    known.map(|(word, _)| (*word).to_owned()).unwrap_or_default()
+fn availability(text: &str) -> Result<i32, Problem> {
+    let known = named(text, AVAILABILITY, McpAvailability::from_str_name);
+    let known = known.filter(|known| *known != McpAvailability::Unspecified);
+    let rule = "must be one of force_on, default_on, default_off";
+    known
+        .map(Into::into)
+        .ok_or_else(|| Problem::field("availability", rule))
+}
+
+/// The value of a word: words are the contract's names without `prefix`, in small letters.
+fn named<T>(text: &str, prefix: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let is_small = !text.chars().any(|c| c.is_ascii_uppercase());
+    is_small
+        .then(|| find(&format!("{prefix}{}", text.to_ascii_uppercase())))
+        .flatten()
+}
+
+/// The word of a value; empty where none is given.
+fn word(name: &str, prefix: &str) -> String {
+    let word = name.strip_prefix(prefix).unwrap_or_default().to_ascii_lowercase();
+    if word == "unspecified" { String::new() } else { word }
 }
 
 impl From<proto::McpServerView> for MCPServerConfig {
     fn from(view: proto::McpServerView) -> Self {
         let server = view.server.unwrap_or_default();
         Self {
-            transport: word(&TRANSPORTS, &server.transport()),
-            auth_type: word(&AUTH_TYPES, &server.auth_type()),
-            availability: word(&AVAILABILITIES, &server.availability()),
+            transport: word(server.transport().as_str_name(), TRANSPORT),
+            auth_type: word(server.auth_type().as_str_name(), AUTH_TYPE),
+            availability: word(server.availability().as_str_name(), AVAILABILITY),
             created_at: time(server.created_at.as_ref()),
             updated_at: time(server.updated_at.as_ref()),
             id: server.id,
@@ -343,6 +414,7 @@ impl From<proto::McpServerView> for MCPServerConfig {
             model_intent: server.has_model_intent,
             allow_in_plan_mode: server.is_allowed_in_plan_mode,
             forward_coder_headers: server.forwards_identity,
+            pinned: server.is_pinned,
             auth_connected: view.is_connected,
             reconnect_reason: some_text(view.reconnect_reason),
             health: view.health.map(MCPServerHealth::from),
@@ -365,6 +437,8 @@ impl From<proto::McpHealth> for MCPServerHealth {
             duration_ms: u64::try_from(milliseconds).unwrap_or(0),
             tool_count: health.tool_count,
             error: some_text(health.error),
+            estimated_tokens: health.estimated_tokens,
+            changed_tool_count: health.changed_tool_count,
             checked_at: time(health.checked_at.as_ref()),
         }
     }
@@ -372,14 +446,23 @@ impl From<proto::McpHealth> for MCPServerHealth {
 
 impl From<proto::ListMcpToolsResponse> for MCPServerTools {
     fn from(answer: proto::ListMcpToolsResponse) -> Self {
-        let tools: Vec<MCPTool> = answer.tools.into_iter().map(MCPTool::from).collect();
+        Self::of(answer.health, answer.tools)
+    }
+}
+
+impl From<proto::ApproveMcpToolsResponse> for MCPServerTools {
+    fn from(answer: proto::ApproveMcpToolsResponse) -> Self {
+        Self::of(answer.health, answer.tools)
+    }
+}
+
+impl MCPServerTools {
+    fn of(health: Option<proto::McpHealth>, tools: Vec<proto::McpTool>) -> Self {
+        let tools: Vec<MCPTool> = tools.into_iter().map(MCPTool::from).collect();
+        let offered = tools.iter().filter(|tool| tool.allowed && !tool.changed);
         Self {
-            health: answer.health.unwrap_or_default().into(),
-            estimated_tokens: tools
-                .iter()
-                .filter(|tool| tool.allowed)
-                .map(|tool| tool.estimated_tokens)
-                .sum(),
+            health: health.unwrap_or_default().into(),
+            estimated_tokens: offered.map(|tool| tool.estimated_tokens).sum(),
             tools,
         }
     }
@@ -387,7 +470,14 @@ impl From<proto::ListMcpToolsResponse> for MCPServerTools {
 
 impl From<proto::McpTool> for MCPTool {
     fn from(tool: proto::McpTool) -> Self {
+        let accepted = tool.is_changed.then(|| MCPToolDefinition {
+            description: tool.accepted_description,
+            input_schema: Raw::new(&tool.accepted_input_schema_json),
+        });
         Self {
+            digest: hex::encode(&tool.digest),
+            changed: tool.is_changed,
+            accepted,
             name: tool.name,
             offered_name: tool.offered_name,
             description: tool.description,

@@ -14,6 +14,10 @@ export interface McpHealth {
   /** What went wrong, or which tools were left out. */
   error?: string;
   checked_at: string;
+  /** Of all tools that chats may use. */
+  estimated_tokens?: number;
+  /** Tools that are not offered because they are no longer what was accepted. */
+  changed_tool_count?: number;
 }
 
 /** Who is no administrator sees only what is enabled, without address, headers, settings of OAuth 2 and health. */
@@ -44,6 +48,8 @@ export interface McpServer {
   model_intent: boolean;
   allow_in_plan_mode: boolean;
   forward_coder_headers: boolean;
+  /** A tool that changes is offered again only once an administrator has accepted it. */
+  pinned: boolean;
   /** The user has a usable token; true where none is asked for. */
   auth_connected: boolean;
   /** Why the user has to connect again. */
@@ -74,7 +80,9 @@ type Settings = Pick<
   | "model_intent"
   | "allow_in_plan_mode"
   | "forward_coder_headers"
+  | "pinned"
 > & {
+  transport: string;
   oauth2_client_id: string;
   oauth2_auth_url: string;
   oauth2_token_url: string;
@@ -83,7 +91,7 @@ type Settings = Pick<
 };
 
 /** OAuth 2 without client id and addresses: the server is asked for them. */
-export type NewMcpServer = Partial<Settings> & McpSecrets & Pick<Settings, "display_name" | "slug" | "url" | "auth_type" | "availability"> & { transport: string };
+export type NewMcpServer = Partial<Settings> & McpSecrets & Pick<Settings, "display_name" | "slug" | "url" | "auth_type" | "availability" | "transport">;
 /** Another `auth_type` removes what belongs to the one before. */
 export type McpServerPatch = Partial<Settings> & McpSecrets;
 
@@ -97,6 +105,12 @@ export interface McpTool {
   estimated_tokens: number;
   /** Chats may use it. */
   allowed: boolean;
+  /** Of its definition: accepting names it, so that nothing else is accepted. */
+  digest: string;
+  /** It is no longer what was accepted, and is not offered. */
+  changed: boolean;
+  /** What was accepted; only when it has changed. */
+  accepted?: { description: string; input_schema: unknown };
 }
 
 export interface McpTools {
@@ -117,6 +131,39 @@ export const patchMcpServer = (id: string, patch: McpServerPatch) => call<McpSer
 export const deleteMcpServer = (id: string) => call<void>("DELETE", at(id));
 /** Connects as the user, now. A server that does not answer is an answer. */
 export const listMcpTools = (id: string) => call<McpTools>("GET", `${at(id)}/tools`, { deadlineMs: CONNECT_DEADLINE_MS });
+/** Offers tools as they are now. Nothing is accepted if one of them has changed again. */
+export const acceptMcpTools = (id: string, tools: readonly { name: string; digest: string }[]) =>
+  call<McpTools>("POST", `${at(id)}/tools/approve`, { body: { tools }, deadlineMs: CONNECT_DEADLINE_MS });
+
+/** A server that the `.mcp.json` of a workspace names. */
+export interface WorkspaceServer {
+  name: string;
+  transport: string;
+  /** Its command with arguments, or its address. */
+  shown: string;
+  digest: string;
+  state: "awaiting_approval" | "connected" | "failed" | "invalid";
+  error?: string;
+  approved: boolean;
+  /** Something else under this name was approved before. */
+  approved_shown?: string;
+  estimated_tokens: number;
+}
+
+export interface WorkspaceServers {
+  /** The workspace does not run otherwise, and nobody knows what it names. */
+  running: boolean;
+  servers: WorkspaceServer[];
+  tools: { server_name: string; name: string; description: string }[];
+}
+
+const workspaceAt = (workspaceId: string) => `/mcp/workspaces/${encodeURIComponent(workspaceId)}/servers`;
+
+export const listWorkspaceServers = (workspaceId: string) => call<WorkspaceServers>("GET", workspaceAt(workspaceId));
+/** Starts exactly this definition, now and whenever the workspace does. */
+export const approveWorkspaceServer = (workspaceId: string, digest: string) => call<WorkspaceServers>("POST", `${workspaceAt(workspaceId)}/${digest}/approve`, { deadlineMs: CONNECT_DEADLINE_MS });
+export const withdrawWorkspaceServer = (workspaceId: string, digest: string) => call<void>("DELETE", `${workspaceAt(workspaceId)}/${digest}`);
+
 /** Forgets the user's token. */
 export const disconnectMcpServer = (id: string) => call<void>("DELETE", `${at(id)}/oauth2/disconnect`);
 /** A page that sends the browser to where the user's account lives. */

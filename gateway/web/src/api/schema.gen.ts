@@ -1069,6 +1069,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/chats/{chat}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The diff of a chat's pull request, or of its branch, as the forge tells it now. Without a repository, only `chat_id`; without a
+         *     credential of the caller's, without `diff`.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    chat: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ChatDiffContents"];
+                    };
+                };
+                /** @description The forge did not answer */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/chats/{chat}/interrupt": {
         parameters: {
             query?: never;
@@ -1605,6 +1662,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/chats/{chat}/stream/git": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The repositories a chat works in: all of them first, then those that change. Send `{"type":"refresh"}` to have them looked at now. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description 1: a `heartbeat` event at the start and every few seconds */
+                    heartbeat?: number;
+                };
+                header?: never;
+                path: {
+                    chat: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A WebSocket; each text frame is a `ChatGitEvent` */
+                101: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/event-stream": components["schemas"]["ChatGitEvent"];
+                    };
+                };
+                /** @description The chat has no workspace, or none that can be looked at now */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/chats/{chat}/title/propose": {
         parameters: {
             query?: never;
@@ -2082,6 +2203,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/chats/config/template-allowlist": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The templates agents may use; administrators only, others do not see that there is such a list. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ChatTemplateAllowlist"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Sets the templates agents may use; administrators only. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ChatTemplateAllowlist"];
+                };
+            };
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/chats/config/user-compaction-thresholds": {
         parameters: {
             query?: never;
@@ -2272,6 +2469,158 @@ export interface paths {
                     content: {
                         "application/json": components["schemas"]["UserChatCustomPrompt"];
                     };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/chats/config/workspace-limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many workspaces there may be. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ChatWorkspaceLimits"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Sets how many workspaces there may be; administrators only. Those that run go on. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ChatWorkspaceLimits"];
+                };
+            };
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/chats/config/workspace-ttl": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How long workspaces that chats make go unused before they stop. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ChatWorkspaceTTL"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Sets how long workspaces that chats make go unused before they stop; administrators only. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ChatWorkspaceTTL"];
+                };
+            };
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
                 };
                 /** @description What went wrong */
                 default: {
@@ -3455,6 +3804,210 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mcp/servers/{server}/tools/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Accepts tools whose definitions have changed, as they were shown. 409 when one has changed again meanwhile; nothing is accepted then. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    server: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ApproveMCPToolsRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MCPServerTools"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/workspaces/{workspace}/servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The servers the workspace's file names, and the tools of those that are connected. Starts no workspace. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WorkspaceMCPServers"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/workspaces/{workspace}/servers/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an approval back and ends the server. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    digest: string;
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/workspaces/{workspace}/servers/{digest}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approves a definition as it was shown, and starts that server. 404 when the file has no such definition any more. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    digest: string;
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WorkspaceMCPServers"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -3770,6 +4323,213 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The templates the caller can make workspaces of, those most used first. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description At most 500, 50 unless given */
+                    limit?: number;
+                    offset?: number;
+                    /** @description Part of the name or the description */
+                    q?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TemplateList"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Adds a template; administrators only. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["CreateTemplateRequest"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Template"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/templates/{template}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One template. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    template: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Template"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Deletes a template; administrators only. Its workspaces go on. The built-in one stays. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    template: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /** Changes the given fields; administrators only. Another spec makes another version; workspaces keep theirs. */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    template: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UpdateTemplateRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Template"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -4051,6 +4811,171 @@ export interface paths {
                 header?: never;
                 path: {
                     provider: string;
+                    user: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user}/git-credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The hosts the caller has credentials for. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GitCredential"][];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user}/git-credentials/{host}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's credential for a host. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    host: string;
+                    user: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GitCredential"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /**
+         * Stores the caller's credential for a host, in place of the one there. It is given to git in the caller's chats when it asks for that
+         *     host, and to the host's own interface; it is never shown.
+         */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description For example `github.com` or `git.example.com:8443` */
+                    host: string;
+                    user: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PutGitCredentialRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GitCredential"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Forgets the caller's credential for a host, if there is one. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    host: string;
                     user: string;
                 };
                 cookie?: never;
@@ -4412,6 +5337,274 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users/{user}/skills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The user's skills by name. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    user: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UserSkillMetadata"][];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Creates a skill. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    user: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UserSkillRequest"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UserSkill"];
+                    };
+                };
+                /** @description There is one of this name, or there are 100 already. With `Idempotency-Key`: the earlier request is still under way (`IDEMPOTENCY_KEY_IN_FLIGHT`; repeat after `Retry-After`), or its answer held a secret that is shown once (`IDEMPOTENT_SECRET_SHOWN_ONCE`) */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{user}/skills/{skill}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One skill with its text. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    skill: string;
+                    user: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UserSkill"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Creates a skill, or replaces the one of its name. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    skill: string;
+                    user: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UserSkillRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UserSkill"];
+                    };
+                };
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UserSkill"];
+                    };
+                };
+                /** @description There are 100 already */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Deletes a skill. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    skill: string;
+                    user: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /** Changes a skill; its name stays. */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    skill: string;
+                    user: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UserSkillRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UserSkill"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
     "/api/v1/users/{user}/status/activate": {
         parameters: {
             query?: never;
@@ -4590,6 +5783,475 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["Done"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's workspaces, administrators' all, newest first. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description At most 1,000, 50 unless given */
+                    limit?: number;
+                    offset?: number;
+                    /** @description Part of the name, and `owner:me`, `owner:NAME`, `template:NAME`, `status:STATUS` */
+                    q?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WorkspaceList"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Makes a workspace of a template and begins to start it. 409 `INSUFFICIENT_QUOTA` when as many run as may. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["CreateWorkspaceRequest"];
+                };
+            };
+            responses: {
+                201: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Workspace"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One workspace. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Workspace"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Begins to stop a workspace and to delete it with its files. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Workspace"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /** Changes the given fields. */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UpdateWorkspaceRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Workspace"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace}/agent-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A new token for the agent on the owner's own host, shown this once. An earlier one is revoked, and its agent sent away. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                201: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WorkspaceAgentToken"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace}/builds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A workspace's starts, stops and deletions with their logs, newest first. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description At most 100, 20 unless given */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WorkspaceBuild"][];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace}/confinement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What confines a workspace on the host it is on; nothing for hosts of users' own. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WorkspaceConfinement"];
+                    };
+                };
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to start a workspace; one that runs stays as it is. 409 `BUILD_IN_PROGRESS` while it is being changed. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["StartWorkspaceRequest"];
+                };
+            };
+            responses: {
+                202: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Workspace"];
+                    };
+                };
+                409: components["responses"]["IdempotencyConflict"];
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to stop a workspace with everything that runs in it; one that is stopped stays as it is. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    workspace: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                202: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Workspace"];
                     };
                 };
                 409: components["responses"]["IdempotencyConflict"];
@@ -4973,6 +6635,11 @@ export interface components {
             /** Format: uuid */
             user_id: string;
         };
+        /** @description Tools to accept as they are now. */
+        ApproveMCPToolsRequest: {
+            /** @description 1 to 128. */
+            tools?: components["schemas"]["MCPToolApproval"][];
+        };
         BTreeMap: {
             [key: string]: number;
         };
@@ -4991,6 +6658,8 @@ export interface components {
             client_type: string;
             /** Format: date-time */
             created_at: string;
+            /** @description In lists always there; else left out while no repository is known. */
+            diff_status?: components["schemas"]["ChatDiffStatus"];
             files?: components["schemas"]["ChatFileMetadata"][];
             has_unread: boolean;
             /** Format: uuid */
@@ -5000,6 +6669,8 @@ export interface components {
             };
             /** @description Only while `status` is `error`. */
             last_error?: components["schemas"]["ChatError"];
+            /** @description What the model is told of the workspace, without contents; only for a single chat. */
+            last_injected_context?: components["schemas"]["ChatMessagePart"][];
             /** Format: uuid */
             last_model_config_id: string;
             last_turn_summary: string | null;
@@ -5087,6 +6758,55 @@ export interface components {
             /** @description The dearest first, then by username. */
             users: components["schemas"]["ChatCostUserRollup"][];
         };
+        /** @description The diff of a chat's pull request, or of its branch. */
+        ChatDiffContents: {
+            branch?: string;
+            /** Format: uuid */
+            chat_id: string;
+            /** @description Unified. Left out where the caller has no credential for the host. */
+            diff?: string;
+            /** @description `github` or `gitlab`. */
+            provider?: string;
+            pull_request_url?: string;
+            remote_origin?: string;
+        };
+        /** @description Where the work of a chat stands in git, and in the pull request of its branch. */
+        ChatDiffStatus: {
+            /** Format: int32 */
+            additions: number;
+            approved?: boolean;
+            author_avatar_url?: string;
+            author_login?: string;
+            base_branch?: string;
+            /** Format: int32 */
+            changed_files: number;
+            changes_requested: boolean;
+            /** Format: uuid */
+            chat_id: string;
+            /** Format: int32 */
+            commits?: number;
+            /** Format: int32 */
+            deletions: number;
+            /** @description Of the repository last worked in. */
+            git_branch?: string;
+            /** @description Without credentials. */
+            git_remote_origin?: string;
+            head_branch?: string;
+            /** Format: int32 */
+            pr_number?: number;
+            pull_request_draft: boolean;
+            /** @description `open`, `closed` or `merged`. */
+            pull_request_state?: string;
+            pull_request_title: string;
+            /** Format: date-time */
+            refreshed_at?: string;
+            /** Format: int32 */
+            reviewer_count?: number;
+            /** Format: date-time */
+            stale_at?: string;
+            /** @description Of the pull request, else of the branch. */
+            url?: string;
+        };
         /** @description Why a turn failed. */
         ChatError: {
             detail?: string;
@@ -5109,6 +6829,33 @@ export interface components {
             organization_id: string;
             /** Format: uuid */
             owner_id: string;
+        };
+        /** @description One frame of a chat's repositories. */
+        ChatGitEvent: {
+            repositories: components["schemas"]["ChatGitRepository"][];
+            /** Format: date-time */
+            scanned_at: string;
+            /** @enum {string} */
+            type: "changes";
+        } | {
+            message: string;
+            /** @enum {string} */
+            type: "error";
+        } | {
+            /** Format: date-time */
+            server_time: string;
+            /** @enum {string} */
+            type: "heartbeat";
+        };
+        /** @description A repository as it stands. */
+        ChatGitRepository: {
+            /** @description Empty when the head is detached. */
+            branch: string;
+            remote_origin?: string;
+            removed?: boolean;
+            repo_root: string;
+            /** @description The last commit against the working tree, or a sentence why it is left out; left out when there is no difference. */
+            unified_diff?: string;
         };
         /** @description One piece of a message as it is sent. */
         ChatInputPart: {
@@ -5386,6 +7133,11 @@ export interface components {
             include_default_system_prompt: boolean;
             system_prompt: string;
         };
+        /** @description The templates agents may use. */
+        ChatTemplateAllowlist: {
+            /** @description Empty: all. */
+            template_ids?: string[];
+        };
         /** @description The deployment's limit. */
         ChatUsageLimitConfig: {
             /** @description `day`, `week` or `month`; empty as long as none was ever set. */
@@ -5457,6 +7209,24 @@ export interface components {
              */
             server_time?: string;
             tool_calls?: components["schemas"]["ChatStreamToolCall"][];
+        };
+        /** @description How many workspaces there may be. */
+        ChatWorkspaceLimits: {
+            /** @description A chat without a workspace gets one of the template `local` at its first tool call. Otherwise the model is told to make one. */
+            chats_get_workspaces: boolean;
+            /**
+             * Format: int64
+             * @description Workspaces of one user that may run at once; 0: any number.
+             */
+            max_running_workspaces?: number;
+        };
+        /** @description How long workspaces that chats make go unused before they stop. */
+        ChatWorkspaceTTL: {
+            /**
+             * Format: int64
+             * @description 0: as their templates say.
+             */
+            workspace_ttl_ms?: number;
         };
         CreateAIProviderRequest: {
             /** @description Default false; needs both of the above. */
@@ -5544,6 +7314,8 @@ export interface components {
             oauth2_client_secret?: string | null;
             oauth2_scopes?: string;
             oauth2_token_url?: string;
+            /** @description True unless given. */
+            pinned?: boolean | null;
             slug?: string;
             tool_allow_list?: string[];
             tool_deny_list?: string[];
@@ -5553,6 +7325,20 @@ export interface components {
         CreateOrganizationRequest: {
             display_name?: string;
             name?: string;
+        };
+        CreateTemplateRequest: {
+            deprecated?: boolean;
+            description?: string;
+            display_name?: string;
+            icon?: string;
+            name?: string;
+            /**
+             * Format: uuid
+             * @description Left out: the caller's only organisation, or the default one.
+             */
+            organization_id?: string | null;
+            readme?: string;
+            spec: components["schemas"]["TemplateSpec"];
         };
         CreateTokenRequest: {
             /**
@@ -5574,6 +7360,25 @@ export interface components {
             /** @description `owner` makes an administrator. */
             roles?: string[];
             username?: string;
+        };
+        CreateWorkspaceRequest: {
+            /** @description Left out: made from the template's. */
+            name?: string;
+            parameters?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: uuid
+             * @description Left out: the template's default preset.
+             */
+            preset_id?: string | null;
+            /** Format: uuid */
+            template_id: string;
+            /**
+             * Format: int64
+             * @description Left out: the template's.
+             */
+            ttl_ms?: number | null;
         };
         /** @description A model server found on this machine. */
         DetectedProvider: {
@@ -5628,6 +7433,19 @@ export interface components {
             /** @description Shown this once. */
             key: string;
         };
+        /** @description A user's credential for a host of repositories, without its secret. */
+        GitCredential: {
+            host: string;
+            /** Format: date-time */
+            updated_at: string;
+            username: string;
+        };
+        /** @description What a pod is made of. */
+        KubernetesSettings: {
+            cpu?: string;
+            image: string;
+            memory?: string;
+        };
         LoginRequest: {
             email?: string;
             password?: string;
@@ -5668,13 +7486,15 @@ export interface components {
             oauth2_client_id?: string | null;
             oauth2_scopes?: string | null;
             oauth2_token_url?: string | null;
+            /** @description A tool whose description or schema has changed is not offered until an administrator accepts it. */
+            pinned: boolean;
             /** @description Why the caller has to connect again. */
             reconnect_reason?: string | null;
             /** @description Begins the names of the server's tools: `<slug>__<tool>`. */
             slug: string;
             tool_allow_list: string[];
             tool_deny_list: string[];
-            /** @description `streamable_http`; empty without administrator's rights. */
+            /** @description `streamable_http` or `sse`; empty without administrator's rights. */
             transport: string;
             /** Format: date-time */
             updated_at: string;
@@ -5682,12 +7502,22 @@ export interface components {
         };
         /** @description How a connection to a server went. */
         MCPServerHealth: {
+            /**
+             * Format: int32
+             * @description Tools that are not offered because their definitions have changed.
+             */
+            changed_tool_count: number;
             /** Format: date-time */
             checked_at: string;
             /** Format: int64 */
             duration_ms: number;
             /** @description What went wrong, or which tools were left out. */
             error?: string | null;
+            /**
+             * Format: int64
+             * @description What the tools chats may use take of a model's context, roughly.
+             */
+            estimated_tokens: number;
             /** @description `connected`, `timeout`, `error` or `no_tools`. */
             outcome: string;
             /** Format: int32 */
@@ -5705,9 +7535,14 @@ export interface components {
         };
         /** @description A tool of a server. */
         MCPTool: {
-            /** @description Chats may use it. */
+            accepted?: components["schemas"]["MCPToolDefinition"] | null;
+            /** @description The lists of the server let it pass. */
             allowed: boolean;
+            /** @description It is no longer what was accepted, and therefore not offered. */
+            changed: boolean;
             description: string;
+            /** @description What is accepted of it, as hex: SHA-256 of description and schema. */
+            digest: string;
             /** Format: int64 */
             estimated_tokens: number;
             input_schema: components["schemas"]["Raw"] | null;
@@ -5715,6 +7550,17 @@ export interface components {
             name: string;
             /** @description As models are offered it. */
             offered_name: string;
+        };
+        /** @description A tool, as whoever accepts it has seen it. */
+        MCPToolApproval: {
+            /** @description As in `MCPTool.digest`. Another one now: 409, and nothing is accepted. */
+            digest: string;
+            name: string;
+        };
+        /** @description What a tool was when it was accepted. */
+        MCPToolDefinition: {
+            description: string;
+            input_schema: components["schemas"]["Raw"] | null;
         };
         /** @description Who asked. */
         MinimalUser: {
@@ -5781,6 +7627,12 @@ export interface components {
         ProposedTitle: {
             /** @description Empty if the chat has no messages. */
             title: string;
+        };
+        /** @description A credential as it is typed. */
+        PutGitCredentialRequest: {
+            token: string;
+            /** @description Left out: one that the usual forges accept beside a token. */
+            username?: string;
         };
         PutUserAIProviderKeyRequest: {
             /** @description 1 to 10,240 bytes without white space at its ends. */
@@ -5856,6 +7708,107 @@ export interface components {
             total_output_tokens: number;
             /** Format: int64 */
             total_runtime_ms: number;
+        };
+        StartWorkspaceRequest: {
+            /** @description New values of parameters that may be changed. */
+            parameters?: {
+                [key: string]: string;
+            };
+        };
+        /** @description What workspaces are made from. */
+        Template: {
+            /**
+             * Format: int32
+             * @description Users whose workspaces of it were used within 60 days.
+             */
+            active_developers: number;
+            /** Format: uuid */
+            active_version_id: string;
+            /** Format: int32 */
+            active_version_number: number;
+            /** @description Every organisation's `local`. */
+            built_in: boolean;
+            /** Format: date-time */
+            created_at: string;
+            deprecated: boolean;
+            description: string;
+            display_name: string;
+            icon: string;
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /** Format: uuid */
+            organization_id: string;
+            readme: string;
+            spec: components["schemas"]["TemplateSpec"];
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** @description A page of templates. */
+        TemplateList: {
+            /** Format: int32 */
+            count: number;
+            templates: components["schemas"]["Template"][];
+        };
+        /** @description Something a workspace's maker chooses; values are text, also those of numbers. */
+        TemplateParameter: {
+            default?: string | null;
+            description?: string;
+            display_name?: string;
+            /** @description May be changed at a later start. */
+            mutable?: boolean;
+            name: string;
+            options?: components["schemas"]["TemplateParameterOption"][];
+            required?: boolean;
+            /** @description `string`, `number`, `bool` or `list` (a JSON array of text). */
+            type: string;
+            /** Format: double */
+            validation_max?: number | null;
+            /** Format: double */
+            validation_min?: number | null;
+            /** @description Must match the whole value. */
+            validation_regex?: string;
+        };
+        /** @description One value to choose. */
+        TemplateParameterOption: {
+            description?: string;
+            name: string;
+            value: string;
+        };
+        /** @description Parameters by one name. */
+        TemplatePreset: {
+            default?: boolean;
+            description?: string;
+            /** @description Made when left out. */
+            id?: string;
+            name: string;
+            parameters?: {
+                [key: string]: string;
+            };
+        };
+        /** @description What a workspace is. */
+        TemplateSpec: {
+            /** @description `local`, `external` or `kubernetes`. */
+            backend: string;
+            /**
+             * Format: int64
+             * @description Workspaces nobody uses for this long are stopped; 0: never.
+             */
+            default_ttl_ms?: number;
+            /** @description For every process. */
+            environment?: {
+                [key: string]: string;
+            };
+            kubernetes?: components["schemas"]["KubernetesSettings"] | null;
+            parameters?: components["schemas"]["TemplateParameter"][];
+            presets?: components["schemas"]["TemplatePreset"][];
+            /** @description Run with `sh -c` at each start. */
+            startup_script?: string;
+            /**
+             * Format: int64
+             * @description 0: 10 min, which is also the most.
+             */
+            startup_timeout_ms?: number;
         };
         TestAIProviderRequest: {
             api_key?: string;
@@ -5972,6 +7925,7 @@ export interface components {
             oauth2_client_secret?: string | null;
             oauth2_scopes?: string | null;
             oauth2_token_url?: string | null;
+            pinned?: boolean | null;
             slug?: string | null;
             tool_allow_list?: string[] | null;
             tool_deny_list?: string[] | null;
@@ -5986,12 +7940,27 @@ export interface components {
             /** @description `owner` makes an administrator. */
             roles?: string[];
         };
+        /** @description What is left out stays. Another spec makes another version; workspaces keep theirs. */
+        UpdateTemplateRequest: {
+            deprecated?: boolean | null;
+            description?: string | null;
+            display_name?: string | null;
+            icon?: string | null;
+            name?: string | null;
+            readme?: string | null;
+            spec?: components["schemas"]["TemplateSpec"] | null;
+        };
         UpdateUserCompactionThresholdRequest: {
             /**
              * Format: int32
              * @description Percent, 0 to 100; 100 = never.
              */
             threshold_percent: number;
+        };
+        UpdateWorkspaceRequest: {
+            name?: string | null;
+            /** Format: int64 */
+            ttl_ms?: number | null;
         };
         /** @description The id of a new file. */
         UploadChatFileResponse: {
@@ -6056,6 +8025,34 @@ export interface components {
         UserCompactionThresholds: {
             thresholds: components["schemas"]["UserCompactionThreshold"][];
         };
+        /** @description A skill of a user. */
+        UserSkill: components["schemas"]["UserSkillMetadata"] & {
+            /** @description What the model reads. */
+            body: string;
+            /** @description Front matter and body as one text. */
+            content: string;
+        };
+        /** @description A skill of a user, without its text. */
+        UserSkillMetadata: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description May be empty. */
+            description: string;
+            name: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** @description A skill to be stored: either `content`, or its pieces. */
+        UserSkillRequest: {
+            /** @description Markdown, at most 64 KiB. A PATCH without it leaves it as it is. */
+            body?: string;
+            /** @description Markdown that begins with front matter, at most 64 KiB; the other fields are passed over then. */
+            content?: string;
+            /** @description At most 4,096 bytes. A PATCH without it leaves it as it is. */
+            description?: string;
+            /** @description Words of a-z and 0-9 with single hyphens between them, at most 256 bytes; where the path names it, the same or nothing. */
+            name?: string;
+        };
         /** @description A page of users. */
         UsersResponse: {
             /**
@@ -6071,6 +8068,148 @@ export interface components {
             detail: string;
             /** @description Path of the field, for example `content[2].text`. */
             field: string;
+        };
+        /** @description A place where agents work. */
+        Workspace: {
+            agent: components["schemas"]["WorkspaceAgent"];
+            /** @description `local`, `external` or `kubernetes`. */
+            backend: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            last_used_at: string;
+            latest_build?: components["schemas"]["WorkspaceBuild"] | null;
+            name: string;
+            /** Format: uuid */
+            organization_id: string;
+            /** Format: uuid */
+            owner_id: string;
+            owner_username: string;
+            parameters: {
+                [key: string]: string;
+            };
+            /** @description `stopped`, `starting`, `running`, `stopping`, `deleting` or `failed`. */
+            status: string;
+            /** @description Why it failed. */
+            status_message?: string | null;
+            /**
+             * Format: date-time
+             * @description When it is stopped unless somebody uses it; left out for those that are not.
+             */
+            stops_at?: string | null;
+            /** Format: uuid */
+            template_id: string;
+            template_name: string;
+            /** Format: uuid */
+            template_version_id: string;
+            /**
+             * Format: int64
+             * @description 0: never stopped for being idle.
+             */
+            ttl_ms: number;
+        };
+        /** @description A workspace's agent. */
+        WorkspaceAgent: {
+            /** Format: date-time */
+            disconnected_at?: string | null;
+            /** Format: date-time */
+            first_connected_at?: string | null;
+            /** @description A token was issued for it. */
+            has_token?: boolean;
+            /** Format: date-time */
+            last_connected_at?: string | null;
+            /** @description `connected`, `connecting` (never seen yet), `disconnected`, `resting` (starts when it is needed) or `none` (not running). */
+            status: string;
+        };
+        /** @description How the agent on a user's own host is started; shown this once. */
+        WorkspaceAgentToken: {
+            /** @description What to run there. */
+            command: string;
+            token: string;
+            url: string;
+        };
+        /** @description One start, stop or deletion. */
+        WorkspaceBuild: {
+            /** Format: date-time */
+            created_at: string;
+            error?: string | null;
+            error_code?: string | null;
+            /** Format: date-time */
+            finished_at?: string | null;
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            initiator_id?: string | null;
+            /** @description Only in lists of builds. */
+            log?: string | null;
+            /** Format: int32 */
+            number: number;
+            /** @description Who wanted it: `user`, `chat` or `idle`. */
+            reason: string;
+            /** Format: date-time */
+            started_at?: string | null;
+            /** @description How the startup script ended: `succeeded`, `failed`, `timeout` or `unknown`; left out when there is none. */
+            startup?: string | null;
+            /** @description `pending`, `running`, `succeeded`, `failed`, `canceling` or `canceled`. */
+            status: string;
+            /** @description `start`, `stop` or `delete`. */
+            transition: string;
+        };
+        /** @description What confines a workspace. */
+        WorkspaceConfinement: {
+            mechanisms: components["schemas"]["WorkspaceConfinementMechanism"][];
+        };
+        /** @description One way of confining, and whether it is in force. */
+        WorkspaceConfinementMechanism: {
+            /** @description What it does, or what is missing for it. */
+            detail: string;
+            enforced: boolean;
+            name: string;
+        };
+        /** @description A page of workspaces. */
+        WorkspaceList: {
+            /** Format: int32 */
+            count: number;
+            workspaces: components["schemas"]["Workspace"][];
+        };
+        /** @description One of them. */
+        WorkspaceMCPServer: {
+            approved: boolean;
+            /** @description Another definition under this name was approved before: what was approved then. */
+            approved_shown?: string | null;
+            /** @description Names this very definition, as hex. */
+            digest: string;
+            /** @description Why it failed or is invalid, or that tools were left out. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description What its tools take of a model's context, roughly.
+             */
+            estimated_tokens: number;
+            name: string;
+            /** @description What is approved: the command with the names of its variables, or the address with the names of its headers. */
+            shown: string;
+            /** @description `awaiting_approval`, `connected`, `failed` or `invalid`. */
+            state: string;
+            /** @description `stdio`, `http` or `sse`; empty for entries that cannot be used. */
+            transport: string;
+        };
+        /** @description The servers a workspace names in `.mcp.json`. */
+        WorkspaceMCPServers: {
+            /** @description False: the workspace does not run, and what its file says is not known. */
+            running: boolean;
+            servers: components["schemas"]["WorkspaceMCPServer"][];
+            /** @description Tools of the servers that are connected. */
+            tools: components["schemas"]["WorkspaceMCPTool"][];
+        };
+        /** @description A tool of such a server. */
+        WorkspaceMCPTool: {
+            description: string;
+            input_schema: components["schemas"]["Raw"] | null;
+            name: string;
+            server_name: string;
         };
     };
     responses: {

@@ -29,6 +29,7 @@ export const keys = {
   skills: ["skills"],
   skill: (name: string) => ["skills", "one", name] as const,
   mcpServers: ["mcp"],
+  workspaceServers: (workspaceId: string) => ["workspace-mcp", workspaceId] as const,
   mcpTools: (id: string) => ["mcp-tools", id] as const,
   detected: ["detected"],
   tokens: ["tokens"],

@@ -28,7 +28,7 @@ export function authTypesFor(stored: McpAuthType | undefined): readonly McpAuthT
   return stored === undefined || offered.includes(stored) ? offered : [...offered, stored];
 }
 
-const TRANSPORTS: Readonly<Record<string, string>> = { streamable_http: "Streamable HTTP" };
+const TRANSPORTS: Readonly<Record<string, string>> = { streamable_http: "Streamable HTTP", sse: "SSE (older servers)" };
 
 export const transportName = (transport: string): string => TRANSPORTS[transport] ?? transport;
 

@@ -38,9 +38,12 @@ export interface ServerFields {
   model_intent: boolean;
   allow_in_plan_mode: boolean;
   forward_coder_headers: boolean;
+  pinned: boolean;
+  transport: string;
 }
 
 export const DEFAULT_KEY_HEADER = "Authorization";
+const DEFAULT_TRANSPORT = "streamable_http";
 const MAX_NAMES = 256;
 
 /** Those of `server`, or what a new one begins with. */
@@ -71,6 +74,8 @@ export function fieldsOf(server: McpServer | undefined): ServerFields {
     model_intent: server?.model_intent ?? true,
     allow_in_plan_mode: server?.allow_in_plan_mode ?? false,
     forward_coder_headers: server?.forward_coder_headers ?? false,
+    pinned: server?.pinned ?? true,
+    transport: server?.transport || DEFAULT_TRANSPORT,
   };
 }
 
@@ -119,7 +124,7 @@ export function newServerOf(fields: ServerFields): NewMcpServer {
     description: fields.description.trim(),
     icon_url: fields.icon_url.trim(),
     url: fields.url.trim(),
-    transport: "streamable_http",
+    transport: fields.transport,
     auth_type,
     ...authOf(fields),
     ...listsOf(fields),
@@ -128,6 +133,7 @@ export function newServerOf(fields: ServerFields): NewMcpServer {
     model_intent,
     allow_in_plan_mode,
     forward_coder_headers,
+    pinned: fields.pinned,
   };
 }
 
@@ -135,8 +141,8 @@ const SECRETS = new Set(["api_key_value", "custom_headers", "oauth2_client_secre
 
 /** What is to be changed of `server`; empty when nothing is. Being enabled is changed at once and elsewhere. */
 export function patchOf(fields: ServerFields, server: McpServer): McpServerPatch {
-  const { transport: _, enabled: __, ...wanted } = newServerOf(fields);
-  const { transport: ___, enabled: ____, ...stored } = newServerOf({ ...fieldsOf(server), headers: null });
+  const { enabled: _, ...wanted } = newServerOf(fields);
+  const { enabled: __, ...stored } = newServerOf({ ...fieldsOf(server), headers: null });
   const isOther = server.auth_type !== fields.auth_type;
   const before: Readonly<Record<string, unknown>> = stored;
   const changed = Object.entries(wanted).filter(([name, value]) => SECRETS.has(name) || (isOther && !(name in before)) || JSON.stringify(value) !== JSON.stringify(before[name]));

@@ -98,6 +98,7 @@ export function mcpServer(id: string, change: Partial<McpServer> = {}): McpServe
     enabled: true,
     model_intent: false,
     allow_in_plan_mode: false,
+    pinned: true,
     forward_coder_headers: false,
     auth_connected: true,
     ...change,

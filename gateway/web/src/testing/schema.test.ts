@@ -3,10 +3,13 @@ import type { BridgeSession, BridgeSessions, BridgeSessionThreads } from "@/api/
 import type { OwnKey } from "@/api/ownKeys.ts";
 import type { ProvidersHealth } from "@/api/providerHealth.ts";
 import type { components } from "@/api/schema.gen.ts";
-import type { McpHealth, McpServer, McpServerPatch, McpTool, McpTools, NewMcpServer } from "@/api/mcp.ts";
+import type { GitCredential } from "@/api/git.ts";
+import type { McpHealth, McpServer, McpServerPatch, McpTool, McpTools, NewMcpServer, WorkspaceServer, WorkspaceServers } from "@/api/mcp.ts";
+import type { SkillSummary } from "@/api/skills.ts";
+import type { AgentToken, Mechanism, NewWorkspace, Template, TemplateParameter, TemplatePreset, TemplateSpec, Workspace, WorkspaceAgent, WorkspaceBuild } from "@/api/workspaces.ts";
 import type { CostSummary, CostUsers, GroupLimit, UsageStatus, UserLimit } from "@/api/usage.ts";
 import type { DetectedServer, ModelConfig, Provider, ProviderCheckResult } from "@/api/modelTypes.ts";
-import type { User } from "@/api/types.ts";
+import type { DiffStatus, User } from "@/api/types.ts";
 
 type Schemas = components["schemas"];
 /** The fields this UI reads, as the server's document has them. */
@@ -30,7 +33,22 @@ describe("hand-written shapes", () => {
     expectTypeOf<Omit<Read<"ChatUsageLimitStatus", UsageStatus>, "period">>().toExtend<Omit<UsageStatus, "period">>();
     expectTypeOf<Omit<Read<"MCPServerConfig", McpServer>, Words>>().toExtend<Omit<McpServer, Words>>();
     expectTypeOf<Omit<Read<"MCPServerHealth", McpHealth>, "outcome" | "error">>().toExtend<Omit<McpHealth, "outcome" | "error">>();
-    expectTypeOf<Read<"MCPTool", McpTool>>().toExtend<McpTool>();
+    expectTypeOf<Omit<Read<"MCPTool", McpTool>, "accepted">>().toExtend<Omit<McpTool, "accepted">>();
+    expectTypeOf<keyof WorkspaceServers>().toExtend<keyof Schemas["WorkspaceMCPServers"]>();
+    expectTypeOf<keyof WorkspaceServer>().toExtend<keyof Schemas["WorkspaceMCPServer"]>();
+    expectTypeOf<keyof Workspace>().toExtend<keyof Schemas["Workspace"]>();
+    expectTypeOf<keyof WorkspaceBuild>().toExtend<keyof Schemas["WorkspaceBuild"]>();
+    expectTypeOf<keyof WorkspaceAgent>().toExtend<keyof Schemas["WorkspaceAgent"]>();
+    expectTypeOf<keyof Template>().toExtend<keyof Schemas["Template"]>();
+    expectTypeOf<keyof TemplateSpec>().toExtend<keyof Schemas["TemplateSpec"]>();
+    expectTypeOf<keyof TemplateParameter>().toExtend<keyof Schemas["TemplateParameter"]>();
+    expectTypeOf<Read<"TemplatePreset", TemplatePreset>>().toExtend<Partial<TemplatePreset>>();
+    expectTypeOf<NewWorkspace>().toExtend<Omit<Schemas["CreateWorkspaceRequest"], "parameters">>();
+    expectTypeOf<Schemas["WorkspaceAgentToken"]>().toExtend<AgentToken>();
+    expectTypeOf<Schemas["WorkspaceConfinementMechanism"]>().toExtend<Mechanism>();
+    expectTypeOf<Schemas["UserSkillMetadata"]>().toExtend<SkillSummary>();
+    expectTypeOf<Schemas["GitCredential"]>().toExtend<GitCredential>();
+    expectTypeOf<keyof DiffStatus>().toExtend<keyof Schemas["ChatDiffStatus"]>();
     expectTypeOf<keyof McpTools>().toEqualTypeOf<keyof Schemas["MCPServerTools"]>();
     expectTypeOf<NewMcpServer>().toExtend<Schemas["CreateMCPServerConfigRequest"]>();
     expectTypeOf<keyof McpServerPatch>().toExtend<keyof Schemas["UpdateMCPServerConfigRequest"]>();

@@ -227,6 +227,21 @@ fn what_no_vendor_takes_back_is_dropped() {
 }
 
 #[test]
+fn a_picture_that_the_model_made_stays_where_it_stood() {
+    let picture = Part::File(FilePart {
+        media_type: "image/png".into(),
+        data: vec![1],
+        ..FilePart::default()
+    });
+    let messages = vec![
+        user("paint"),
+        assistant([picture.clone(), Part::text("there")]),
+        assistant([picture]),
+    ];
+    assert_eq!(repair(messages.clone()), messages);
+}
+
+#[test]
 fn arguments_that_are_no_object_become_an_empty_one() {
     let mut odd = call("a");
     if let Part::ToolCall(call) = &mut odd {

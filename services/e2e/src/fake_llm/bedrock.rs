@@ -1,6 +1,7 @@
 //! The dialect of AWS Bedrock: Anthropic Messages with the model in the address and the answer in AWS's frames.
 //!
-//! Rules and replies are those of [`super::anthropic`]; what AWS does differently is here. Only bearer tokens are known.
+//! Rules and replies are those of [`super::anthropic`]; what AWS does differently is here. Callers show a
+//! bearer token, or sign with the credentials of a role ([`super::aws`]).
 
 use std::collections::HashMap;
 

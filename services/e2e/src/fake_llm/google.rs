@@ -174,7 +174,7 @@ pub(super) fn models(models: &[String]) -> Vec<u8> {
 }
 
 /// What proves that `model` gave this.
-fn signature(model: &str, given: &str) -> String {
+pub fn signature(model: &str, given: &str) -> String {
     // FNV-1a, 64 bits.
     let bytes = model.bytes().chain([0]).chain(given.bytes());
     let seed = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -2,8 +2,10 @@
 //!
 //! Scripts are the same for all dialects. [`validate`] has the vendor's rules, [`render`] its events. Reasoning is encrypted by a digest
 //! of model, id and summary, so a request that alters any of them is refused; and a search `ws_X` belongs to the reasoning `rs_X`,
-//! without which it is refused.
+//! without which it is refused. Responses are kept unless the request says otherwise ([`kept`]); one that goes on from a response that
+//! is not kept is refused.
 
+mod kept;
 mod render;
 mod validate;
 
@@ -11,7 +13,7 @@ use std::collections::HashMap;
 
 use http::HeaderMap;
 
-pub(super) use self::{render::reply, validate::check};
+pub(super) use self::{kept::Kept, render::reply, validate::check};
 use super::{
     keys::{self, KeyState},
     wire::{self, VendorError},
@@ -57,6 +59,11 @@ pub(super) fn check_caller(
             Err(VendorError::invalid(message, None, Some("401")).with_status(401))
         }
     }
+}
+
+/// The id of the response to a request.
+pub fn id(number: u64) -> String {
+    format!("resp_{}", wire::letters(number, 48))
 }
 
 /// Whether a model reasons.

@@ -21,7 +21,9 @@ use tokio::{
 };
 
 use super::{
-    MODELS_CREATED, anthropic, bedrock,
+    MODELS_CREATED, anthropic,
+    aws::{self, Signed},
+    bedrock,
     body::ReplyBody,
     control,
     gate::Gates,
@@ -61,6 +63,10 @@ pub(super) struct Shared {
     pub scripts: Mutex<VecDeque<Script>>,
     pub gates: Arc<Gates>,
     pub log: Arc<Log>,
+    /// Responses that requests can go on from.
+    pub kept: Mutex<responses::Kept>,
+    /// What a container is given to sign with.
+    pub role: aws::Role,
     /// Ends every open connection.
     pub hang_up: Notify,
 }
@@ -74,9 +80,14 @@ impl Shared {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets scripts, requests and opened gates.
+    pub fn kept(&self) -> MutexGuard<'_, responses::Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets scripts, requests, kept responses and opened gates.
     pub fn reset(&self) {
         self.scripts().clear();
+        self.kept().forget();
         self.log.reset();
         self.gates.reset();
     }
@@ -221,6 +232,9 @@ impl Exchange {
     fn route(&self) -> Result<Route, VendorError> {
         let is_get = self.method == Method::GET;
         let is_post = self.method == Method::POST;
+        if self.path == aws::ROLE && is_get {
+            return Ok(Route::Told(self.shared.role.give(&self.headers)?));
+        }
         if self.dialect() == Dialect::Google {
             return self.route_google();
         }
@@ -257,7 +271,7 @@ impl Exchange {
             }
             responses::RESPONSES if is_post => {
                 self.check_content_type()?;
-                let accepted = responses::check(&self.body, &self.shared.rules)?;
+                let accepted = responses::check(&self.body, &self.shared.rules, &self.shared.kept())?;
                 Ok(Route::Completion(Box::new(accepted)))
             }
             path if is_get && path.starts_with(MODEL) => {
@@ -294,7 +308,18 @@ impl Exchange {
     }
 
     fn route_bedrock(&self) -> Result<Route, VendorError> {
-        bedrock::check_caller(&self.shared.keys(), &self.headers)?;
+        if aws::is_signed(&self.headers) {
+            let signed = Signed {
+                method: &self.method,
+                path: &self.path,
+                query: &self.query,
+                headers: &self.headers,
+                body: &self.body,
+            };
+            signed.check(&self.shared.role)?;
+        } else {
+            bedrock::check_caller(&self.shared.keys(), &self.headers)?;
+        }
         if self.method == Method::GET && bedrock::is_list(&self.path) {
             return Ok(Route::Told(bedrock::models(&self.shared.rules.models)));
         }
@@ -381,7 +406,7 @@ impl Exchange {
         let context = Context {
             number: self.number,
             created: self.shared.created(),
-            model: accepted.model,
+            model: accepted.model.clone(),
             stream: accepted.stream,
             include_usage: accepted.include_usage,
             may_obfuscate: accepted.may_obfuscate,
@@ -392,7 +417,10 @@ impl Exchange {
             Dialect::Google => google::reply(&context, &reply),
             Dialect::Bedrock => bedrock::reply(&context, &reply),
             Dialect::OpenAi => render::reply(&context, &reply),
-            Dialect::Responses => responses::reply(&context, &reply),
+            Dialect::Responses => {
+                self.shared.kept().keep(&context, &self.body, &accepted, &reply);
+                responses::reply(&context, &reply)
+            }
         };
         Ok(self.begin(response, ticket))
     }

@@ -9,7 +9,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
-use tokio::{sync::Notify, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest as _};
 
 use super::Transcript;
@@ -22,6 +26,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// One open stream. Dropping it closes the connection.
 pub struct Stream {
     state: Arc<State>,
+    said: mpsc::UnboundedSender<String>,
     task: JoinHandle<()>,
 }
 
@@ -59,8 +64,15 @@ impl Stream {
             Err(error) => return Err(error).with_context(|| format!("{url} not reached")),
         };
         let state = Arc::new(State::default());
-        let task = tokio::spawn(read(socket, Arc::clone(&state)));
-        Ok(Self { state, task })
+        let (said, saying) = mpsc::unbounded_channel();
+        let task = tokio::spawn(read(socket, Arc::clone(&state), saying));
+        Ok(Self { state, said, task })
+    }
+
+    /// Sends a text frame, unless the stream is over.
+    pub fn say(&self, text: impl Into<String>) {
+        // Whoever waits for the answer learns why the stream is over.
+        let _ = self.said.send(text.into());
     }
 
     /// Everything received so far, in order.
@@ -134,8 +146,18 @@ impl State {
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-async fn read(mut socket: Socket, state: Arc<State>) {
-    while let Some(message) = socket.next().await {
+async fn read(mut socket: Socket, state: Arc<State>, mut saying: mpsc::UnboundedReceiver<String>) {
+    loop {
+        let message = tokio::select! {
+            message = socket.next() => message,
+            Some(text) = saying.recv() => {
+                if let Err(error) = socket.send(Message::text(text)).await {
+                    return state.end(error.to_string());
+                }
+                continue;
+            }
+        };
+        let Some(message) = message else { break };
         let text = match message {
             Ok(Message::Text(text)) => text,
             Ok(Message::Ping(_)) => {

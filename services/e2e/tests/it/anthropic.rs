@@ -285,6 +285,80 @@ async fn what_the_vendor_searched_is_shown_kept_and_sent_back_as_it_came() -> Re
     world.fake().check_no_rejections()
 }
 
+fn events(events: &[Value]) -> Vec<u8> {
+    let event = |event: &Value| {
+        let kind = event["type"].as_str().unwrap_or_default();
+        format!("event: {kind}\ndata: {event}\n\n")
+    };
+    events.iter().map(event).collect::<String>().into_bytes()
+}
+
+/// An answer with a first and a last event, and the reason why it stopped.
+fn answer(blocks: &[Value], reason: &str) -> Reply {
+    let usage = json!({ "input_tokens": 9, "output_tokens": 7 });
+    let start = json!({ "type": "message_start", "message": { "id": "msg_1", "usage": usage } });
+    let delta = json!({ "type": "message_delta", "delta": { "stop_reason": reason }, "usage": usage });
+    let end = json!({ "type": "message_stop" });
+    let mut all = vec![start];
+    for (index, block) in blocks.iter().enumerate() {
+        all.push(json!({ "type": "content_block_start", "index": index, "content_block": block }));
+        all.push(json!({ "type": "content_block_stop", "index": index }));
+    }
+    all.extend([delta, end]);
+    Reply::raw("text/event-stream", events(&all))
+}
+
+#[tokio::test]
+async fn an_answer_that_the_vendor_interrupts_goes_on_as_one_answer() -> Result {
+    let world = world(json!({ "web_search_enabled": true })).await?;
+    let found =
+        json!({ "type": "web_search_result", "url": "https://a.example", "title": "A", "encrypted_content": "e" });
+    let text = |text: &str| json!({ "type": "text", "text": text });
+    let search =
+        |id: &str| json!({ "type": "server_tool_use", "id": id, "name": "web_search", "input": { "query": id } });
+    let result = |id: &str| json!({ "type": "web_search_tool_result", "tool_use_id": id, "content": [found] });
+    world.fake().script(Script::turn([
+        answer(&[text("I look. "), search("srvtoolu_1")], "pause_turn"),
+        answer(&[result("srvtoolu_1"), search("srvtoolu_2")], "pause_turn"),
+        answer(&[result("srvtoolu_2"), text("It is so.")], "end_turn"),
+    ]));
+    let chat = world.create_chat("Search").await?;
+    let id = id_of(&chat)?;
+    let stream = world.stream(id).await?;
+    let shown = settled(&world, id).await?;
+    let one = "[tool-call web_search] [tool-result web_search]";
+    assert_eq!(
+        shown,
+        [
+            "user: Search".to_owned(),
+            format!("assistant: I look.  {one} {one} It is so.")
+        ]
+    );
+    assert_eq!(Transcript::of(&stream.settled(LIMIT).await?).lines(), shown);
+    let requests = asked(&world);
+    assert_eq!(requests.len(), 3);
+    let turns = requests[2].messages();
+    assert_eq!(turns.len(), 2, "the user's turn, and what the model has said so far");
+    let expected = json!([
+        text("I look. "),
+        search("srvtoolu_1"),
+        result("srvtoolu_1"),
+        search("srvtoolu_2")
+    ]);
+    assert_eq!(turns[1]["content"], expected, "exactly as it came");
+    let usage = &world.messages(id).await?[1]["usage"];
+    assert_eq!(
+        (&usage["input_tokens"], &usage["output_tokens"]),
+        (&json!(27), &json!(21)),
+        "all of it is paid for"
+    );
+    world.send(id, "And now?").await?;
+    settled(&world, id).await?;
+    let last = last_request(&world);
+    assert_eq!(blocks(&last, "web_search_tool_result").len(), 2);
+    world.fake().check_no_rejections()
+}
+
 #[tokio::test]
 async fn a_key_is_tested_where_models_are_listed() -> Result {
     let world = with_models().without_provider().start().await?;

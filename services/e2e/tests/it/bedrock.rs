@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tandem_e2e::{
-    fake_llm::{FakeLlm, KeyState, Reply, Script},
-    world::{World, id_of},
+    fake_llm::{DEFAULT_KEY, FakeLlm, KeyState, ROLE_TOKEN, Reply, Script},
+    world::{Builder, World, free_address, id_of},
 };
 
 use crate::{Result, settled, vendors};
@@ -14,15 +14,20 @@ const MODEL: &str = "us.anthropic.claude-opus-4-1-20250805-v1:0";
 
 /// A world whose only model is AWS's.
 async fn world() -> Result<World> {
-    let fake = FakeLlm::builder().models([MODEL]);
-    let world = World::builder().fake(fake).without_provider().start().await?;
+    let world = World::builder().fake(FakeLlm::builder().models([MODEL]));
+    of(world, &[DEFAULT_KEY]).await
+}
+
+/// That world, asked with these keys or with what the machine has.
+async fn of(world: Builder, keys: &[&str]) -> Result<World> {
+    let world = world.without_provider().start().await?;
     let body = json!({
         "type": "bedrock",
         "name": "aws",
         "display_name": "AWS",
         "enabled": true,
         "base_url": world.fake().base_url().trim_end_matches("/v1"),
-        "api_keys": [world.fake().api_key()],
+        "api_keys": keys,
     });
     let provider = world.rest().post("/api/v2/ai/providers", &body).await?.expect(201)?;
     let body = json!({
@@ -109,4 +114,38 @@ async fn a_key_is_tested_where_models_are_listed() -> Result {
     let bad = test("wrong").await?;
     assert_eq!(bad["ok"], false, "{bad}");
     Ok(())
+}
+
+#[tokio::test]
+async fn the_role_of_a_container_signs_what_has_no_key_and_is_asked_once() -> Result {
+    let address = free_address()?;
+    let (_, port) = address.rsplit_once(':').unwrap_or_default();
+    let world = World::builder()
+        .fake(FakeLlm::builder().models([MODEL]).port(port.parse()?))
+        .env(
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            format!("http://{address}/aws/role"),
+        )
+        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", ROLE_TOKEN)
+        .env("AWS_REGION", "eu-west-1")
+        // Whoever runs the tests may have credentials of their own.
+        .env("AWS_ACCESS_KEY_ID", "")
+        .env("AWS_BEARER_TOKEN_BEDROCK", "")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+        .env("AWS_CONFIG_FILE", "/nonexistent");
+    let world = of(world, &[]).await?;
+    assert_eq!(
+        world.fake().role_credentials_given(),
+        0,
+        "nobody asks before there is something to sign"
+    );
+    let chat = world.create_chat("One").await?;
+    let id = id_of(&chat)?;
+    settled(&world, id).await?;
+    world.send(id, "Two").await?;
+    let shown = settled(&world, id).await?;
+    assert_eq!(shown.last().map(String::as_str), Some("assistant: You said: Two"));
+    assert_eq!(world.fake().role_credentials_given(), 1);
+    assert_eq!(world.fake().completions().len(), 2);
+    world.fake().check_no_rejections()
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Calls that belong to no turn: they come by themselves, again and again, or are the test's own questions.
-const BACKGROUND: [&str; 7] = [
+const BACKGROUND: [&str; 9] = [
     "ListMessages",
     "SubscribeHints",
     "RenewLeases",
@@ -23,6 +23,8 @@ const BACKGROUND: [&str; 7] = [
     "WatchChats",
     "Check",
     "Watch",
+    "ClaimWorkspaceBuild",
+    "RecordWorkspaceUse",
 ];
 
 /// Begins a story, as often as it takes until the system has taken it: a person would press the button again.

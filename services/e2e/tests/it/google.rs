@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tandem_e2e::{
-    fake_llm::{FakeLlm, KeyState, RecordedRequest, Reply, Script},
+    fake_llm::{FakeLlm, KeyState, RecordedRequest, Reply, Script, gemini_signature},
     world::{Builder, Transcript, World, id_of, text},
 };
 
@@ -13,6 +13,7 @@ use crate::{LIMIT, Result, settled, vendors};
 
 const MODEL: &str = "gemini-3-test";
 const CLAUDE: &str = "claude-test-model";
+const PAINTER: &str = "gemini-3-test-image";
 
 /// The fake's address without the version of other protocols.
 fn root(world: &World) -> String {
@@ -46,7 +47,7 @@ async fn register(world: &World, kind: &str, model: &str, base_url: String, opti
 }
 
 fn with_models() -> Builder {
-    World::builder().fake(FakeLlm::builder().models(["fake-model", MODEL, CLAUDE]))
+    World::builder().fake(FakeLlm::builder().models(["fake-model", MODEL, CLAUDE, PAINTER]))
 }
 
 /// A world whose only model is the vendor's, at the address where older versions looked for it.
@@ -229,7 +230,7 @@ async fn a_key_is_tested_where_models_are_listed() -> Result {
     let good = test(world.fake().api_key()).await?;
     assert_eq!(
         (&good["ok"], &good["models"]),
-        (&json!(true), &json!(["fake-model", MODEL, CLAUDE])),
+        (&json!(true), &json!(["fake-model", MODEL, CLAUDE, PAINTER])),
         "{good}"
     );
     let bad = test("AIza-wrong").await?;
@@ -239,4 +240,40 @@ async fn a_key_is_tested_where_models_are_listed() -> Result {
         "{bad}"
     );
     Ok(())
+}
+
+/// The smallest picture there is, as base64.
+const PICTURE: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+#[tokio::test]
+async fn a_picture_that_the_model_made_is_shown_kept_and_sent_back_with_its_signature() -> Result {
+    let world = with_models().without_provider().start().await?;
+    register(&world, "google", PAINTER, root(&world), json!({})).await?;
+    let proof = gemini_signature(PAINTER, PICTURE);
+    let picture = json!({ "inlineData": { "mimeType": "image/png", "data": PICTURE }, "thoughtSignature": proof });
+    let chunk = json!({
+        "candidates": [{ "content": { "role": "model", "parts": [{ "text": "Here: " }, picture] }, "finishReason": "STOP" }],
+        "usageMetadata": { "promptTokenCount": 5, "candidatesTokenCount": 1290, "totalTokenCount": 1295 },
+    });
+    let raw = format!("data: {chunk}\r\n\r\n").into_bytes();
+    world.fake().script(Script::reply(Reply::raw("text/event-stream", raw)));
+    let chat = world.create_chat("Paint").await?;
+    let id = id_of(&chat)?;
+    let stream = world.stream(id).await?;
+    let shown = settled(&world, id).await?;
+    assert_eq!(shown, ["user: Paint", "assistant: Here:  [file] [reasoning]"]);
+    assert_eq!(Transcript::of(&stream.settled(LIMIT).await?).lines(), shown);
+    let parts = &world.messages(id).await?[1]["content"];
+    assert_eq!(
+        (&parts[1]["media_type"], &parts[1]["data"]),
+        (&json!("image/png"), &json!(PICTURE))
+    );
+    world.send(id, "Bluer").await?;
+    settled(&world, id).await?;
+    let requests = asked(&world);
+    let sent = self::parts(&requests[1], "inlineData");
+    assert_eq!(sent.len(), 1);
+    assert_eq!(*sent[0], picture, "as it came, with what proves it");
+    world.fake().check_no_rejections()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use tandem_e2e::{
-    fake_llm::{Reply, Script},
+    fake_llm::{RecordedRequest, Reply, Script},
     world::{World, free_address, id_of},
 };
 use tokio::process::{Child, Command};
@@ -181,7 +181,7 @@ async fn servers_are_created_changed_and_deleted_and_their_secrets_never_come_ba
     rest.post("/api/v1/mcp/servers", &config).await?.expect(409)?;
     for (field, value) in [
         ("slug", json!("a__b")),
-        ("transport", json!("sse")),
+        ("transport", json!("ws")),
         ("auth_type", json!("basic")),
         ("api_key_value", json!("")),
         ("url", json!("http://169.254.169.254/")),
@@ -224,4 +224,109 @@ async fn servers_are_created_changed_and_deleted_and_their_secrets_never_come_ba
     rest.get("/api/v1/mcp/servers/no-uuid").await?.expect(400)?;
     assert!(!world.logs().contains("canary-0123456789"));
     Ok(())
+}
+
+/// A server in a few lines, for workspaces.
+const SERVER: &str = r#"
+import json, sys
+for line in sys.stdin:
+    m = json.loads(line)
+    if "id" not in m: continue
+    result = {"initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}},
+        "tools/list": {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]},
+        "tools/call": {"content": [{"type": "text", "text": json.dumps(m.get("params"))}]}}[m["method"]]
+    print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": result}), flush=True)
+"#;
+
+#[tokio::test]
+async fn a_workspaces_own_server_is_used_once_its_owner_has_approved_it() -> Result {
+    let world = World::start().await?;
+    let rest = world.rest();
+    let file = json!({"mcpServers": {"own": {"command": "python3", "args": ["server.py"]}}}).to_string();
+    let step = Reply::text("Writing.")
+        .tool_call_with_id("call_1", "write_file", json!({"path": "server.py", "content": SERVER}))
+        .tool_call_with_id("call_2", "write_file", json!({"path": ".mcp.json", "content": file}));
+    world.fake().script(Script::turn([step, Reply::text("Written.")]));
+    let chat = world.create_chat("Set it up").await?;
+    let id = id_of(&chat)?.to_owned();
+    settled(&world, &id).await?;
+    let workspace = world.chat(&id).await?["workspace_id"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let path = format!("/api/v1/mcp/workspaces/{workspace}/servers");
+    let listed = rest.get(&path).await?.expect(200)?;
+    let server = &listed["servers"][0];
+    assert_eq!(
+        (&listed["running"], &server["state"], &server["shown"]),
+        (&json!(true), &json!("awaiting_approval"), &json!("python3 server.py")),
+        "{listed}"
+    );
+    let stranger = world.create_user("stranger").await?;
+    stranger.rest.get(&path).await?.expect(404)?;
+    let digest = server["digest"].as_str().unwrap_or_default();
+    let approve = format!("{path}/{digest}/approve");
+    stranger.rest.post(&approve, &json!({})).await?.expect(404)?;
+
+    world
+        .fake()
+        .script(Script::turn([Reply::text("There is no such tool.")]));
+    world.send(&id, "Use it").await?;
+    settled(&world, &id).await?;
+    assert!(
+        !last_request(&world).tool_names().contains(&"own__echo"),
+        "nothing was approved"
+    );
+
+    let approved = rest.post(&approve, &json!({})).await?.expect(200)?;
+    assert_eq!(approved["servers"][0]["state"], "connected", "{approved}");
+    assert_eq!(approved["tools"][0]["name"], "own__echo", "{approved}");
+    let call = Reply::text("Asking.").tool_call_with_id("call_3", "own__echo", json!({"word": "hello"}));
+    world.fake().script(Script::turn([call, Reply::text("Done.")]));
+    world.send(&id, "Use it now").await?;
+    settled(&world, &id).await?;
+    let request = last_request(&world);
+    let said = request.tool_results().into_iter().find(|(call, _)| *call == "call_3");
+    assert!(said.is_some_and(|(_, text)| text.contains("hello")), "{request:?}");
+
+    rest.delete(&format!("{path}/{digest}")).await?.expect(204)?;
+    let listed = rest.get(&path).await?.expect(200)?;
+    assert_eq!(listed["servers"][0]["state"], "awaiting_approval", "{listed}");
+    rest.post(&format!("{path}/no-hex/approve"), &json!({}))
+        .await?
+        .expect(400)?;
+    world.fake().check_no_rejections()
+}
+
+#[tokio::test]
+async fn tools_that_would_take_too_much_of_the_context_are_found_first_and_called_then() -> Result {
+    let world = World::builder()
+        .env("TANDEM_TOOL_RUNNER__MCP__MAX_CONTEXT_PERCENT", "0")
+        .start()
+        .await?;
+    let everything = Everything::start().await?;
+    let server = create(&world, &everything.config(json!({}))).await?;
+    world.fake().script(Script::turn([
+        Reply::text("Looking.").tool_call_with_id(
+            "call_1",
+            "find_tools",
+            json!({"query": "echo a message", "limit": 1}),
+        ),
+        Reply::text("Asking.").tool_call_with_id("call_2", "everything__echo", json!({"message": "found you"})),
+        Reply::text("Done."),
+    ]));
+    let id = chat_with(&world, &server, "Use it").await?;
+    settled(&world, &id).await?;
+    let requests = world.fake().completions();
+    let names = |step: usize| requests.get(step).map(RecordedRequest::tool_names).unwrap_or_default();
+    assert!(
+        names(0).contains(&"find_tools") && !names(0).contains(&"everything__echo"),
+        "{:?}",
+        names(0)
+    );
+    assert!(names(1).contains(&"everything__echo"), "{:?}", names(1));
+    let said = last_request(&world);
+    let said = said.tool_results().into_iter().find(|(call, _)| *call == "call_2");
+    assert!(said.is_some_and(|(_, text)| text.contains("found you")));
+    world.fake().check_no_rejections()
 }

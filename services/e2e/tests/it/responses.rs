@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tandem_e2e::{
-    fake_llm::{FakeLlm, KeyState, RecordedRequest, Reply, Script, encrypted_reasoning},
+    fake_llm::{FakeLlm, KeyState, RecordedRequest, Reply, Script, encrypted_reasoning, response_id},
     world::{Builder, Transcript, World, id_of, text},
 };
 
@@ -61,6 +61,11 @@ fn thinking() -> Value {
     json!({ "reasoning_effort": "low", "reasoning_summary": "auto" })
 }
 
+/// The same of a model whose responses the vendor does not keep, so that each request has the whole conversation.
+fn thinking_unkept() -> Value {
+    json!({ "reasoning_effort": "low", "reasoning_summary": "auto", "store": false })
+}
+
 /// The requests that came in this dialect.
 fn asked(world: &World) -> Vec<RecordedRequest> {
     let mut requests = world.fake().completions();
@@ -93,7 +98,7 @@ async fn send_to(world: &World, chat_id: &str, message: &str, model: &str) -> Re
 
 #[tokio::test]
 async fn reasoning_and_tools_go_through_every_step_as_they_came() -> Result {
-    let world = world(thinking()).await?;
+    let world = world(thinking_unkept()).await?;
     let step = Reply::new()
         .reasoning("I should look around first.")
         .and_text("Looking.")
@@ -134,7 +139,12 @@ async fn reasoning_and_tools_go_through_every_step_as_they_came() -> Result {
     let first = &requests[0].body;
     assert_eq!(first["reasoning"], json!({ "effort": "low", "summary": "auto" }));
     assert_eq!(first["include"], json!(["reasoning.encrypted_content"]));
-    assert_eq!((&first["store"], &first["stream"]), (&json!(true), &json!(true)));
+    assert_eq!((&first["store"], &first["stream"]), (&json!(false), &json!(true)));
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.body["previous_response_id"].is_null())
+    );
     let last = &requests[3];
     let outputs = items(last, "function_call_output");
     assert_eq!(fields(&outputs, "call_id")[..3], ["call_one", "call_two", "call_three"]);
@@ -149,6 +159,119 @@ async fn reasoning_and_tools_go_through_every_step_as_they_came() -> Result {
         "as they were encrypted, or they would be refused"
     );
     world.fake().check_no_rejections()
+}
+
+/// What users say in a request, and whether it has anything of the model's.
+fn said(request: &RecordedRequest) -> (Vec<&str>, bool) {
+    let items = request.body["input"].as_array().map_or(&[][..], Vec::as_slice);
+    let of_users = items.iter().filter(|item| item["role"] == "user");
+    let texts = of_users
+        .filter_map(|item| item["content"][0]["text"].as_str())
+        .collect();
+    let is_models = |item: &Value| item["role"] == "assistant" || item["type"] != "message";
+    (texts, items.iter().any(is_models))
+}
+
+/// The response that a request goes on from.
+fn goes_on_from(request: &RecordedRequest) -> Option<&str> {
+    request.body["previous_response_id"].as_str()
+}
+
+#[tokio::test]
+async fn a_turn_goes_on_from_the_response_that_the_vendor_keeps() -> Result {
+    let world = world(thinking()).await?;
+    let step = || {
+        Reply::new()
+            .reasoning("Hm.")
+            .tool_call("execute", json!({ "command": "true" }))
+    };
+    for message in ["First", "Third"] {
+        let turn = [step(), Reply::text(format!("{message} done."))];
+        world.fake().script(Script::turn(turn).when_user_says(message));
+    }
+    let chat = world.create_chat("First").await?;
+    let id = id_of(&chat)?;
+    settled(&world, id).await?;
+    for message in ["Second", "Third", "Fourth"] {
+        world.send(id, message).await?;
+        settled(&world, id).await?;
+    }
+    let requests = asked(&world);
+    assert_eq!(requests.len(), 6);
+    let ids: Vec<String> = requests.iter().map(|request| response_id(request.number)).collect();
+    let from: Vec<Option<&str>> = requests.iter().map(goes_on_from).collect();
+    assert_eq!(
+        from,
+        [
+            None,
+            None,
+            Some(ids[1].as_str()),
+            Some(ids[2].as_str()),
+            None,
+            Some(ids[4].as_str())
+        ],
+        "the first step of each turn but the first"
+    );
+    for (place, message) in [(2, "Second"), (3, "Third"), (5, "Fourth")] {
+        assert_eq!(said(&requests[place]), (vec![message], false));
+    }
+    assert_eq!(
+        said(&requests[4]),
+        (vec!["First", "Second", "Third"], true),
+        "what tools returned goes with everything"
+    );
+    assert_eq!(items(&requests[4], "function_call_output").len(), 2);
+    world.fake().check_no_rejections()
+}
+
+#[tokio::test]
+async fn a_response_that_the_vendor_has_forgotten_costs_a_request_and_nothing_else() -> Result {
+    let world = world(thinking()).await?;
+    let chat = world.create_chat("First").await?;
+    let id = id_of(&chat)?;
+    settled(&world, id).await?;
+    world.fake().forget_responses();
+    let stream = world.stream(id).await?;
+    world.send(id, "Second").await?;
+    let shown = settled(&world, id).await?;
+    assert_eq!(shown.last().map(String::as_str), Some("assistant: You said: Second"));
+    let told = Transcript::of(&stream.settled(LIMIT).await?);
+    assert!(told.retries.is_empty() && told.errors.is_empty(), "nobody hears of it");
+    let requests = world.fake().requests();
+    let refused: Vec<&RecordedRequest> = requests.iter().filter(|request| request.rejection.is_some()).collect();
+    assert_eq!(refused.len(), 1);
+    assert!(
+        refused[0]
+            .rejection
+            .as_deref()
+            .is_some_and(|why| why.contains("not found"))
+    );
+    let whole = asked(&world).pop().expect("it was asked again");
+    assert_eq!(
+        (goes_on_from(&whole), said(&whole)),
+        (None, (vec!["First", "Second"], true))
+    );
+
+    // A server that says so within its stream.
+    let error = json!({
+        "type": "error", "code": "previous_response_not_found", "param": "previous_response_id",
+        "message": format!("Previous response with id '{}' not found.", response_id(whole.number)),
+    });
+    let raw = format!("event: error\ndata: {error}\n\n").into_bytes();
+    world.fake().script(Script::reply(Reply::raw("text/event-stream", raw)));
+    world.send(id, "Third").await?;
+    let shown = settled(&world, id).await?;
+    assert_eq!(shown.last().map(String::as_str), Some("assistant: You said: Third"));
+    let requests = asked(&world);
+    let [.., short, whole] = &requests[..] else {
+        anyhow::bail!("two requests for one turn")
+    };
+    assert!(goes_on_from(short).is_some());
+    assert_eq!(
+        (goes_on_from(whole), said(whole)),
+        (None, (vec!["First", "Second", "Third"], true))
+    );
+    Ok(())
 }
 
 #[tokio::test]
@@ -280,7 +403,7 @@ fn searched() -> Vec<u8> {
 
 #[tokio::test]
 async fn what_the_vendor_searched_is_shown_kept_and_sent_back_with_its_reasoning() -> Result {
-    let world = world(json!({ "web_search_enabled": true, "allowed_domains": ["a.example"] })).await?;
+    let world = world(json!({ "web_search_enabled": true, "allowed_domains": ["a.example"], "store": false })).await?;
     world
         .fake()
         .script(Script::reply(Reply::raw("text/event-stream", searched())));

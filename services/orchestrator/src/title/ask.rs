@@ -163,6 +163,7 @@ impl Titles {
             root_chat_id: subject.root_chat_id.clone(),
             owner_id: subject.owner.id.to_string(),
             purpose: question.purpose.into(),
+            continues: None,
         };
         let started = self.0.clock.monotonic();
         let outbound = &self.0.clients.outbound;

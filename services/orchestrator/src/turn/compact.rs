@@ -248,6 +248,7 @@ impl Turn {
                 messages: prompt.render_with(history, &self.clients, &self.chat.id).await,
                 tools: prompt.tools(),
                 tool_choice: ToolChoice::None,
+                continues: None,
             };
             let failed = match self.ask_for_summary(place, ask, model).await? {
                 Ok(summary) => return Ok(Ok(summary)),
@@ -299,6 +300,7 @@ impl Turn {
                 messages: vec![message],
                 tools: &[],
                 tool_choice: ToolChoice::None,
+                continues: None,
             };
             match self.ask_for_summary(place, ask, model).await? {
                 Ok(next) => summary = Some(next),

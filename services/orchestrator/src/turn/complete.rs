@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tandem_chat_core::error::{ChatError as CoreError, ErrorKind};
 use tandem_chat_core::{retry, wire};
-use tandem_proto::common::v1::{ChatError, ModelConfig, RetryEvent, ToolDefinition};
+use tandem_proto::common::v1::{ChatError, ModelConfig, PlanMode, RetryEvent, ToolDefinition};
 use tandem_proto::provider::v1::completion_event::Event;
 use tandem_proto::provider::v1::{
     AttachRequest, CancelCompletionRequest, CompleteRequest, CompletionEvent, CompletionFailed, CompletionPurpose,
-    FinishReason, PromptMessage, ToolChoice,
+    EarlierResponse, FinishReason, PromptMessage, ToolChoice,
 };
 use tandem_proto::storage::v1::{BeginStepRequest, StepIntent, StepPurpose};
 use tokio_stream::{Stream, StreamExt};
@@ -49,6 +49,8 @@ pub(super) struct Ask<'a> {
     pub(super) messages: Vec<PromptMessage>,
     pub(super) tools: &'a [ToolDefinition],
     pub(super) tool_choice: ToolChoice,
+    /// The response that the vendor may go on from.
+    pub(super) continues: Option<EarlierResponse>,
 }
 
 /// Who sees an answer while it comes.
@@ -104,6 +106,8 @@ impl Turn {
                 messages: prompt.render(&self.clients, &self.chat.id).await,
                 tools: prompt.tools(),
                 tool_choice: ToolChoice::Auto,
+                // A plan's instructions hold for its turn alone, and the vendor would keep them.
+                continues: prompt.continues().filter(|_| self.chat.plan_mode() != PlanMode::Plan),
             };
             match self.attempt(step, attempt, ask, model, &mut answer).await? {
                 Ok(()) => return self.checked(answer),
@@ -163,6 +167,7 @@ impl Turn {
             root_chat_id: self.chat.root_chat_id.clone(),
             owner_id: self.chat.owner_id.clone(),
             purpose: CompletionPurpose::Unspecified.into(),
+            continues: ask.continues,
         };
         let started = self.clock.monotonic();
         self.metrics.step_started(model);
@@ -464,7 +469,13 @@ fn failed_call(status: &Status) -> CompletionFailed {
         status.code(),
         Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted
     );
-    let (kind, message) = if is_retryable {
+    let is_full = tandem_chassis::status::Fault::from(status.clone()).reason == "OVERLOADED";
+    let (kind, message) = if is_full {
+        (
+            ErrorKind::Overloaded,
+            "Too many model calls are running at once.".to_owned(),
+        )
+    } else if is_retryable {
         (
             ErrorKind::Timeout,
             "The provider gateway could not be reached.".to_owned(),

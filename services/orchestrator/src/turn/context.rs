@@ -6,18 +6,23 @@ use std::time::Duration;
 
 use tandem_chat_core::message::{Message, Role};
 use tandem_chat_core::part::Part as CorePart;
+use tandem_chat_core::tool_policy::BuiltinTool;
 use tandem_chat_core::{history, wire};
 use tandem_proto::common::v1::part::Kind;
-use tandem_proto::common::v1::{DynamicTool, FilePart, Part, TextPart, ToolDefinition, Usage};
-use tandem_proto::provider::v1::PromptMessage;
+use tandem_proto::common::v1::{DynamicTool, FilePart, Part, Role as WireRole, TextPart, ToolDefinition, Usage};
+use tandem_proto::provider::v1::{EarlierResponse, PromptMessage};
 use tandem_proto::storage::v1::{GetFileRequest, LoadTurnResponse, NewMessage};
 
 use super::answer::local_calls;
+use super::briefing::Briefing;
 use super::{Call, Stop, generic_error, message_from_wire};
 use crate::clients::Clients;
 
 /// Time to read one attached file.
 const FILE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// See [`estimated_tokens`].
+const BYTES_OF_TOKEN: usize = 4;
 
 /// Bytes of one prompt, its files included: what one request to provider-gateway carries, less room for tools and framing.
 const MAX_PROMPT_BYTES: usize = tandem_chassis::MAX_MESSAGE_BYTES - 2 * 1024 * 1024;
@@ -27,12 +32,18 @@ pub(crate) struct Prompt {
     /// The owner's own instructions, behind the stored system messages.
     user_prompt: String,
     history: Vec<Message>,
+    /// All that could be offered, and what of it there is a use for.
+    known_tools: Vec<ToolDefinition>,
     tools: Vec<ToolDefinition>,
+    /// Told behind the stored system messages.
+    briefing: Briefing,
     dynamic: HashSet<String>,
     /// Tools of calls an earlier owner of the turn has stored: they were offered then, whether or not they are now.
     inherited: HashSet<String>,
     /// Tokens of the window that the next call will fill: measured by the last answer, estimated behind it.
     context_tokens: i64,
+    /// The response that the last answer came from, as long as only users have spoken since.
+    continues: Option<EarlierResponse>,
     /// Whether it has been told that the history needed repair.
     has_told: AtomicBool,
 }
@@ -44,6 +55,7 @@ impl Prompt {
         let context_tokens = loaded.messages.iter().fold(0, |tokens, message| {
             measured_tokens(message.usage.as_ref()).unwrap_or_else(|| tokens + estimated_tokens(&message.parts))
         });
+        let context_tokens = context_tokens + unmeasured_context(loaded);
         let history = loaded
             .messages
             .iter()
@@ -62,15 +74,49 @@ impl Prompt {
             input_schema_json: tool.input_schema_json.clone(),
         }));
         let dynamic = dynamic.into_iter().map(|tool| tool.name.clone()).collect();
+        let briefing = Briefing::new(loaded);
         Ok(Self {
             user_prompt: loaded.user_prompt.clone(),
             history,
-            tools,
+            tools: useful(&tools, &briefing),
+            known_tools: tools,
+            briefing,
             dynamic,
             inherited: HashSet::new(),
             context_tokens,
+            continues: continues(loaded),
             has_told: AtomicBool::new(false),
         })
+    }
+
+    /// The response that the vendor may go on from.
+    pub(super) fn continues(&self) -> Option<EarlierResponse> {
+        self.continues.clone()
+    }
+
+    pub(super) fn briefing(&self) -> &Briefing {
+        &self.briefing
+    }
+
+    /// Changes what the model is told beside the conversation; `change` says whether it did.
+    pub(super) fn rebrief(&mut self, change: impl FnOnce(&mut Briefing) -> bool) {
+        let before = self.briefing.bytes();
+        if change(&mut self.briefing) {
+            let more = self.briefing.bytes().saturating_sub(before);
+            self.context_tokens += i64::try_from(more / BYTES_OF_TOKEN).unwrap_or(i64::MAX);
+            self.tools = useful(&self.known_tools, &self.briefing);
+            // The vendor would go on from what it was told before.
+            self.continues = None;
+        }
+    }
+
+    /// Takes over what tool-runner offers now.
+    pub(super) fn renew_tools(&mut self, mut offered: Vec<ToolDefinition>) {
+        offered.retain(|tool| !self.dynamic.contains(&tool.name));
+        let known = std::mem::take(&mut self.known_tools).into_iter();
+        offered.extend(known.filter(|tool| self.dynamic.contains(&tool.name)));
+        self.tools = useful(&offered, &self.briefing);
+        self.known_tools = offered;
     }
 
     pub(super) fn tools(&self) -> &[ToolDefinition] {
@@ -79,8 +125,8 @@ impl Prompt {
 
     /// The tools that tool-runner runs.
     pub(super) fn into_local_tools(mut self) -> Vec<ToolDefinition> {
-        self.tools.retain(|tool| !self.dynamic.contains(&tool.name));
-        self.tools
+        self.known_tools.retain(|tool| !self.dynamic.contains(&tool.name));
+        self.known_tools
     }
 
     /// Tokens of the window that the next call will fill, as far as is known.
@@ -165,6 +211,8 @@ impl Prompt {
 
     fn push(&mut self, role: Role, parts: &[Part]) -> Result<(), Stop> {
         let parts = wire::parts_from_wire(parts).map_err(unreadable)?;
+        // The steps behind the first one carry what tools returned, which the vendor is told in full.
+        self.continues = None;
         self.history.push(Message::new(role, parts));
         Ok(())
     }
@@ -181,11 +229,17 @@ impl Prompt {
         clients: &Clients,
         chat_id: &str,
     ) -> Vec<PromptMessage> {
+        let is_system = |message: &&Message| message.role == Role::System;
+        let mut place = history.iter().take_while(is_system).count();
+        let can_read_skills = self
+            .tools
+            .iter()
+            .any(|tool| tool.name == BuiltinTool::ReadSkill.as_str());
+        let briefing = self.briefing.messages(can_read_skills);
+        let count = briefing.len();
+        history.splice(place..place, briefing);
+        place += count;
         if !self.user_prompt.trim().is_empty() {
-            let place = history
-                .iter()
-                .take_while(|message| message.role == Role::System)
-                .count();
             let text = format!("<user-instructions>\n{}\n</user-instructions>", self.user_prompt.trim());
             history.insert(place, Message::new(Role::System, vec![CorePart::text(text)]));
         }
@@ -216,6 +270,31 @@ impl Prompt {
     }
 }
 
+/// The tools there is a use for, in their order.
+fn useful(tools: &[ToolDefinition], briefing: &Briefing) -> Vec<ToolDefinition> {
+    tools
+        .iter()
+        .filter(|tool| briefing.has_use_for(&tool.name))
+        .cloned()
+        .collect()
+}
+
+/// The response behind which only users have spoken.
+fn continues(loaded: &LoadTurnResponse) -> Option<EarlierResponse> {
+    let last = loaded
+        .messages
+        .iter()
+        .rev()
+        .find(|message| message.role() != WireRole::User)?;
+    // What the model is told of the workspace since then would be missing.
+    let is_told = loaded.context.iter().all(|message| message.id < last.id);
+    let is_kept = is_told && last.role() == WireRole::Assistant && !last.provider_response_id.is_empty();
+    is_kept.then(|| EarlierResponse {
+        provider_response_id: last.provider_response_id.clone(),
+        model_config_id: last.model_config_id.clone(),
+    })
+}
+
 /// Tokens of the window an answer has measured: its prompt and itself.
 fn measured_tokens(usage: Option<&Usage>) -> Option<i64> {
     let usage = usage?;
@@ -228,10 +307,22 @@ fn measured_tokens(usage: Option<&Usage>) -> Option<i64> {
     (tokens > 0).then_some(tokens)
 }
 
+/// Tokens of context that no answer has measured yet.
+fn unmeasured_context(loaded: &LoadTurnResponse) -> i64 {
+    let measured = loaded
+        .messages
+        .iter()
+        .rev()
+        .find(|message| measured_tokens(message.usage.as_ref()).is_some());
+    let measured = measured.map_or(0, |message| message.id);
+    let since = loaded.context.iter().filter(|message| message.id > measured);
+    since.map(|message| estimated_tokens(&message.parts)).sum()
+}
+
 /// Four bytes to a token: near enough for English and code, and too many rather than too few for most of the rest.
 fn estimated_tokens(parts: &[Part]) -> i64 {
     let bytes: usize = parts.iter().map(prost::Message::encoded_len).sum();
-    i64::try_from(bytes / 4).unwrap_or(i64::MAX)
+    i64::try_from(bytes / BYTES_OF_TOKEN).unwrap_or(i64::MAX)
 }
 
 /// Puts a file's bytes in the place of its id. A file that is gone leaves a note, so that the chat stays usable, and so does one that

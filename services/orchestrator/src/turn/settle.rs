@@ -64,12 +64,13 @@ impl Turn {
         Ok(())
     }
 
+    /// The chat as it is then.
     pub(super) async fn store_results(
         &self,
         messages: Vec<NewMessage>,
         outcome: StepOutcome,
         pending_tool_calls: Vec<PendingToolCall>,
-    ) -> Result<(), Stop> {
+    ) -> Result<Option<Chat>, Stop> {
         self.fault_point("result_not_stored");
         let position = self.log.position();
         let message = StoreToolResultsRequest {
@@ -91,8 +92,9 @@ impl Turn {
         .await
         .map_err(Stop::from_storage("store tool results"))?;
         let answer = answer.into_inner();
+        let chat = answer.chat.clone();
         self.sealed(position, answer.chat, answer.change);
-        Ok(())
+        Ok(chat)
     }
 
     /// Ends the turn as it has to end.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
+use tandem_chat_core::tool_policy::TurnKind;
 use tandem_chat_core::wire;
 use tandem_proto::common::v1::part::Kind;
 use tandem_proto::common::v1::{
@@ -18,11 +19,14 @@ use tandem_proto::tool::v1::{
 };
 use tonic::{Code, Status};
 
-use super::{Call, Cause, Prompt, Stop, Turn};
+use super::{Call, Cause, Prompt, Stop, Turn, attachments};
 use crate::clients::persist;
 
 /// Time for the list of tools: MCP servers have ten seconds to say theirs.
 const LIST_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The tool of tool-runner that finds others, where there are too many to be offered at once.
+const FIND_TOOLS: &str = "find_tools";
 
 /// Time for tool-runner to accept a call; the tool's own limits bound the rest.
 const OPEN_DEADLINE: Duration = Duration::from_secs(60);
@@ -48,13 +52,14 @@ pub(super) struct Tools {
 
 impl Turn {
     /// What tool-runner offers this chat, in its stable order. A runner that is away costs the turn its tools, not its life.
-    pub(super) async fn list_tools(&self) -> Result<Tools, Stop> {
+    pub(super) async fn list_tools(&self, context_tokens: i64) -> Result<Tools, Stop> {
         let answer = persist(|| {
             let message = ListToolsRequest {
                 chat_id: self.chat.id.clone(),
                 kind: self.kind().into(),
                 is_plan_turn: self.is_plan_turn(),
                 mcp: Some(self.mcp_scope()),
+                context_tokens,
             };
             let request = self.clients.outbound.request(Some(&self.owner), LIST_DEADLINE, message);
             let mut tools = self.clients.tools.clone();
@@ -107,6 +112,9 @@ impl Turn {
         let mut results: HashMap<String, Part> = HashMap::new();
         let cause = self.run_local(prompt, &local, &mut results).await;
 
+        let turn_kind = self.turn_kind();
+        let mut is_over = false;
+        let mut files = Vec::new();
         let mut messages = Vec::with_capacity(local.len());
         for call in &local {
             let result = match results.remove(&call.id) {
@@ -118,6 +126,8 @@ impl Turn {
                 ),
             };
             prompt.push_result(&result)?;
+            is_over |= turn_kind.is_some_and(|kind| attachments::ends_turn(kind, &result));
+            files.extend(attachments::of_result(&result));
             messages.push(result_message(result));
         }
         match cause {
@@ -125,13 +135,31 @@ impl Turn {
             Some(cause) => return Err(Stop::from_cause(cause, Vec::new())),
             None => {}
         }
-        let outcome = if dynamic.is_empty() {
-            StepOutcome::Continue
-        } else {
-            StepOutcome::RequireAction
+        let outcome = match (dynamic.is_empty(), is_over) {
+            (true, true) => StepOutcome::Finish,
+            (true, false) => StepOutcome::Continue,
+            (false, _) => StepOutcome::RequireAction,
         };
+        // Calls that are still open are looked for behind the assistant's last message, which must stay the one that made them.
+        if outcome != StepOutcome::RequireAction {
+            messages.extend(attachments::message(files));
+        }
         let pending = dynamic.iter().map(Call::pending).collect();
-        self.store_results(messages, outcome, pending).await?;
+        let before = self.room.explained();
+        if let Some(chat) = self.store_results(messages, outcome, pending).await? {
+            self.progress.wrote(before, chat.version);
+            // A tool may have made the chat's workspace.
+            self.chat.workspace_id = chat.workspace_id;
+        }
+        if outcome == StepOutcome::Continue {
+            self.look_around(prompt).await;
+            if local.iter().any(|call| call.tool_name == FIND_TOOLS) {
+                // What it has found can be called from the next step on.
+                let tools = self.list_tools(self.context_limit).await?;
+                self.mcp_servers = tools.mcp_server_ids;
+                prompt.renew_tools(tools.definitions);
+            }
+        }
         Ok(outcome)
     }
 
@@ -311,6 +339,11 @@ impl Turn {
         } else {
             ChatKind::Child
         }
+    }
+
+    /// What the turn is as far as tools are concerned; `None` for those of subagents, which nothing but their answer ends.
+    fn turn_kind(&self) -> Option<TurnKind> {
+        (self.kind() == ChatKind::Root).then(|| TurnKind::of_root(self.is_plan_turn()))
     }
 
     fn is_plan_turn(&self) -> bool {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, header};
 use moka::future::Cache;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tandem_chassis::{
     client::Outbound,
@@ -68,6 +69,14 @@ fn find(headers: &HeaderMap) -> Option<(&str, bool)> {
         .or_else(|| text(&HeaderName::from_static("x-api-key")))
         .or_else(|| text(&HeaderName::from_static("coder-session-token")))?;
     Some((token, false))
+}
+
+/// Takes the token away, and whatever else is one of ours: from here on credentials are the vendor's.
+pub fn remove_token(headers: &mut HeaderMap) {
+    if let Some((token, _)) = find(headers) {
+        let token = SecretString::from(token);
+        super::headers::remove_ours(headers, token.expose_secret());
+    }
 }
 
 impl Accounts {

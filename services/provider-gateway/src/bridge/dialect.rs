@@ -1,5 +1,7 @@
 //! The ways in which programs ask for answers here.
 
+pub use tandem_chat_core::refusal::Family;
+
 use crate::provider::{Kind, Protocol};
 
 /// How a request and its answer are written.
@@ -11,15 +13,6 @@ pub enum Dialect {
     Responses,
     /// Anthropic Messages.
     Messages,
-}
-
-/// Whose errors and lists a client expects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// OpenAI, and everybody who imitates it.
-    OpenAi,
-    /// Anthropic.
-    Anthropic,
 }
 
 impl Dialect {
@@ -57,10 +50,10 @@ impl Dialect {
         match (self, kind) {
             (
                 Self::ChatCompletions,
-                Kind::OpenAi | Kind::Azure | Kind::OpenAiCompat | Kind::OpenRouter | Kind::Vercel,
+                Kind::OpenAi | Kind::Azure | Kind::OpenAiCompat | Kind::OpenRouter | Kind::Vercel | Kind::Copilot,
             ) => Some(Protocol::ChatCompletions),
-            (Self::Responses, Kind::OpenAi | Kind::Azure) => Some(Protocol::Responses),
-            (Self::Messages, Kind::Anthropic) => Some(Protocol::Messages),
+            (Self::Responses, Kind::OpenAi | Kind::Azure | Kind::Copilot) => Some(Protocol::Responses),
+            (Self::Messages, Kind::Anthropic | Kind::Copilot) => Some(Protocol::Messages),
             (Self::ChatCompletions, Kind::Anthropic | Kind::Bedrock | Kind::Google | Kind::Demo)
             | (
                 Self::Responses,
@@ -87,11 +80,23 @@ impl Dialect {
     }
 }
 
-impl Family {
-    /// What a provider of that kind is spoken to with, where the path names the provider.
+/// Which paths a provider is asked by, where the path names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// As at OpenAI.
+    OpenAi,
+    /// As at Anthropic.
+    Anthropic,
+    /// As at GitHub Copilot: both, most of it without a version.
+    Copilot,
+}
+
+impl Layout {
+    /// That of a provider of that kind.
     pub fn of(kind: Kind) -> Self {
         match kind {
             Kind::Anthropic | Kind::Bedrock => Self::Anthropic,
+            Kind::Copilot => Self::Copilot,
             Kind::Azure
             | Kind::Google
             | Kind::OpenAi
@@ -99,6 +104,23 @@ impl Family {
             | Kind::OpenRouter
             | Kind::Vercel
             | Kind::Demo => Self::OpenAi,
+        }
+    }
+
+    /// Whose errors and lists its clients expect.
+    pub fn family(self) -> Family {
+        match self {
+            Self::OpenAi | Self::Copilot => Family::OpenAi,
+            Self::Anthropic => Family::Anthropic,
+        }
+    }
+}
+
+impl From<Family> for Layout {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::OpenAi => Self::OpenAi,
+            Family::Anthropic => Self::Anthropic,
         }
     }
 }

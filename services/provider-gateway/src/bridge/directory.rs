@@ -82,6 +82,13 @@ pub struct Listed {
     pub is_enabled: bool,
 }
 
+impl Listed {
+    /// Whether it is asked with callers' own credentials only.
+    pub fn is_users_own(&self) -> bool {
+        self.kind.is_users_own(&self.name)
+    }
+}
+
 /// What a name means.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -241,7 +248,9 @@ impl Directory {
                 .filter(|place| table.providers[table.entries[*place].provider].id == provider.id),
         };
         meant.map(found).or_else(|| {
-            let (provider, model) = self.allows_any.then(|| table.any(name, dialect, provider))??;
+            // What callers pay for themselves is theirs to choose, where the path names it.
+            let may_be_any = self.allows_any || provider.is_some_and(Listed::is_users_own);
+            let (provider, model) = may_be_any.then(|| table.any(name, dialect, provider))??;
             Some(Found {
                 config: None,
                 model: model.to_owned(),
@@ -359,7 +368,9 @@ impl Table {
                 Some(_) | None => Some((known(&fixed.name)?, name)),
             },
             None => qualified.or_else(|| {
-                let speaks = |provider: &&Listed| provider.is_enabled && dialect.native(provider.kind).is_some();
+                let speaks = |provider: &&Listed| {
+                    provider.is_enabled && !provider.is_users_own() && dialect.native(provider.kind).is_some()
+                };
                 Some((self.providers.iter().find(speaks)?, name))
             }),
         }
@@ -414,6 +425,15 @@ fn unknown_model(name: &str, provider: Option<&Listed>) -> Refusal {
 pub(super) fn provider_disabled(name: &str) -> Refusal {
     let text = format!("The provider {name} is disabled.");
     Refusal::new(Reason::ProviderDisabled, text)
+}
+
+/// The provider is asked with callers' own credentials, and this one brought none.
+pub(super) fn own_needed(provider: &Listed) -> Refusal {
+    let text = format!(
+        "The provider {} is asked with your own credential: send it as Authorization: Bearer …, and this deployment's API token as X-Coder-AI-Governance-Token.",
+        provider.name
+    );
+    Refusal::new(Reason::Unauthenticated, text)
 }
 
 /// How an error of the service looks to a client.

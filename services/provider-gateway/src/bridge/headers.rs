@@ -5,26 +5,13 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::SecretString;
+use tandem_chassis::hop;
 
 /// Headers of one request at most.
 pub const MAX_HEADERS: usize = 128;
 
 /// Bytes of all headers of one request at most.
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
-
-/// What concerns one connection, whoever's it is.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-];
 
 /// What is never told to a vendor: credentials, addresses, and what is said anew.
 const KEPT_HERE: [&str; 24] = [
@@ -65,6 +52,9 @@ const KEPT_PREFIXES: [&str; 7] = [
     "sec-",
 ];
 
+/// What our tokens and sessions begin with.
+const OURS: [&str; 2] = ["tdm_", "tds_"];
+
 /// Headers in which people bring vendors' credentials.
 static CREDENTIALS: [HeaderName; 5] = [
     header::AUTHORIZATION,
@@ -77,7 +67,7 @@ static CREDENTIALS: [HeaderName; 5] = [
 /// The client's headers for a vendor. Without any of the client's credentials, unless `is_byok`.
 pub fn for_vendor(client: HeaderMap, is_byok: bool) -> HeaderMap {
     let mut headers = client;
-    remove_named_by_connection(&mut headers);
+    hop::remove_hop_by_hop(&mut headers);
     let own: Vec<(HeaderName, HeaderValue)> = if is_byok {
         let own = |name: &HeaderName| Some((name.clone(), headers.get(name)?.clone()));
         CREDENTIALS.iter().filter_map(own).collect()
@@ -100,6 +90,32 @@ pub fn has_credential(headers: &HeaderMap) -> bool {
     CREDENTIALS.iter().take(3).any(|name| headers.contains_key(name))
 }
 
+/// Whether the client has brought a bearer token, which stands for one person at a vendor.
+pub fn has_bearer(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    value
+        .and_then(|value| value.split_once(' '))
+        .is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty())
+}
+
+/// Takes away all in which a token of ours stands, wherever the client has put it.
+///
+/// * `token`: the one in use, which need not look like one.
+pub fn remove_ours(headers: &mut HeaderMap, token: &str) {
+    let is_ours = |value: &HeaderValue| {
+        let bare = value.to_str().ok().and_then(|text| text.trim().rsplit(' ').next());
+        bare.is_some_and(|bare| bare == token || OURS.iter().any(|prefix| bare.starts_with(prefix)))
+    };
+    let named: Vec<HeaderName> = headers
+        .iter()
+        .filter(|(_, value)| is_ours(value))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+}
+
 /// What the client has brought to prove itself with to a vendor, bare.
 pub fn own_credential(headers: &HeaderMap) -> Option<SecretString> {
     let mut texts = CREDENTIALS
@@ -115,18 +131,13 @@ pub fn own_credential(headers: &HeaderMap) -> Option<SecretString> {
 
 fn travels(name: &HeaderName) -> bool {
     let name = name.as_str();
-    !HOP_BY_HOP.contains(&name)
-        && !KEPT_HERE.contains(&name)
-        && !KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    !KEPT_HERE.contains(&name) && !KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// A vendor's headers for the client.
 pub fn for_client(vendor: HeaderMap) -> HeaderMap {
     let mut headers = vendor;
-    remove_named_by_connection(&mut headers);
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
+    hop::remove_hop_by_hop(&mut headers);
     // They would be those of our own name.
     for name in [
         "set-cookie",
@@ -138,23 +149,6 @@ pub fn for_client(vendor: HeaderMap) -> HeaderMap {
         headers.remove(name);
     }
     headers
-}
-
-/// Headers that `Connection` names are of this connection only.
-fn remove_named_by_connection(headers: &mut HeaderMap) {
-    if !headers.contains_key(header::CONNECTION) {
-        return;
-    }
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
 }
 
 /// What a stream's readers and the proxies between must know.
@@ -240,6 +234,29 @@ mod tests {
         assert_eq!(names(&sent), ["authorization"]);
         assert!(!format!("{sent:?}").contains("sk-own"), "never printed");
         assert!(has_credential(&client()) && !has_credential(&headers(&[("cookie", "a")])));
+    }
+
+    #[test]
+    fn a_token_of_ours_goes_nowhere_and_what_a_vendor_is_shown_stays() {
+        let mut client = headers(&[
+            ("authorization", "Bearer opaque"),
+            ("x-api-key", "tds_other"),
+            ("x-goog-api-key", "tdm_x"),
+            ("x-made-up", "Token tdm_x"),
+            ("api-key", "sk-own"),
+            ("x-odd", "nottdm_x"),
+        ]);
+        remove_ours(&mut client, "opaque");
+        assert_eq!(names(&client), ["api-key", "x-odd"]);
+        assert!(has_credential(&client) && !has_bearer(&client));
+        for (value, is_one) in [
+            ("Bearer x", true),
+            ("bearer  x ", true),
+            ("Bearer ", false),
+            ("Basic x", false),
+        ] {
+            assert_eq!(has_bearer(&headers(&[("authorization", value)])), is_one, "{value}");
+        }
     }
 
     #[test]

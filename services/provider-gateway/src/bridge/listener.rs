@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Bridge,
-    authenticate::Accounts,
+    authenticate::{self, Accounts},
     body::Body,
     headers::{MAX_HEADER_BYTES, MAX_HEADERS},
     route,
@@ -108,14 +108,17 @@ async fn serve_connection(connection: Connection, bridge: Bridge, accounts: Arc<
     }
 }
 
-async fn answer(bridge: &Bridge, accounts: &Accounts, request: Request<Incoming>) -> Response<Body> {
+async fn answer(bridge: &Bridge, accounts: &Accounts, mut request: Request<Incoming>) -> Response<Body> {
     if request.uri().path() == "/healthz" {
         let mut response = Response::new(Body::full(bytes::Bytes::new()));
         *response.status_mut() = StatusCode::NO_CONTENT;
         return response;
     }
     match accounts.caller(request.headers()).await {
-        Ok(caller) => bridge.exchange(&caller, request).await,
+        Ok(caller) => {
+            authenticate::remove_token(request.headers_mut());
+            bridge.exchange(&caller, request).await
+        }
         Err(refusal) => {
             bridge.count_refusal(&refusal);
             refusal.response(route::family_of(request.uri().path()))

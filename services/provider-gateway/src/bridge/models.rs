@@ -8,7 +8,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{
     Exchange,
     body::Body,
-    dialect::{Dialect, Family},
+    dialect::{Dialect, Family, Layout},
     directory::{Entry, Listed},
     passthrough::lists_itself,
     refusal::{Reason, Refusal},
@@ -58,7 +58,7 @@ impl Exchange<'_> {
 
     fn family(&self) -> Family {
         match &self.fixed {
-            Some(listed) => Family::of(listed.kind),
+            Some(listed) => Layout::of(listed.kind).family(),
             None => route::family_of(self.uri.path()),
         }
     }

@@ -1,31 +1,28 @@
 //! Hands on what is not understood, where the list of routes allows it: with the provider's credential, counted and not recorded.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use futures::StreamExt;
 use http::{HeaderValue, Response, header};
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use super::{
     Exchange,
     body::Body,
-    dialect::{Dialect, Family},
+    dialect::{Dialect, Layout},
     directory::{Found, Listed},
     headers,
     peek::Peek,
     refusal::{Reason, Refusal},
-    relay::{add_query, refused_address, unanswered, with_key},
     translate,
+    vendor::{Call, Keys, VendorError, add_query},
 };
 use crate::{
     catalog::Provider,
     completion::{Purpose, Request},
     provider::{Kind, Protocol},
-    secret::redact,
     spend::{Order, estimate},
 };
-
-/// Largest error body handed on.
-const MAX_ERROR_BYTES: usize = 64 * 1024;
 
 /// What a client without a name is called.
 const AGENT: HeaderValue = HeaderValue::from_static("tandem-bridge");
@@ -53,7 +50,7 @@ impl Exchange<'_> {
             .directory
             .find(&peek.model, dialect, self.fixed.as_ref())
             .await?;
-        if dialect.native(found.provider.kind).is_some() {
+        if found.provider.kind == Kind::Anthropic {
             let sent = peek.for_vendor(dialect, &found.model, body);
             return self.pass_to(&found.provider, "messages/count_tokens", true, sent).await;
         }
@@ -67,6 +64,7 @@ impl Exchange<'_> {
         is_versioned: bool,
         body: Bytes,
     ) -> Result<Response<Body>, Refusal> {
+        self.check_own(listed)?;
         let brings_key = self.brings_key();
         let provider = self
             .parts
@@ -79,32 +77,34 @@ impl Exchange<'_> {
         };
         add_query(&mut url, self.uri.query());
         self.parts.metrics.passed_on(&provider.name, route(path), self.method);
-        let keys = self.parts.health.pools.in_turn(provider.id, &provider.keys);
-        let key = keys.ok().and_then(|keys| keys.into_iter().next());
-        let key = key.or_else(|| provider.keys.first().cloned());
-        let mut sent = headers::for_vendor(self.headers, brings_key);
-        sent.entry(header::USER_AGENT).or_insert(AGENT);
-        let sent = with_key(protocol, &provider, key.as_ref(), sent)?;
-        let request = self.parts.outbound.request(self.method.clone(), url);
-        let request = request
-            .map_err(|refused| refused_address(&refused))?
-            .headers(sent)
-            .body(body);
-        let limit = self.parts.guards.startup;
-        let sent = timeout(limit, request.send()).await.map_err(|_| {
-            let (name, limit) = (&provider.name, limit.as_secs());
-            let text = format!("The provider {name} did not answer within {limit} seconds; try again.");
-            Refusal::new(Reason::TooSlow, text)
-        })?;
-        let response = sent.map_err(|error| unanswered(&provider, error).0)?;
-        if response.status().is_redirection() {
-            let text = format!(
-                "The provider {} redirects elsewhere, which is not followed.",
-                provider.name
-            );
-            return Err(Refusal::new(Reason::Upstream, text));
+        let mut headers = headers::for_vendor(self.headers, brings_key);
+        headers.entry(header::USER_AGENT).or_insert(AGENT);
+        let parts = &**self.parts;
+        let call = Call {
+            parts,
+            provider: &provider,
+            protocol,
+            method: self.method.clone(),
+            url,
+            headers,
+            body,
+            first_by: Instant::now() + parts.guards.startup_at(&provider.base_url),
+        };
+        let mut keys = Keys::of(parts, &provider, brings_key)?;
+        loop {
+            let response = call
+                .send(keys.current())
+                .await
+                .map_err(|unanswered| unanswered.refusal)?;
+            if response.status().is_success() {
+                keys.accepted();
+                return Ok(passed(response, parts.guards.silence));
+            }
+            let error = VendorError::read(parts, &provider, response).await;
+            if !keys.turn(&error) {
+                return error.told(&provider, keys.current());
+            }
         }
-        Ok(self::response(response, &provider, self.parts.guards.silence).await)
     }
 }
 
@@ -124,30 +124,11 @@ fn address(provider: &Provider, path: &str, is_versioned: bool) -> Option<(Proto
     Some((protocol, url))
 }
 
-/// An answer as it comes. Errors are read whole, since vendors put credentials into them.
-async fn response(response: reqwest::Response, provider: &Provider, silence: std::time::Duration) -> Response<Body> {
+/// An answer as it comes.
+fn passed(response: reqwest::Response, silence: Duration) -> Response<Body> {
     let status = response.status();
-    let mut headers = headers::for_client(response.headers().clone());
-    let mut pieces = response.bytes_stream();
-    let body = if status.is_client_error() || status.is_server_error() {
-        let mut body = Vec::new();
-        let reading = async {
-            while let Some(Ok(piece)) = pieces.next().await {
-                let room = MAX_ERROR_BYTES - body.len();
-                body.extend_from_slice(&piece[..piece.len().min(room)]);
-                if body.len() == MAX_ERROR_BYTES {
-                    break;
-                }
-            }
-        };
-        // What came until then is all there is to say.
-        let _ = timeout(silence, reading).await;
-        headers.remove(header::CONTENT_LENGTH);
-        Body::full(Bytes::from(redact(&String::from_utf8_lossy(&body), &provider.keys)))
-    } else {
-        Body::passed(pieces, silence)
-    };
-    let mut answer = Response::new(body);
+    let headers = headers::for_client(response.headers().clone());
+    let mut answer = Response::new(Body::passed(response.bytes_stream(), silence));
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
     answer
@@ -161,6 +142,9 @@ fn route(path: &str) -> &'static str {
         "responses" => "responses",
         "messages" => "messages",
         "api" => "api",
+        "agents" => "agents",
+        "mcp" => "mcp",
+        ".well-known" => "well-known",
         _ => "other",
     }
 }
@@ -177,6 +161,8 @@ fn estimated(found: &Found, body: &Bytes) -> Result<Response<Body>, Refusal> {
         max_output_tokens: None,
         chat_id: None,
         purpose: Purpose::Bridge,
+        continues: None,
+        output: None,
     };
     let count = estimate::input_tokens(&Order::from(&request));
     let mut response = Response::new(Body::full(Bytes::from(format!(r#"{{"input_tokens":{count}}}"#))));
@@ -196,8 +182,8 @@ pub(super) fn refused_field(refused: &translate::Refused) -> Refusal {
 
 /// Whose models are listed by asking the provider itself.
 pub(super) fn lists_itself(listed: &Listed) -> bool {
-    match Family::of(listed.kind) {
-        Family::Anthropic => listed.kind == Kind::Anthropic,
-        Family::OpenAi => Dialect::ChatCompletions.native(listed.kind).is_some(),
+    match Layout::of(listed.kind) {
+        Layout::Anthropic => listed.kind == Kind::Anthropic,
+        Layout::OpenAi | Layout::Copilot => Dialect::ChatCompletions.native(listed.kind).is_some(),
     }
 }

@@ -26,8 +26,8 @@ use uuid::Uuid;
 pub use self::scribe::Scribe;
 use super::{metrics::Metrics, sniff::Heard};
 
-/// Beginnings and ends on their way to the scribe.
-const MAX_QUEUED: usize = 16_384;
+/// Beginnings and ends on their way to the scribe, and ends to come.
+const MAX_QUEUED: usize = 32_768;
 
 /// What all of them may hold, those the scribe has taken included.
 const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
@@ -42,6 +42,14 @@ pub struct Recorder(Option<Parts>);
 #[derive(Clone)]
 struct Parts {
     queue: mpsc::Sender<Entry>,
+    held: Arc<AtomicUsize>,
+    metrics: Metrics,
+}
+
+/// An exchange whose beginning is recorded. The place of its end is kept free, so that none stays without one.
+pub struct Recording {
+    interception: Uuid,
+    place: mpsc::OwnedPermit<Entry>,
     held: Arc<AtomicUsize>,
     metrics: Metrics,
 }
@@ -89,19 +97,24 @@ impl Drop for Held {
 impl Recorder {
     /// A recorder, and the end of it that has to run.
     pub fn new(outbound: Outbound, storage: Channel, metrics: Metrics) -> (Self, Scribe) {
-        let (sender, queue) = mpsc::channel(MAX_QUEUED);
+        let (recorder, queue) = Self::over(MAX_QUEUED, metrics.clone());
         let scribe = Scribe {
             outbound,
             interceptions: with_message_limits!(InterceptionServiceClient::new(storage)),
-            metrics: metrics.clone(),
+            metrics,
             queue,
         };
+        (recorder, scribe)
+    }
+
+    fn over(places: usize, metrics: Metrics) -> (Self, mpsc::Receiver<Entry>) {
+        let (queue, entries) = mpsc::channel(places);
         let parts = Parts {
-            queue: sender,
+            queue,
             held: Arc::default(),
             metrics,
         };
-        (Self(Some(parts)), scribe)
+        (Self(Some(parts)), entries)
     }
 
     /// Keeps nothing.
@@ -114,14 +127,19 @@ impl Recorder {
         self.0.is_some()
     }
 
-    /// An exchange begins.
+    /// An exchange begins; `None` where nothing is kept.
     ///
     /// * `prompt`: what a person said with it.
     ///
     /// # Errors
-    /// [`Full`]: it should not.
-    pub fn begin(&self, start: Interception, prompt: Option<String>) -> Result<(), Full> {
-        let Some(parts) = &self.0 else { return Ok(()) };
+    /// [`Full`]: it should not, and nothing of it is recorded.
+    pub fn begin(
+        &self,
+        interception: Uuid,
+        start: Interception,
+        prompt: Option<String>,
+    ) -> Result<Option<Recording>, Full> {
+        let Some(parts) = &self.0 else { return Ok(None) };
         if parts.held.load(Ordering::Relaxed) > MAX_HELD_BYTES {
             return Err(Full);
         }
@@ -138,27 +156,15 @@ impl Recorder {
             user_prompts: prompt.into_iter().collect(),
             ..RecordInterceptionsRequest::default()
         };
-        parts.put(records, bytes).map_err(|_| Full)
-    }
-
-    /// It has ended with that status; what was heard of its answer is moved out.
-    pub fn end(&self, interception: Uuid, at: OffsetDateTime, status: u16, usage: Option<&Usage>, heard: &mut Heard) {
-        let Some(parts) = &self.0 else { return };
-        let (records, mut bytes) = ended(interception, at, status, usage, heard);
-        let mut records = records;
-        if parts.held.load(Ordering::Relaxed) > MAX_HELD_BYTES {
-            // That it ended, and what it used, is little and worth more than texts.
-            parts
-                .metrics
-                .records_lost(records.tool_usages.len() + records.model_thoughts.len());
-            records.tool_usages.clear();
-            records.model_thoughts.clear();
-            bytes = size_of::<RecordInterceptionsRequest>();
-        }
-        if let Err(lost) = parts.put(records, bytes) {
-            parts.metrics.records_lost(lost);
-            tracing::error!(%interception, "too many records wait for storage; the end of an exchange was given up");
-        }
+        let place = parts.queue.clone().try_reserve_owned().map_err(|_| Full)?;
+        let entry = Entry::Records(Box::new(records), Held::new(&parts.held, bytes));
+        parts.queue.try_send(entry).map_err(|_| Full)?;
+        Ok(Some(Recording {
+            interception,
+            place,
+            held: Arc::clone(&parts.held),
+            metrics: parts.metrics.clone(),
+        }))
     }
 
     /// Tells what is left. Nothing may be recorded after this.
@@ -172,13 +178,21 @@ impl Recorder {
     }
 }
 
-impl Parts {
-    /// # Errors
-    /// How many records are lost.
-    fn put(&self, records: RecordInterceptionsRequest, bytes: usize) -> Result<(), usize> {
-        let count = scribe::count(&records);
-        let entry = Entry::Records(Box::new(records), Held::new(&self.held, bytes));
-        self.queue.try_send(entry).map_err(|_| count)
+impl Recording {
+    /// It has ended with that status; what was heard of its answer is moved out.
+    pub fn end(self, at: OffsetDateTime, status: u16, usage: Option<&Usage>, heard: &mut Heard) {
+        let (mut records, mut bytes) = ended(self.interception, at, status, usage, heard);
+        if self.held.load(Ordering::Relaxed) > MAX_HELD_BYTES {
+            // That it ended, and what it used, is little and worth more than texts.
+            self.metrics
+                .records_lost(records.tool_usages.len() + records.model_thoughts.len());
+            records.tool_usages.clear();
+            records.model_thoughts.clear();
+            bytes = size_of::<RecordInterceptionsRequest>();
+        }
+        let held = Held::new(&self.held, bytes);
+        // If the recorder has closed meanwhile, nobody reads it.
+        let _ = self.place.send(Entry::Records(Box::new(records), held));
     }
 }
 
@@ -253,4 +267,69 @@ fn ended(
 
 fn id() -> String {
     Uuid::now_v7().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_chassis::metrics::Registry;
+
+    use super::*;
+
+    fn begin(recorder: &Recorder) -> Result<Recording, Full> {
+        let begun = recorder.begin(Uuid::now_v7(), Interception::default(), None);
+        begun.map(|recording| recording.expect("it is on"))
+    }
+
+    fn end(recording: Recording) {
+        recording.end(OffsetDateTime::UNIX_EPOCH, 200, None, &mut Heard::default());
+    }
+
+    /// Beginnings and ends that have come.
+    fn come(queue: &mut mpsc::Receiver<Entry>) -> (usize, usize) {
+        let (mut starts, mut ends) = (0, 0);
+        while let Ok(Entry::Records(records, _)) = queue.try_recv() {
+            starts += records.starts.len();
+            ends += records.ends.len();
+        }
+        (starts, ends)
+    }
+
+    #[test]
+    fn what_begins_can_end_and_what_has_no_room_for_both_does_not_begin() {
+        let (recorder, mut queue) = Recorder::over(5, Metrics::new(&Registry::default()));
+        let (one, two) = (begin(&recorder).unwrap(), begin(&recorder).unwrap());
+        assert!(
+            matches!(begin(&recorder), Err(Full)),
+            "one place is left, for a beginning without an end"
+        );
+        end(one);
+        end(two);
+        assert_eq!(come(&mut queue), (2, 2));
+        let one = begin(&recorder).unwrap();
+        assert_eq!(come(&mut queue), (1, 0));
+        end(one);
+        assert_eq!(come(&mut queue), (0, 1));
+    }
+
+    #[test]
+    fn while_too_much_is_held_nothing_begins_and_ends_come_without_texts() {
+        let (recorder, mut queue) = Recorder::over(8, Metrics::new(&Registry::default()));
+        let running = begin(&recorder).unwrap();
+        let held = Arc::clone(&recorder.0.as_ref().unwrap().held);
+        let room = MAX_HELD_BYTES - held.load(Ordering::Relaxed);
+        let large = Held::new(&held, room);
+        let second = begin(&recorder).expect("just as much as may be");
+        assert!(matches!(begin(&recorder), Err(Full)));
+        let mut heard = Heard::new(super::super::sniff::Keep::Texts);
+        heard.thought(0, "thinking", Some("Hm."));
+        second.end(OffsetDateTime::UNIX_EPOCH, 200, None, &mut heard);
+        drop(large);
+        end(running);
+        let mut thoughts = 0;
+        while let Ok(Entry::Records(records, _)) = queue.try_recv() {
+            thoughts += records.model_thoughts.len();
+        }
+        assert_eq!(thoughts, 0);
+        assert!(begin(&recorder).is_ok());
+    }
 }

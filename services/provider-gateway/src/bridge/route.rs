@@ -5,7 +5,7 @@
 
 use http::Method;
 
-use super::dialect::{Dialect, Family};
+use super::dialect::{Dialect, Family, Layout};
 
 /// Prefixes below which a provider is named. The second is the later name of the first.
 const PROVIDER_PREFIXES: [&str; 2] = ["/api/v2/aibridge/", "/api/v2/ai-gateway/"];
@@ -75,20 +75,44 @@ pub fn family_of(path: &str) -> Family {
 }
 
 impl<'a> Place<'a> {
-    /// What it asks for, at a provider of that family.
-    pub fn endpoint(&self, family: Family, method: &Method) -> Option<Endpoint<'a>> {
-        match self.mount {
-            Mount::Any(_) => common(family, method, self.rest),
-            Mount::Provider(_) => match self.rest.strip_prefix("v1/") {
+    /// What it asks for, at a provider that is asked that way.
+    pub fn endpoint(&self, layout: Layout, method: &Method) -> Option<Endpoint<'a>> {
+        let family = layout.family();
+        match (self.mount, layout) {
+            (Mount::Any(_), _) => common(family, method, self.rest),
+            (Mount::Provider(_), Layout::Copilot) => at_copilot(method, self.rest),
+            (Mount::Provider(_), Layout::OpenAi | Layout::Anthropic) => match self.rest.strip_prefix("v1/") {
                 Some(rest) => common(family, method, rest).or_else(|| passed_on(family, rest)),
                 None => self
                     .rest
                     .strip_prefix("api/event_logging/")
-                    .filter(|rest| family == Family::Anthropic && !rest.is_empty())
+                    .filter(|rest| layout == Layout::Anthropic && !rest.is_empty())
                     .map(|_| Endpoint::Rooted(self.rest)),
             },
         }
     }
+}
+
+/// What there is at GitHub Copilot. Whoever asks does so with their own credential, so nothing is at stake but what is theirs.
+fn at_copilot<'a>(method: &Method, rest: &'a str) -> Option<Endpoint<'a>> {
+    let answer = match rest {
+        "chat/completions" => Some(Dialect::ChatCompletions),
+        "responses" => Some(Dialect::Responses),
+        "v1/messages" => Some(Dialect::Messages),
+        _ => None,
+    };
+    if let Some(dialect) = answer {
+        return (method == Method::POST).then_some(Endpoint::Answer(dialect));
+    }
+    let is_known = rest == "models" || below(rest, &["models/", "agents/", "mcp/", ".well-known/"]);
+    is_known.then_some(Endpoint::Versioned(rest))
+}
+
+/// Whether a path has something behind one of these.
+fn below(rest: &str, prefixes: &[&str]) -> bool {
+    prefixes
+        .iter()
+        .any(|prefix| rest.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()))
 }
 
 /// What is there below both kinds of mount.
@@ -112,12 +136,7 @@ fn common<'a>(family: Family, method: &Method, rest: &'a str) -> Option<Endpoint
 fn passed_on(family: Family, rest: &str) -> Option<Endpoint<'_>> {
     let is_known = match family {
         // Models are only read, which `common` has: nobody deletes one with the deployment's key.
-        Family::OpenAi => {
-            rest == "conversations"
-                || ["conversations/", "responses/"]
-                    .iter()
-                    .any(|prefix| rest.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()))
-        }
+        Family::OpenAi => rest == "conversations" || below(rest, &["conversations/", "responses/"]),
         Family::Anthropic => false,
     };
     is_known.then_some(Endpoint::Versioned(rest))
@@ -165,8 +184,8 @@ pub(super) fn percent_decoded(text: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn endpoint<'a>(method: &Method, path: &'a str, family: Family) -> Option<Endpoint<'a>> {
-        find(path)?.endpoint(family, method)
+    fn endpoint<'a>(method: &Method, path: &'a str, layout: impl Into<Layout>) -> Option<Endpoint<'a>> {
+        find(path)?.endpoint(layout.into(), method)
     }
 
     #[test]
@@ -269,6 +288,59 @@ mod tests {
         ] {
             assert_eq!(endpoint(&Method::POST, path, family), None, "{path}");
         }
+    }
+
+    #[test]
+    fn models_are_only_read() {
+        use Family::{Anthropic, OpenAi};
+        for path in ["/v1/models", "/v1/models/m"] {
+            for prefix in ["/api/v2/aibridge/p", "/api/v2/ai-gateway/p", "/openai", "/anthropic"] {
+                let path = format!("{prefix}{path}");
+                for family in [OpenAi, Anthropic] {
+                    assert!(endpoint(&Method::GET, &path, family).is_some(), "{path}");
+                    for method in [Method::DELETE, Method::POST, Method::PUT, Method::PATCH] {
+                        assert_eq!(endpoint(&method, &path, family), None, "{method} {path}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn copilot_is_asked_without_a_version() {
+        let (get, post) = (Method::GET, Method::POST);
+        for (method, rest, expected) in [
+            (
+                &post,
+                "chat/completions",
+                Some(Endpoint::Answer(Dialect::ChatCompletions)),
+            ),
+            (&post, "responses", Some(Endpoint::Answer(Dialect::Responses))),
+            (&post, "v1/messages", Some(Endpoint::Answer(Dialect::Messages))),
+            (&get, "models", Some(Endpoint::Versioned("models"))),
+            (&post, "models/session", Some(Endpoint::Versioned("models/session"))),
+            (&post, "agents/a/b", Some(Endpoint::Versioned("agents/a/b"))),
+            (&Method::DELETE, "mcp/x", Some(Endpoint::Versioned("mcp/x"))),
+            (&get, ".well-known/x", Some(Endpoint::Versioned(".well-known/x"))),
+            (&get, "chat/completions", None),
+            (&post, "v1/chat/completions", None),
+            (&get, "v1/models", None),
+            (&post, "responses/r1", None),
+            (&get, "agents", None),
+            (&get, "agents/", None),
+            (&get, "user", None),
+        ] {
+            let path = format!("/api/v2/aibridge/copilot/{rest}");
+            assert_eq!(endpoint(method, &path, Layout::Copilot), expected, "{method} {rest}");
+            assert!(
+                rest.starts_with("v1/") || endpoint(method, &path, Layout::OpenAi).is_none(),
+                "{rest} is Copilot's alone"
+            );
+        }
+        assert_eq!(
+            endpoint(&get, "/api/v2/aibridge/copilot/agents/../user", Layout::Copilot),
+            None
+        );
     }
 
     #[test]

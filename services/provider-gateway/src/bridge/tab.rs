@@ -6,6 +6,7 @@ use http::HeaderMap;
 use tandem_chat_core::{error::ErrorKind, id::CompletionId, wire::time_to_wire};
 use tandem_proto::storage::v1::{CredentialKind, Interception};
 use tokio::time::Instant;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use uuid::Uuid;
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
     metrics::Ended,
     peek::Peek,
     prompt::Last,
+    record::Recording,
     refusal::{Reason, Refusal},
     sniff::Heard,
 };
@@ -49,10 +51,14 @@ pub struct Tab {
     account: Account,
     started_at: Instant,
     is_open: bool,
+    /// `None` if nothing is recorded of it.
+    recording: Option<Recording>,
     /// Somebody else tells the ledger.
     is_paid_elsewhere: bool,
     /// What the client has seen of it.
     status: u16,
+    /// The engine waits for it.
+    _open: TaskTrackerToken,
 }
 
 /// What is needed to open one.
@@ -91,7 +97,7 @@ impl Tab {
             brings_key,
             credential,
         } = opening;
-        let tab = Self {
+        let mut tab = Self {
             parts: Arc::clone(parts),
             id: Uuid::now_v7(),
             caller: Arc::clone(caller),
@@ -104,8 +110,10 @@ impl Tab {
             account: Account::default(),
             started_at: parts.clock.monotonic(),
             is_open: true,
+            recording: None,
             is_paid_elsewhere: false,
             status: CLIENT_LEFT,
+            _open: parts.open.token(),
         };
         parts.metrics.began(dialect.path());
         if parts.recorder.is_on() {
@@ -115,7 +123,8 @@ impl Tab {
                 parts.metrics.prompted(tab.client.as_str());
             }
             let start = tab.interception(headers, peek, answered_call, credential);
-            parts.recorder.begin(start, prompt).map_err(|full| {
+            let recording = parts.recorder.begin(tab.id, start, prompt);
+            tab.recording = recording.map_err(|full| {
                 tracing::warn!(%full, "an exchange was refused");
                 let text = "There is no room for the record of another exchange now; try again.";
                 Refusal::new(Reason::Unavailable, text).after(Duration::from_secs(1))
@@ -173,6 +182,8 @@ impl Tab {
             .await;
         reserved.map_err(|refusal: spend::ledger::Refusal| {
             let reason = match refusal.kind {
+                // Others hold what is left of the limit: it may well be given back.
+                ErrorKind::UsageLimit if refusal.is_retryable => Reason::RateLimited,
                 ErrorKind::UsageLimit => Reason::SpendLimit,
                 _ => Reason::Unavailable,
             };
@@ -240,8 +251,9 @@ impl Tab {
             output_tokens = usage.output_tokens,
             "bridged exchange ended"
         );
-        let at = self.parts.clock.now();
-        self.parts.recorder.end(self.id, at, self.status, Some(&usage), heard);
+        if let Some(recording) = self.recording.take() {
+            recording.end(self.parts.clock.now(), self.status, Some(&usage), heard);
+        }
     }
 
     /// The model's name; `None` for one nobody configured, which is in no label and no list: clients make up its name.

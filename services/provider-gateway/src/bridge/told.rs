@@ -64,7 +64,7 @@ pub async fn tell(parts: &Arc<Parts>, mut tab: Tab, headers: &HeaderMap, body: &
         Ok(started) => started,
         Err(refusal) => {
             parts.metrics.refused(refusal.reason.as_str());
-            tab.answered(refusal.reason.status().as_u16());
+            tab.answered(refusal.reason.status());
             return refusal.response(family);
         }
     };
@@ -161,6 +161,8 @@ fn start(
         max_output_tokens: asked.max_output_tokens,
         chat_id: None,
         purpose: Purpose::Bridge,
+        continues: None,
+        output: asked.output.map(|output| output.format),
     };
     let protocol = Protocol::of(&model);
     let started = parts.runner.start(request, tab.payer(), Arc::new(model), protocol);

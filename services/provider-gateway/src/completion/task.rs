@@ -39,7 +39,6 @@ use crate::{
     health::Health,
     key_pool::{AllResting, Why},
     metrics::Metrics,
-    outbound,
     provider::{Call, Delta, Deltas, Failure, Finish, Protocol, Protocols},
     secret::{ApiKey, redact},
     spend::{
@@ -322,7 +321,7 @@ impl Run {
             }
         })?;
         let mut keys = self.keys(provider)?.into_iter();
-        let first_by = Instant::now() + self.startup(provider);
+        let first_by = Instant::now() + self.parts.guards.startup_at(&provider.base_url);
         let mut key = keys.next();
         loop {
             let attempt = self.attempt(serving, &permit, key.as_ref(), first_by, has_spoken, rest);
@@ -365,15 +364,6 @@ impl Run {
         })
     }
 
-    fn startup(&self, provider: &Provider) -> Duration {
-        let guards = &self.parts.guards;
-        if outbound::is_loopback(&provider.base_url) {
-            guards.local_startup
-        } else {
-            guards.startup
-        }
-    }
-
     /// One request with one key.
     async fn attempt(
         &self,
@@ -392,7 +382,8 @@ impl Run {
             key: key.cloned(),
         };
         let opening = timeout_at(first_by, self.parts.protocols.open(*protocol, call)).await;
-        let opened = opening.unwrap_or_else(|_| Err(too_slow_to_start(self.startup(provider))));
+        let opened =
+            opening.unwrap_or_else(|_| Err(too_slow_to_start(self.parts.guards.startup_at(&provider.base_url))));
         match &opened {
             Err(failure) if is_unavailable(failure) => {
                 permit.record(Outcome::Unavailable, &redact(&summary(failure), &provider.keys));
@@ -456,7 +447,11 @@ impl Run {
                     let text = format!("no part of the answer came for {} seconds", silence.as_secs());
                     return Err(Failure::known(ErrorKind::StreamSilenceTimeout, text).into());
                 }
-                Err(_) => return Err(too_slow_to_start(self.startup(&serving.model.provider)).into()),
+                Err(_) => {
+                    return Err(
+                        too_slow_to_start(self.parts.guards.startup_at(&serving.model.provider.base_url)).into(),
+                    );
+                }
             };
             if !std::mem::replace(has_spoken, true) {
                 let after = self.parts.clock.monotonic() - self.started_at;

@@ -1,8 +1,8 @@
 //! Google Gemini in its own protocol, as the vendor and the gateways in front of it speak it.
 //!
 //! [`options`] and [`convert`] make the request, [`client`] sends it to an [`address`], [`stream`] understands the answer; [`wire`] has
-//! the vendor's shapes, [`family`] what is known of its models, [`error`] what its errors say. Live sessions, files kept at the vendor
-//! and made-up pictures are other protocols.
+//! the vendor's shapes, [`family`] what is known of its models, [`error`] what its errors say. Pictures go in and come out as
+//! they are, within requests and answers; live sessions and files kept at the vendor are other protocols.
 
 pub(super) mod address;
 mod client;
@@ -14,6 +14,11 @@ mod stream;
 mod wire;
 
 pub(super) use client::open;
+
+/// Whether a model is of the third generation or later.
+pub(super) fn is_third(model: &str) -> bool {
+    family::Family::of(model).is_third()
+}
 
 /// The key under which parts carry what only this vendor understands.
 const METADATA: &str = "google";

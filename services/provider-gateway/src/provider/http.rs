@@ -181,7 +181,8 @@ fn unanswered(error: reqwest::Error) -> Failure {
     }
 }
 
-async fn error_body(response: reqwest::Response) -> String {
+/// What an error says: the beginning of its body, as far as it comes in time. May hold secrets.
+pub(crate) async fn error_body(response: reqwest::Response) -> String {
     let mut body = Vec::new();
     let mut chunks = response.bytes_stream();
     let reading = async {

@@ -1,10 +1,11 @@
 //! OpenAI Responses, as the vendor and Azure speak it.
 //!
 //! [`family`] decides which models are asked this way, [`options`] and [`convert`] make the request, [`client`] sends it, [`stream`]
-//! understands the answer; [`wire`] has the vendor's shapes. Every request carries its whole conversation: responses kept at the
-//! vendor are never continued, so that what is asked does not depend on what it has kept. Background responses, conversations kept
-//! at the vendor and its other tools are not used.
+//! understands the answer; [`wire`] has the vendor's shapes. A turn that follows a response which the vendor keeps goes on from it
+//! ([`chain`]); where the vendor has forgotten it, and in every other request, the whole conversation is sent. Background responses,
+//! conversations kept at the vendor and its other tools are not used.
 
+mod chain;
 mod client;
 mod convert;
 mod family;

@@ -1,5 +1,8 @@
 //! Parts and requests for tests of protocols, and what holds for every protocol's answers.
 
+mod garbage;
+mod noise;
+
 use serde_json::{Value, json};
 use tandem_chat_core::{
     classify::{Classified, Failure as Report, classify},
@@ -10,6 +13,7 @@ use tandem_chat_core::{
 };
 use uuid::Uuid;
 
+pub(super) use self::{garbage::check_garbage, noise::check_noise};
 use super::{
     Delta, Failure,
     body::{Answer, Parser},
@@ -83,6 +87,8 @@ pub(super) fn request(messages: Vec<Message>, tools: Vec<Tool>) -> Request {
         max_output_tokens: Some(512),
         chat_id: None,
         purpose: Purpose::default(),
+        continues: None,
+        output: None,
     }
 }
 

@@ -15,7 +15,7 @@ use tandem_proto::{
 };
 
 use crate::{
-    completion::{Event, FinishReason, Purpose, Request, Tool, ToolChoice},
+    completion::{Earlier, Event, FinishReason, Purpose, Request, Tool, ToolChoice},
     spend::Payer,
 };
 
@@ -24,6 +24,9 @@ const MAX_TOOLS: usize = 512;
 
 /// Longest name of a tool.
 const MAX_TOOL_NAME_BYTES: usize = 64;
+
+/// Longest name of a vendor's response.
+const MAX_RESPONSE_ID_BYTES: usize = 512;
 
 fn invalid(field: impl Into<String>, description: impl Into<String>) -> Fault {
     let (field, description) = (field.into(), description.into());
@@ -78,6 +81,17 @@ pub(super) fn request(request: wire::CompleteRequest) -> Result<Request, Fault> 
         max_output_tokens,
         chat_id,
         purpose,
+        continues: request.continues.and_then(earlier),
+        output: None,
+    })
+}
+
+/// The response to go on from; `None` if it cannot be one, since everything is sent then.
+fn earlier(earlier: wire::EarlierResponse) -> Option<Earlier> {
+    let response_id = Some(earlier.provider_response_id);
+    Some(Earlier {
+        response_id: response_id.filter(|id| !id.is_empty() && id.len() <= MAX_RESPONSE_ID_BYTES)?,
+        model_config_id: earlier.model_config_id.parse().ok()?,
     })
 }
 
@@ -238,6 +252,28 @@ mod tests {
             )]
         );
         assert_eq!((request.max_output_tokens, request.chat_id), (None, None));
+    }
+
+    #[test]
+    fn a_response_that_cannot_be_gone_on_from_is_passed_over() {
+        let continues = |response_id: &str, model_config_id: &str| {
+            let mut asked = asked();
+            asked.continues = Some(wire::EarlierResponse {
+                provider_response_id: response_id.to_owned(),
+                model_config_id: model_config_id.to_owned(),
+            });
+            request(asked).unwrap().continues
+        };
+        let model = Uuid::nil().to_string();
+        assert!(continues("resp_1", &model).is_some());
+        for (response_id, model) in [
+            ("", model.as_str()),
+            ("resp_1", ""),
+            ("resp_1", "x"),
+            (&"x".repeat(513), &model),
+        ] {
+            assert_eq!(continues(response_id, model), None);
+        }
     }
 
     #[test]

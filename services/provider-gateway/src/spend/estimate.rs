@@ -102,6 +102,8 @@ mod tests {
             max_output_tokens,
             chat_id: None,
             purpose: Purpose::Answer,
+            continues: None,
+            output: None,
         }
     }
 

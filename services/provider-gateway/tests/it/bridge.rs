@@ -3,6 +3,8 @@
 mod answers;
 mod byok;
 mod forward;
+mod limits;
+mod own;
 mod passing;
 mod records;
 mod refusals;
@@ -14,7 +16,10 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
-use tandem_proto::{common::v1::ModelConfig, provider::v1::Provider};
+use tandem_proto::{
+    common::v1::ModelConfig,
+    provider::v1::{Provider, UpdateProviderRequest},
+};
 use tandem_provider_gateway::Config;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -78,6 +83,16 @@ impl Bridged {
             ..models[&id].clone()
         };
         models.insert(id, model);
+    }
+
+    /// Lets the provider run one answer at a time.
+    async fn narrow(&self) {
+        let change = UpdateProviderRequest {
+            id_or_name: self.provider.id.clone(),
+            max_concurrent: Some(1),
+            ..UpdateProviderRequest::default()
+        };
+        self.world.update(change).await.unwrap();
     }
 
     fn post(&self, path: &str, body: &Value) -> RequestBuilder {

@@ -8,6 +8,7 @@ use tandem_chat_core::id::{Epoch, ReplicaId, Version};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::diff_statuses;
 use crate::error::Error;
 use crate::turn_facts::{Intent, PendingCall, Sealed};
 
@@ -55,6 +56,8 @@ pub(crate) struct Row {
     /// On the row itself: after a wait for its lock, nothing else of the statement is read anew.
     pub(crate) queued_count: i16,
     pub(crate) is_parent_archived: bool,
+    /// Where its work stands in git.
+    pub(crate) diff_status: Option<Json<diff_statuses::Row>>,
     /// An assistant message lies behind the owner's read mark.
     pub(crate) has_unread: bool,
     /// The version at the moment at which what is counted beside the row was read; see [`settled`].
@@ -78,6 +81,7 @@ macro_rules! select_chats {
                 u.username AS owner_username, u.name AS owner_name,
                 c.queued_count,
                 coalesce((SELECT p.is_archived FROM chats p WHERE p.id = c.parent_chat_id), false) AS "is_parent_archived!",
+                (SELECT to_jsonb(d) FROM chat_diff_statuses d WHERE d.chat_id = c.id) AS "diff_status: Json<diff_statuses::Row>",
                 EXISTS (SELECT 1 FROM chat_messages m WHERE m.chat_id = c.id AND m.role = 'assistant' AND NOT m.is_deleted
                     AND m.id > c.last_read_message_id) AS "has_unread!",
                 (SELECT v.version FROM chats v WHERE v.id = c.id) AS "snapshot_version!",

@@ -6,6 +6,9 @@ use tandem_proto::common::v1::FileMetadata;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+/// Files listed with one chat; more are usable in messages but not listed.
+pub(crate) const MAX_LINKED: i64 = 50;
+
 /// A file with its bytes.
 pub(crate) struct Row {
     pub(crate) id: Uuid,
@@ -72,4 +75,29 @@ impl Row {
             size_bytes: self.size_bytes,
         }
     }
+}
+
+/// Lists files with a chat: all of them, or none when that would be too many. Files that are listed already stay so.
+pub(crate) async fn link(conn: &mut PgConnection, chat: Uuid, files: &[Uuid]) -> Result<bool, sqlx::Error> {
+    if files.is_empty() {
+        return Ok(true);
+    }
+    let linked = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM chat_file_links WHERE chat_id = $1 AND NOT file_id = ANY($2)"#,
+        chat,
+        files
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if linked + i64::try_from(files.len()).unwrap_or(i64::MAX) > MAX_LINKED {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "INSERT INTO chat_file_links (chat_id, file_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING",
+        chat,
+        files
+    )
+    .execute(conn)
+    .await?;
+    Ok(true)
 }

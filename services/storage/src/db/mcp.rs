@@ -6,6 +6,8 @@ use tandem_proto::storage::v1::{McpAuthType, McpAvailability, McpServer, McpToke
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub(crate) mod accepted;
+
 /// A server.
 pub(crate) struct Row {
     pub(crate) id: Uuid,
@@ -32,6 +34,7 @@ pub(crate) struct Row {
     pub(crate) sealed_oauth2_secret: Option<Vec<u8>>,
     pub(crate) sealed_api_key: Option<Vec<u8>>,
     pub(crate) sealed_custom_headers: Option<Vec<u8>>,
+    pub(crate) is_pinned: bool,
     pub(crate) revision: i64,
     pub(crate) created_at: OffsetDateTime,
     pub(crate) updated_at: OffsetDateTime,
@@ -54,7 +57,7 @@ pub(crate) async fn find(conn: &mut PgConnection, id: Uuid, is_admin: bool) -> R
         "SELECT id, display_name, slug, description, icon_url, url, transport, auth_type, availability, is_enabled,
             has_model_intent, is_allowed_in_plan_mode, forwards_identity, tool_allow_list, tool_deny_list, oauth2_client_id,
             oauth2_auth_url, oauth2_token_url, oauth2_scopes, oauth2_revocation_url, api_key_header, sealed_oauth2_secret,
-            sealed_api_key, sealed_custom_headers, revision, created_at, updated_at
+            sealed_api_key, sealed_custom_headers, is_pinned, revision, created_at, updated_at
         FROM mcp_servers WHERE id = $1 AND (is_enabled OR $2)",
         id,
         is_admin
@@ -70,7 +73,7 @@ pub(crate) async fn list(conn: &mut PgConnection, is_admin: bool, limit: i64) ->
         "SELECT id, display_name, slug, description, icon_url, url, transport, auth_type, availability, is_enabled,
             has_model_intent, is_allowed_in_plan_mode, forwards_identity, tool_allow_list, tool_deny_list, oauth2_client_id,
             oauth2_auth_url, oauth2_token_url, oauth2_scopes, oauth2_revocation_url, api_key_header, sealed_oauth2_secret,
-            sealed_api_key, sealed_custom_headers, revision, created_at, updated_at
+            sealed_api_key, sealed_custom_headers, is_pinned, revision, created_at, updated_at
         FROM mcp_servers WHERE is_enabled OR $1
         ORDER BY slug LIMIT $2",
         is_admin,
@@ -106,8 +109,9 @@ pub(crate) async fn insert(conn: &mut PgConnection, row: &Row) -> Result<(), sql
         "INSERT INTO mcp_servers (id, display_name, slug, description, icon_url, url, transport, auth_type, availability,
             is_enabled, has_model_intent, is_allowed_in_plan_mode, forwards_identity, tool_allow_list, tool_deny_list,
             oauth2_client_id, oauth2_auth_url, oauth2_token_url, oauth2_scopes, oauth2_revocation_url, api_key_header,
-            sealed_oauth2_secret, sealed_api_key, sealed_custom_headers)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+            sealed_oauth2_secret, sealed_api_key, sealed_custom_headers, is_pinned)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+            $25)",
         row.id,
         row.display_name,
         row.slug,
@@ -131,7 +135,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, row: &Row) -> Result<(), sql
         row.api_key_header,
         row.sealed_oauth2_secret,
         row.sealed_api_key,
-        row.sealed_custom_headers
+        row.sealed_custom_headers,
+        row.is_pinned
     )
     .execute(conn)
     .await?;
@@ -145,8 +150,8 @@ pub(crate) async fn update(conn: &mut PgConnection, row: &Row) -> Result<bool, s
             auth_type = $9, availability = $10, is_enabled = $11, has_model_intent = $12, is_allowed_in_plan_mode = $13,
             forwards_identity = $14, tool_allow_list = $15, tool_deny_list = $16, oauth2_client_id = $17, oauth2_auth_url = $18,
             oauth2_token_url = $19, oauth2_scopes = $20, oauth2_revocation_url = $21, api_key_header = $22,
-            sealed_oauth2_secret = $23, sealed_api_key = $24, sealed_custom_headers = $25, revision = revision + 1,
-            updated_at = now()
+            sealed_oauth2_secret = $23, sealed_api_key = $24, sealed_custom_headers = $25, is_pinned = $26,
+            revision = revision + 1, updated_at = now()
         WHERE id = $1 AND revision = $2",
         row.id,
         row.revision,
@@ -172,7 +177,8 @@ pub(crate) async fn update(conn: &mut PgConnection, row: &Row) -> Result<bool, s
         row.api_key_header,
         row.sealed_oauth2_secret,
         row.sealed_api_key,
-        row.sealed_custom_headers
+        row.sealed_custom_headers,
+        row.is_pinned
     )
     .execute(conn)
     .await?;
@@ -260,28 +266,19 @@ pub(crate) async fn delete_token(conn: &mut PgConnection, user: Uuid, server: Uu
     Ok(())
 }
 
-const TRANSPORTS: [(&str, McpTransport); 1] = [("streamable_http", McpTransport::StreamableHttp)];
+const TRANSPORT: &str = "MCP_TRANSPORT_";
+const AUTH_TYPE: &str = "MCP_AUTH_TYPE_";
+const AVAILABILITY: &str = "MCP_AVAILABILITY_";
 
-const AUTH_TYPES: [(&str, McpAuthType); 5] = [
-    ("none", McpAuthType::None),
-    ("oauth2", McpAuthType::Oauth2),
-    ("api_key", McpAuthType::ApiKey),
-    ("custom_headers", McpAuthType::CustomHeaders),
-    ("user_oidc", McpAuthType::UserOidc),
-];
-
-const AVAILABILITIES: [(&str, McpAvailability); 3] = [
-    ("force_on", McpAvailability::ForceOn),
-    ("default_on", McpAvailability::DefaultOn),
-    ("default_off", McpAvailability::DefaultOff),
-];
-
-fn word<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> Option<&'static str> {
-    table.iter().find(|(_, known)| known == value).map(|(word, _)| *word)
+/// The word under which a value is stored: its name in the contract without `prefix`, in small letters. `None` where it is not given.
+fn word(name: &str, prefix: &str) -> Option<String> {
+    let word = name.strip_prefix(prefix)?.to_ascii_lowercase();
+    (word != "unspecified").then_some(word)
 }
 
-fn value<T: Copy>(table: &[(&'static str, T)], word: &str) -> Option<T> {
-    table.iter().find(|(known, _)| *known == word).map(|(_, value)| *value)
+/// The name in the contract of a stored word.
+fn name(word: &str, prefix: &str) -> String {
+    format!("{prefix}{}", word.to_ascii_uppercase())
 }
 
 impl Row {
@@ -290,11 +287,9 @@ impl Row {
         let sealed = |bytes: Vec<u8>| Some(bytes).filter(|bytes| !bytes.is_empty());
         Ok(Self {
             id,
-            transport: word(&TRANSPORTS, &server.transport()).ok_or("transport")?.to_owned(),
-            auth_type: word(&AUTH_TYPES, &server.auth_type()).ok_or("auth_type")?.to_owned(),
-            availability: word(&AVAILABILITIES, &server.availability())
-                .ok_or("availability")?
-                .to_owned(),
+            transport: word(server.transport().as_str_name(), TRANSPORT).ok_or("transport")?,
+            auth_type: word(server.auth_type().as_str_name(), AUTH_TYPE).ok_or("auth_type")?,
+            availability: word(server.availability().as_str_name(), AVAILABILITY).ok_or("availability")?,
             display_name: server.display_name,
             slug: server.slug,
             description: server.description,
@@ -315,6 +310,7 @@ impl Row {
             sealed_oauth2_secret: sealed(server.sealed_oauth2_secret),
             sealed_api_key: sealed(server.sealed_api_key),
             sealed_custom_headers: sealed(server.sealed_custom_headers),
+            is_pinned: server.is_pinned,
             revision: server.revision,
             created_at: OffsetDateTime::UNIX_EPOCH,
             updated_at: OffsetDateTime::UNIX_EPOCH,
@@ -328,9 +324,15 @@ impl Row {
         let has_custom_headers = self.sealed_custom_headers.is_some();
         McpServer {
             id: self.id.to_string(),
-            transport: value(&TRANSPORTS, &self.transport).unwrap_or_default().into(),
-            auth_type: value(&AUTH_TYPES, &self.auth_type).unwrap_or_default().into(),
-            availability: value(&AVAILABILITIES, &self.availability).unwrap_or_default().into(),
+            transport: McpTransport::from_str_name(&name(&self.transport, TRANSPORT))
+                .unwrap_or_default()
+                .into(),
+            auth_type: McpAuthType::from_str_name(&name(&self.auth_type, AUTH_TYPE))
+                .unwrap_or_default()
+                .into(),
+            availability: McpAvailability::from_str_name(&name(&self.availability, AVAILABILITY))
+                .unwrap_or_default()
+                .into(),
             display_name: self.display_name,
             slug: self.slug,
             description: self.description,
@@ -357,6 +359,7 @@ impl Row {
             has_oauth2_secret,
             has_api_key,
             has_custom_headers,
+            is_pinned: self.is_pinned,
         }
     }
 }

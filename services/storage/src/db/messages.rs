@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use tandem_chat_core::context;
 use tandem_chat_core::message::{Role, Usage, Visibility};
 use tandem_chat_core::part::Part;
 use tandem_chat_core::stored;
@@ -87,8 +88,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, chat: Uuid, messages: &[New]
                 WHERE $13::uuid IS NOT NULL AND c.id = $1 AND m.id = $3
                 ON CONFLICT (completion_id) DO NOTHING)
             INSERT INTO chat_messages (chat_id, created_by, model_config_id, role, visibility, content, content_version,
-                usage, cost_micros, runtime_ms, provider_response_id, is_compressed)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                usage, cost_micros, runtime_ms, provider_response_id, is_compressed, context)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14)
             RETURNING id, chat_id, created_by, model_config_id, role, visibility, content, content_version,
                 usage AS "usage: Json<Usage>", provider_response_id, is_compressed, created_at"#,
             chat,
@@ -103,13 +104,20 @@ pub(crate) async fn insert(conn: &mut PgConnection, chat: Uuid, messages: &[New]
             message.runtime_ms,
             response_id,
             message.is_compressed,
-            message.completion_id
+            message.completion_id,
+            context_name(&message.parts)
         )
         .fetch_one(&mut *conn)
         .await?;
         rows.push(row);
     }
     Ok(rows)
+}
+
+/// What of context the message is, if it is context.
+fn context_name(parts: &[Part]) -> Option<&'static str> {
+    let name = if context::is_found(parts) { "found" } else { "added" };
+    context::is_context(parts).then_some(name)
 }
 
 /// Withdraws a message and all later ones.
@@ -166,7 +174,7 @@ pub(crate) async fn page(
     .await
 }
 
-/// What the model may see: everything live behind the newest summary, the summary, and system messages.
+/// What the model may see: everything live behind the newest summary, the summary, system messages, and the context that counts.
 ///
 /// `MATERIALIZED`: planned into the join, the search for the summary ran once for each message.
 pub(crate) async fn for_prompt(conn: &mut PgConnection, chat: Uuid) -> Result<Vec<Row>, sqlx::Error> {
@@ -175,12 +183,16 @@ pub(crate) async fn for_prompt(conn: &mut PgConnection, chat: Uuid) -> Result<Ve
         r#"WITH boundary AS MATERIALIZED (
             SELECT coalesce(max(id), 0) AS id FROM chat_messages
             WHERE chat_id = $1 AND is_compressed AND role = 'user' AND visibility = 'model' AND NOT is_deleted
+        ), told AS MATERIALIZED (
+            SELECT max(id) AS id FROM chat_messages WHERE chat_id = $1 AND context IS NOT NULL AND NOT is_deleted GROUP BY context
         )
         SELECT m.id, m.chat_id, m.created_by, m.model_config_id, m.role, m.visibility, m.content, m.content_version,
             m.usage AS "usage: Json<Usage>", m.provider_response_id, m.is_compressed, m.created_at
         FROM chat_messages m, boundary
         WHERE m.chat_id = $1 AND NOT m.is_deleted AND m.visibility IN ('model', 'both')
-            AND (m.role = 'system' OR m.id = boundary.id OR (m.id > boundary.id AND NOT m.is_compressed))
+            AND CASE WHEN m.context IS NULL
+                THEN m.role = 'system' OR m.id = boundary.id OR (m.id > boundary.id AND NOT m.is_compressed)
+                ELSE m.id IN (SELECT id FROM told) END
         ORDER BY m.id"#,
         chat
     )
@@ -211,7 +223,7 @@ pub(crate) async fn prompts(conn: &mut PgConnection, chat: Uuid, limit: i64) -> 
         r#"SELECT id, chat_id, created_by, model_config_id, role, visibility, content, content_version,
             usage AS "usage: Json<Usage>", provider_response_id, is_compressed, created_at
         FROM chat_messages
-        WHERE chat_id = $1 AND NOT is_deleted AND role = 'user' AND visibility IN ('user', 'both')
+        WHERE chat_id = $1 AND NOT is_deleted AND role = 'user' AND visibility IN ('user', 'both') AND context IS NULL
         ORDER BY id DESC
         LIMIT $2"#,
         chat,
@@ -250,6 +262,12 @@ impl Row {
             .into_iter()
             .find(|role| role.as_str() == self.role)
             .ok_or_else(|| Error::damaged("chat_messages", "unknown role"))
+    }
+
+    /// Whether it is context and not speech. Does not read all of it.
+    pub(crate) fn is_context(&self) -> bool {
+        let kind = self.content[0]["type"].as_str();
+        self.role == Role::User.as_str() && matches!(kind, Some("context-file" | "skill"))
     }
 
     /// Whether people see it, as [`page`] asks.

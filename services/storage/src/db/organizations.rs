@@ -30,7 +30,7 @@ pub(crate) async fn list(conn: &mut PgConnection, member: Option<Uuid>) -> Resul
     .await
 }
 
-/// Stores a new organisation.
+/// Stores a new organisation, with its built-in template.
 pub(crate) async fn insert(
     conn: &mut PgConnection,
     id: Uuid,
@@ -38,7 +38,7 @@ pub(crate) async fn insert(
     display_name: &str,
     is_default: bool,
 ) -> Result<Row, sqlx::Error> {
-    sqlx::query_as!(
+    let row = sqlx::query_as!(
         Row,
         "INSERT INTO organizations (id, name, display_name, is_default) VALUES ($1, $2, $3, $4)
         RETURNING id, name, display_name, is_default, created_at, updated_at",
@@ -47,8 +47,10 @@ pub(crate) async fn insert(
         display_name,
         is_default
     )
-    .fetch_one(conn)
-    .await
+    .fetch_one(&mut *conn)
+    .await?;
+    super::templates::local(conn, id).await?;
+    Ok(row)
 }
 
 /// Makes a user a member; being one already is fine.

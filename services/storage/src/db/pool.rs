@@ -240,3 +240,6 @@ impl Drop for Transaction {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -19,6 +20,15 @@ pub(crate) struct Facts {
     pub(crate) is_compaction_requested: bool,
     pub(crate) model: models::Row,
     pub(crate) own: settings::OfTurn,
+    /// The owner's, by name.
+    pub(crate) skills: Vec<SkillName>,
+}
+
+/// What a prompt says of a personal skill.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SkillName {
+    pub(crate) name: String,
+    pub(crate) description: String,
 }
 
 /// The facts of the turn that this chat is in, or will be.
@@ -31,7 +41,9 @@ pub(crate) async fn facts(conn: &mut PgConnection, chat: Uuid) -> Result<Option<
             (p.is_enabled AND p.deleted_at IS NULL) AS "is_provider_enabled!",
             (SELECT jsonb_object_agg(s.key, s.value) FROM user_settings s
                 WHERE s.user_id = c.owner_id AND s.key IN ('custom_prompt', 'compaction_threshold:' || m.id::text))
-                AS "own: Json<HashMap<String, Value>>"
+                AS "own: Json<HashMap<String, Value>>",
+            (SELECT jsonb_agg(jsonb_build_object('name', k.name, 'description', k.description) ORDER BY k.name COLLATE "C")
+                FROM personal_skills k WHERE k.user_id = c.owner_id) AS "skills: Json<Vec<SkillName>>"
         FROM chats c
             JOIN model_configs m ON m.id = c.last_model_config_id
             JOIN providers p ON p.id = m.provider_id
@@ -63,5 +75,6 @@ pub(crate) async fn facts(conn: &mut PgConnection, chat: Uuid) -> Result<Option<
             is_provider_enabled: row.is_provider_enabled,
         },
         own: settings::OfTurn::new(row.own.map(|own| own.0).unwrap_or_default()),
+        skills: row.skills.map(|skills| skills.0).unwrap_or_default(),
     }))
 }

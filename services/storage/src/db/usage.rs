@@ -1,4 +1,4 @@
-//! The rows of `usage_records`: one for each model call, and what they add up to.
+//! The rows of `usage_records`: one for each model call, what they add up to, and the end of those kept long enough.
 
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -221,4 +221,21 @@ pub(crate) async fn count_users(conn: &mut PgConnection, range: Range, pattern: 
     )
     .fetch_one(conn)
     .await
+}
+
+/// Deletes the oldest records that ended more than `days` ago, at most `limit`; how many there were. What a limit of the present period
+/// could count stays in any case: a week may begin up to six days before its month.
+pub(crate) async fn prune(conn: &mut PgConnection, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "DELETE FROM usage_records WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM usage_records
+            WHERE ended_at < least(now() - make_interval(days => $1),
+                (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '7 days') AT TIME ZONE 'UTC')
+            ORDER BY ended_at LIMIT $2))",
+        days,
+        limit
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }

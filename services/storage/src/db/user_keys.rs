@@ -75,6 +75,14 @@ pub(crate) async fn delete(conn: &mut PgConnection, user: Uuid, provider: Uuid) 
     Ok(())
 }
 
+/// Removes the keys of all users for a provider; how many there were.
+pub(crate) async fn delete_all(conn: &mut PgConnection, provider: Uuid) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!("DELETE FROM user_provider_keys WHERE provider_id = $1", provider)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected())
+}
+
 /// Envelopes behind an id, of providers' and users' keys alike; by id.
 pub(crate) async fn sealed(
     conn: &mut PgConnection,

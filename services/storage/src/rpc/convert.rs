@@ -86,6 +86,8 @@ pub(super) fn chat(row: &chats::Row) -> wire::Chat {
         epoch: row.epoch,
         files: Vec::new(),
         pending_tool_calls: row.pending_tool_calls.iter().map(Into::into).collect(),
+        last_injected_context: Vec::new(),
+        diff_status: row.diff_status.as_ref().map(|status| status.0.to_wire()),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::db::{Pool, mcp, sqlstate};
 use crate::error::Error;
 use crate::idempotency::{Attempt, Tx, respond};
 
+mod accepted;
+
 /// Servers there may be.
 const MAX_SERVERS: i64 = 200;
 
@@ -203,6 +205,80 @@ impl McpService for Mcp {
         };
         delete.await?;
         Ok(Response::new(DeleteMcpTokenResponse {}))
+    }
+
+    async fn list_mcp_tool_pins(
+        &self,
+        request: Request<ListMcpToolPinsRequest>,
+    ) -> Result<Response<ListMcpToolPinsResponse>, Status> {
+        Caller::of(&request)?.require_service(&[ServiceName::ToolRunner])?;
+        let pins = self.pins(&request.get_ref().server_id).await?;
+        Ok(Response::new(ListMcpToolPinsResponse { pins }))
+    }
+
+    async fn put_mcp_tool_pins(
+        &self,
+        request: Request<PutMcpToolPinsRequest>,
+    ) -> Result<Response<PutMcpToolPinsResponse>, Status> {
+        Caller::of(&request)?.require_service(&[ServiceName::ToolRunner])?;
+        let approver = match request.get_ref().is_approval {
+            true => Some(administrator(&request)?),
+            false => None,
+        };
+        let message = request.into_inner();
+        let pins = self.put_pins(&message.server_id, message.pins, approver).await?;
+        Ok(Response::new(PutMcpToolPinsResponse { pins }))
+    }
+
+    async fn list_workspace_mcp_approvals(
+        &self,
+        request: Request<ListWorkspaceMcpApprovalsRequest>,
+    ) -> Result<Response<ListWorkspaceMcpApprovalsResponse>, Status> {
+        let user = runner_for(&request)?;
+        let approvals = self.approvals(user, &request.get_ref().workspace_id).await?;
+        Ok(Response::new(ListWorkspaceMcpApprovalsResponse { approvals }))
+    }
+
+    async fn put_workspace_mcp_approval(
+        &self,
+        request: Request<PutWorkspaceMcpApprovalRequest>,
+    ) -> Result<Response<PutWorkspaceMcpApprovalResponse>, Status> {
+        let user = runner_for(&request)?;
+        let message = request.into_inner();
+        let approval = message
+            .approval
+            .ok_or_else(|| convert::one("approval", "must be set"))?;
+        self.approve(user, &message.workspace_id, approval).await?;
+        Ok(Response::new(PutWorkspaceMcpApprovalResponse {}))
+    }
+
+    async fn delete_workspace_mcp_approval(
+        &self,
+        request: Request<DeleteWorkspaceMcpApprovalRequest>,
+    ) -> Result<Response<DeleteWorkspaceMcpApprovalResponse>, Status> {
+        let user = runner_for(&request)?;
+        let message = request.into_inner();
+        self.take_back(user, &message.workspace_id, &message.digest).await?;
+        Ok(Response::new(DeleteWorkspaceMcpApprovalResponse {}))
+    }
+
+    async fn list_found_mcp_tools(
+        &self,
+        request: Request<ListFoundMcpToolsRequest>,
+    ) -> Result<Response<ListFoundMcpToolsResponse>, Status> {
+        let user = runner_for(&request)?;
+        let names = self.found(user, &request.get_ref().chat_id).await?;
+        Ok(Response::new(ListFoundMcpToolsResponse { names }))
+    }
+
+    async fn put_found_mcp_tools(
+        &self,
+        request: Request<PutFoundMcpToolsRequest>,
+    ) -> Result<Response<PutFoundMcpToolsResponse>, Status> {
+        let user = runner_for(&request)?;
+        let message = request.into_inner();
+        self.put_found(user, &message.chat_id, message.names).await?;
+        Ok(Response::new(PutFoundMcpToolsResponse {}))
     }
 }
 

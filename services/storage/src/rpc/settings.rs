@@ -11,7 +11,7 @@ use uuid::Uuid;
 mod fallbacks;
 
 use super::convert;
-use crate::db::{Pool, models, providers, settings, spend, sqlstate};
+use crate::db::{Pool, models, providers, settings, spend, sqlstate, user_keys};
 use crate::error::Error;
 use crate::idempotency::{Attempt, Tx, respond};
 
@@ -88,6 +88,10 @@ impl Settings {
             row.is_enabled = is_enabled;
         }
         if let Some(base_url) = request.base_url {
+            // Users have entered their keys for the server there was, and nobody asked them whether another one may have them.
+            if origin(&base_url) != origin(&row.base_url) {
+                user_keys::delete_all(&mut tx, id).await?;
+            }
             row.base_url = base_url;
         }
         if let Some(text) = &request.settings_json {
@@ -464,6 +468,13 @@ async fn check_model(conn: &mut sqlx::PgConnection, row: &models::Row) -> Result
         return Err(Fault::wrong_state("PROVIDER_UNAVAILABLE", text).into());
     }
     Ok(())
+}
+
+/// Scheme, host and port of an address as provider-gateway writes it: what keys are bound to.
+fn origin(address: &str) -> &str {
+    let authority = address.find("://").map_or(0, |at| at + 3);
+    let end = address[authority..].find(['/', '?', '#']);
+    end.map_or(address, |end| &address[..authority + end])
 }
 
 fn check_concurrent(max_concurrent: i32) -> Result<(), Error> {

@@ -1,25 +1,19 @@
-//! `ToolCallService` and `WorkspaceService`: what tool-runner must not forget.
+//! `ToolCallService`: what tool-runner must not forget.
 
 use tandem_chassis::identity::{Caller, ServiceName};
 use tandem_chassis::status::Fault;
 use tandem_chat_core::chat::StatusKind;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallService;
-use tandem_proto::storage::v1::workspace_service_server::WorkspaceService;
 use tandem_proto::storage::v1::*;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::convert;
-use crate::db::{Pool, chats, tool_calls, workspaces};
+use crate::db::{Pool, chats, tool_calls};
 use crate::error::{Error, chat_not_found, stale_epoch};
 
 const MAX_RESULT_BYTES: usize = 1024 * 1024;
 const MAX_CALL_ID_BYTES: usize = 256;
-const DEFAULT_WORKSPACES: i32 = 50;
-const MAX_WORKSPACES: i32 = 1_000;
-
-/// The template every chat can have a workspace of.
-const LOCAL_TEMPLATE: &str = "local";
 
 /// Serves [`ToolCallService`].
 pub(crate) struct ToolCalls {
@@ -146,108 +140,6 @@ impl ToolCallService for ToolCalls {
     }
 }
 
-/// Serves [`WorkspaceService`].
-pub(crate) struct Workspaces {
-    pool: Pool,
-}
-
-impl Workspaces {
-    pub(crate) fn new(pool: Pool) -> Self {
-        Self { pool }
-    }
-
-    async fn ensure(&self, user: Uuid, chat: Uuid) -> Result<(workspaces::Row, bool), Error> {
-        let mut tx = self.pool.begin().await?;
-        let row = chats::lock(&mut tx, chat, user).await?.ok_or_else(chat_not_found)?;
-        if let Some(id) = row.workspace_id
-            && let Some(bound) = workspaces::find(&mut tx, id, Some(user)).await?
-        {
-            tx.commit().await?;
-            return Ok((bound, false));
-        }
-        let id = Uuid::now_v7();
-        let tail = id.simple().to_string().split_off(24);
-        let name = format!("{LOCAL_TEMPLATE}-{tail}");
-        let made = workspaces::insert(&mut tx, id, user, row.organization_id, &name, LOCAL_TEMPLATE).await?;
-        workspaces::bind(&mut tx, chat, id).await?;
-        tx.commit().await?;
-        Ok((made, true))
-    }
-}
-
-#[tonic::async_trait]
-impl WorkspaceService for Workspaces {
-    async fn ensure_chat_workspace(
-        &self,
-        request: Request<EnsureChatWorkspaceRequest>,
-    ) -> Result<Response<EnsureChatWorkspaceResponse>, Status> {
-        let user = runner_for(&request)?;
-        let chat = convert::id(&request.into_inner().chat_id, "chat_id")?;
-        let (workspace, is_created) = self.ensure(user, chat).await?;
-        Ok(Response::new(EnsureChatWorkspaceResponse {
-            workspace: Some(workspace.to_wire()),
-            is_created,
-        }))
-    }
-
-    async fn get_workspace(
-        &self,
-        request: Request<GetWorkspaceRequest>,
-    ) -> Result<Response<GetWorkspaceResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let user = caller.user.as_ref().map(|user| user.id);
-        if user.is_none() {
-            caller.require_service(&[ServiceName::ToolRunner])?;
-        }
-        let get = async {
-            let id = convert::id(&request.get_ref().workspace_id, "workspace_id")?;
-            let row = workspaces::find(&mut *self.pool.acquire().await?, id, user).await?;
-            row.ok_or_else(workspace_not_found)
-        };
-        Ok(Response::new(GetWorkspaceResponse {
-            workspace: Some(get.await?.to_wire()),
-        }))
-    }
-
-    async fn list_workspaces(
-        &self,
-        request: Request<ListWorkspacesRequest>,
-    ) -> Result<Response<ListWorkspacesResponse>, Status> {
-        let user = crate::authz::user(&request)?;
-        let asked = request.into_inner().limit;
-        let limit = if asked == 0 {
-            DEFAULT_WORKSPACES
-        } else {
-            asked.clamp(1, MAX_WORKSPACES)
-        };
-        let list = async {
-            let mut conn = self.pool.acquire().await?;
-            Ok::<_, Error>(workspaces::list(&mut conn, user, i64::from(limit)).await?)
-        };
-        let workspaces = list.await?.iter().map(workspaces::Row::to_wire).collect();
-        Ok(Response::new(ListWorkspacesResponse { workspaces }))
-    }
-
-    async fn set_workspace_status(
-        &self,
-        request: Request<SetWorkspaceStatusRequest>,
-    ) -> Result<Response<SetWorkspaceStatusResponse>, Status> {
-        Caller::of(&request)?.require_service(&[ServiceName::ToolRunner])?;
-        let message = request.into_inner();
-        let set = async {
-            let id = convert::id(&message.workspace_id, "workspace_id")?;
-            let status =
-                workspaces::status_name(message.status()).ok_or_else(|| convert::one("status", "must be set"))?;
-            let mut conn = self.pool.acquire().await?;
-            let row = workspaces::set_status(&mut conn, id, status, &message.status_message).await?;
-            row.ok_or_else(workspace_not_found)
-        };
-        Ok(Response::new(SetWorkspaceStatusResponse {
-            workspace: Some(set.await?.to_wire()),
-        }))
-    }
-}
-
 /// Tool-runner, in the name of a chat's owner.
 fn runner_for<T>(request: &Request<T>) -> Result<Uuid, Status> {
     let caller = Caller::of(request)?;
@@ -257,8 +149,4 @@ fn runner_for<T>(request: &Request<T>) -> Result<Uuid, Status> {
 
 fn call_not_found() -> Error {
     Fault::not_found("TOOL_CALL_NOT_FOUND", "There is no such tool call.").into()
-}
-
-fn workspace_not_found() -> Error {
-    Fault::not_found("WORKSPACE_NOT_FOUND", "There is no such workspace.").into()
 }

@@ -12,8 +12,9 @@ use tandem_proto::storage::v1::turn_service_server::TurnService;
 use tandem_proto::storage::v1::{
     BeginStepRequest, BeginStepResponse, ClaimChatsRequest, ClaimChatsResponse, ClaimedChat, CommitStepRequest,
     CommitStepResponse, FailTurnRequest, FailTurnResponse, FinishInterruptionRequest, FinishInterruptionResponse,
-    Lease, LoadTurnRequest, LoadTurnResponse, NewMessage, ReleaseChatRequest, ReleaseChatResponse, RenewLeasesRequest,
-    RenewLeasesResponse, RenewedLease, StepOutcome, StepPurpose, StoreToolResultsRequest, StoreToolResultsResponse,
+    Lease, LoadTurnRequest, LoadTurnResponse, NewMessage, PersonalSkill, ReleaseChatRequest, ReleaseChatResponse,
+    RenewLeasesRequest, RenewLeasesResponse, RenewedLease, StepOutcome, StepPurpose, StoreToolResultsRequest,
+    StoreToolResultsResponse,
 };
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
@@ -161,6 +162,7 @@ impl Turns {
         // What another owner may have written by now does no harm: nothing this one writes will stand then.
         let history = messages::for_prompt(&mut conn, chat).await?;
         drop(conn);
+        let (context, history): (Vec<_>, Vec<_>) = history.into_iter().partition(messages::Row::is_context);
         let dynamic_tools: Vec<StoredTool> =
             serde_json::from_value(facts.dynamic_tools).map_err(|error| Error::damaged("chats", error))?;
         let own = facts.own;
@@ -174,6 +176,16 @@ impl Turns {
             deployment_prompt: String::new(),
             is_compaction_requested: facts.is_compaction_requested,
             model_config: Some(facts.model.to_wire()),
+            personal_skills: facts
+                .skills
+                .into_iter()
+                .map(|skill| PersonalSkill {
+                    name: skill.name,
+                    description: skill.description,
+                    ..PersonalSkill::default()
+                })
+                .collect(),
+            context: convert::messages(&context)?,
         })
     }
 }

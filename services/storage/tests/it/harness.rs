@@ -9,13 +9,17 @@ use tandem_chassis::identity::{ServiceName, ServiceSecret, User};
 use tandem_chassis::lifecycle::OnEnd;
 use tandem_chassis::transport::{Address, Listener};
 use tandem_chassis::{Runtime, tls};
+use tandem_proto::storage::v1::chat_context_service_client::ChatContextServiceClient;
 use tandem_proto::storage::v1::chat_service_client::ChatServiceClient;
 use tandem_proto::storage::v1::feed_service_client::FeedServiceClient;
 use tandem_proto::storage::v1::file_service_client::FileServiceClient;
+use tandem_proto::storage::v1::git_service_client::GitServiceClient;
 use tandem_proto::storage::v1::interception_service_client::InterceptionServiceClient;
 use tandem_proto::storage::v1::mcp_service_client::McpServiceClient;
+use tandem_proto::storage::v1::personal_skill_service_client::PersonalSkillServiceClient;
 use tandem_proto::storage::v1::provider_key_service_client::ProviderKeyServiceClient;
 use tandem_proto::storage::v1::settings_service_client::SettingsServiceClient;
+use tandem_proto::storage::v1::template_service_client::TemplateServiceClient;
 use tandem_proto::storage::v1::title_service_client::TitleServiceClient;
 use tandem_proto::storage::v1::tool_call_service_client::ToolCallServiceClient;
 use tandem_proto::storage::v1::turn_service_client::TurnServiceClient;
@@ -38,17 +42,21 @@ pub struct Harness {
     pub pool: PgPool,
     pub database: PgConnectOptions,
     pub chats: ChatServiceClient<Channel>,
+    pub contexts: ChatContextServiceClient<Channel>,
+    pub skills: PersonalSkillServiceClient<Channel>,
     pub turns: TurnServiceClient<Channel>,
     pub feed: FeedServiceClient<Channel>,
     pub users: UserServiceClient<Channel>,
     pub settings: SettingsServiceClient<Channel>,
     pub keys: ProviderKeyServiceClient<Channel>,
     pub files: FileServiceClient<Channel>,
+    pub git: GitServiceClient<Channel>,
     pub mcp: McpServiceClient<Channel>,
     pub interceptions: InterceptionServiceClient<Channel>,
     pub titles: TitleServiceClient<Channel>,
     pub usage: UsageServiceClient<Channel>,
     pub tools: ToolCallServiceClient<Channel>,
+    pub templates: TemplateServiceClient<Channel>,
     pub workspaces: WorkspaceServiceClient<Channel>,
     process: Runtime,
 }
@@ -83,17 +91,21 @@ impl Harness {
             pool,
             database,
             chats: ChatServiceClient::new(channel.clone()),
+            contexts: tandem_chassis::with_message_limits!(ChatContextServiceClient::new(channel.clone())),
+            skills: PersonalSkillServiceClient::new(channel.clone()),
             turns: TurnServiceClient::new(channel.clone()),
             feed: FeedServiceClient::new(channel.clone()),
             users: UserServiceClient::new(channel.clone()),
             settings: SettingsServiceClient::new(channel.clone()),
             keys: ProviderKeyServiceClient::new(channel.clone()),
             files: FileServiceClient::new(channel.clone()),
+            git: GitServiceClient::new(channel.clone()),
             mcp: McpServiceClient::new(channel.clone()),
             interceptions: tandem_chassis::with_message_limits!(InterceptionServiceClient::new(channel.clone())),
             titles: TitleServiceClient::new(channel.clone()),
             usage: UsageServiceClient::new(channel.clone()),
             tools: ToolCallServiceClient::new(channel.clone()),
+            templates: TemplateServiceClient::new(channel.clone()),
             workspaces: WorkspaceServiceClient::new(channel),
             process,
         }

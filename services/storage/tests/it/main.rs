@@ -1,8 +1,10 @@
 //! Storage through its own door, on a real PostgreSQL.
 
 mod chats;
+mod context;
 mod feed;
 mod files;
+mod git;
 mod harness;
 mod idempotency;
 mod interceptions;
@@ -13,9 +15,11 @@ mod model;
 mod postgres;
 mod provider_keys;
 mod settings;
+mod skills;
 mod spend;
 mod stage;
 mod titles;
 mod tools;
 mod turns;
 mod users;
+mod workspaces;

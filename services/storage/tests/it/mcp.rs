@@ -243,3 +243,134 @@ async fn a_chat_names_enabled_servers_and_keeps_those_that_are_gone() {
         .await;
     assert_eq!(reason(unknown), "INVALID_REQUEST");
 }
+
+fn pin(name: &str, byte: u8) -> McpToolPin {
+    McpToolPin {
+        name: name.to_owned(),
+        digest: vec![byte; 32],
+        description: format!("{name} {byte}"),
+        input_schema_json: "{}".to_owned(),
+        ..McpToolPin::default()
+    }
+}
+
+#[tokio::test]
+async fn a_definition_stays_as_it_was_first_seen_until_an_administrator_accepts_another() {
+    let world = Harness::start().await;
+    let admin = world.bootstrap().await;
+    let user = world.member(&admin, "user").await;
+    let id = create(&world, &admin, server("files")).await.unwrap().id;
+    let put = async |user: &User, pins: Vec<McpToolPin>, is_approval: bool| {
+        let message = PutMcpToolPinsRequest {
+            server_id: id.clone(),
+            pins,
+            is_approval,
+        };
+        let stored = world
+            .mcp
+            .clone()
+            .put_mcp_tool_pins(world.by(ToolRunner, user, message))
+            .await?;
+        Ok::<_, tonic::Status>(stored.into_inner().pins)
+    };
+    let first = put(&user, vec![pin("b", 1), pin("a", 1)], false).await.unwrap();
+    assert_eq!(first, [pin("a", 1), pin("b", 1)]);
+    let again = put(&user, vec![pin("a", 2)], false).await.unwrap();
+    assert_eq!(again, first, "the first one counts");
+    let refused = put(&user, vec![pin("a", 2)], true).await;
+    assert_eq!(refused.unwrap_err().code(), tonic::Code::PermissionDenied);
+    let accepted = put(&admin, vec![pin("a", 2)], true).await.unwrap();
+    assert_eq!(
+        (accepted[0].digest[0], accepted[0].approved_by.as_str()),
+        (2, admin.id.to_string().as_str())
+    );
+    let short = McpToolPin {
+        digest: vec![1],
+        ..pin("c", 1)
+    };
+    let refused = put(&user, vec![short], false).await;
+    assert_eq!(refused.unwrap_err().code(), tonic::Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_workspaces_servers_are_approved_by_its_owner_alone() {
+    let stage = Stage::start().await;
+    let (world, owner) = (&stage.world, &stage.admin);
+    let chat = stage.chat("hello").await;
+    let other = world.member(owner, "other").await;
+    let message = EnsureChatWorkspaceRequest { chat_id: chat.clone() };
+    let ensured = world
+        .workspaces
+        .clone()
+        .ensure_chat_workspace(world.by(ToolRunner, owner, message))
+        .await
+        .unwrap();
+    let workspace_id = ensured.into_inner().workspace.unwrap().id;
+    let put = async |user: &User, byte: u8| {
+        let approval = WorkspaceMcpApproval {
+            digest: vec![byte; 32],
+            name: "own".to_owned(),
+            shown: format!("server {byte}"),
+            created_at: None,
+        };
+        let message = PutWorkspaceMcpApprovalRequest {
+            workspace_id: workspace_id.clone(),
+            approval: Some(approval),
+        };
+        let request = world.by(ToolRunner, user, message);
+        world.mcp.clone().put_workspace_mcp_approval(request).await
+    };
+    let list = async |user: &User| {
+        let message = ListWorkspaceMcpApprovalsRequest {
+            workspace_id: workspace_id.clone(),
+        };
+        let request = world.by(ToolRunner, user, message);
+        let listed = world.mcp.clone().list_workspace_mcp_approvals(request).await?;
+        let approvals = listed.into_inner().approvals.into_iter();
+        Ok::<_, tonic::Status>(approvals.map(|approval| approval.shown).collect::<Vec<_>>())
+    };
+    put(owner, 1).await.unwrap();
+    put(owner, 2).await.unwrap();
+    put(owner, 1).await.unwrap();
+    assert_eq!(list(owner).await.unwrap(), ["server 1", "server 2"]);
+    assert_eq!(reason(put(&other, 3).await), "WORKSPACE_NOT_FOUND");
+    assert_eq!(reason(list(&other).await), "WORKSPACE_NOT_FOUND");
+    let message = DeleteWorkspaceMcpApprovalRequest {
+        workspace_id: workspace_id.clone(),
+        digest: vec![1; 32],
+    };
+    let request = world.by(ToolRunner, owner, message);
+    world.mcp.clone().delete_workspace_mcp_approval(request).await.unwrap();
+    assert_eq!(list(owner).await.unwrap(), ["server 2"]);
+    for byte in 3..80 {
+        put(owner, byte).await.unwrap();
+    }
+    let kept = list(owner).await.unwrap();
+    assert_eq!((kept.len(), kept[0].as_str()), (64, "server 79"));
+}
+
+#[tokio::test]
+async fn a_chat_remembers_the_tools_it_has_found() {
+    let stage = Stage::start().await;
+    let (world, owner) = (&stage.world, &stage.admin);
+    let chat = stage.chat("hello").await;
+    let put = async |names: Vec<String>| {
+        let message = PutFoundMcpToolsRequest {
+            chat_id: chat.clone(),
+            names,
+        };
+        let request = world.by(ToolRunner, owner, message);
+        world.mcp.clone().put_found_mcp_tools(request).await
+    };
+    put(vec!["b__x".to_owned(), "a__x".to_owned(), "b__x".to_owned()])
+        .await
+        .unwrap();
+    put((0..64).map(|n| format!("n__{n:02}")).collect()).await.unwrap();
+    put(vec!["a__x".to_owned()]).await.unwrap();
+    assert!(put(Vec::new()).await.is_err() && put(vec![String::new()]).await.is_err());
+    let message = ListFoundMcpToolsRequest { chat_id: chat.clone() };
+    let request = world.by(ToolRunner, owner, message);
+    let found = world.mcp.clone().list_found_mcp_tools(request).await.unwrap();
+    let names = found.into_inner().names;
+    assert_eq!((names.len(), names[0].as_str()), (64, "a__x"));
+}

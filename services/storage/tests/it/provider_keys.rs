@@ -238,6 +238,46 @@ async fn a_provider_takes_its_models_and_all_keys_for_it_along() {
 }
 
 #[tokio::test]
+async fn users_keys_stay_with_the_server_they_were_entered_for() {
+    let world = Harness::start().await;
+    let admin = world.bootstrap().await;
+    let mia = world.member(&admin, "mia").await;
+    let stored = provider(&world, &admin, "moving").await;
+    let other = provider(&world, &admin, "staying").await;
+    let moves = async |base_url: &str| {
+        let message = UpdateProviderRequest {
+            id: stored.id.clone(),
+            base_url: Some(base_url.to_owned()),
+            ..UpdateProviderRequest::default()
+        };
+        let request = world.by(ProviderGateway, &admin, message);
+        world.settings.clone().update_provider(request).await.unwrap();
+    };
+    moves("https://one.example/v1").await;
+    for provider in [&stored.id, &other.id] {
+        world.set_key(&mia, &mia, provider, 1).await.unwrap();
+    }
+    for same in ["https://one.example/v2", "https://one.example", "https://one.example/"] {
+        moves(same).await;
+        assert!(world.find_key(&mia, &stored.id).await.is_some(), "{same}");
+    }
+    for elsewhere in [
+        "https://one.example:444/",
+        "http://one.example:444/",
+        "http://two.example:444/",
+        "http://one.example.evil.example/",
+    ] {
+        world.set_key(&mia, &mia, &stored.id, 1).await.unwrap();
+        moves(elsewhere).await;
+        assert_eq!(world.find_key(&mia, &stored.id).await, None, "{elsewhere}");
+    }
+    assert!(
+        world.find_key(&mia, &other.id).await.is_some(),
+        "another provider's keys stay"
+    );
+}
+
+#[tokio::test]
 async fn a_policy_and_a_limit_stay_until_they_are_changed_and_default_to_the_providers_keys() {
     let world = Harness::start().await;
     let admin = world.bootstrap().await;

@@ -12,6 +12,7 @@ use crate::stage::{Stage, says, sends};
 
 mod costs;
 mod reservations;
+mod retention;
 
 /// One method for each thing an administrator, or a user, asks.
 macro_rules! as_user {

@@ -1,4 +1,4 @@
-//! The tool-call journal and workspaces.
+//! The tool-call journal.
 
 use tandem_chassis::identity::ServiceName::ToolRunner;
 use tandem_chassis::identity::User;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::harness::{Harness, reason};
 
 /// A chat in the middle of its turn number 3.
-async fn running_chat(world: &Harness, owner: &User) -> String {
+pub async fn running_chat(world: &Harness, owner: &User) -> String {
     let (chat, provider, model) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
     sqlx::query("INSERT INTO providers (id, type, name) VALUES ($1, 'demo', $2)")
         .bind(provider)
@@ -141,42 +141,4 @@ async fn only_one_of_many_at_once_starts_a_call_and_makes_a_workspace() {
     assert_eq!(done.iter().filter(|(is_starting, _, _)| *is_starting).count(), 1);
     assert_eq!(done.iter().filter(|(_, is_created, _)| *is_created).count(), 1);
     assert!(done.iter().all(|(_, _, id)| *id == done[0].2));
-}
-
-#[tokio::test]
-async fn a_workspace_is_its_owners_and_changes_state_through_tool_runner() {
-    let world = Harness::start().await;
-    let admin = world.bootstrap().await;
-    let mia = world.member(&admin, "mia").await;
-    let chat = running_chat(&world, &mia).await;
-    let mut workspaces = world.workspaces.clone();
-    let ensure = EnsureChatWorkspaceRequest { chat_id: chat };
-    let made = workspaces
-        .ensure_chat_workspace(world.by(ToolRunner, &mia, ensure))
-        .await
-        .unwrap()
-        .into_inner();
-    let id = made.workspace.unwrap().id;
-    let set = SetWorkspaceStatusRequest {
-        workspace_id: id.clone(),
-        status: WorkspaceStatus::Running.into(),
-        status_message: String::new(),
-    };
-    let refused = workspaces.set_workspace_status(world.as_user(&mia, set.clone())).await;
-    assert_eq!(reason(refused), "SERVICE_NOT_ALLOWED");
-    let set = workspaces
-        .set_workspace_status(world.of(ToolRunner, set))
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(set.workspace.unwrap().status(), WorkspaceStatus::Running);
-    let foreign = workspaces
-        .get_workspace(world.as_user(&admin, GetWorkspaceRequest { workspace_id: id }))
-        .await;
-    assert_eq!(reason(foreign), "WORKSPACE_NOT_FOUND");
-    let listed = workspaces
-        .list_workspaces(world.as_user(&mia, ListWorkspacesRequest { limit: 0 }))
-        .await
-        .unwrap();
-    assert_eq!(listed.into_inner().workspaces.len(), 1);
 }

@@ -9,11 +9,13 @@ use tandem_proto::workspace::v1::link_response::Message;
 use tandem_proto::workspace::v1::operation::Operation as Kind;
 use tandem_proto::workspace::v1::reply::Result as Answer;
 use tandem_proto::workspace::v1::{
-    CancelOperation, Hello, LinkResponse, Operation, OperationError, ProcessChunk, Reply,
+    CancelOperation, GitCredentialAnswer, Hello, LinkResponse, Operation, OperationError, ProcessChunk, Reply,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
+
+use super::git::GitDesk;
 
 /// Operations one agent can be asked at once.
 const MAX_PENDING: usize = 512;
@@ -47,6 +49,9 @@ struct Shared {
     next_id: AtomicU64,
     closed: CancellationToken,
     home: String,
+    git: GitDesk,
+    /// What the workspace's template gives every process.
+    environment: Mutex<HashMap<String, String>>,
 }
 
 struct Pending {
@@ -62,6 +67,8 @@ impl Connection {
             next_id: AtomicU64::new(1),
             closed: CancellationToken::new(),
             home: hello.home.clone(),
+            git: GitDesk::default(),
+            environment: Mutex::default(),
         }))
     }
 
@@ -70,9 +77,35 @@ impl Connection {
         &self.0.home
     }
 
-    /// Whether anything is asked of the agent now.
+    /// From now on every process that is started has these variables, unless its call says otherwise.
+    pub(crate) fn set_environment(&self, environment: HashMap<String, String>) {
+        *self.0.environment.lock().unwrap_or_else(PoisonError::into_inner) = environment;
+    }
+
+    /// Adds what every process has.
+    fn completed(&self, mut operation: Kind) -> Kind {
+        if let Kind::StartProcess(start) = &mut operation {
+            let environment = self.0.environment.lock().unwrap_or_else(PoisonError::into_inner);
+            for (name, value) in environment.iter() {
+                start.environment.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        operation
+    }
+
+    /// Who listens to what the agent says about git.
+    pub(crate) fn git(&self) -> &GitDesk {
+        &self.0.git
+    }
+
+    /// Answers a git process. Git fails where the answer does not arrive.
+    pub(crate) fn answer_git(&self, answer: GitCredentialAnswer) {
+        self.try_send(Message::GitCredentialAnswer(answer));
+    }
+
+    /// Whether anything is asked of the agent now. Who only looks at repositories keeps nobody busy.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.lock().is_empty()
+        self.lock().len() > self.git().listening()
     }
 
     /// Whether operations can still go out. The transport lets go of the sending half before the reading half sees the end.
@@ -121,7 +154,8 @@ impl Connection {
             id,
             chat_id: chat_id.to_owned(),
             deadline: prost_types::Duration::try_from(deadline + AGENT_GRACE).ok(),
-            operation: Some(operation),
+            ancestor_chat_ids: self.git().ancestors(chat_id),
+            operation: Some(self.completed(operation)),
         };
         let exchange = async {
             self.send(Message::Operation(message)).await?;

@@ -2,18 +2,24 @@
 
 use std::time::Duration;
 
+use futures::stream::{FuturesUnordered, StreamExt};
+use sha2::{Digest, Sha256};
 use tandem_chassis::lifecycle::{OnEnd, Tasks};
 use tandem_chassis::status::Fault;
+use tandem_proto::storage::v1::{AgentChange, AuthenticateAgentRequest, RecordWorkspaceUseRequest};
 use tandem_proto::workspace::v1::agent_link_service_server::AgentLinkService;
 use tandem_proto::workspace::v1::link_request::Message as Incoming;
 use tandem_proto::workspace::v1::link_response::Message as Outgoing;
-use tandem_proto::workspace::v1::{LinkRequest, LinkResponse, Ping, Welcome};
+use tandem_proto::workspace::v1::{Hello, LinkRequest, LinkResponse, Ping, Welcome};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
+use super::git::GitNewsOf;
 use super::{Agents, Connection};
+use crate::clients::{Clients, PAUSES, persist};
+use crate::context::Commands;
 use crate::metrics::Metrics;
 
 /// Messages waiting to be sent to one agent.
@@ -26,9 +32,14 @@ const HELLO_TIME: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(60);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
+/// Commands of one agent that are under way; an agent that asks more is not answered.
+const MAX_ASKED: usize = 64;
+
 /// Lets agents in by their workspace's token.
+#[derive(Clone)]
 pub(crate) struct LinkRpc {
     agents: Agents,
+    clients: Clients,
     tasks: Tasks,
     closing: CancellationToken,
     metrics: Metrics,
@@ -36,13 +47,53 @@ pub(crate) struct LinkRpc {
 
 impl LinkRpc {
     /// `closing` ends all links.
-    pub(crate) fn new(agents: Agents, tasks: Tasks, closing: CancellationToken, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        agents: Agents,
+        clients: Clients,
+        tasks: Tasks,
+        closing: CancellationToken,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             agents,
+            clients,
             tasks,
             closing,
             metrics,
         }
+    }
+
+    /// Lets in agents that we started, and those whose token storage knows.
+    async fn admit(&self, hello: &Hello, connection: &Connection) -> Result<(), Status> {
+        let (workspace_id, token) = (&hello.workspace_id, &hello.token);
+        if self.agents.admit(workspace_id, token, connection) {
+            return Ok(());
+        }
+        let request = self.clients.own_request(AuthenticateAgentRequest {
+            workspace_id: workspace_id.clone(),
+            token_hash: Sha256::digest(token.as_bytes()).to_vec(),
+        });
+        match self.clients.workspaces.clone().authenticate_agent(request).await {
+            Ok(_) if self.agents.admit_external(workspace_id, connection) => Ok(()),
+            // A storage that is not there says nothing about the agent, which is to come again.
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => Err(status),
+            Ok(_) | Err(_) => Err(refused("no such agent is expected")),
+        }
+    }
+}
+
+/// Tells storage that an agent came or went. What cannot be told is corrected by the next change.
+async fn record(clients: &Clients, workspace_id: &str, change: AgentChange) {
+    let told = persist(&PAUSES, || {
+        let request = clients.own_request(RecordWorkspaceUseRequest {
+            workspace_id: workspace_id.to_owned(),
+            change: change.into(),
+        });
+        let mut workspaces = clients.workspaces.clone();
+        async move { workspaces.record_workspace_use(request).await }
+    });
+    if let Err(status) = told.await {
+        tracing::debug!(code = ?status.code(), error = status.message(), "an agent's coming or going cannot be recorded");
     }
 }
 
@@ -63,22 +114,30 @@ impl AgentLinkService for LinkRpc {
             idle_timeout: prost_types::Duration::try_from(IDLE).ok(),
         };
         connection.try_send(Outgoing::Welcome(welcome));
-        if !self.agents.admit(&hello.workspace_id, &hello.token, &connection) {
-            return Err(refused("no such agent is expected"));
-        }
+        self.admit(&hello, &connection).await?;
         let workspace_id = hello.workspace_id;
         tracing::info!(workspace_id, version = hello.agent_version, confinement = ?hello.confinement, "agent connected");
         let (agents, closing) = (self.agents.clone(), self.closing.clone());
+        let commands = Commands::new(self.clients.clone(), workspace_id.clone());
         let counted = self.metrics.agent_connected();
+        let clients = self.clients.clone();
         self.tasks.spawn("agent link", OnEnd::Expected, async move {
+            let living = async {
+                record(&clients, &workspace_id, AgentChange::Connected).await;
+                std::future::pending::<()>().await;
+            };
             tokio::select! {
                 () = closing.cancelled() => {}
                 () = connection.closed() => {}
-                () = read(incoming, &connection) => {}
+                () = read(incoming, &connection, &commands, agents.git_news_of(&workspace_id)) => {}
+                () = living => {}
             }
             agents.left(&workspace_id, &connection);
             connection.close();
             drop(counted);
+            if agents.connected(&workspace_id).is_none() {
+                record(&clients, &workspace_id, AgentChange::Disconnected).await;
+            }
             tracing::info!(workspace_id, "agent disconnected");
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
@@ -86,7 +145,8 @@ impl AgentLinkService for LinkRpc {
 }
 
 /// Reads what the agent says until it stops.
-async fn read(mut incoming: Streaming<LinkRequest>, connection: &Connection) {
+async fn read(mut incoming: Streaming<LinkRequest>, connection: &Connection, commands: &Commands, git: GitNewsOf<'_>) {
+    let mut asked = FuturesUnordered::new();
     let mut pings = tokio::time::interval(PING_INTERVAL);
     let mut heard = tokio::time::Instant::now();
     loop {
@@ -96,9 +156,20 @@ async fn read(mut incoming: Streaming<LinkRequest>, connection: &Connection) {
                 match message {
                     Ok(Some(LinkRequest { message: Some(Incoming::Reply(reply)) })) => connection.answered(reply),
                     Ok(Some(LinkRequest { message: Some(Incoming::Chunk(chunk)) })) => connection.printed(chunk),
+                    Ok(Some(LinkRequest { message: Some(Incoming::ContextCommand(command)) })) if asked.len() < MAX_ASKED => {
+                        asked.push(commands.run(command));
+                    }
+                    Ok(Some(LinkRequest { message: Some(Incoming::GitChanges(changes)) })) => git.changed(connection, changes),
+                    Ok(Some(LinkRequest { message: Some(Incoming::GitCredentialQuestion(question)) })) => {
+                        git.asked(connection, question);
+                    }
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => return,
                 }
+            }
+            Some(result) = asked.next() => {
+                // An agent that does not take its answers ends by the next ping.
+                connection.try_send(Outgoing::ContextCommandResult(result));
             }
             _ = pings.tick() => {
                 if heard.elapsed() > IDLE || !connection.try_send(Outgoing::Ping(Ping {})) {

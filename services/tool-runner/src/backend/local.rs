@@ -15,15 +15,19 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin};
 use tokio::sync::watch;
 
+use super::cgroup::{Group, Groups};
 use super::passage;
 use super::sandbox::{Room, Sandbox, resolve};
 use super::spawner::Spawner;
 use super::users::{Users, end_processes};
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, Network};
 use crate::error::Error;
 
 /// Time for an agent to end by itself after its input closed.
 const END_TIME: Duration = Duration::from_secs(2);
+
+/// Least size of a file system in memory, in bytes: programs expect to find some room there.
+const MIN_MEMORY_FILES: u64 = 16 * 1024 * 1024;
 
 /// What is logged of what an agent prints, in bytes.
 const MAX_LOGGED: u64 = 16 * 1024;
@@ -35,6 +39,7 @@ pub(crate) struct Local {
     program: Vec<String>,
     limits: Limits,
     sandbox: Sandbox,
+    groups: Option<Groups>,
     users: Option<Users>,
     spawner: Spawner,
     tasks: Tasks,
@@ -90,8 +95,20 @@ impl Local {
             .ok_or_else(|| Error::Agent(io::ErrorKind::NotFound.into()))?;
         *first = resolve(first).map_err(Error::Agent)?.to_string_lossy().into_owned();
         let users = Users::new(&directory);
-        let sandbox = Sandbox::probe(users.as_ref().map(Users::first)).await;
-        for mechanism in sandbox.mechanisms().iter().filter(|mechanism| !mechanism.is_enforced) {
+        let groups = tokio::task::spawn_blocking(Groups::probe).await.ok().flatten();
+        // A quarter of what a workspace may use, for each of the two.
+        let memory_files = groups
+            .as_ref()
+            .map(|_| (config.limits.max_memory_bytes / 4).max(MIN_MEMORY_FILES));
+        let (user, network) = (users.as_ref().map(Users::first), config.limits.network);
+        let sandbox = Sandbox::probe(user, groups.as_ref().map(Groups::version), network, memory_files).await;
+        if network == Network::None && !sandbox.is_cut_off(user).await {
+            // Isolation that is only believed in is worse than none.
+            return Err(Error::Network);
+        }
+        // An open network is a choice, not a lack.
+        let lacks = |mechanism: &&ConfinementMechanism| !mechanism.is_enforced && mechanism.name != "network";
+        for mechanism in sandbox.mechanisms().iter().filter(lacks) {
             tracing::warn!(
                 mechanism = mechanism.name,
                 detail = mechanism.detail,
@@ -119,6 +136,7 @@ impl Local {
             program,
             limits: config.limits.clone(),
             sandbox,
+            groups,
             users,
             spawner,
             tasks,
@@ -146,10 +164,16 @@ impl Local {
             Address::Unix(path) => path.parent(),
             _ => None,
         };
+        let group = self
+            .groups
+            .as_ref()
+            .map(|groups| groups.make(workspace_id, &self.limits))
+            .transpose()?;
         let room = Room {
             home: &home,
             link,
             user: user.unwrap_or_default(),
+            doors: &group.as_ref().map(Group::doors).unwrap_or_default(),
         };
         let mut command = self.sandbox.command(&self.program, &room);
         command
@@ -164,6 +188,10 @@ impl Local {
             command.process_group(0);
         }
         let mut child = self.spawner.spawn(command).await?;
+        if let (false, Some(group), Some(process)) = (self.sandbox.has_namespaces, &group, child.id()) {
+            // It does nothing before it is told its setup.
+            group.admit(process)?;
+        }
         let Some(mut input) = child.stdin.take() else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
@@ -178,13 +206,32 @@ impl Local {
         let user = user.filter(|_| !self.sandbox.has_namespaces);
         self.tasks.spawn("agent process", OnEnd::Expected, async move {
             supervise(child, weak, &workspace_id).await;
-            if let Some(user) = user {
-                // A panic is logged by the runtime.
-                let _ = tokio::task::spawn_blocking(move || end_processes(user)).await;
-            }
+            // A panic is logged by the runtime.
+            let _ = tokio::task::spawn_blocking(move || {
+                drop(group);
+                if let Some(user) = user {
+                    end_processes(user);
+                }
+            })
+            .await;
             ended.send_replace(true);
         });
         Ok(Running { has_ended, input })
+    }
+
+    /// Deletes a workspace's directory with all that is in it; there may be none. Its agent must have ended.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(crate) async fn remove(&self, workspace_id: &str) -> io::Result<()> {
+        // The id is the name of a directory, and nothing else is.
+        let id = uuid::Uuid::try_parse(workspace_id).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let home = self.directory.join(id.to_string());
+        let removed = tokio::task::spawn_blocking(move || match std::fs::remove_dir_all(&home) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        });
+        removed.await.map_err(io::Error::other)?
     }
 
     fn setup(&self, workspace_id: &str, token: &SecretString, home: &Path) -> SecretString {

@@ -8,6 +8,9 @@ use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetA
 use tandem_proto::tool::v1::ConfinementMechanism;
 use tokio::process::Command;
 
+use super::cgroup::Version;
+use crate::config::Network;
+
 /// Time for the trial run of the sandbox.
 const PROBE_TIME: Duration = Duration::from_secs(5);
 
@@ -36,6 +39,12 @@ pub(super) struct Sandbox {
     pub(super) has_namespaces: bool,
     /// The kernel enforces Landlock's rules, which agents ask for.
     pub(super) has_landlock: bool,
+    /// Control groups bound workspaces as a whole.
+    pub(super) cgroup: Option<Version>,
+    /// What workspaces reach of the network.
+    pub(super) network: Network,
+    /// Size of each file system in memory, in bytes, where `bwrap` can bound it. What lies there is not freed by killing anything.
+    pub(super) memory_files: Option<u64>,
 }
 
 /// Where an agent lives.
@@ -45,20 +54,34 @@ pub(super) struct Room<'a> {
     pub(super) link: Option<&'a Path>,
     /// User and group id.
     pub(super) user: u32,
+    /// How the agent enters its control group: see [`super::cgroup::Group::doors`].
+    pub(super) doors: &'a [String],
 }
+
+/// Enters the control groups named before `--` and becomes the program named behind it.
+const ENTER: &str = r#"while [ "$1" != -- ]; do echo 0 > "$1" || exit 70; shift; done; shift; exec "$@""#;
 
 impl Sandbox {
     /// Tries what works here. `user` is one that workspaces can be given, if there are such.
-    pub(super) async fn probe(user: Option<u32>) -> Self {
+    pub(super) async fn probe(
+        user: Option<u32>,
+        cgroup: Option<Version>,
+        network: Network,
+        memory_files: Option<u64>,
+    ) -> Self {
         let trial = Self {
             has_users: user.is_some(),
             has_namespaces: true,
             has_landlock: has_landlock(),
+            cgroup,
+            network,
+            memory_files: if bounds_sizes().await { memory_files } else { None },
         };
         let room = Room {
             home: Path::new("/usr"),
             link: None,
             user: user.unwrap_or_default(),
+            doors: &[],
         };
         let mut command = trial.command(&["/bin/true".to_owned()], &room);
         let run = command.kill_on_drop(true).stdin(std::process::Stdio::null()).output();
@@ -72,10 +95,31 @@ impl Sandbox {
         }
     }
 
+    /// Whether what runs inside really has no network but its own loopback, found out inside.
+    pub(super) async fn is_cut_off(self, user: Option<u32>) -> bool {
+        let room = Room {
+            home: Path::new("/usr"),
+            link: None,
+            user: user.unwrap_or_default(),
+            doors: &[],
+        };
+        let mut command = self.command(&["/bin/cat", "/proc/net/dev"].map(str::to_owned), &room);
+        let run = command.kill_on_drop(true).stdin(std::process::Stdio::null()).output();
+        let Ok(Ok(output)) = tokio::time::timeout(PROBE_TIME, run).await else {
+            return false;
+        };
+        self.has_namespaces && output.status.success() && is_loopback_alone(&String::from_utf8_lossy(&output.stdout))
+    }
+
     /// The command that runs `program` in `room`. Its environment is empty.
     pub(super) fn command(self, program: &[String], room: &Room<'_>) -> Command {
         let mut words = Vec::new();
         if self.has_namespaces {
+            if !room.doors.is_empty() {
+                words.extend(["/bin/sh", "-c", ENTER, "sh"].map(str::to_owned));
+                words.extend(room.doors.iter().cloned());
+                words.push("--".to_owned());
+            }
             words.extend(self.wrapper(program, room));
         }
         words.extend(program.iter().cloned());
@@ -101,6 +145,9 @@ impl Sandbox {
         .map(str::to_owned)
         .into();
         let mut add = |parts: &[&str]| words.extend(parts.iter().map(|part| (*part).to_owned()));
+        if self.network == Network::None {
+            add(&["--unshare-net"]);
+        }
         for directory in SYSTEM {
             match std::fs::read_link(directory) {
                 Ok(target) => add(&["--symlink", &target.to_string_lossy(), directory]),
@@ -110,8 +157,13 @@ impl Sandbox {
         for directory in SECRET.iter().filter(|directory| Path::new(directory).is_dir()) {
             add(&["--perms", "0755", "--tmpfs", directory]);
         }
-        add(&["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]);
-        add(&["--perms", "1777", "--tmpfs", "/dev/shm"]);
+        add(&["--proc", "/proc", "--dev", "/dev"]);
+        for directory in ["/tmp", "/dev/shm"] {
+            if let Some(size) = self.memory_files {
+                add(&["--size", &size.to_string()]);
+            }
+            add(&["--perms", "1777", "--tmpfs", directory]);
+        }
         let program = program.first().filter(|program| !is_system(program)).map(Path::new);
         for directory in parents([Some(room.home), room.link, program].into_iter().flatten()) {
             // What is made on the way to a binding would be closed to other users.
@@ -199,11 +251,32 @@ impl Sandbox {
                 true,
                 "processes, their data, open files and file sizes are limited",
             ),
-            mechanism(
-                "cgroup",
-                false,
-                "memory and processor time of a workspace as a whole are bounded by Tandem's own service limits alone",
-            ),
+            match self.cgroup {
+                Some(version) => mechanism(
+                    "cgroup",
+                    true,
+                    match version {
+                        Version::Two => "memory, processes and processor time of each workspace as a whole are bounded",
+                        Version::One => {
+                            "memory, processes and processor time of each workspace as a whole are bounded (control groups version 1)"
+                        }
+                    },
+                ),
+                None => mechanism(
+                    "cgroup",
+                    false,
+                    "memory and processor time of a workspace as a whole are bounded by Tandem's own service limits alone; give \
+                     Tandem control groups of its own (systemd: Delegate=yes) with memory, pids and cpu",
+                ),
+            },
+            match self.network {
+                Network::None => mechanism("network", true, "workspaces have no network"),
+                Network::Open => mechanism(
+                    "network",
+                    false,
+                    "workspaces reach whatever this machine reaches; set limits.network = \"none\" to cut them off",
+                ),
+            },
             mechanism("no-new-privileges", true, "programs cannot gain privileges"),
         ]
     }
@@ -224,6 +297,30 @@ fn has_landlock() -> bool {
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(ABI::V1));
     ruleset.and_then(Ruleset::create).is_ok()
+}
+
+/// Whether `bwrap` knows how to bound a file system in memory; older ones do not.
+async fn bounds_sizes() -> bool {
+    let mut command = Command::new("bwrap");
+    let run = command
+        .arg("--help")
+        .kill_on_drop(true)
+        .stdin(std::process::Stdio::null())
+        .output();
+    let Ok(Ok(output)) = tokio::time::timeout(PROBE_TIME, run).await else {
+        return false;
+    };
+    [output.stdout, output.stderr]
+        .iter()
+        .any(|text| String::from_utf8_lossy(text).contains("--size"))
+}
+
+/// Whether a table of network devices names the loopback and nothing else.
+fn is_loopback_alone(table: &str) -> bool {
+    let mut devices = table
+        .lines()
+        .filter_map(|line| line.split_once(':').map(|(name, _)| name.trim()));
+    devices.next() == Some("lo") && devices.next().is_none()
 }
 
 fn is_system(path: impl AsRef<Path>) -> bool {
@@ -247,6 +344,14 @@ pub(super) fn resolve(program: &str) -> std::io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn devices_besides_the_loopback_are_seen() {
+        let table = "Inter-|   Receive  |  Transmit\n face |bytes    packets|bytes\n    lo:       0       0\n";
+        assert!(is_loopback_alone(table));
+        assert!(!is_loopback_alone(&format!("{table}  eth0:  1 1\n")));
+        assert!(!is_loopback_alone(""));
+    }
 
     #[test]
     fn programs_of_the_system_need_no_binding_of_their_own() {

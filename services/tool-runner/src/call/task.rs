@@ -10,15 +10,18 @@ use tandem_chassis::clock::Clock;
 use tandem_chassis::identity::User;
 use tandem_chassis::lifecycle::Tasks;
 use tandem_chat_core::tool_policy::{BuiltinTool, TurnKind};
-use tandem_proto::storage::v1::{ToolCall, ToolCallState, UpdateToolCallRequest};
+use tandem_proto::storage::v1::{
+    GetPersonalSkillRequest, PersonalSkill, ToolCall, ToolCallState, UpdateToolCallRequest,
+};
 use tandem_proto::tool::v1::ToolOutcome;
 use time::OffsetDateTime;
-use tonic::Status;
+use tonic::{Code, Status};
 use uuid::{Builder, Uuid};
 
 use super::journal;
 use super::registry::Call;
-use crate::clients::Clients;
+use crate::agents::Connection;
+use crate::clients::{Clients, PAUSES, persist};
 use crate::mcp::{self, Mcp};
 use crate::metrics::Metrics;
 use crate::tool::{self, Outcome};
@@ -69,32 +72,98 @@ impl Context<'_> {
         &self.call.input
     }
 
+    pub(crate) fn workspaces(&self) -> &Workspaces {
+        &self.shared.workspaces
+    }
+
     /// The chat's workspace with its agent. Stops waiting when the call is cancelled.
     ///
     /// # Errors
     /// As [`Workspaces::ready`].
     pub(crate) async fn workspace(&self) -> Result<Ready, workspace::Error> {
         let input = self.input();
-        tokio::select! {
-            ready = self.shared.workspaces.ready(&input.user, &input.chat_id) => ready,
-            () = self.call.cancelled.cancelled() => Err(workspace::Error::Interrupted),
-        }
+        let ready = tokio::select! {
+            ready = self.shared.workspaces.ready(&input.user, &input.chat_id) => ready?,
+            () = self.call.cancelled.cancelled() => return Err(workspace::Error::Interrupted),
+        };
+        ready.connection.git().relate(&input.chat_id, &input.mcp.root_chat_id);
+        Ok(ready)
     }
 
     /// Runs a tool of an MCP server; `None` where the chat uses no server the name belongs to. Stops waiting when the call is
     /// cancelled, which the server is told.
     pub(crate) async fn mcp(&self, arguments: Map<String, Value>) -> Option<Outcome> {
+        tokio::select! {
+            answer = self.run_mcp(arguments) => answer,
+            () = self.call.cancelled.cancelled() => Some(Outcome::Unknown(CANCELLED.to_owned())),
+        }
+    }
+
+    async fn run_mcp(&self, arguments: Map<String, Value>) -> Option<Outcome> {
         let input = self.input();
-        let place = mcp::Place {
+        let asked = mcp::Asked {
+            arguments,
+            tool_call_id: input.tool_call_id.clone(),
+        };
+        let mcp = &self.shared.mcp;
+        Some(match mcp.owner(self.place(), &input.tool_name).await? {
+            Ok(mcp::Owner::Server(server)) => mcp.run(&server, self.place(), &input.tool_name, asked).await.into(),
+            Ok(mcp::Owner::Workspace(tool)) => match self.workspace().await {
+                Ok(ready) => {
+                    let answer = mcp.run_in_workspace(&ready.connection, self.place(), &tool, asked);
+                    answer.await.into()
+                }
+                Err(error) => Outcome::Failed(error.to_string()),
+            },
+            Err(error) => Outcome::from(Err(error)),
+        })
+    }
+
+    /// Finds tools of MCP servers.
+    pub(crate) async fn find_tools(&self, arguments: &Map<String, Value>) -> Outcome {
+        match self.shared.mcp.find(self.place(), arguments).await {
+            Ok(found) => Outcome::Done(found),
+            Err(problem) => Outcome::Failed(problem),
+        }
+    }
+
+    fn place(&self) -> mcp::Place<'_> {
+        let input = self.input();
+        mcp::Place {
             user: &input.user,
             chat_id: &input.chat_id,
             kind: input.kind,
             scope: &input.mcp,
-        };
-        tokio::select! {
-            answer = self.shared.mcp.call(place, &input.tool_name, arguments) => answer.map(Outcome::from),
-            () = self.call.cancelled.cancelled() => Some(Outcome::Unknown(CANCELLED.to_owned())),
         }
+    }
+
+    /// The user's own skill of this name.
+    pub(crate) async fn personal_skill(&self, name: &str) -> Result<Option<PersonalSkill>, tool::Stop> {
+        let clients = &self.shared.clients;
+        let answer = persist(&PAUSES, || {
+            let message = GetPersonalSkillRequest { name: name.to_owned() };
+            let request = clients.request(&self.input().user, message);
+            let mut skills = clients.skills.clone();
+            async move { skills.get_personal_skill(request).await }
+        });
+        match answer.await {
+            Ok(answer) => Ok(answer.into_inner().skill),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => {
+                tracing::warn!(code = ?status.code(), error = status.message(), "a skill cannot be read");
+                Err(tool::Stop::Failed("storage did not answer".to_owned()))
+            }
+        }
+    }
+
+    /// The agent of the chat's workspace, if it is there already.
+    pub(crate) fn connected(&self) -> Option<Connection> {
+        self.shared.workspaces.connected(self.input().mcp.workspace_id())
+    }
+
+    /// Clients of storage.
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.shared.clients
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_chat_core::wire::time_to_wire;
+use tandem_mcp::Failure;
 use tandem_proto::tool::v1::{McpHealth, McpOutcome};
 use time::OffsetDateTime;
 
 use super::listing::Listing;
-use super::session::Failure;
 
 /// One connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,10 @@ pub(crate) struct Health {
     /// Without secrets, at most 512 bytes.
     pub(crate) error: String,
     pub(crate) checked_at: OffsetDateTime,
+    /// What the tools chats may use take of a model's context.
+    pub(crate) estimated_tokens: i64,
+    /// Tools that are not what was accepted, and therefore not offered.
+    pub(crate) changed_tool_count: usize,
 }
 
 impl Health {
@@ -46,6 +50,10 @@ impl Health {
             tool_count,
             error,
             checked_at: now,
+            estimated_tokens: listed.as_ref().map_or(0, |listing| {
+                listing.allowed().map(|(_, tool)| tool.estimated_tokens()).sum()
+            }),
+            changed_tool_count: 0,
         }
     }
 
@@ -57,6 +65,8 @@ impl Health {
             tool_count: i32::try_from(self.tool_count).unwrap_or(i32::MAX),
             error: self.error.clone(),
             checked_at: Some(time_to_wire(self.checked_at)),
+            estimated_tokens: self.estimated_tokens,
+            changed_tool_count: i32::try_from(self.changed_tool_count).unwrap_or(i32::MAX),
         }
     }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{ACCEPT, AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tandem_chassis::outbound::{self, Outbound};
+use tandem_mcp::body;
 use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
@@ -296,16 +296,8 @@ fn resource(server: &Server) -> Url {
 }
 
 async fn whole(response: reqwest::Response) -> Result<Bytes, String> {
-    let mut stream = response.bytes_stream();
-    let mut body = BytesMut::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(unreachable)?;
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err("the answer is too large".to_owned());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
+    let read = body::whole(response, MAX_ANSWER_BYTES).await;
+    read.map_err(|error| outbound::chain(&error))
 }
 
 fn unreachable(error: reqwest::Error) -> String {

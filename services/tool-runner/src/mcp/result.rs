@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
 use serde_json::{Value, json};
+use tandem_mcp::model::{CallToolResult, ContentBlock, ResourceContents};
 
 /// Longest text of a result, in bytes; more is cut.
 const MAX_TEXT_BYTES: usize = 256 * 1024;

@@ -47,6 +47,8 @@ pub(crate) struct Server {
     pub(crate) auth: Auth,
     /// Every chat uses it.
     pub(crate) is_forced: bool,
+    /// Chats use it unless told otherwise.
+    pub(crate) is_default: bool,
     pub(crate) is_enabled: bool,
     pub(crate) has_model_intent: bool,
     pub(crate) is_allowed_in_plan: bool,
@@ -120,6 +122,7 @@ impl Server {
             url,
             auth,
             is_forced: row.availability() == McpAvailability::ForceOn,
+            is_default: row.availability() == McpAvailability::DefaultOn,
             is_enabled: row.is_enabled,
             has_model_intent: row.has_model_intent,
             is_allowed_in_plan: row.is_allowed_in_plan_mode,

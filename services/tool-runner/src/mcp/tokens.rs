@@ -13,13 +13,13 @@ use tandem_chassis::seal::keyring::Keyring;
 use tandem_chat_core::wire::{time_from_wire, time_to_wire};
 use tandem_proto::storage::v1::{DeleteMcpTokenRequest, ListMcpTokensRequest, McpToken, PutMcpTokenRequest};
 use time::OffsetDateTime;
-use tonic::Status;
+use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::oauth::{self, Grant, Refusal};
 use super::sealed;
 use super::server::{Auth, Server, Token};
-use crate::clients::{Clients, PAUSES, persist};
+use crate::clients::{Clients, PATIENT_PAUSES, PAUSES, persist};
 
 /// A token is renewed when it has less than this to live.
 const EXPIRES_SOON: Duration = Duration::from_secs(10);
@@ -155,7 +155,7 @@ impl Tokens {
     /// Storage's own; the key that seals is missing.
     pub(crate) async fn store(&self, server: &Server, user: &User, grant: &Grant) -> Result<(), Status> {
         let token = self.sealed(server.id, user, grant, 0)?;
-        self.put(user, token).await.map(|_| ())
+        self.put(user, token, &PAUSES).await.map(|_| ())
     }
 
     /// Forgets the user's token for a server, and returns what a server would need to revoke it.
@@ -224,9 +224,19 @@ impl Tokens {
                 return Some(row);
             }
         };
-        match self.put(user, next).await {
+        // The old token may be of no use any more: if this one is lost, the user has to connect again.
+        match self.put(user, next.clone(), &PATIENT_PAUSES).await {
             Ok(stored) => Some(stored),
-            // Another replica was first, or storage is away; what it has now is the truth.
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => {
+                let error = status.message();
+                tracing::error!(
+                    slug = server.slug,
+                    error,
+                    "a renewed token for an MCP server could not be stored"
+                );
+                Some(next)
+            }
+            // Another replica was first; what is stored now is the truth.
             Err(_) => self.row(server.id, user).await,
         }
     }
@@ -252,9 +262,16 @@ impl Tokens {
         Ok(answer.into_inner().tokens)
     }
 
-    async fn put(&self, user: &User, token: McpToken) -> Result<McpToken, Status> {
-        let request = self.clients.request(user, PutMcpTokenRequest { token: Some(token) });
-        let answer = self.clients.mcp.clone().put_mcp_token(request).await?;
+    async fn put(&self, user: &User, token: McpToken, pauses: &[Duration]) -> Result<McpToken, Status> {
+        let answer = persist(pauses, || {
+            let message = PutMcpTokenRequest {
+                token: Some(token.clone()),
+            };
+            let request = self.clients.request(user, message);
+            let mut mcp = self.clients.mcp.clone();
+            async move { mcp.put_mcp_token(request).await }
+        })
+        .await?;
         let stored = answer.into_inner().token;
         stored.ok_or_else(|| Status::internal("storage answered without a token"))
     }

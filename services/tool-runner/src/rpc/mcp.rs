@@ -1,7 +1,9 @@
 //! `McpAdminService`: servers as administrators configure them, and the accounts users connect.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use tandem_chassis::idempotency;
 use tandem_chassis::identity::{Caller, User};
@@ -15,11 +17,16 @@ use tonic::{Request, Response, Status};
 use url::Url;
 use uuid::Uuid;
 
+mod accepted;
+mod row;
+mod workspace;
+
 use crate::clients::Clients;
 use crate::mcp::oauth::{self, discovery};
 use crate::mcp::sealed::{self, Field};
 use crate::mcp::server::{self, Auth, Server};
 use crate::mcp::{Connection, Mcp};
+use row::{apply, keep_only_own, moves_no_secret, without_secrets};
 
 /// Longest secret, in bytes.
 const MAX_SECRET_BYTES: usize = 16 * 1024;
@@ -27,15 +34,37 @@ const MAX_SECRET_BYTES: usize = 16 * 1024;
 /// Headers of one server.
 const MAX_HEADERS: usize = 32;
 
+/// Registrations that are remembered, and how long: an attempt that is repeated must not register another client.
+const MAX_REGISTRATIONS: u64 = 256;
+const REGISTRATION_LIFE: Duration = Duration::from_secs(3_600);
+
 pub(crate) struct McpRpc {
     clients: Clients,
     mcp: Mcp,
     outbound: Outbound,
+    /// By user, key and fingerprint of the request.
+    registrations: Cache<(Uuid, String, String), Arc<Registration>>,
+}
+
+/// A client that was registered for a server that is not stored yet.
+struct Registration {
+    /// Browsers come back to an address that has it.
+    server_id: Uuid,
+    client: discovery::Client,
 }
 
 impl McpRpc {
     pub(crate) fn new(clients: Clients, mcp: Mcp, outbound: Outbound) -> Self {
-        Self { clients, mcp, outbound }
+        let registrations = Cache::builder()
+            .max_capacity(MAX_REGISTRATIONS)
+            .time_to_live(REGISTRATION_LIFE)
+            .build();
+        Self {
+            clients,
+            mcp,
+            outbound,
+            registrations,
+        }
     }
 
     async fn row(&self, user: &User, server_id: String) -> Result<McpServer, Status> {
@@ -178,34 +207,41 @@ impl McpRpc {
             .map_err(|problem| invalid("auth_type", &problem))
     }
 
-    /// Fills in what the server tells about its accounts, where the administrator has told nothing.
-    async fn discover(&self, row: &mut McpServer, secrets: &mut McpSecrets, access_url: &str) -> Result<(), Status> {
+    /// Finds out what the server tells about its accounts and registers a client, where the administrator has told nothing; once,
+    /// however often the request is repeated.
+    async fn register(
+        &self,
+        row: &McpServer,
+        access_url: &str,
+        user: &User,
+        mark: Option<&idempotency::Attempt>,
+    ) -> Result<Option<Arc<Registration>>, Status> {
         let is_untold =
             row.oauth2_client_id.is_empty() && row.oauth2_auth_url.is_empty() && row.oauth2_token_url.is_empty();
         if row.auth_type() != McpAuthType::Oauth2 || !is_untold {
-            return Ok(());
+            return Ok(None);
         }
-        let id = Uuid::try_parse(&row.id).map_err(|_| invalid("id", "must be a uuid"))?;
         let url =
             oauth::endpoint(&row.url).ok_or_else(|| invalid("url", "must be an absolute http or https address"))?;
-        let redirect_uri = oauth::redirect_uri(access_url, id).map_err(|problem| invalid("access_url", &problem))?;
-        let client = discovery::register(&self.outbound, &url, &redirect_uri)
-            .await
-            .map_err(|problem| {
+        let register = async {
+            let server_id = Uuid::now_v7();
+            let redirect_uri =
+                oauth::redirect_uri(access_url, server_id).map_err(|problem| invalid("access_url", &problem))?;
+            let client = discovery::register(&self.outbound, &url, &redirect_uri).await;
+            let client = client.map_err(|problem| {
                 let text = format!("OAuth 2 could not be set up by itself: {problem}.");
                 Status::from(Fault::invalid("MCP_DISCOVERY_FAILED", text))
             })?;
-        row.oauth2_client_id = client.client_id;
-        row.oauth2_auth_url = client.auth_url;
-        row.oauth2_token_url = client.token_url;
-        row.oauth2_revocation_url = client.revocation_url;
-        if row.oauth2_scopes.is_empty() {
-            row.oauth2_scopes = client.scopes;
-        }
-        if !client.client_secret.is_empty() {
-            secrets.oauth2_client_secret = Some(client.client_secret);
-        }
-        Ok(())
+            Ok::<_, Status>(Arc::new(Registration { server_id, client }))
+        };
+        let Some(mark) = mark else {
+            return register.await.map(Some);
+        };
+        let key = (user.id, mark.key().to_owned(), mark.fingerprint().to_owned());
+        let registered = self.registrations.try_get_with(key, register).await;
+        registered
+            .map(Some)
+            .map_err(|status: Arc<Status>| Status::clone(&status))
     }
 
     /// The server with that id, if it is one to connect accounts to.
@@ -259,10 +295,16 @@ impl McpAdminService for McpRpc {
         let request = request.into_inner();
         let mut row = request.server.ok_or_else(|| invalid("server", "must be set"))?;
         let mut secrets = request.secrets.unwrap_or_default();
-        row.id = Uuid::now_v7().to_string();
         without_secrets(&mut row);
         keep_only_own(&mut row);
-        self.discover(&mut row, &mut secrets, &request.access_url).await?;
+        let registered = self.register(&row, &request.access_url, &user, mark.as_ref()).await?;
+        row.id = registered
+            .as_ref()
+            .map_or_else(Uuid::now_v7, |registered| registered.server_id)
+            .to_string();
+        if let Some(registered) = registered {
+            fill_in(&mut row, &mut secrets, &registered.client);
+        }
         self.seal(&mut row, secrets)?;
         keep_only_own(&mut row);
         self.check(&row)?;
@@ -321,28 +363,59 @@ impl McpAdminService for McpRpc {
     ) -> Result<Response<ListMcpToolsResponse>, Status> {
         let user = Caller::of(&request)?.user()?.clone();
         let row = self.row(&user, request.into_inner().server_id).await?;
-        let (health, listing) = match self.mcp.open(row) {
-            Ok(server) => self.mcp.probe(&server, &user).await,
-            Err(problem) => (self.mcp.unusable(problem), Arc::default()),
-        };
-        let shown = listing.all().filter(|(_, tool)| tool.is_allowed || user.is_admin);
-        let tools = shown.map(|(offered_name, tool)| McpTool {
-            name: tool.name.clone(),
-            offered_name: offered_name.clone(),
-            description: tool.description.clone(),
-            input_schema_json: tool.schema_json.clone(),
-            estimated_tokens: tool.estimated_tokens(),
-            is_allowed: tool.is_allowed,
-        });
-        let mut health = health.to_wire();
-        if !user.is_admin {
-            // It can name hosts.
-            health.error.clear();
-        }
+        let (health, tools) = self.tools_of(&user, row).await?;
         Ok(Response::new(ListMcpToolsResponse {
             health: Some(health),
-            tools: tools.collect(),
+            tools,
         }))
+    }
+
+    async fn approve_mcp_tools(
+        &self,
+        request: Request<ApproveMcpToolsRequest>,
+    ) -> Result<Response<ApproveMcpToolsResponse>, Status> {
+        let user = Caller::of(&request)?.admin()?.clone();
+        let message = request.into_inner();
+        let (health, tools) = self.approve_tools(&user, message).await?;
+        Ok(Response::new(ApproveMcpToolsResponse {
+            health: Some(health),
+            tools,
+        }))
+    }
+
+    async fn list_workspace_mcp_servers(
+        &self,
+        request: Request<ListWorkspaceMcpServersRequest>,
+    ) -> Result<Response<ListWorkspaceMcpServersResponse>, Status> {
+        let user = Caller::of(&request)?.user()?.clone();
+        let workspace_id = request.into_inner().workspace_id;
+        let listed = self.workspace_servers(&user, &workspace_id).await?;
+        Ok(Response::new(listed))
+    }
+
+    async fn approve_workspace_mcp_server(
+        &self,
+        request: Request<ApproveWorkspaceMcpServerRequest>,
+    ) -> Result<Response<ApproveWorkspaceMcpServerResponse>, Status> {
+        let user = Caller::of(&request)?.user()?.clone();
+        let message = request.into_inner();
+        let listed = self
+            .approve_server(&user, &message.workspace_id, &message.digest)
+            .await?;
+        Ok(Response::new(ApproveWorkspaceMcpServerResponse {
+            listed: Some(listed),
+        }))
+    }
+
+    async fn revoke_workspace_mcp_server(
+        &self,
+        request: Request<RevokeWorkspaceMcpServerRequest>,
+    ) -> Result<Response<RevokeWorkspaceMcpServerResponse>, Status> {
+        let user = Caller::of(&request)?.user()?.clone();
+        let message = request.into_inner();
+        self.revoke_server(&user, &message.workspace_id, &message.digest)
+            .await?;
+        Ok(Response::new(RevokeWorkspaceMcpServerResponse {}))
     }
 
     async fn begin_mcp_o_auth2(
@@ -399,102 +472,6 @@ impl McpAdminService for McpRpc {
     }
 }
 
-/// Only storage fills these in.
-fn without_secrets(row: &mut McpServer) {
-    row.revision = 0;
-    row.sealed_oauth2_secret.clear();
-    row.sealed_api_key.clear();
-    row.sealed_custom_headers.clear();
-}
-
-/// Removes what belongs to other kinds of authentication.
-fn keep_only_own(row: &mut McpServer) {
-    let auth_type = row.auth_type();
-    if auth_type != McpAuthType::Oauth2 {
-        row.sealed_oauth2_secret.clear();
-        for text in [
-            &mut row.oauth2_client_id,
-            &mut row.oauth2_auth_url,
-            &mut row.oauth2_token_url,
-            &mut row.oauth2_scopes,
-            &mut row.oauth2_revocation_url,
-        ] {
-            text.clear();
-        }
-    }
-    if auth_type != McpAuthType::ApiKey {
-        row.api_key_header.clear();
-        row.sealed_api_key.clear();
-    }
-    if auth_type != McpAuthType::CustomHeaders {
-        row.sealed_custom_headers.clear();
-    }
-}
-
-fn apply(row: &mut McpServer, changes: McpServerChanges) {
-    fn set<T>(place: &mut T, value: Option<T>) {
-        if let Some(value) = value {
-            *place = value;
-        }
-    }
-    set(&mut row.display_name, changes.display_name);
-    set(&mut row.slug, changes.slug);
-    set(&mut row.description, changes.description);
-    set(&mut row.icon_url, changes.icon_url);
-    set(&mut row.url, changes.url);
-    set(&mut row.transport, changes.transport);
-    set(&mut row.auth_type, changes.auth_type);
-    set(&mut row.availability, changes.availability);
-    set(&mut row.is_enabled, changes.is_enabled);
-    set(&mut row.has_model_intent, changes.has_model_intent);
-    set(&mut row.is_allowed_in_plan_mode, changes.is_allowed_in_plan_mode);
-    set(&mut row.forwards_identity, changes.forwards_identity);
-    set(&mut row.tool_allow_list, changes.tool_allow_list.map(|list| list.names));
-    set(&mut row.tool_deny_list, changes.tool_deny_list.map(|list| list.names));
-    set(&mut row.oauth2_client_id, changes.oauth2_client_id);
-    set(&mut row.oauth2_auth_url, changes.oauth2_auth_url);
-    // Found out together with the token address; of another place it would be told that place's secrets.
-    if changes
-        .oauth2_token_url
-        .as_ref()
-        .is_some_and(|to| is_other_origin(to, &row.oauth2_token_url))
-    {
-        row.oauth2_revocation_url.clear();
-    }
-    set(&mut row.oauth2_token_url, changes.oauth2_token_url);
-    set(&mut row.oauth2_scopes, changes.oauth2_scopes);
-    set(&mut row.api_key_header, changes.api_key_header);
-}
-
-/// Secrets are not sent to another place than the one they were typed for, unless they are typed again: whoever may change an address
-/// could else have them sent to a place of their own.
-fn moves_no_secret(row: &McpServer, changes: &McpServerChanges, secrets: &McpSecrets) -> Result<(), Status> {
-    let moves = |to: &Option<String>, from: &str| to.as_ref().is_some_and(|to| is_other_origin(to, from));
-    let has_headers = (row.has_api_key && secrets.api_key.is_none())
-        || (row.has_custom_headers && secrets.custom_headers_json.is_none());
-    if has_headers && moves(&changes.url, &row.url) {
-        return Err(invalid(
-            "url",
-            "is another place: enter the API key or the headers again",
-        ));
-    }
-    let has_client_secret = row.has_oauth2_secret && secrets.oauth2_client_secret.is_none();
-    if has_client_secret && moves(&changes.oauth2_token_url, &row.oauth2_token_url) {
-        return Err(invalid(
-            "oauth2_token_url",
-            "is another place: enter the client secret again",
-        ));
-    }
-    Ok(())
-}
-
-fn is_other_origin(one: &str, other: &str) -> bool {
-    match (Url::parse(one), Url::parse(other)) {
-        (Ok(one), Ok(other)) => one.origin() != other.origin(),
-        _ => true,
-    }
-}
-
 fn invalid(field: &str, problem: &str) -> Status {
     let fault = Fault::invalid("INVALID_MCP_SERVER", format!("{field}: {problem}"));
     fault.violation(field, problem).into()
@@ -505,6 +482,21 @@ fn unsealable(error: tandem_chassis::seal::envelope::Error) -> Status {
     match error {
         tandem_chassis::seal::envelope::Error::NoKek => Fault::wrong_state("NO_KEK", text).into(),
         other => Fault::internal("SEAL", other).into(),
+    }
+}
+
+/// Takes over what was found out.
+fn fill_in(row: &mut McpServer, secrets: &mut McpSecrets, client: &discovery::Client) {
+    row.oauth2_client_id.clone_from(&client.client_id);
+    row.oauth2_auth_url.clone_from(&client.auth_url);
+    row.oauth2_token_url.clone_from(&client.token_url);
+    row.oauth2_revocation_url.clone_from(&client.revocation_url);
+    if row.oauth2_scopes.is_empty() {
+        row.oauth2_scopes.clone_from(&client.scopes);
+    }
+    let secret = client.client_secret.expose_secret();
+    if !secret.is_empty() {
+        secrets.oauth2_client_secret = Some(secret.to_owned());
     }
 }
 

@@ -48,10 +48,12 @@ impl ToolService for ToolRpc {
             scope: &request.mcp.unwrap_or_default().into(),
         };
         let mut mcp_server_ids = HashMap::new();
-        match self.mcp.offer(place).await {
+        match self.mcp.offer(place, request.context_tokens).await {
             Ok(offered) => {
                 for tool in offered {
-                    mcp_server_ids.insert(tool.definition.name.clone(), tool.server_id.to_string());
+                    if let Some(server) = tool.server_id {
+                        mcp_server_ids.insert(tool.definition.name.clone(), server.to_string());
+                    }
                     tools.push(tool.definition);
                 }
             }

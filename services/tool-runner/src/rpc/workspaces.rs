@@ -1,38 +1,74 @@
-//! `WorkspaceAdminService`: a user's workspaces, and what confines them.
+//! `WorkspaceAdminService`: workspaces as users manage them, and what confines them. Who may see which is storage's to say.
 
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use tandem_chassis::idempotency;
 use tandem_chassis::identity::{Caller, User};
-use tandem_proto::storage::v1 as storage;
+use tandem_chassis::status::Fault;
+use tandem_chassis::transport::Address;
+use tandem_proto::storage::v1::{self as storage, BuildReason, TemplateBackend};
 use tandem_proto::tool::v1::workspace_admin_service_server::WorkspaceAdminService;
 use tandem_proto::tool::v1::{
-    GetConfinementRequest, GetConfinementResponse, GetWorkspaceRequest, GetWorkspaceResponse, ListWorkspacesRequest,
-    ListWorkspacesResponse, WorkspaceView,
+    BuildWorkspaceRequest, BuildWorkspaceResponse, CreateWorkspaceRequest, CreateWorkspaceResponse,
+    GetConfinementRequest, GetConfinementResponse, GetWorkspaceRequest, GetWorkspaceResponse, IssueAgentTokenRequest,
+    IssueAgentTokenResponse, ListWorkspaceBuildsRequest, ListWorkspaceBuildsResponse, ListWorkspacesRequest,
+    ListWorkspacesResponse, UpdateWorkspaceRequest, UpdateWorkspaceResponse, WorkspaceView,
 };
 use tonic::{Request, Response, Status};
 
 use crate::clients::Clients;
 use crate::workspace::Workspaces;
+use crate::workspace::life::marked;
+
+/// Bytes of randomness in a token.
+const TOKEN_BYTES: usize = 32;
 
 pub(crate) struct WorkspaceRpc {
     clients: Clients,
     workspaces: Workspaces,
+    /// Where agents of other machines dial in.
+    agents_url: Address,
 }
 
 impl WorkspaceRpc {
-    pub(crate) fn new(clients: Clients, workspaces: Workspaces) -> Self {
-        Self { clients, workspaces }
+    pub(crate) fn new(clients: Clients, workspaces: Workspaces, agents_url: Address) -> Self {
+        Self {
+            clients,
+            workspaces,
+            agents_url,
+        }
     }
 
-    fn view(&self, workspace: storage::Workspace) -> WorkspaceView {
+    fn view(&self, workspace: Option<storage::Workspace>) -> Option<WorkspaceView> {
+        let workspace = workspace?;
         let is_agent_connected = self.workspaces.is_connected(&workspace.id);
-        WorkspaceView {
+        Some(WorkspaceView {
             workspace: Some(workspace),
             is_agent_connected,
-        }
+        })
+    }
+
+    async fn read(&self, user: &User, workspace_id: String) -> Result<Option<storage::Workspace>, Status> {
+        let request = self
+            .clients
+            .request(user, storage::GetWorkspaceRequest { workspace_id });
+        let answer = self.clients.workspaces.clone().get_workspace(request).await?;
+        Ok(answer.into_inner().workspace)
     }
 }
 
 fn user<T>(request: &Request<T>) -> Result<User, Status> {
     Ok(Caller::of(request)?.user()?.clone())
+}
+
+/// A token that names its workspace, so that it is all an agent has to be told.
+fn new_token(workspace_id: &str) -> Result<SecretString, Status> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| Fault::internal("NO_RANDOMNESS", error))?;
+    Ok(SecretString::from(format!(
+        "tandem_agent_{workspace_id}_{}",
+        hex::encode(bytes)
+    )))
 }
 
 #[tonic::async_trait]
@@ -42,7 +78,9 @@ impl WorkspaceAdminService for WorkspaceRpc {
         request: Request<ListWorkspacesRequest>,
     ) -> Result<Response<ListWorkspacesResponse>, Status> {
         let user = user(&request)?;
-        let request = self.clients.request(&user, storage::ListWorkspacesRequest { limit: 0 });
+        let ListWorkspacesRequest { query, limit, offset } = request.into_inner();
+        let message = storage::ListWorkspacesRequest { limit, offset, query };
+        let request = self.clients.request(&user, message);
         let answer = self
             .clients
             .workspaces
@@ -53,9 +91,11 @@ impl WorkspaceAdminService for WorkspaceRpc {
         let workspaces = answer
             .workspaces
             .into_iter()
-            .map(|workspace| self.view(workspace))
-            .collect();
-        Ok(Response::new(ListWorkspacesResponse { workspaces }))
+            .filter_map(|workspace| self.view(Some(workspace)));
+        Ok(Response::new(ListWorkspacesResponse {
+            workspaces: workspaces.collect(),
+            total_count: answer.total_count,
+        }))
     }
 
     async fn get_workspace(
@@ -63,28 +103,130 @@ impl WorkspaceAdminService for WorkspaceRpc {
         request: Request<GetWorkspaceRequest>,
     ) -> Result<Response<GetWorkspaceResponse>, Status> {
         let user = user(&request)?;
+        let workspace = self.read(&user, request.into_inner().workspace_id).await?;
+        Ok(Response::new(GetWorkspaceResponse {
+            workspace: self.view(workspace),
+        }))
+    }
+
+    async fn create_workspace(
+        &self,
+        request: Request<CreateWorkspaceRequest>,
+    ) -> Result<Response<CreateWorkspaceResponse>, Status> {
+        let user = user(&request)?;
+        let mark = idempotency::Attempt::of(&request)?;
+        let asked = request.into_inner();
+        let message = storage::CreateWorkspaceRequest {
+            template_id: asked.template_id,
+            name: asked.name,
+            parameters: asked.parameters,
+            preset_id: asked.preset_id,
+            ttl_ms: asked.ttl_ms,
+            chat_id: String::new(),
+        };
+        let made = self.workspaces.create(&user, message, mark).await?;
+        let is_replayed = idempotency::is_replayed(&made);
+        let answer = CreateWorkspaceResponse {
+            workspace: self.view(Some(made.into_inner())),
+        };
+        Ok(idempotency::answer(answer, is_replayed))
+    }
+
+    async fn update_workspace(
+        &self,
+        request: Request<UpdateWorkspaceRequest>,
+    ) -> Result<Response<UpdateWorkspaceResponse>, Status> {
+        let user = user(&request)?;
+        let mark = idempotency::Attempt::of(&request)?;
+        let asked = request.into_inner();
+        let message = storage::UpdateWorkspaceRequest {
+            workspace_id: asked.workspace_id,
+            name: asked.name,
+            ttl_ms: asked.ttl_ms,
+        };
+        let request = marked(self.clients.request(&user, message), mark);
+        let updated = self.clients.workspaces.clone().update_workspace(request).await?;
+        let is_replayed = idempotency::is_replayed(&updated);
+        let answer = UpdateWorkspaceResponse {
+            workspace: self.view(updated.into_inner().workspace),
+        };
+        Ok(idempotency::answer(answer, is_replayed))
+    }
+
+    async fn build_workspace(
+        &self,
+        request: Request<BuildWorkspaceRequest>,
+    ) -> Result<Response<BuildWorkspaceResponse>, Status> {
+        let user = user(&request)?;
+        let mark = idempotency::Attempt::of(&request)?;
+        let asked = request.into_inner();
+        let message = storage::CreateWorkspaceBuildRequest {
+            transition: asked.transition,
+            workspace_id: asked.workspace_id,
+            parameters: asked.parameters,
+            reason: BuildReason::User.into(),
+        };
+        let begun = self.workspaces.build(&user, message, mark).await?;
+        let is_replayed = idempotency::is_replayed(&begun);
+        let (workspace, is_unchanged) = begun.into_inner();
+        let answer = BuildWorkspaceResponse {
+            workspace: self.view(Some(workspace)),
+            is_unchanged,
+        };
+        Ok(idempotency::answer(answer, is_replayed))
+    }
+
+    async fn list_workspace_builds(
+        &self,
+        request: Request<ListWorkspaceBuildsRequest>,
+    ) -> Result<Response<ListWorkspaceBuildsResponse>, Status> {
+        let user = user(&request)?;
+        let ListWorkspaceBuildsRequest { workspace_id, limit } = request.into_inner();
+        let message = storage::ListWorkspaceBuildsRequest { workspace_id, limit };
+        let request = self.clients.request(&user, message);
+        let answer = self.clients.workspaces.clone().list_workspace_builds(request).await?;
+        Ok(Response::new(ListWorkspaceBuildsResponse {
+            builds: answer.into_inner().builds,
+        }))
+    }
+
+    async fn issue_agent_token(
+        &self,
+        request: Request<IssueAgentTokenRequest>,
+    ) -> Result<Response<IssueAgentTokenResponse>, Status> {
+        let user = user(&request)?;
+        let mark = idempotency::Attempt::of(&request)?;
         let workspace_id = request.into_inner().workspace_id;
-        let request = self
-            .clients
-            .request(&user, storage::GetWorkspaceRequest { workspace_id });
-        let answer = self
-            .clients
-            .workspaces
-            .clone()
-            .get_workspace(request)
-            .await?
-            .into_inner();
-        let workspace = answer.workspace.map(|workspace| self.view(workspace));
-        Ok(Response::new(GetWorkspaceResponse { workspace }))
+        let token = new_token(&workspace_id)?;
+        let message = storage::SetAgentTokenRequest {
+            workspace_id: workspace_id.clone(),
+            token_hash: Sha256::digest(token.expose_secret().as_bytes()).to_vec(),
+        };
+        let request = marked(self.clients.request(&user, message), mark);
+        self.clients.workspaces.clone().set_agent_token(request).await?;
+        // Whoever came with the token before is sent away.
+        self.workspaces.forget_agent(&workspace_id);
+        let token = token.expose_secret();
+        Ok(Response::new(IssueAgentTokenResponse {
+            url: self.agents_url.to_string(),
+            command: format!("tandem agent --url {} --token {token}", self.agents_url),
+            token: token.to_owned(),
+        }))
     }
 
     async fn get_confinement(
         &self,
         request: Request<GetConfinementRequest>,
     ) -> Result<Response<GetConfinementResponse>, Status> {
-        user(&request)?;
-        Ok(Response::new(GetConfinementResponse {
-            mechanisms: self.workspaces.mechanisms(),
-        }))
+        let user = user(&request)?;
+        let workspace_id = request.into_inner().workspace_id;
+        let mut mechanisms = self.workspaces.mechanisms();
+        if !workspace_id.is_empty() {
+            let workspace = self.read(&user, workspace_id).await?.unwrap_or_default();
+            if workspace.backend() == TemplateBackend::External {
+                mechanisms.clear();
+            }
+        }
+        Ok(Response::new(GetConfinementResponse { mechanisms }))
     }
 }

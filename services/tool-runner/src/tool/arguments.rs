@@ -1,7 +1,10 @@
 //! A call's arguments, taken field by field. Every error names the field and says what it must be.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::Stop;
@@ -17,6 +20,18 @@ pub(super) struct Arguments(Map<String, Value>);
 impl Arguments {
     /// Nothing at all counts as an empty object.
     pub(super) fn parse(text: &str) -> Result<Self, Stop> {
+        Self::parse_by(text, |text| serde_json::from_str(text))
+    }
+
+    /// The same for tools whose fields are known. Fields given twice, or in two spellings, are refused: one of them would silently not
+    /// count.
+    pub(super) fn parse_unambiguous(text: &str) -> Result<Self, Stop> {
+        Self::parse_by(text, |text| {
+            serde_json::from_str::<Unambiguous>(text).map(|found| found.0)
+        })
+    }
+
+    fn parse_by(text: &str, read: impl Fn(&str) -> serde_json::Result<Value>) -> Result<Self, Stop> {
         if text.len() > MAX_ARGUMENTS_BYTES {
             return Err(Stop::Failed(format!(
                 "the arguments are larger than {MAX_ARGUMENTS_BYTES} bytes"
@@ -25,7 +40,7 @@ impl Arguments {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        match serde_json::from_str(text) {
+        match read(text) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(Stop::Failed("the arguments must be a JSON object".to_owned())),
             Err(error) => Err(Stop::Failed(format!("the arguments are not valid JSON: {error}"))),
@@ -85,6 +100,105 @@ impl Arguments {
     }
 }
 
+/// A value none of whose objects names a field twice, whatever its case.
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UnambiguousVisitor).map(Self)
+    }
+}
+
+struct UnambiguousVisitor;
+
+impl<'de> Visitor<'de> for UnambiguousVisitor {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(Unambiguous(item)) = items.next_element()? {
+            found.push(item);
+        }
+        Ok(found.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut found = Map::new();
+        let mut seen = HashSet::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            if !seen.insert(name.to_lowercase()) {
+                let shown: String = name.chars().take(64).collect();
+                return Err(A::Error::custom(format!("the field {shown:?} is given twice")));
+            }
+            let Unambiguous(value) = fields.next_value()?;
+            found.insert(name, value);
+        }
+        Ok(found.into())
+    }
+}
+
+/// A list of objects, each with its place. Some models send the list as JSON inside text.
+pub(super) fn list(arguments: &Arguments, name: &str, at: &str) -> Result<Vec<(String, Arguments)>, Stop> {
+    let wrong = || within(at, must_be(name, "a list of objects with at least one entry"));
+    let items = match arguments.get(name) {
+        Some(Value::Array(items)) => items.clone(),
+        Some(Value::String(text)) => match serde_json::from_str(text) {
+            Ok(Unambiguous(Value::Array(items))) => items,
+            Ok(_) | Err(_) => return Err(wrong()),
+        },
+        Some(_) | None => return Err(wrong()),
+    };
+    if items.is_empty() {
+        return Err(wrong());
+    }
+    let prefix = if at.is_empty() { String::new() } else { format!("{at}.") };
+    let entry = |(index, item): (usize, Value)| match item {
+        Value::Object(fields) => Ok((format!("{prefix}{name}[{index}]"), Arguments::from_object(fields))),
+        _ => Err(wrong()),
+    };
+    items.into_iter().enumerate().map(entry).collect()
+}
+
+/// The same problem, told with the place it is at.
+pub(super) fn within(at: &str, stop: Stop) -> Stop {
+    match stop {
+        Stop::Failed(message) if !at.is_empty() => Stop::Failed(format!("{at}.{message}")),
+        other => other,
+    }
+}
+
 pub(super) fn must_be(name: &str, what: &str) -> Stop {
     Stop::Failed(format!("{name} must be {what}"))
 }
@@ -122,6 +236,26 @@ mod tests {
             None
         );
         assert!(Arguments::parse("").is_ok());
+    }
+
+    #[test]
+    fn fields_given_twice_are_refused_at_any_depth() {
+        for text in [
+            r#"{"path":"a","path":"b"}"#,
+            r#"{"path":"a","Path":"b"}"#,
+            r#"{"files":[{"path":"a","PATH":"a"}]}"#,
+        ] {
+            let Err(Stop::Failed(message)) = Arguments::parse_unambiguous(text) else {
+                panic!("{text} was accepted");
+            };
+            assert!(message.contains("is given twice"), "{message}");
+            assert!(Arguments::parse(text).is_ok(), "{text}");
+        }
+        let text = r#"{"a":[1,-2,0.5,"x",null,true,{"b":{}}],"c":18446744073709551615}"#;
+        assert_eq!(
+            Arguments::parse_unambiguous(text).unwrap().0,
+            Arguments::parse(text).unwrap().0
+        );
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! `edit_files`: replacements in files, all or none.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 use tandem_proto::workspace::v1::operation::Operation;
 use tandem_proto::workspace::v1::reply::Result as Answer;
 use tandem_proto::workspace::v1::{Edit, EditFiles, FileEdits};
 
-use super::arguments::{Arguments, must_be};
+use super::arguments::{Arguments, list, must_be, within};
 use super::read_file::FILE_TIME;
 use super::{Outcome, Stop, plan};
 use crate::call::Context;
@@ -46,13 +48,10 @@ pub(super) fn definition() -> (&'static str, Value) {
 }
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Outcome, Stop> {
-    let files = list(arguments, "files", "")?
-        .into_iter()
-        .map(|(at, file)| file_edits(&at, &file));
-    let files: Vec<FileEdits> = files.collect::<Result<_, _>>()?;
+    let files = parse(arguments)?;
     let ready = context.workspace().await?;
     for file in &files {
-        plan::check(context, &ready.connection, &file.path)?;
+        plan::check(context, &ready.connection, &file.path).await?;
     }
     if context.is_resumed {
         return Err(Stop::Unknown);
@@ -79,6 +78,40 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
     Ok(Outcome::Done(json!({ "ok": true, "files": shown })))
 }
 
+/// The edits of each file. Models send them grouped by file, or as one list in which each edit names its file.
+fn parse(arguments: &Arguments) -> Result<Vec<FileEdits>, Stop> {
+    match (arguments.get("files"), arguments.get("edits")) {
+        (Some(_), Some(_)) => {
+            let problem = "give either files or edits, not both. No edits were applied.";
+            Err(Stop::Failed(problem.to_owned()))
+        }
+        (None, Some(_)) => flat(arguments),
+        (Some(_), None) | (None, None) => {
+            let files = list(arguments, "files", "")?;
+            files.iter().map(|(at, file)| file_edits(at, file)).collect()
+        }
+    }
+}
+
+/// One list of edits, grouped by path: files in the order in which they are first named, the edits of each in theirs.
+fn flat(arguments: &Arguments) -> Result<Vec<FileEdits>, Stop> {
+    let mut files: Vec<FileEdits> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (at, edit) in list(arguments, "edits", "")? {
+        let path = edit.text("path").map_err(|stop| within(&at, stop))?.trim().to_owned();
+        let edit = one_edit(&edit).map_err(|stop| within(&at, stop))?;
+        let place = *places.entry(path.clone()).or_insert(files.len());
+        match files.get_mut(place) {
+            Some(file) => file.edits.push(edit),
+            None => files.push(FileEdits {
+                path,
+                edits: vec![edit],
+            }),
+        }
+    }
+    Ok(files)
+}
+
 fn file_edits(at: &str, file: &Arguments) -> Result<FileEdits, Stop> {
     let path = file.text("path").map_err(|stop| within(at, stop))?.trim().to_owned();
     let edits = list(file, "edits", at)?
@@ -90,43 +123,24 @@ fn file_edits(at: &str, file: &Arguments) -> Result<FileEdits, Stop> {
     })
 }
 
+/// An edit under either pair of names.
 fn one_edit(edit: &Arguments) -> Result<Edit, Stop> {
-    let text = |name| {
-        edit.optional_text(name)?
-            .map(str::to_owned)
-            .ok_or_else(|| must_be(name, "given"))
+    let text = |name, other| {
+        let found = match (edit.optional_text(name)?, edit.optional_text(other)?) {
+            (Some(_), Some(_)) => {
+                return Err(Stop::Failed(format!(
+                    "{name} and {other} are the same; give one of them"
+                )));
+            }
+            (found, None) | (None, found) => found,
+        };
+        found.map(str::to_owned).ok_or_else(|| must_be(name, "given"))
     };
     Ok(Edit {
-        search: text("search")?,
-        replace: text("replace")?,
+        search: text("search", "old_text")?,
+        replace: text("replace", "new_text")?,
         replace_all: edit.flag("replace_all")?,
     })
-}
-
-/// A list of objects, each with its place. Some models send the list as JSON inside text.
-fn list(arguments: &Arguments, name: &str, at: &str) -> Result<Vec<(String, Arguments)>, Stop> {
-    let wrong = || within(at, must_be(name, "a list of objects with at least one entry"));
-    let items = match arguments.get(name) {
-        Some(Value::Array(items)) => items.clone(),
-        Some(Value::String(text)) => serde_json::from_str(text).map_err(|_| wrong())?,
-        Some(_) | None => return Err(wrong()),
-    };
-    if items.is_empty() {
-        return Err(wrong());
-    }
-    let prefix = if at.is_empty() { String::new() } else { format!("{at}.") };
-    let entry = |(index, item): (usize, Value)| match item {
-        Value::Object(fields) => Ok((format!("{prefix}{name}[{index}]"), Arguments::from_object(fields))),
-        _ => Err(wrong()),
-    };
-    items.into_iter().enumerate().map(entry).collect()
-}
-
-fn within(at: &str, stop: Stop) -> Stop {
-    match stop {
-        Stop::Failed(message) if !at.is_empty() => Stop::Failed(format!("{at}.{message}")),
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -134,11 +148,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Vec<FileEdits>, Stop> {
-        let arguments = Arguments::parse(text)?;
-        list(&arguments, "files", "")?
-            .iter()
-            .map(|(at, file)| file_edits(at, file))
-            .collect()
+        super::parse(&Arguments::parse_unambiguous(text)?)
     }
 
     #[test]
@@ -157,6 +167,46 @@ mod tests {
         let files =
             parse(r#"{"files":"[{\"path\":\"a\",\"edits\":[{\"search\":\"x\",\"replace\":\"y\"}]}]"}"#).unwrap();
         assert_eq!(files.len(), 1);
+    }
+
+    #[test]
+    fn a_flat_list_is_grouped_by_file() {
+        let edit = |path: &str, old: &str, new: &str| json!({"path": path, "old_text": old, "new_text": new});
+        let sent = json!({"edits": [edit("b", "1", "2"), edit(" a", "x", "y"), edit("b ", "2", "3")]});
+        let expected = |path: &str, edits: &[(&str, &str)]| FileEdits {
+            path: path.to_owned(),
+            edits: edits
+                .iter()
+                .map(|(search, replace)| Edit {
+                    search: (*search).to_owned(),
+                    replace: (*replace).to_owned(),
+                    replace_all: false,
+                })
+                .collect(),
+        };
+        let files = vec![expected("b", &[("1", "2"), ("2", "3")]), expected("a", &[("x", "y")])];
+        assert_eq!(parse(&sent.to_string()).unwrap(), files);
+        // The list as text, and the other names.
+        let text = json!({"edits": sent["edits"].to_string()}).to_string();
+        assert_eq!(parse(&text).unwrap(), files);
+        assert_eq!(
+            parse(&text.replace("old_text", "search").replace("new_text", "replace")).unwrap(),
+            files
+        );
+    }
+
+    #[test]
+    fn a_list_that_says_two_things_is_refused() {
+        for text in [
+            r#"{"files":[{"path":"a","edits":[{"search":"x","replace":"y"}]}],"edits":[{"path":"a","search":"x","replace":"y"}]}"#,
+            r#"{"edits":[{"path":"a","search":"x","old_text":"z","replace":"y"}]}"#,
+            r#"{"edits":[{"path":"a","search":"x","replace":"y","replace":"z"}]}"#,
+            r#"{"edits":"[{\"path\":\"a\",\"search\":\"x\",\"Search\":\"x\",\"replace\":\"z\"}]"}"#,
+            r#"{"edits":"no list"}"#,
+            r#"{"edits":[1]}"#,
+        ] {
+            assert!(matches!(parse(text), Err(Stop::Failed(_))), "{text}");
+        }
     }
 
     #[test]

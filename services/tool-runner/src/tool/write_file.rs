@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
         .optional_text("content")?
         .ok_or_else(|| must_be("content", "given; it may be empty text"))?;
     let ready = context.workspace().await?;
-    plan::check(context, &ready.connection, path)?;
+    plan::check(context, &ready.connection, path).await?;
     if context.is_resumed {
         // Writing again could undo what somebody wrote since.
         let is_there = holds(context, &ready.connection, path, content).await?;

@@ -78,3 +78,164 @@ async fn paths_outside_the_workspace_are_refused() {
     let text = harness.error("chat", "read_file", json!({"path": "pipe"})).await;
     assert!(text.contains("not a regular file"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flat_list_of_edits_is_all_or_nothing_too() {
+    let harness = Harness::start().await;
+    for path in ["a", "b"] {
+        harness
+            .ok("chat", "write_file", json!({"path": path, "content": "one\n\ttwo\n"}))
+            .await;
+    }
+    let edit = |path: &str, old: &str, new: &str| json!({"path": path, "old_text": old, "new_text": new});
+    let wrong = json!({"edits": [edit("a", "one", "1"), edit("b", "three", "3"), edit("a", "1", "I")]});
+    let text = harness.error("chat", "edit_files", wrong).await;
+    assert!(
+        text.contains("No line of the search was found anywhere") && text.ends_with("No edits were applied."),
+        "{text}"
+    );
+    let right = json!({"edits": [edit("a", "one", "1"), edit("b", "  two", "  2"), edit("a", "1", "I")]});
+    let edited = harness.ok("chat", "edit_files", right).await;
+    let paths: Vec<_> = edited["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| &file["path"])
+        .collect();
+    assert_eq!(paths, ["a", "b"]);
+    let home = harness.home("chat");
+    assert_eq!(std::fs::read_to_string(home.join("a")).unwrap(), "I\n\ttwo\n");
+    assert_eq!(std::fs::read_to_string(home.join("b")).unwrap(), "one\n\t2\n");
+    // The ending newline of a file and its mode are the file's.
+    let twice = r#"{"path":"a","path":"b","content":"x"}"#;
+    let answer = harness.call_text("chat", "twice", "write_file", twice).await;
+    assert!(
+        answer.value().as_str().unwrap().contains("is given twice"),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_attached_once_however_often_the_call_is_begun() {
+    let harness = Harness::start().await;
+    let png = "printf '\\211PNG\\r\\n\\032\\n....' > shot.png; printf x > empty.txt; : > empty.txt; printf '<svg/>' > a.svg; head -c 10485761 /dev/zero > large";
+    harness.ok("chat", "execute", json!({"command": png})).await;
+    let arguments = json!({"path": "shot.png", "name": "Screen.png"});
+    let first = harness
+        .call("chat", "1", "attach_file", arguments.clone())
+        .await
+        .unwrap()
+        .value();
+    let file_id = first["file_id"].as_str().unwrap().to_owned();
+    let expected = json!({
+        "ok": true, "path": "shot.png", "file_id": file_id, "name": "Screen.png", "media_type": "image/png", "size": 12,
+    });
+    assert_eq!(first, expected);
+    // As a crash between the effect and its record would leave it; the file has changed since.
+    harness
+        .ok("chat", "write_file", json!({"path": "shot.png", "content": "text"}))
+        .await;
+    harness.forget_result("chat", "1");
+    let again = harness.call("chat", "1", "attach_file", arguments).await.unwrap();
+    assert_eq!(again.value()["file_id"], file_id);
+    {
+        let files = harness.storage.files.lock().unwrap();
+        assert_eq!(files.len(), 1);
+        let (_, kept) = files.values().next().unwrap();
+        assert_eq!(
+            (kept.name.as_str(), kept.media_type.as_str(), kept.data.len()),
+            ("Screen.png", "image/png", 12)
+        );
+    }
+    for (path, expected) in [
+        ("empty.txt", "is empty"),
+        ("a.svg", "image/svg+xml cannot be attached"),
+        ("large", "exceeds the size limit of 10 MiB"),
+        ("missing", "does not exist"),
+        ("/etc/passwd", "outside the workspace"),
+        (".", "not a file"),
+    ] {
+        let text = harness.error("chat", "attach_file", json!({"path": path})).await;
+        assert!(text.contains(expected), "{path}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planning_turn_writes_and_proposes_its_plan_and_nothing_else() {
+    let harness = Harness::start().await;
+    harness.ok("chat", "execute", json!({"command": "true"})).await;
+    let plan = harness.home("chat").join(".tandem/plans/PLAN-chat.md");
+    let plan_path = plan.to_str().unwrap();
+    let text = harness.plan_error("chat", "propose_plan", json!({})).await;
+    assert!(text.contains("does not exist"), "{text}");
+    for path in ["a.md", "plan.md", ".tandem/plans/PLAN-other.md"] {
+        let text = harness
+            .plan_error("chat", "write_file", json!({"path": path, "content": "x"}))
+            .await;
+        assert!(text.contains(plan_path), "{text}");
+    }
+    harness
+        .plan("chat", "write_file", json!({"path": plan_path, "content": " \n"}))
+        .await;
+    let text = harness.plan_error("chat", "propose_plan", json!({})).await;
+    assert!(text.contains("the plan file is empty"), "{text}");
+    harness
+        .plan(
+            "chat",
+            "write_file",
+            json!({"path": plan_path, "content": "x".repeat(32 * 1024 + 1)}),
+        )
+        .await;
+    let text = harness.plan_error("chat", "propose_plan", json!({})).await;
+    assert!(text.contains("exceeds 32 KiB size limit"), "{text}");
+    harness
+        .plan("chat", "write_file", json!({"path": plan_path, "content": "# Plan\n"}))
+        .await;
+    let text = harness
+        .plan_error("chat", "propose_plan", json!({"path": "other.md"}))
+        .await;
+    assert!(text.contains(plan_path), "{text}");
+    let proposed = harness.plan("chat", "propose_plan", json!({"path": plan_path})).await;
+    assert_eq!(
+        (&proposed["kind"], &proposed["path"], &proposed["media_type"]),
+        (&json!("plan"), &json!(plan_path), &json!("text/markdown"))
+    );
+    let kept = harness.storage.files.lock().unwrap().values().next().unwrap().1.clone();
+    assert_eq!(
+        (kept.name.as_str(), kept.data.as_slice()),
+        ("PLAN-chat.md", &b"# Plan\n"[..])
+    );
+    // A link in place of the plan, or of its directory.
+    for link in [
+        "ln -sf $HOME/a.md .tandem/plans/PLAN-chat.md",
+        "echo x > .tandem/plans/PLAN-chat.md; mv .tandem/plans real; ln -s ../real .tandem/plans",
+    ] {
+        harness
+            .ok(
+                "chat",
+                "execute",
+                json!({"command": format!("echo kept > a.md; {link}")}),
+            )
+            .await;
+        let text = harness
+            .plan_error("chat", "write_file", json!({"path": plan_path, "content": "x"}))
+            .await;
+        assert!(text.contains("symbolic link"), "{text}");
+        let text = harness.plan_error("chat", "propose_plan", json!({})).await;
+        assert!(text.contains("symbolic link"), "{text}");
+        harness
+            .ok(
+                "chat",
+                "execute",
+                json!({"command": "rm -f .tandem/plans/PLAN-chat.md"}),
+            )
+            .await;
+    }
+    assert_eq!(
+        std::fs::read_to_string(harness.home("chat").join("a.md")).unwrap(),
+        "kept\n"
+    );
+    // Outside of planning there is nothing to propose.
+    let text = harness.error("chat", "propose_plan", json!({})).await;
+    assert!(text.contains("may not be used in this turn"), "{text}");
+}

@@ -9,12 +9,20 @@ use tandem_chassis::identity::{ServiceName, ServiceSecret, User};
 use tandem_chassis::lifecycle::OnEnd;
 use tandem_chassis::server::Server;
 use tandem_chassis::transport::{Address, Listener};
-use tandem_chassis::{Runtime, client, tls};
+use tandem_chassis::{Runtime, client, tls, with_message_limits};
+use tandem_proto::storage::v1::ToolCallState;
+use tandem_proto::storage::v1::chat_context_service_server::ChatContextServiceServer;
+use tandem_proto::storage::v1::file_service_server::FileServiceServer;
+use tandem_proto::storage::v1::git_service_server::GitServiceServer;
 use tandem_proto::storage::v1::mcp_service_server::McpServiceServer;
+use tandem_proto::storage::v1::personal_skill_service_server::PersonalSkillServiceServer;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallServiceServer;
 use tandem_proto::storage::v1::workspace_service_server::WorkspaceServiceServer;
 use tandem_proto::tool::v1::call_tool_response::Event;
+use tandem_proto::tool::v1::context_service_client::ContextServiceClient;
+use tandem_proto::tool::v1::git_service_client::GitServiceClient;
 use tandem_proto::tool::v1::mcp_admin_service_client::McpAdminServiceClient;
+use tandem_proto::tool::v1::mcp_bridge_service_client::McpBridgeServiceClient;
 use tandem_proto::tool::v1::tool_service_client::ToolServiceClient;
 use tandem_proto::tool::v1::workspace_admin_service_client::WorkspaceAdminServiceClient;
 use tandem_proto::tool::v1::{
@@ -37,8 +45,14 @@ pub struct Harness {
     pub user: User,
     pub outbound: Outbound,
     pub tools: ToolServiceClient<Channel>,
+    pub contexts: ContextServiceClient<Channel>,
+    pub context: crate::context::Stub,
     pub admin: WorkspaceAdminServiceClient<Channel>,
     pub mcp: McpAdminServiceClient<Channel>,
+    pub bridge: McpBridgeServiceClient<Channel>,
+    /// Of the bridge, which is provider-gateway's.
+    pub bridge_outbound: Outbound,
+    pub git: GitServiceClient<Channel>,
     runtime: Runtime,
 }
 
@@ -62,6 +76,18 @@ fn agent() -> String {
     target.join("tandem-workspace-agent").to_string_lossy().into_owned()
 }
 
+fn request(chat_id: &str, call_id: &str, tool: &str, arguments_json: String) -> CallToolRequest {
+    CallToolRequest {
+        chat_id: chat_id.to_owned(),
+        epoch: 1,
+        tool_call_id: call_id.to_owned(),
+        tool_name: tool.to_owned(),
+        arguments_json,
+        kind: ChatKind::Root.into(),
+        ..CallToolRequest::default()
+    }
+}
+
 impl Harness {
     pub async fn start() -> Self {
         Self::start_with(Storage::default(), tempfile::tempdir().unwrap()).await
@@ -77,12 +103,17 @@ impl Harness {
         let name = |what: &str| Address::Memory(format!("{what}-{}", Uuid::new_v4()));
         let (storage_address, tool_address) = (name("storage"), name("tool-runner"));
 
+        let context = crate::context::Stub::default();
         let storage_runtime = process.for_service(ServiceName::Storage);
         let listener = Listener::bind(&storage_address).await.unwrap();
         let server = Server::new(ServiceName::Storage, &storage_runtime)
             .add_service(ToolCallServiceServer::new(storage.clone()))
             .add_service(WorkspaceServiceServer::new(storage.clone()))
+            .add_service(GitServiceServer::new(storage.clone()))
             .add_service(McpServiceServer::new(storage.clone()))
+            .add_service(with_message_limits!(FileServiceServer::new(storage.clone())))
+            .add_service(ChatContextServiceServer::new(context.clone()))
+            .add_service(PersonalSkillServiceServer::new(context.clone()))
             .serve(listener, storage_runtime.shutdown.draining());
         process
             .tasks
@@ -115,7 +146,12 @@ impl Harness {
             user,
             outbound: process.outbound(ServiceName::Orchestrator),
             tools: ToolServiceClient::new(channel.clone()),
+            contexts: ContextServiceClient::new(channel.clone()),
+            context,
             admin: WorkspaceAdminServiceClient::new(channel.clone()),
+            git: GitServiceClient::new(channel.clone()),
+            bridge: McpBridgeServiceClient::new(channel.clone()),
+            bridge_outbound: process.outbound(ServiceName::ProviderGateway),
             mcp: McpAdminServiceClient::new(channel),
             runtime,
         }
@@ -127,6 +163,11 @@ impl Harness {
         let ended = self.runtime.tasks.finish(TIME).await;
         ended.unwrap();
         (self.storage, self.directory)
+    }
+
+    /// What an operator sees.
+    pub fn metrics(&self) -> String {
+        self.runtime.registry.render()
     }
 
     pub fn home(&self, chat_id: &str) -> PathBuf {
@@ -149,15 +190,51 @@ impl Harness {
         scope: McpScope,
     ) -> Result<Answer, Status> {
         let message = CallToolRequest {
-            chat_id: chat_id.to_owned(),
-            epoch: 1,
-            tool_call_id: call_id.to_owned(),
-            tool_name: tool.to_owned(),
-            arguments_json: arguments.to_string(),
-            kind: ChatKind::Root.into(),
-            is_plan_turn: false,
             mcp: Some(scope),
+            ..request(chat_id, call_id, tool, arguments.to_string())
         };
+        self.send(message).await
+    }
+
+    /// A call whose arguments are this text.
+    pub async fn call_text(&self, chat_id: &str, call_id: &str, tool: &str, arguments: &str) -> Answer {
+        self.send(request(chat_id, call_id, tool, arguments.to_owned()))
+            .await
+            .unwrap()
+    }
+
+    async fn call_planning(&self, chat_id: &str, tool: &str, arguments: Value) -> Answer {
+        let call_id = Uuid::new_v4().to_string();
+        let message = CallToolRequest {
+            is_plan_turn: true,
+            ..request(chat_id, &call_id, tool, arguments.to_string())
+        };
+        self.send(message).await.unwrap()
+    }
+
+    /// A call of a planning turn whose result is no error.
+    pub async fn plan(&self, chat_id: &str, tool: &str, arguments: Value) -> Value {
+        let answer = self.call_planning(chat_id, tool, arguments).await;
+        assert!(!answer.outcome.is_error, "{answer:?}");
+        answer.value()
+    }
+
+    /// A call of a planning turn whose result is an error; its text.
+    pub async fn plan_error(&self, chat_id: &str, tool: &str, arguments: Value) -> String {
+        let answer = self.call_planning(chat_id, tool, arguments).await;
+        assert!(answer.outcome.is_error, "{answer:?}");
+        answer.value().as_str().unwrap().to_owned()
+    }
+
+    /// Leaves a call as a crash between its effect and the record of it would.
+    pub fn forget_result(&self, chat_id: &str, call_id: &str) {
+        let mut calls = self.storage.calls.lock().unwrap();
+        let call = calls.get_mut(&(chat_id.to_owned(), call_id.to_owned())).unwrap();
+        call.set_state(ToolCallState::Started);
+        call.result_json.clear();
+    }
+
+    async fn send(&self, message: CallToolRequest) -> Result<Answer, Status> {
         let request = self.outbound.request(Some(&self.user), TIME, message);
         let mut events = self.tools.clone().call_tool(request).await?.into_inner();
         let mut live = String::new();
@@ -193,7 +270,9 @@ impl Harness {
 
     /// What confines workspaces here.
     pub async fn mechanisms(&self) -> Vec<ConfinementMechanism> {
-        let request = self.outbound.request(Some(&self.user), TIME, GetConfinementRequest {});
+        let request = self
+            .outbound
+            .request(Some(&self.user), TIME, GetConfinementRequest::default());
         let answer = self.admin.clone().get_confinement(request).await.unwrap();
         answer.into_inner().mechanisms
     }

@@ -300,6 +300,151 @@ async fn a_fork_bomb_is_bounded_and_can_be_ended() {
     let home = harness.home("chat");
     let count = processes_in(&home).len();
     assert!(count < 1_000, "{count}");
+    // Beside it another workspace has all the processes it wants.
+    let beside = "for i in 1 2 3 4 5; do sleep 0.1 & done; wait; echo fine";
+    assert_eq!(
+        harness.ok("beside", "execute", json!({"command": beside})).await["output"],
+        "fine\n"
+    );
     let (_storage, _directory) = harness.stop().await;
     soon("the end of the bomb", || processes_in(&home).is_empty()).await;
+}
+
+/// How often a drill is repeated.
+fn rounds() -> usize {
+    std::env::var("TANDEM_DRILL_ROUNDS")
+        .unwrap_or_default()
+        .parse()
+        .unwrap_or(1)
+}
+
+/// A drill that cannot run here says so.
+#[expect(clippy::print_stderr, reason = "whoever reads the drills must see what was not run")]
+fn not_run(what: &str) {
+    eprintln!("not run: {what}");
+}
+
+/// A tool-runner whose workspaces have 256 MiB, 256 processes and one processor; `None` where the host cannot keep that.
+async fn small() -> Option<Harness> {
+    let mut config = Config::default();
+    config.limits.max_memory_bytes = 256 * 1024 * 1024;
+    config.limits.max_processes = 256;
+    config.limits.max_cpu_percent = 100;
+    let harness = Harness::start_config(Storage::default(), tempfile::tempdir().unwrap(), config).await;
+    let mechanisms = harness.mechanisms().await;
+    let is_kept = mechanisms
+        .iter()
+        .any(|mechanism| mechanism.name == "cgroup" && mechanism.is_enforced);
+    is_kept.then_some(harness)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_memory_hog_dies_in_its_workspace_alone() {
+    let Some(harness) = small().await else {
+        return not_run("D22 memory: this host has no control groups for us");
+    };
+    harness
+        .ok(
+            "beside",
+            "execute",
+            json!({"command": "sleep 1000", "run_in_background": true}),
+        )
+        .await;
+    for round in 0..rounds() {
+        // Several processes, none of them too large by itself; files in memory count too.
+        for hog in [
+            "head -c 3000000000 /dev/zero | tail -c 2500000000 > /dev/null",
+            "for i in 1 2 3 4 5 6; do (head -c 90000000 /dev/zero | tail -c 80000000 > /dev/null; sleep 1) & done; wait; head -c 400000000 /dev/zero > /dev/shm/x; ls /dev/shm/x && false",
+        ] {
+            let value = harness
+                .ok("chat", "execute", json!({"command": hog, "timeout": "60s"}))
+                .await;
+            assert_eq!(value["success"], false, "{round}: {value}");
+            harness
+                .ok("chat", "execute", json!({"command": "rm -f /dev/shm/x"}))
+                .await;
+            let value = harness.ok("chat", "execute", json!({"command": "echo fine"})).await;
+            assert_eq!(value["output"], "fine\n", "{round}: {value}");
+        }
+    }
+    let beside = harness.ok("beside", "process_list", json!({})).await;
+    assert_eq!(beside["processes"][0]["running"], true, "{beside}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_bomb_leaves_the_next_call_room() {
+    let Some(harness) = small().await else {
+        return not_run("D22 processes: this host has no control groups for us");
+    };
+    for round in 0..rounds() {
+        let bomb = "bomb() { bomb | bomb & }; bomb; sleep 2";
+        let value = harness
+            .ok("chat", "execute", json!({"command": bomb, "timeout": "1s"}))
+            .await;
+        assert_eq!(value["success"], false, "{round}: {value}");
+        let home = harness.home("chat");
+        let count = processes_in(&home).len();
+        assert!(count <= 256, "{round}: {count}");
+        let id = value["background_process_id"].clone();
+        if id.is_string() {
+            // What left its group is ended with the rest when the agent is; the bomb stays in it.
+            let kill = json!({"process_id": id, "signal": "kill"});
+            let _ = harness
+                .call("chat", &format!("kill-{round}"), "process_signal", kill)
+                .await
+                .unwrap();
+        }
+        soon("the end of the bomb", || processes_in(&home).len() < 20).await;
+        let value = harness.ok("chat", "execute", json!({"command": "echo fine"})).await;
+        assert_eq!(value["output"], "fine\n", "{round}: {value}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_processor_hog_gets_its_share_and_no_more() {
+    let Some(harness) = small().await else {
+        return not_run("D22 processor: this host has no control groups for us");
+    };
+    // The last line of `times` is what the children used: user and system.
+    let hog = "for i in 1 2 3 4; do timeout 3 sh -c 'while :; do :; done' & done; wait; times > times; tail -n 1 times";
+    let value = harness
+        .ok("chat", "execute", json!({"command": hog, "timeout": "60s"}))
+        .await;
+    let output = value["output"].as_str().unwrap();
+    let seconds: f64 = output
+        .split_whitespace()
+        .filter_map(|time| {
+            let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
+            Some(minutes.parse::<f64>().ok()? * 60.0 + seconds.parse::<f64>().ok()?)
+        })
+        .sum();
+    let wall = value["wall_duration_ms"].as_f64().unwrap() / 1_000.0;
+    assert!(seconds > 0.1, "{value}");
+    assert!(seconds < wall * 1.25, "{seconds} s of processor time in {wall} s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_many_chats_that_leave_things_behind() {
+    let harness = Harness::start().await;
+    let chats = if rounds() > 1 { 100 } else { 6 };
+    let leave = "setsid sleep 1000 > /dev/null 2>&1 & setsid sh -c 'trap \"\" TERM HUP; sleep 1000 & sleep 1000' > /dev/null 2>&1 & (nohup sleep 1000 &) > /dev/null 2>&1; echo left";
+    let mut homes = Vec::new();
+    for index in 0..chats {
+        let chat = format!("chat{index}");
+        let value = harness.ok(&chat, "execute", json!({"command": leave})).await;
+        assert_eq!(value["output"], "left\n");
+        homes.push(harness.home(&chat));
+    }
+    let sleepers = || {
+        let inside = homes.iter().flat_map(|home| processes_in(home));
+        inside.filter(|id| command_line(*id).starts_with("sleep")).count()
+    };
+    soon("what is left behind", || sleepers() >= chats * 4).await;
+    let begun = std::time::Instant::now();
+    let (_storage, _directory) = harness.stop().await;
+    soon("the end of everything", || {
+        homes.iter().all(|home| processes_in(home).is_empty())
+    })
+    .await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

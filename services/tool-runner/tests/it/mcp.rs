@@ -35,6 +35,7 @@ impl World {
             mcp: McpConfig {
                 connect_timeout: Duration::from_secs(3),
                 call_timeout: Duration::from_secs(2),
+                rest: Duration::from_millis(100),
                 ..McpConfig::default()
             },
             ..Config::default()
@@ -60,6 +61,7 @@ impl World {
             auth_type: McpAuthType::None.into(),
             availability: McpAvailability::DefaultOff.into(),
             is_enabled: true,
+            is_pinned: true,
             ..McpServer::default()
         }
     }
@@ -76,21 +78,22 @@ impl World {
     }
 
     /// Adds the server and returns the scope of a chat that names it.
-    async fn create(&self, server: McpServer) -> McpScope {
+    pub async fn create(&self, server: McpServer) -> McpScope {
         let view = self.create_with(server, McpSecrets::default()).await.unwrap();
         scope(&view)
     }
 
-    async fn list(&self, scope: &McpScope) -> ListToolsResponse {
+    pub async fn list(&self, scope: &McpScope) -> ListToolsResponse {
         self.list_kind(scope, ChatKind::Root, false).await
     }
 
-    async fn list_kind(&self, scope: &McpScope, kind: ChatKind, is_plan_turn: bool) -> ListToolsResponse {
+    pub async fn list_kind(&self, scope: &McpScope, kind: ChatKind, is_plan_turn: bool) -> ListToolsResponse {
         let message = ListToolsRequest {
             chat_id: "chat".to_owned(),
             kind: kind.into(),
             is_plan_turn,
             mcp: Some(scope.clone()),
+            context_tokens: 0,
         };
         let request = self.harness.outbound.request(Some(&self.harness.user), TIME, message);
         self.harness
@@ -106,7 +109,7 @@ impl World {
         foreign(&self.list(scope).await)
     }
 
-    async fn call(&self, tool: &str, arguments: Value, scope: &McpScope) -> Answer {
+    pub async fn call(&self, tool: &str, arguments: Value, scope: &McpScope) -> Answer {
         let id = Uuid::new_v4().to_string();
         let call = self.harness.call_with("chat", &id, tool, arguments, scope.clone());
         call.await.unwrap()
@@ -145,12 +148,12 @@ pub fn scope(view: &McpServerView) -> McpScope {
     }
 }
 
-fn foreign(listed: &ListToolsResponse) -> Vec<String> {
+pub fn foreign(listed: &ListToolsResponse) -> Vec<String> {
     let names = listed.tools.iter().map(|tool| tool.name.clone());
     names.filter(|name| name.contains("__")).collect()
 }
 
-fn text(answer: &Answer) -> String {
+pub fn text(answer: &Answer) -> String {
     answer.value().as_str().unwrap().to_owned()
 }
 
@@ -290,6 +293,7 @@ async fn a_server_that_fails_at_its_start_costs_a_turn_its_tools_and_says_why() 
         assert!(health.error.contains(words), "{fault:?} {health:?}");
     }
     world.stub.set(Fault::None);
+    world.tools(&scope.server_ids[0]).await;
     assert_eq!(
         world.names(&scope).await.len(),
         2,
@@ -323,9 +327,14 @@ async fn calls_of_a_hostile_server_end_in_words_and_bounded_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tools_that_change_between_turns_are_listed_as_they_are() {
+async fn tools_of_a_server_that_is_not_pinned_are_listed_as_they_are() {
     let world = World::start().await;
-    let scope = world.create(world.server()).await;
+    let scope = world
+        .create(McpServer {
+            is_pinned: false,
+            ..world.server()
+        })
+        .await;
     world.stub.set(Fault::ChangesTools);
     assert_eq!(world.names(&scope).await, ["stub__tool0"]);
     assert_eq!(world.names(&scope).await, ["stub__tool0", "stub__tool1"]);

@@ -312,3 +312,54 @@ async fn what_cannot_be_found_out_or_exchanged_is_told_and_leaves_nothing() {
     let refused = world.harness.mcp.clone().begin_mcp_o_auth2(request).await.unwrap_err();
     assert!(refused.message().contains("asks for no account"), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_token_is_stored_when_storage_is_back() {
+    let (world, accounts) = (World::start().await, Accounts::start().await);
+    let created = create(&world, &accounts).await.unwrap();
+    let id = created.server.clone().unwrap().id;
+    *accounts.life.lock().unwrap() = 5;
+    let begun = begin(&world, &id).await;
+    finish(&world, &id, &begun.verifier).await.unwrap();
+    *accounts.life.lock().unwrap() = 3_600;
+    *world.harness.storage.token_failures.lock().unwrap() = 3;
+    assert_eq!(world.names(&scope(&created)).await, ["stub__mine"]);
+    assert_eq!(*world.harness.storage.token_failures.lock().unwrap(), 0);
+    assert_eq!(world.names(&scope(&created)).await, ["stub__mine"]);
+    assert_eq!(
+        accounts.asked("token").len(),
+        2,
+        "the refresh token that was taken back is not shown again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_repeated_registers_one_client() {
+    let (world, accounts) = (World::start().await, Accounts::start().await);
+    let mark = tandem_chassis::idempotency::Attempt::new("key-1", "fingerprint-1").unwrap();
+    let attempt = async || {
+        let server = McpServer {
+            auth_type: McpAuthType::Oauth2.into(),
+            url: format!("{}/mcp", accounts.base),
+            ..world.server()
+        };
+        let message = CreateMcpServerRequest {
+            server: Some(server),
+            secrets: None,
+            access_url: ACCESS_URL.to_owned(),
+        };
+        let mut request = world
+            .harness
+            .outbound
+            .request(Some(&world.administrator), TIME, message);
+        mark.attach(&mut request);
+        let created = world.harness.mcp.clone().create_mcp_server(request).await.unwrap();
+        created.into_inner().server.unwrap().server.unwrap()
+    };
+    let (first, second) = (attempt().await, attempt().await);
+    assert_eq!(
+        first.id, second.id,
+        "browsers come back to the address that was registered"
+    );
+    assert_eq!(accounts.asked("register").len(), 1);
+}

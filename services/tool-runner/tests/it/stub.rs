@@ -1,11 +1,14 @@
 //! A storage that keeps the journal, one workspace a chat and MCP servers in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
+use tandem_chassis::idempotency::Attempt;
+use tandem_proto::common::v1::FileMetadata;
+use tandem_proto::storage::v1::file_service_server::FileService;
+use tandem_proto::storage::v1::git_service_server::GitService;
 use tandem_proto::storage::v1::mcp_service_server::McpService;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallService;
-use tandem_proto::storage::v1::workspace_service_server::WorkspaceService;
 use tandem_proto::storage::v1::*;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -15,8 +18,55 @@ use uuid::Uuid;
 pub struct Storage {
     pub calls: Arc<Mutex<HashMap<(String, String), ToolCall>>>,
     pub workspaces: Arc<Mutex<HashMap<String, Workspace>>>,
+    /// What workspaces are, and the builds that have ended.
+    pub spec: Arc<Mutex<TemplateSpec>>,
+    pub ended: Arc<Mutex<Vec<FinishWorkspaceBuildRequest>>>,
+    /// The only token by which agents that nobody here started are let in.
+    pub agent_token_hash: Arc<Mutex<Vec<u8>>>,
     pub servers: Arc<Mutex<Vec<McpServer>>>,
     pub tokens: Arc<Mutex<Vec<McpToken>>>,
+    /// How many more tokens are refused.
+    pub token_failures: Arc<Mutex<u32>>,
+    /// By server and name.
+    pub pins: Arc<Mutex<BTreeMap<(String, String), McpToolPin>>>,
+    /// With their workspaces.
+    pub approvals: Arc<Mutex<Vec<(String, WorkspaceMcpApproval)>>>,
+    /// Names of tools that chats have found, with their chats.
+    pub found: Arc<Mutex<Vec<(String, String)>>>,
+    pub heads: Arc<Mutex<Vec<RecordGitHeadRequest>>>,
+    pub credentials: Arc<Mutex<Vec<GitCredential>>>,
+    /// By idempotency key: the id, and what was asked.
+    pub files: Arc<Mutex<HashMap<String, (String, CreateFileRequest)>>>,
+}
+
+impl Storage {
+    fn pins_of(&self, server_id: &str) -> Vec<McpToolPin> {
+        let pins = self.pins.lock().unwrap();
+        let of = pins.iter().filter(|((server, _), _)| server == server_id);
+        of.map(|(_, pin)| pin.clone()).collect()
+    }
+}
+
+#[tonic::async_trait]
+impl FileService for Storage {
+    async fn create_file(&self, request: Request<CreateFileRequest>) -> Result<Response<CreateFileResponse>, Status> {
+        let attempt = Attempt::of(&request)?.ok_or_else(|| Status::invalid_argument("no idempotency key"))?;
+        let mut files = self.files.lock().unwrap();
+        let (id, asked) = files
+            .entry(attempt.key().to_owned())
+            .or_insert_with(|| (Uuid::new_v4().to_string(), request.into_inner()));
+        let file = FileMetadata {
+            id: id.clone(),
+            name: asked.name.clone(),
+            media_type: asked.media_type.clone(),
+            ..FileMetadata::default()
+        };
+        Ok(Response::new(CreateFileResponse { file: Some(file) }))
+    }
+
+    async fn get_file(&self, _: Request<GetFileRequest>) -> Result<Response<GetFileResponse>, Status> {
+        Err(Status::unimplemented("files are looked at directly"))
+    }
 }
 
 #[tonic::async_trait]
@@ -90,6 +140,11 @@ impl McpService for Storage {
         &self,
         request: Request<PutMcpTokenRequest>,
     ) -> Result<Response<PutMcpTokenResponse>, Status> {
+        let mut failures = self.token_failures.lock().unwrap();
+        if *failures > 0 {
+            *failures -= 1;
+            return Err(Status::unavailable("storage is away"));
+        }
         let mut token = request.into_inner().token.unwrap();
         let mut tokens = self.tokens.lock().unwrap();
         let stored = tokens.iter().position(|stored| stored.server_id == token.server_id);
@@ -109,6 +164,87 @@ impl McpService for Storage {
         let id = request.into_inner().server_id;
         self.tokens.lock().unwrap().retain(|token| token.server_id != id);
         Ok(Response::new(DeleteMcpTokenResponse {}))
+    }
+
+    async fn list_mcp_tool_pins(
+        &self,
+        request: Request<ListMcpToolPinsRequest>,
+    ) -> Result<Response<ListMcpToolPinsResponse>, Status> {
+        let pins = self.pins_of(&request.into_inner().server_id);
+        Ok(Response::new(ListMcpToolPinsResponse { pins }))
+    }
+
+    async fn put_mcp_tool_pins(
+        &self,
+        request: Request<PutMcpToolPinsRequest>,
+    ) -> Result<Response<PutMcpToolPinsResponse>, Status> {
+        let request = request.into_inner();
+        for pin in request.pins {
+            let key = (request.server_id.clone(), pin.name.clone());
+            let mut pins = self.pins.lock().unwrap();
+            if request.is_approval {
+                pins.insert(key, pin);
+            } else {
+                pins.entry(key).or_insert(pin);
+            }
+        }
+        let pins = self.pins_of(&request.server_id);
+        Ok(Response::new(PutMcpToolPinsResponse { pins }))
+    }
+
+    async fn list_workspace_mcp_approvals(
+        &self,
+        request: Request<ListWorkspaceMcpApprovalsRequest>,
+    ) -> Result<Response<ListWorkspaceMcpApprovalsResponse>, Status> {
+        let id = request.into_inner().workspace_id;
+        let all = self.approvals.lock().unwrap();
+        let of = all.iter().filter(|(workspace, _)| *workspace == id);
+        Ok(Response::new(ListWorkspaceMcpApprovalsResponse {
+            approvals: of.map(|(_, approval)| approval.clone()).collect(),
+        }))
+    }
+
+    async fn put_workspace_mcp_approval(
+        &self,
+        request: Request<PutWorkspaceMcpApprovalRequest>,
+    ) -> Result<Response<PutWorkspaceMcpApprovalResponse>, Status> {
+        let request = request.into_inner();
+        let approval = (request.workspace_id, request.approval.unwrap());
+        self.approvals.lock().unwrap().push(approval);
+        Ok(Response::new(PutWorkspaceMcpApprovalResponse {}))
+    }
+
+    async fn delete_workspace_mcp_approval(
+        &self,
+        request: Request<DeleteWorkspaceMcpApprovalRequest>,
+    ) -> Result<Response<DeleteWorkspaceMcpApprovalResponse>, Status> {
+        let request = request.into_inner();
+        let mut all = self.approvals.lock().unwrap();
+        all.retain(|(workspace, approval)| *workspace != request.workspace_id || approval.digest != request.digest);
+        Ok(Response::new(DeleteWorkspaceMcpApprovalResponse {}))
+    }
+
+    async fn list_found_mcp_tools(
+        &self,
+        request: Request<ListFoundMcpToolsRequest>,
+    ) -> Result<Response<ListFoundMcpToolsResponse>, Status> {
+        let id = request.into_inner().chat_id;
+        let all = self.found.lock().unwrap();
+        let of = all.iter().filter(|(chat, _)| *chat == id);
+        Ok(Response::new(ListFoundMcpToolsResponse {
+            names: of.map(|(_, name)| name.clone()).collect(),
+        }))
+    }
+
+    async fn put_found_mcp_tools(
+        &self,
+        request: Request<PutFoundMcpToolsRequest>,
+    ) -> Result<Response<PutFoundMcpToolsResponse>, Status> {
+        let request = request.into_inner();
+        let names = request.names.into_iter();
+        let found = names.map(|name| (request.chat_id.clone(), name));
+        self.found.lock().unwrap().extend(found);
+        Ok(Response::new(PutFoundMcpToolsResponse {}))
     }
 }
 
@@ -208,61 +344,85 @@ impl ToolCallService for Storage {
 }
 
 #[tonic::async_trait]
-impl WorkspaceService for Storage {
-    async fn ensure_chat_workspace(
-        &self,
-        request: Request<EnsureChatWorkspaceRequest>,
-    ) -> Result<Response<EnsureChatWorkspaceResponse>, Status> {
-        let chat_id = request.into_inner().chat_id;
-        let mut workspaces = self.workspaces.lock().unwrap();
-        let workspace = workspaces.entry(chat_id).or_insert_with(|| Workspace {
-            id: Uuid::new_v4().to_string(),
-            template_name: "local".to_owned(),
-            ..Workspace::default()
-        });
-        Ok(Response::new(EnsureChatWorkspaceResponse {
-            workspace: Some(workspace.clone()),
-            is_created: false,
+impl GitService for Storage {
+    async fn get_chat_git(&self, request: Request<GetChatGitRequest>) -> Result<Response<GetChatGitResponse>, Status> {
+        let workspaces = self.workspaces.lock().unwrap();
+        let workspace = workspaces.get(&request.into_inner().chat_id);
+        Ok(Response::new(GetChatGitResponse {
+            workspace_id: workspace.map(|workspace| workspace.id.clone()).unwrap_or_default(),
+            is_workspace_readable: workspace.is_some(),
+            ..GetChatGitResponse::default()
         }))
     }
 
-    async fn get_workspace(
+    async fn record_git_head(
         &self,
-        request: Request<GetWorkspaceRequest>,
-    ) -> Result<Response<GetWorkspaceResponse>, Status> {
-        let id = request.into_inner().workspace_id;
-        let workspace = self
-            .workspaces
+        request: Request<RecordGitHeadRequest>,
+    ) -> Result<Response<RecordGitHeadResponse>, Status> {
+        self.heads.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(RecordGitHeadResponse { is_applied: true }))
+    }
+
+    async fn mark_diff_status_stale(
+        &self,
+        _: Request<MarkDiffStatusStaleRequest>,
+    ) -> Result<Response<MarkDiffStatusStaleResponse>, Status> {
+        Ok(Response::new(MarkDiffStatusStaleResponse {}))
+    }
+
+    async fn claim_diff_statuses(
+        &self,
+        _: Request<ClaimDiffStatusesRequest>,
+    ) -> Result<Response<ClaimDiffStatusesResponse>, Status> {
+        Ok(Response::new(ClaimDiffStatusesResponse::default()))
+    }
+
+    async fn put_diff_status(
+        &self,
+        _: Request<PutDiffStatusRequest>,
+    ) -> Result<Response<PutDiffStatusResponse>, Status> {
+        Ok(Response::new(PutDiffStatusResponse::default()))
+    }
+
+    async fn list_git_credentials(
+        &self,
+        _: Request<ListGitCredentialsRequest>,
+    ) -> Result<Response<ListGitCredentialsResponse>, Status> {
+        let credentials = self.credentials.lock().unwrap().clone();
+        Ok(Response::new(ListGitCredentialsResponse { credentials }))
+    }
+
+    async fn put_git_credential(
+        &self,
+        request: Request<PutGitCredentialRequest>,
+    ) -> Result<Response<PutGitCredentialResponse>, Status> {
+        let credential = request.into_inner().credential.unwrap();
+        self.credentials.lock().unwrap().push(credential.clone());
+        Ok(Response::new(PutGitCredentialResponse {
+            credential: Some(credential),
+        }))
+    }
+
+    async fn delete_git_credential(
+        &self,
+        request: Request<DeleteGitCredentialRequest>,
+    ) -> Result<Response<DeleteGitCredentialResponse>, Status> {
+        let host = request.into_inner().host;
+        self.credentials
             .lock()
             .unwrap()
-            .values()
-            .find(|workspace| workspace.id == id)
-            .cloned();
-        Ok(Response::new(GetWorkspaceResponse { workspace }))
+            .retain(|credential| credential.host != host);
+        Ok(Response::new(DeleteGitCredentialResponse {}))
     }
 
-    async fn list_workspaces(
+    async fn find_git_credential(
         &self,
-        _: Request<ListWorkspacesRequest>,
-    ) -> Result<Response<ListWorkspacesResponse>, Status> {
-        let workspaces = self.workspaces.lock().unwrap().values().cloned().collect();
-        Ok(Response::new(ListWorkspacesResponse { workspaces }))
-    }
-
-    async fn set_workspace_status(
-        &self,
-        request: Request<SetWorkspaceStatusRequest>,
-    ) -> Result<Response<SetWorkspaceStatusResponse>, Status> {
-        let request = request.into_inner();
-        let mut workspaces = self.workspaces.lock().unwrap();
-        let workspace = workspaces
-            .values_mut()
-            .find(|workspace| workspace.id == request.workspace_id);
-        let workspace = workspace.ok_or_else(|| Status::not_found("workspace"))?;
-        workspace.status = request.status;
-        workspace.status_message = request.status_message;
-        Ok(Response::new(SetWorkspaceStatusResponse {
-            workspace: Some(workspace.clone()),
-        }))
+        request: Request<FindGitCredentialRequest>,
+    ) -> Result<Response<FindGitCredentialResponse>, Status> {
+        let host = request.into_inner().host;
+        let credentials = self.credentials.lock().unwrap();
+        let found = credentials.iter().find(|credential| credential.host == host).cloned();
+        let credential = Some(found.ok_or_else(|| Status::not_found("credential"))?);
+        Ok(Response::new(FindGitCredentialResponse { credential }))
     }
 }

@@ -10,12 +10,15 @@ use tandem_proto::workspace::v1::{EditFiles, EditFilesResult, FileDiff, FileEdit
 
 use super::path::Place;
 use super::write::{check_size, replace};
-use super::{MAX_WRITE_BYTES, Root};
+use super::{MAX_WRITE_BYTES, Root, without_nul};
 use crate::error::Failure;
 
+mod diagnosis;
+mod indent;
 mod lines;
 mod loose;
 mod replacement;
+mod splice;
 
 /// Most files in one request, and most edits of one file.
 const MAX_FILES: usize = 100;
@@ -44,25 +47,27 @@ pub(crate) fn edit_files(root: &Root, request: &EditFiles) -> Result<EditFilesRe
     if request.files.is_empty() || request.files.len() > MAX_FILES {
         return Err(Failure::invalid(format!("files must have 1 to {MAX_FILES} entries")));
     }
+    let places: Vec<Result<Place, Failure>> = request.files.iter().map(|file| root.place(&file.path, false)).collect();
+    // Two entries for one file would each start from the old content, and the second would undo the first.
+    if let Some(failure) = duplicate(&request.files, &places) {
+        return Err(failure);
+    }
     let mut failures = Vec::new();
     let mut changes = Vec::new();
-    for file in &request.files {
-        match work_out(root, file) {
+    for (file, place) in request.files.iter().zip(places) {
+        match place.and_then(|place| work_out(root, file, place)) {
             Ok(change) => changes.push(change),
             Err(failure) => failures.push(failure),
         }
     }
-    // Two entries for one file would each start from the old content, and the second would undo the first.
-    if let Some(failure) = duplicate(&changes) {
-        return Err(failure);
-    }
-    if let Some(first) = failures.first() {
-        let kind = first.kind;
+    if let Some(worst) = failures
+        .iter()
+        .map(|failure| failure.kind)
+        .max_by_key(|kind| severity(*kind))
+    {
         let messages: Vec<String> = failures.into_iter().map(|failure| failure.message).collect();
-        return Err(Failure::new(
-            kind,
-            format!("{}\nNo edits were applied.", messages.join("\n")),
-        ));
+        let message = format!("{}\nNo edits were applied.", messages.join("\n"));
+        return Err(Failure::new(worst, message));
     }
     let mut written: Vec<&str> = Vec::new();
     for change in &changes {
@@ -83,18 +88,33 @@ pub(crate) fn edit_files(root: &Root, request: &EditFiles) -> Result<EditFilesRe
     Ok(EditFilesResult { files })
 }
 
-fn duplicate(changes: &[Change]) -> Option<Failure> {
+/// Which of several failures names the whole: what is wrong with the system before what is wrong with the request.
+fn severity(kind: OperationErrorKind) -> u8 {
+    match kind {
+        OperationErrorKind::Io | OperationErrorKind::NoSpace | OperationErrorKind::Limit => 3,
+        OperationErrorKind::NotFound => 2,
+        OperationErrorKind::Permission | OperationErrorKind::OutsideWorkspace => 1,
+        OperationErrorKind::Unspecified
+        | OperationErrorKind::Invalid
+        | OperationErrorKind::TooLarge
+        | OperationErrorKind::Conflict => 0,
+    }
+}
+
+/// Two entries for one file, whatever links lead to it.
+fn duplicate(files: &[FileEdits], places: &[Result<Place, Failure>]) -> Option<Failure> {
     let mut seen: HashMap<&PathBuf, &str> = HashMap::new();
-    for change in changes {
-        let Some(earlier) = seen.insert(&change.place.identity, &change.path) else {
+    for (file, place) in files.iter().zip(places) {
+        let Ok(place) = place else { continue };
+        let Some(earlier) = seen.insert(&place.identity, &file.path) else {
             continue;
         };
-        let message = if earlier == change.path {
+        let message = if earlier == file.path {
             format!("{earlier} is listed twice. Put all edits of a file into one entry. No edits were applied.")
         } else {
             format!(
                 "{earlier} and {} are the same file. Use one path for it. No edits were applied.",
-                change.path
+                file.path
             )
         };
         return Some(Failure::invalid(message));
@@ -102,15 +122,14 @@ fn duplicate(changes: &[Change]) -> Option<Failure> {
     None
 }
 
-fn work_out(root: &Root, file: &FileEdits) -> Result<Change, Failure> {
+fn work_out(root: &Root, file: &FileEdits, place: Place) -> Result<Change, Failure> {
     let path = &file.path;
     if file.edits.is_empty() || file.edits.len() > MAX_EDITS {
         return Err(Failure::invalid(format!(
             "{path}: edits must have 1 to {MAX_EDITS} entries"
         )));
     }
-    let place = root.place(path, false)?;
-    let (content, _) = root.open_file(path)?;
+    let (content, _) = root.open_place(path, &place)?;
     let mut bytes = Vec::new();
     content
         .take(MAX_WRITE_BYTES as u64 + 1)
@@ -142,11 +161,12 @@ impl Change {
         let diff = TextDiff::configure()
             .timeout(DIFF_TIME)
             .diff_lines(&self.before, &self.after);
-        let mut text = diff
+        let text = diff
             .unified_diff()
             .context_radius(3)
             .header(&self.path, &self.path)
             .to_string();
+        let mut text = without_nul(text);
         if text.len() > MAX_DIFF_BYTES {
             text.truncate(text.floor_char_boundary(MAX_DIFF_BYTES));
             text.push_str("\n... [diff truncated]\n");

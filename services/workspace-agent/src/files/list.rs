@@ -4,6 +4,7 @@ use rustix::fs::{Dir, FileType, OFlags};
 use tandem_proto::workspace::v1::{DirectoryEntry, ListDirectory, ListDirectoryResult};
 
 use super::Root;
+use super::path::real_path;
 use crate::error::Failure;
 
 /// Most names in one answer; the rest is left out.
@@ -36,7 +37,8 @@ pub(crate) fn list(root: &Root, request: &ListDirectory) -> Result<ListDirectory
         }
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    let absolute_path = root.home().join(&relative).components().collect::<std::path::PathBuf>();
+    // Links followed, so that a caller sees where a path really leads.
+    let absolute_path = real_path(&directory).unwrap_or_else(|| root.home().join(&relative).components().collect());
     Ok(ListDirectoryResult {
         absolute_path: absolute_path.to_string_lossy().into_owned(),
         entries,

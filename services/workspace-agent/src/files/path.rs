@@ -4,7 +4,8 @@
 //! beneath an open directory (`openat2`); where it cannot, each component is opened by itself and links are refused.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -18,14 +19,41 @@ const MAX_LINKS: usize = 8;
 /// Longest path, in bytes.
 const MAX_PATH_BYTES: usize = 4_096;
 
+/// How files are opened to be read: what is no file must not make us wait, or give us a terminal.
+const READING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
 /// Tries of an open that a concurrent rename disturbed.
 const MAX_TRIES: usize = 16;
+
+/// Never above the directory it begins in, also not through links that the kernel makes up.
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
 
 /// The home directory, held open.
 #[derive(Debug)]
 pub(crate) struct Root {
     home: PathBuf,
     directory: OwnedFd,
+    resolver: Resolver,
+}
+
+/// Who sees to it that a path stays beneath the home directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolver {
+    /// `openat2`, in one step.
+    Kernel,
+    /// We do, one component at a time. Follows fewer links than the kernel would, and none that leads out.
+    Handles,
+}
+
+impl Resolver {
+    /// What this host has. Old kernels do not know the call, and some sandboxes forbid it.
+    fn of_this_host(directory: &OwnedFd) -> Self {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::openat2(directory, ".", flags, Mode::empty(), BENEATH) {
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => Self::Handles,
+            Ok(_) | Err(_) => Self::Kernel,
+        }
+    }
 }
 
 /// A file to be written: its directory, held open, and its name there.
@@ -51,7 +79,18 @@ impl Root {
         let home = home.canonicalize().map_err(failed)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, &home, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
-        Ok(Self { home, directory })
+        let resolver = Resolver::of_this_host(&directory);
+        Ok(Self {
+            home,
+            directory,
+            resolver,
+        })
+    }
+
+    /// The same home with another way to find things in it.
+    #[cfg(test)]
+    pub(super) fn with(self, resolver: Resolver) -> Self {
+        Self { resolver, ..self }
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -87,18 +126,20 @@ impl Root {
     /// Opens `relative` beneath the home directory.
     pub(crate) fn open_beneath(&self, relative: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let flags = flags | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        if self.resolver == Resolver::Handles {
+            return self.walk(relative, flags);
+        }
         for _ in 0..MAX_TRIES {
-            match rustix::fs::openat2(&self.directory, relative, flags, Mode::empty(), resolve) {
+            match rustix::fs::openat2(&self.directory, relative, flags, Mode::empty(), BENEATH) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(Errno::NOSYS) => return self.walk(relative, flags),
                 other => return other,
             }
         }
         Err(Errno::AGAIN)
     }
 
-    /// The same without `openat2`: one component at a time, following no link and never going up.
+    /// The same without `openat2`: one component at a time, each from the handle of the one before, following no link and never going
+    /// up.
     fn walk(&self, relative: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut directory = rustix::fs::openat(&self.directory, ".", step, Mode::empty())?;
@@ -123,16 +164,16 @@ impl Root {
         }
     }
 
-    /// Opens a regular file for reading. Pipes and devices are refused without waiting for them.
-    pub(crate) fn open_file(&self, path: &str) -> Result<(std::fs::File, u64), Failure> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = self.open_following(path, flags)?;
-        let stat = rustix::fs::fstat(&file).map_err(|errno| Failure::system(path, errno))?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Ok((file.into(), u64::try_from(stat.st_size).unwrap_or(0))),
-            FileType::Directory => Err(Failure::system(path, Errno::ISDIR)),
-            _ => Err(Failure::system(path, Errno::NXIO)),
-        }
+    /// Opens a regular file for reading, and tells its size. Pipes and devices are refused without waiting for them.
+    pub(crate) fn open_file(&self, path: &str) -> Result<(File, u64), Failure> {
+        regular(path, self.open_following(path, READING)?)
+    }
+
+    /// The same for a place that was found before; a link that came there since is not followed.
+    pub(crate) fn open_place(&self, path: &str, place: &Place) -> Result<(File, u64), Failure> {
+        let flags = READING | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&place.directory, &place.name, flags, Mode::empty());
+        regular(path, file.map_err(|errno| Failure::system(path, errno))?)
     }
 
     /// Opens what `path` names. The kernel refuses absolute links even if they stay inside; one at the end is followed here.
@@ -262,8 +303,22 @@ impl Root {
 
     /// The directory's real path where the system tells it; else the given one.
     fn identity(&self, directory: &OwnedFd, otherwise: &Path) -> PathBuf {
-        use std::os::fd::AsRawFd;
-        let link = format!("/proc/self/fd/{}", directory.as_raw_fd());
-        std::fs::read_link(link).unwrap_or_else(|_| self.home.join(otherwise))
+        real_path(directory).unwrap_or_else(|| self.home.join(otherwise))
+    }
+}
+
+/// Where an open file or directory really is, links followed; `None` where the system does not tell.
+pub(super) fn real_path(handle: impl AsFd) -> Option<PathBuf> {
+    let link = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    std::fs::read_link(link).ok()
+}
+
+/// Lets regular files through, with their size.
+fn regular(path: &str, file: OwnedFd) -> Result<(File, u64), Failure> {
+    let stat = rustix::fs::fstat(&file).map_err(|errno| Failure::system(path, errno))?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok((file.into(), u64::try_from(stat.st_size).unwrap_or(0))),
+        FileType::Directory => Err(Failure::system(path, Errno::ISDIR)),
+        _ => Err(Failure::system(path, Errno::NXIO)),
     }
 }

@@ -2,13 +2,18 @@
 
 use std::fmt::Write as _;
 use std::io::Read;
+use std::path::PathBuf;
 
-use tandem_proto::workspace::v1::{OperationErrorKind, ReadFile, ReadFileResult};
+use tandem_proto::workspace::v1::{OperationErrorKind, ReadBytes, ReadBytesResult, ReadFile, ReadFileResult};
 
-use super::Root;
+use super::path::real_path;
+use super::{Root, without_nul};
 use crate::error::Failure;
 
-/// Largest file that is read.
+/// Largest file that is read as bytes.
+const MAX_BYTES: u64 = 10 * 1024 * 1024;
+
+/// Largest file whose lines are read.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Most lines in one answer.
@@ -27,21 +32,53 @@ const LINE_CUT: &str = "... [truncated]";
 /// # Errors
 /// Anything but a small enough regular file inside the workspace; an answer over the bounds, which is refused rather than cut.
 pub(crate) fn read(root: &Root, request: &ReadFile) -> Result<ReadFileResult, Failure> {
-    let (file, _) = root.open_file(&request.path)?;
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells "too large", also for files that grow meanwhile.
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Failure::io(&request.path, &error))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
+    let path = &request.path;
+    let too_large = || {
         let message = format!(
-            "{}: the file is larger than {MAX_FILE_BYTES} bytes. Look at parts of it with grep, sed or awk instead.",
-            request.path
+            "{path}: the file is larger than {MAX_FILE_BYTES} bytes. Look at parts of it with grep, sed or awk instead."
         );
-        return Err(Failure::new(OperationErrorKind::TooLarge, message));
-    }
-    let text = String::from_utf8_lossy(&bytes);
+        Failure::new(OperationErrorKind::TooLarge, message)
+    };
+    let bytes = whole(root, path, MAX_FILE_BYTES)?.ok_or_else(too_large)?.0;
+    let text = without_nul(String::from_utf8_lossy(&bytes).into_owned());
     number(&text, bytes.len(), request.offset, request.limit)
+}
+
+/// A whole file as it is, and where it really is.
+///
+/// # Errors
+/// Anything but a small enough regular file inside the workspace.
+pub(crate) fn read_bytes(root: &Root, request: &ReadBytes) -> Result<ReadBytesResult, Failure> {
+    let path = &request.path;
+    let most = match u64::try_from(request.max_bytes) {
+        Ok(0) | Err(_) => MAX_BYTES,
+        Ok(asked) => asked.min(MAX_BYTES),
+    };
+    let too_large = || {
+        let message = format!("{path}: the file is larger than {most} bytes");
+        Failure::new(OperationErrorKind::TooLarge, message)
+    };
+    let (content, resolved) = whole(root, path, most)?.ok_or_else(too_large)?;
+    Ok(ReadBytesResult {
+        content,
+        resolved_path: resolved.to_string_lossy().into_owned(),
+    })
+}
+
+/// All bytes of a file and its real path; `None` when there are more than `most`.
+fn whole(root: &Root, path: &str, most: u64) -> Result<Option<(Vec<u8>, PathBuf)>, Failure> {
+    let (file, size) = root.open_file(path)?;
+    if size > most {
+        return Ok(None);
+    }
+    let real = real_path(&file).unwrap_or_else(|| root.home().join(path));
+    let mut bytes = Vec::new();
+    // The file may grow meanwhile.
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::io(path, &error))?;
+    let is_small = bytes.len() as u64 <= most;
+    Ok(is_small.then_some((bytes, real)))
 }
 
 fn number(text: &str, size: usize, offset: i64, limit: i64) -> Result<ReadFileResult, Failure> {

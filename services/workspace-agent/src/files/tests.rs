@@ -2,16 +2,18 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use tandem_proto::workspace::v1::{
-    Edit, EditFiles, FileEdits, ListDirectory, OperationErrorKind as Kind, ReadFile, WriteFile,
+    Edit, EditFiles, FileEdits, ListDirectory, ListDirectoryResult, OperationErrorKind as Kind, ReadBytes, ReadFile,
+    WriteFile,
 };
 use tempfile::TempDir;
 
 use super::*;
 use crate::error::Failure;
+
+mod hostile;
+mod race;
 
 struct Place {
     directory: TempDir,
@@ -43,6 +45,10 @@ impl Place {
             },
         )
         .map(|result| result.content)
+    }
+
+    fn list(&self, path: &str) -> Result<ListDirectoryResult, Failure> {
+        list(&self.root, &ListDirectory { path: path.to_owned() })
     }
 
     fn write(&self, path: &str, content: &str) -> Result<(), Failure> {
@@ -113,40 +119,6 @@ fn paths_that_lead_out_are_refused() {
     }
     assert_eq!(place.read("../secret").unwrap_err().kind, Kind::OutsideWorkspace);
     assert_eq!(std::fs::read_to_string(secret).unwrap(), "s3cret");
-}
-
-#[test]
-fn a_link_that_is_swapped_meanwhile_never_leads_out() {
-    let place = place();
-    let home = place.home().to_owned();
-    std::fs::create_dir(home.join("inside")).unwrap();
-    std::fs::write(home.join("inside/secret"), "mine").unwrap();
-    symlink("inside", home.join("door")).unwrap();
-    let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
-                for target in ["inside", ".."] {
-                    let _ = std::fs::remove_file(home.join("next"));
-                    symlink(target, home.join("next")).unwrap();
-                    std::fs::rename(home.join("next"), home.join("door")).unwrap();
-                }
-            }
-        });
-        let until = Instant::now() + Duration::from_secs(1);
-        while Instant::now() < until {
-            if let Ok(content) = place.read("door/secret") {
-                assert_eq!(content, "1\tmine");
-            }
-            let _ = place.write("door/secret", "mine");
-            let _ = place.edit(&[("door/secret", "s3cret", "lost")]);
-        }
-        is_over.store(true, Ordering::Relaxed);
-    });
-    assert_eq!(
-        std::fs::read_to_string(place.directory.path().join("secret")).unwrap(),
-        "s3cret"
-    );
 }
 
 #[test]
@@ -237,7 +209,7 @@ fn a_directory_is_listed_in_order() {
     let place = place();
     place.write("b/x", "").unwrap();
     place.write("a", "").unwrap();
-    let listed = list(&place.root, &ListDirectory { path: String::new() }).unwrap();
+    let listed = place.list("").unwrap();
     let names: Vec<(&str, bool)> = listed
         .entries
         .iter()
@@ -245,5 +217,63 @@ fn a_directory_is_listed_in_order() {
         .collect();
     assert_eq!(names, [("a", false), ("b", true)]);
     assert_eq!(Path::new(&listed.absolute_path), place.home());
-    assert!(list(&place.root, &ListDirectory { path: "..".to_owned() }).is_err());
+    assert!(place.list("..").is_err());
+    // A directory that is a link tells where it leads.
+    symlink("b", place.home().join("c")).unwrap();
+    assert_eq!(
+        Path::new(&place.list("c").unwrap().absolute_path),
+        place.home().join("b")
+    );
+}
+
+#[test]
+fn the_worst_of_several_failures_names_them_all() {
+    let place = place();
+    place.write("a", "one\n").unwrap();
+    place.write("c", "\u{1f642}").unwrap();
+    std::fs::write(place.home().join("d"), b"\xff\xfe").unwrap();
+    let wrong = [("a", "two", "x"), ("b", "x", "y"), ("c", "", "y"), ("d", "x", "y")];
+    let failure = place.edit(&wrong).unwrap_err();
+    assert_eq!(failure.kind, Kind::NotFound);
+    for part in [
+        "a: edit 1: search string was not found",
+        "b: file does not exist",
+        "c: edit 1: search string must not be empty",
+        "d: the file is not UTF-8 text",
+    ] {
+        assert!(failure.message.contains(part), "{failure:?}");
+    }
+}
+
+#[test]
+fn a_listing_of_one_file_twice_is_told_before_anything_else() {
+    let place = place();
+    place.write("a", "one\n").unwrap();
+    let failure = place
+        .edit(&[("a", "missing", "x"), ("b", "x", "y"), ("a", "one", "two")])
+        .unwrap_err();
+    assert!(failure.message.starts_with("a is listed twice"), "{failure:?}");
+}
+
+#[test]
+fn bytes_are_read_whole_with_their_real_path_and_a_bound() {
+    let place = place();
+    let bytes = b"\x00\xff\r\n".repeat(100);
+    std::fs::write(place.home().join("a"), &bytes).unwrap();
+    symlink("a", place.home().join("link")).unwrap();
+    let read = |path: &str, max_bytes| {
+        let path = path.to_owned();
+        read_bytes(&place.root, &ReadBytes { path, max_bytes })
+    };
+    let found = read("link", 0).unwrap();
+    assert_eq!(
+        (found.content, Path::new(&found.resolved_path)),
+        (bytes, &*place.home().join("a"))
+    );
+    assert!(read("a", 400).is_ok());
+    assert_eq!(read("a", 399).unwrap_err().kind, Kind::TooLarge);
+    let large = std::fs::File::create(place.home().join("large")).unwrap();
+    large.set_len(10 * 1024 * 1024 + 1).unwrap();
+    assert_eq!(read("large", i64::MAX).unwrap_err().kind, Kind::TooLarge);
+    assert_eq!(read("missing", 0).unwrap_err().kind, Kind::NotFound);
 }

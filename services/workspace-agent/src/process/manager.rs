@@ -1,7 +1,7 @@
 //! Starting, finding, waiting for and signalling processes.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,6 +26,9 @@ use super::snapshot::{self, Exit};
 use crate::error::Failure;
 use crate::files::Root;
 
+/// What runs commands.
+const SHELL: &str = "/bin/sh";
+
 /// Processes the agent remembers, and how many of them may run.
 const MAX_KNOWN: usize = 256;
 const MAX_RUNNING: usize = 64;
@@ -43,7 +46,7 @@ const MAX_COMMAND_BYTES: usize = 128 * 1024;
 const MAX_VARIABLES: usize = 256;
 
 /// How long the rest of the output is awaited after the shell ended; something it left behind may hold the pipe for ever.
-const OUTPUT_GRACE: Duration = Duration::from_millis(500);
+const OUTPUT_GRACE: Duration = Duration::from_secs(5);
 
 /// Bytes read from a process at a time.
 const READ_BYTES: usize = 16 * 1024;
@@ -97,7 +100,14 @@ impl Manager {
             });
         }
         make_room(&mut known)?;
-        let process = self.spawn(chat_id, request)?;
+        let process = match self.spawn(chat_id, request.clone()) {
+            // What has ended and was not collected yet may take all the room there is.
+            Err(failure) if failure.kind == OperationErrorKind::Limit => {
+                collect(&known);
+                self.spawn(chat_id, request)?
+            }
+            other => other?,
+        };
         known.insert(process_id.clone(), process);
         Ok(StartProcessResult {
             process_id,
@@ -114,7 +124,7 @@ impl Manager {
         let (reader, writer) = std::io::pipe().map_err(io)?;
         // Before it runs, so that it never seems to have run for less than it did.
         let started_at = self.clock.now();
-        let mut child = Command::new("/bin/sh")
+        let mut child = Command::new(SHELL)
             .arg("-c")
             .arg(&request.command)
             .env_clear()
@@ -125,7 +135,7 @@ impl Manager {
             .stderr(writer)
             .process_group(0)
             .spawn()
-            .map_err(io)?;
+            .map_err(|error| not_started(&directory, &error))?;
         let output = pipe::Receiver::from_owned_fd(reader.into()).map_err(io)?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let Some(group) = group else {
@@ -172,17 +182,26 @@ impl Manager {
         }
     }
 
-    /// The process of that id, if it is the chat's.
+    /// The process of that id, if it is the chat's; whoever names no chat may look at all.
     ///
     /// # Errors
     /// There is none.
     pub(crate) fn find(&self, chat_id: &str, process_id: &str) -> Result<Arc<Process>, Failure> {
         let known = self.lock();
-        let process = known.get(process_id).filter(|process| process.chat_id == chat_id);
+        let is_theirs = |process: &&Arc<Process>| chat_id.is_empty() || process.chat_id == chat_id;
+        let process = known.get(process_id).filter(is_theirs);
         process.cloned().ok_or_else(|| {
             let shown: String = process_id.chars().take(64).collect();
             Failure::new(OperationErrorKind::NotFound, format!("there is no process {shown:?}"))
         })
+    }
+
+    /// The chat whose shell this is, while it runs.
+    pub(crate) fn chat_of(&self, id: i32) -> Option<String> {
+        let known = self.lock();
+        let mut running = known.values().filter(|process| process.is_running());
+        let found = running.find(|process| process.group.as_raw_nonzero().get() == id);
+        found.map(|process| process.chat_id.clone())
     }
 
     /// The chat's processes, or those of all chats if it is empty: running ones first, then the newest. Forgets what ended long ago.
@@ -244,8 +263,7 @@ impl Manager {
             ticks.tick().await;
             // Held meanwhile, so that no process starts that is not known yet.
             let known = self.lock();
-            let running = known.values().filter(|process| process.is_running());
-            leftovers::collect(&running.map(|process| process.group.as_raw_nonzero().get()).collect());
+            collect(&known);
         }
     }
 
@@ -259,8 +277,47 @@ impl Process {
         self.exit.borrow().is_none()
     }
 
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(crate) fn started_at(&self) -> OffsetDateTime {
+        self.started_at
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&self) {
+        // The sender is ours.
+        let _ = self.exit.subscribe().wait_for(Option::is_some).await;
+    }
+
     pub(super) fn output(&self) -> MutexGuard<'_, Output> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Collects what has ended and is nobody's, which those that run are not.
+fn collect(known: &HashMap<String, Arc<Process>>) {
+    let running = known.values().filter(|process| process.is_running());
+    leftovers::collect(&running.map(|process| process.group.as_raw_nonzero().get()).collect());
+}
+
+/// Why no shell came up: no directory to start in, no shell, or no room for another process.
+fn not_started(directory: &Path, error: &std::io::Error) -> Failure {
+    const WHAT: &str = "the command could not be started";
+    match error.kind() {
+        std::io::ErrorKind::NotFound if directory.is_dir() => Failure::new(
+            OperationErrorKind::NotFound,
+            format!(
+                "{WHAT}: the workspace has no {SHELL}. Install a shell, for example the package dash, bash or busybox, in the image \
+                 or on the machine the workspace runs on."
+            ),
+        ),
+        std::io::ErrorKind::WouldBlock => Failure::limit(format!(
+            "{WHAT}: the workspace runs as many processes as it may. End some with process_signal, or stop the workspace."
+        )),
+        std::io::ErrorKind::OutOfMemory => Failure::limit(format!("{WHAT}: the workspace has no memory left")),
+        _ => Failure::io(WHAT, error),
     }
 }
 

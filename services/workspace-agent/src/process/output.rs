@@ -40,35 +40,36 @@ impl Output {
         self.total
     }
 
-    /// The text to show, and how much of it is missing. Set also when everything fits but head and tail were shown apart.
+    /// The text to show, at most 32 KiB of it, and how much was left out. What is no text grows when it is shown as text, so less of it
+    /// is.
     pub(crate) fn text(&self) -> (String, Option<Truncation>) {
-        if self.tail.is_empty() {
-            return (cut_lines(&decode(&self.head)), None);
-        }
-        let kept = (self.head.len() + self.tail.len()) as u64;
-        let omitted = self.total - kept;
         let tail: Vec<u8> = self.tail.iter().copied().collect();
-        let (head, tail) = if omitted == 0 {
+        if self.total == (self.head.len() + tail.len()) as u64 {
             // Nothing is missing between them: a character across the boundary is one character.
-            let both = [self.head.as_slice(), &tail].concat();
-            (cut_lines(&decode(&both)), String::new())
-        } else {
-            (
-                cut_lines(&decode(trim_end(&self.head))),
-                cut_lines(&decode(trim_start(&tail))),
-            )
-        };
-        let gap = if omitted > 0 {
-            format!("\n\n... [omitted {omitted} bytes] ...\n\n")
-        } else {
-            String::new()
-        };
-        let truncation = (omitted > 0).then(|| Truncation {
+            let all = [self.head.as_slice(), &tail].concat();
+            let text = decode(&all);
+            if text.len() <= HEAD_BYTES + TAIL_BYTES {
+                return (cut_lines(&text), None);
+            }
+            let (head, rest) = all.split_at(all.len().min(HEAD_BYTES));
+            return self.parts(head, rest);
+        }
+        self.parts(trim_end(&self.head), trim_start(&tail))
+    }
+
+    /// A beginning and an end with something missing between them.
+    fn parts(&self, head: &[u8], tail: &[u8]) -> (String, Option<Truncation>) {
+        let (head, tail) = (first(head, HEAD_BYTES), last(tail, TAIL_BYTES));
+        let kept = (head.len() + tail.len()) as u64;
+        let omitted = self.total - kept;
+        let truncation = Truncation {
             original_bytes: clamp(self.total),
             retained_bytes: clamp(kept),
             omitted_bytes: clamp(omitted),
-        });
-        (format!("{head}{gap}{tail}"), truncation)
+        };
+        let (head, tail) = (cut_lines(&decode(head)), cut_lines(&decode(tail)));
+        let text = format!("{head}\n\n... [omitted {omitted} bytes] ...\n\n{tail}");
+        (text, Some(truncation))
     }
 
     /// What is still kept of the bytes from `position` on, and the position after them. At most `limit` bytes; skips what is gone.
@@ -118,6 +119,46 @@ pub(crate) fn incomplete_tail(bytes: &[u8]) -> usize {
         return if needed > back { back } else { 0 };
     }
     0
+}
+
+/// Pieces of `bytes` with the length each has as text: a character, or bytes that are none.
+fn pieces(bytes: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+    let replaced = char::REPLACEMENT_CHARACTER.len_utf8();
+    bytes.utf8_chunks().flat_map(move |chunk| {
+        let characters = chunk.valid().chars().map(move |character| {
+            let length = character.len_utf8();
+            (length, if character == '\0' { replaced } else { length })
+        });
+        let invalid = (!chunk.invalid().is_empty()).then_some((chunk.invalid().len(), replaced));
+        characters.chain(invalid)
+    })
+}
+
+/// The longest beginning of `bytes` that has at most `most` bytes as text.
+fn first(bytes: &[u8], most: usize) -> &[u8] {
+    let (mut kept, mut shown) = (0, 0);
+    for (length, as_text) in pieces(bytes) {
+        if shown + as_text > most {
+            break;
+        }
+        kept += length;
+        shown += as_text;
+    }
+    &bytes[..kept]
+}
+
+/// The longest end of `bytes` that has at most `most` bytes as text.
+fn last(bytes: &[u8], most: usize) -> &[u8] {
+    let all: usize = pieces(bytes).map(|(_, as_text)| as_text).sum();
+    let (mut dropped, mut hidden) = (0, 0);
+    for (length, as_text) in pieces(bytes) {
+        if all - hidden <= most {
+            break;
+        }
+        dropped += length;
+        hidden += as_text;
+    }
+    &bytes[dropped..]
 }
 
 fn trim_end(bytes: &[u8]) -> &[u8] {
@@ -215,6 +256,34 @@ mod tests {
         assert_eq!(output(&[b"a\0b\xff"]).text().0, "a\u{fffd}b\u{fffd}");
         let flood = output(&["é".repeat(100_000).as_bytes()]);
         assert!(!flood.text().0.contains('\u{fffd}'));
+    }
+
+    #[test]
+    fn what_grows_as_text_is_cut_and_counted() {
+        let most = HEAD_BYTES + TAIL_BYTES + 100;
+        for (piece, count) in [
+            (&b"\xff\n"[..], 10_000),
+            (b"\0\n", 10_000),
+            (b"\xff\n", 500_000),
+            (b"ab\xff\n", 9_000),
+        ] {
+            let bytes = piece.repeat(count);
+            let (text, truncation) = output(&[&bytes]).text();
+            let truncation = truncation.unwrap();
+            assert!(
+                text.len() <= most && text.len() > most / 2,
+                "{} of {}",
+                text.len(),
+                bytes.len()
+            );
+            assert_eq!(
+                truncation.retained_bytes + truncation.omitted_bytes,
+                i64::try_from(bytes.len()).unwrap()
+            );
+            assert!(text.starts_with(&decode(piece)) && text.ends_with(&decode(piece)));
+        }
+        // As long as it fits nothing is left out.
+        assert_eq!(output(&[&b"\xff\n".repeat(8_000)]).text().1, None);
     }
 
     #[test]

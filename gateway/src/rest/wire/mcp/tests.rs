@@ -29,7 +29,7 @@ fn a_server_goes_in_with_its_words_and_comes_out_with_them() {
         "icon_url": "", "transport": "streamable_http", "url": "https://h/mcp", "auth_type": "none",
         "has_oauth2_secret": false, "has_api_key": false, "has_custom_headers": false, "tool_allow_list": [],
         "tool_deny_list": [], "availability": "default_on", "enabled": false, "model_intent": false,
-        "allow_in_plan_mode": false, "forward_coder_headers": false, "created_at": "0001-01-01T00:00:00Z",
+        "allow_in_plan_mode": false, "forward_coder_headers": false, "pinned": true, "created_at": "0001-01-01T00:00:00Z",
         "updated_at": "0001-01-01T00:00:00Z", "auth_connected": true,
     });
     assert_eq!(shown, expected);
@@ -38,7 +38,8 @@ fn a_server_goes_in_with_its_words_and_comes_out_with_them() {
 #[test]
 fn words_that_are_none_are_refused_with_those_there_are() {
     for (field, word) in [
-        ("transport", "sse"),
+        ("transport", "SSE"),
+        ("transport", "unspecified"),
         ("transport", "ws"),
         ("auth_type", "basic"),
         ("availability", ""),

@@ -104,6 +104,7 @@ fn known(fields: &Map<String, Value>, max_tokens: u64, request: &Value, rules: &
     let messages = messages(fields, rules)?;
     system(fields.get("system"))?;
     tools(fields, messages)?;
+    form(&fields.get("output_config").unwrap_or(&Value::Null)["format"])?;
     turns(messages, model)?;
     thinking(fields, messages, max_tokens)?;
     marks(request)?;
@@ -188,6 +189,31 @@ fn tools(fields: &Map<String, Value>, messages: &[Value]) -> Check {
     Ok(())
 }
 
+/// The form an answer is held to: a schema whose objects are all closed.
+fn form(format: &Value) -> Check {
+    if format.is_null() {
+        return Ok(());
+    }
+    if format["type"] != "json_schema" || !format["schema"].is_object() {
+        return Err(invalid("output_config.format.type: Input should be 'json_schema'"));
+    }
+    closed(&format["schema"])
+}
+
+fn closed(schema: &Value) -> Check {
+    match schema {
+        Value::Object(fields) => {
+            if schema["type"] == "object" && schema["additionalProperties"] != false {
+                let message = "For 'object' type, 'additionalProperties' must be explicitly set to false";
+                return Err(invalid(format!("output_config.format.schema: {message}")));
+            }
+            fields.values().try_for_each(closed)
+        }
+        Value::Array(schemas) => schemas.iter().try_for_each(closed),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
 /// The blocks of a message; none when its content is a string.
 pub(super) fn blocks(message: &Value) -> &[Value] {
     message["content"].as_array().map_or(&[], Vec::as_slice)
@@ -208,7 +234,7 @@ fn turns(messages: &[Value], model: &str) -> Check {
             let message = "messages: roles must alternate between \"user\" and \"assistant\", but found multiple";
             return Err(invalid(format!("{message} \"{role}\" roles in a row")));
         }
-        content::check(message, &path, model)?;
+        content::check(message, &path, model, index + 1 == messages.len())?;
         content::pair(message, &path, &open)?;
         open.clear();
         for block in blocks(message) {
@@ -224,7 +250,7 @@ fn turns(messages: &[Value], model: &str) -> Check {
             }
         }
     }
-    if messages.len().is_multiple_of(2) {
+    if messages.len().is_multiple_of(2) && !messages.last().is_some_and(content::is_interrupted) {
         let message =
             "This model does not support assistant message prefill. The conversation must end with a user message.";
         return Err(invalid(message));

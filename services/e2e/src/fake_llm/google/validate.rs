@@ -25,7 +25,7 @@ const KNOWN: [&str; 7] = [
     "generationConfig",
     "cachedContent",
 ];
-const KNOWN_SETTINGS: [&str; 10] = [
+const KNOWN_SETTINGS: [&str; 12] = [
     "maxOutputTokens",
     "temperature",
     "topP",
@@ -36,6 +36,8 @@ const KNOWN_SETTINGS: [&str; 10] = [
     "stopSequences",
     "candidateCount",
     "seed",
+    "responseMimeType",
+    "responseJsonSchema",
 ];
 
 type Check<T = ()> = Result<T, VendorError>;
@@ -63,6 +65,7 @@ pub(in super::super) fn check(path: &str, query: &str, body: &[u8], rules: &Rule
     if let Some(settings) = fields.get("generationConfig").and_then(Value::as_object) {
         known(settings, &KNOWN_SETTINGS)?;
         thinking(settings, model)?;
+        form(settings, request["tools"].is_array(), model)?;
     }
     system(fields)?;
     tools(fields, model)?;
@@ -100,6 +103,24 @@ fn thinking(settings: &Map<String, Value>, model: &str) -> Check {
     if shows && budget.and_then(Value::as_i64) == Some(0) {
         return Err(invalid(
             "Unable to submit request because Thinking_config.include_thoughts is only enabled when thinking is enabled.",
+        ));
+    }
+    Ok(())
+}
+
+/// The form an answer is held to, which older models do not have beside tools.
+fn form(settings: &Map<String, Value>, has_tools: bool, model: &str) -> Check {
+    let is_json = settings
+        .get("responseMimeType")
+        .is_some_and(|kind| kind == "application/json");
+    if settings.contains_key("responseJsonSchema") && !is_json {
+        return Err(invalid(
+            "Setting response_json_schema requires response_mime_type to be application/json.",
+        ));
+    }
+    if is_json && has_tools && !is_third(model) {
+        return Err(invalid(
+            "Function calling with a response mime type: 'application/json' is unsupported",
         ));
     }
     Ok(())

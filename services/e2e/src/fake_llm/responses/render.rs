@@ -105,7 +105,18 @@ fn item(context: &Context, index: usize, output: &Output<'_>, complete: bool) ->
     }
 }
 
-fn words(item: &Item) -> Option<&str> {
+/// Ids of the calls of a reply.
+pub(super) fn call_ids(context: &Context, reply: &Reply) -> Vec<String> {
+    let outputs = outputs(reply);
+    let outputs = outputs.iter().filter(|output| output.kind.is_some()).enumerate();
+    let items = outputs.map(|(index, output)| item(context, index, output, true));
+    items
+        .filter_map(|item| item["call_id"].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// What an item says.
+pub(super) fn words(item: &Item) -> Option<&str> {
     match item {
         Item::Text { text, .. } | Item::Reasoning { text, .. } => Some(text),
         Item::ToolCall { .. } | Item::Gate(_) | Item::Pause(_) => None,
@@ -128,7 +139,7 @@ fn response(context: &Context, status: &str, reason: Option<&str>, output: &[Val
         })
     });
     json!({
-        "id": format!("resp_{}", wire::letters(context.number, 48)), "object": "response", "created_at": context.created,
+        "id": super::id(context.number), "object": "response", "created_at": context.created,
         "status": status, "background": false, "error": null, "incomplete_details": reason.map(|reason| json!({ "reason": reason })),
         "instructions": null, "max_output_tokens": null, "max_tool_calls": null, "model": context.model, "output": output,
         "parallel_tool_calls": true, "previous_response_id": null, "reasoning": { "effort": null, "summary": null },

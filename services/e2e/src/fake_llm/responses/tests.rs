@@ -19,7 +19,7 @@ fn rules() -> Rules {
 }
 
 fn refusal(request: &Value) -> Option<(String, Option<String>)> {
-    let error = check(request.to_string().as_bytes(), &rules()).err()?;
+    let error = check(request.to_string().as_bytes(), &rules(), &Kept::default()).err()?;
     assert_eq!(error.status, 400);
     Some((error.message, error.code))
 }
@@ -315,4 +315,35 @@ fn azure_has_a_key_header_of_its_own() {
     assert_eq!(verdict("/v1/responses", "authorization", "Bearer k"), None);
     assert_eq!(verdict("/v1/responses", "api-key", "k"), Some(401));
     assert_eq!((path(azure), path(RESPONSES)), (RESPONSES, RESPONSES));
+}
+
+#[test]
+fn a_request_goes_on_from_what_is_kept_and_from_nothing_else() {
+    let mut kept = Kept::default();
+    let accepted = |request: &Value, kept: &Kept| check(request.to_string().as_bytes(), &rules(), kept);
+    let first = asked(json!("One"));
+    let first_accepted = accepted(&first, &kept).unwrap();
+    kept.keep(&context(true), first.to_string().as_bytes(), &first_accepted, &full());
+    let next = |input: Value| {
+        let mut next = asked(input);
+        next["previous_response_id"] = json!(id(1));
+        next
+    };
+    let refused = |request: &Value, kept: &Kept| accepted(request, kept).unwrap_err().message;
+    let open = refused(&next(json!("Two")), &kept);
+    assert!(open.contains("No tool output found for function call call_a"), "{open}");
+    let answered = accepted(&next(json!([came("call_a"), says("user", "input_text", "Two")])), &kept).unwrap();
+    assert_eq!(
+        (answered.conversation.as_str(), answered.last_user.as_str()),
+        ("One", "Two")
+    );
+    assert_eq!(answered.texts, ["One", "Let me see.I look.", "x", "Two"]);
+    assert!(answered.prompt_tokens > first_accepted.prompt_tokens);
+    kept.forget();
+    let forgotten = refused(&next(json!("Two")), &kept);
+    assert_eq!(forgotten, format!("Previous response with id '{}' not found.", id(1)));
+    let mut secret = first;
+    secret["store"] = json!(false);
+    kept.keep(&context(true), secret.to_string().as_bytes(), &first_accepted, &full());
+    assert!(kept.find(&id(1)).is_none(), "it was not to be kept");
 }

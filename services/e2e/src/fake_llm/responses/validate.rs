@@ -13,6 +13,7 @@ use super::{
         validate::{Accepted, Rules, missing, unknown, unsupported, wrong_type},
         wire::VendorError,
     },
+    kept::{Before, Kept},
     reasons,
 };
 
@@ -67,9 +68,11 @@ type Check<T = ()> = Result<T, VendorError>;
 
 /// Checks a request body.
 ///
+/// * `kept`: responses that it may go on from.
+///
 /// # Errors
 /// The vendor's answer to the first mistake found.
-pub(in super::super) fn check(body: &[u8], rules: &Rules) -> Check<Accepted> {
+pub(in super::super) fn check(body: &[u8], rules: &Rules, kept: &Kept) -> Check<Accepted> {
     let not_json = || VendorError::invalid("We could not parse the JSON body of your request.", None, None);
     let request: Value = serde_json::from_slice(body).map_err(|_| not_json())?;
     let fields = request.as_object().ok_or_else(not_json)?;
@@ -88,13 +91,17 @@ pub(in super::super) fn check(body: &[u8], rules: &Rules) -> Check<Accepted> {
     types(fields)?;
     settings(fields, model)?;
     tools(fields)?;
-    if let Some(id) = fields.get("previous_response_id").and_then(Value::as_str) {
-        let message = format!("Previous response with id '{id}' not found.");
-        let (param, code) = (Some("previous_response_id"), Some("previous_response_not_found"));
-        return Err(VendorError::invalid(message, param, code));
-    }
-    let said = input::check(fields.get("input").unwrap_or(&Value::Null), model, rules)?;
-    Ok(accepted(fields, model, said))
+    let nothing = Before::default();
+    let before = match fields.get("previous_response_id").and_then(Value::as_str) {
+        None => &nothing,
+        Some(id) => kept.find(id).ok_or_else(|| {
+            let message = format!("Previous response with id '{id}' not found.");
+            let (param, code) = (Some("previous_response_id"), Some("previous_response_not_found"));
+            VendorError::invalid(message, param, code)
+        })?,
+    };
+    let said = input::check(fields.get("input").unwrap_or(&Value::Null), &before.calls, model, rules)?;
+    Ok(accepted(fields, model, said, before))
 }
 
 fn types(fields: &Map<String, Value>) -> Check {
@@ -145,6 +152,7 @@ fn settings(fields: &Map<String, Value>, model: &str) -> Check {
         "text.verbosity",
         &["low", "medium", "high"],
     )?;
+    form(&field("text")["format"])?;
     word(&field("reasoning")["effort"], "reasoning.effort", &EFFORTS)?;
     word(
         &field("reasoning")["summary"],
@@ -180,6 +188,27 @@ fn settings(fields: &Map<String, Value>, model: &str) -> Check {
 fn is_plain(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     !text.is_empty() && text.bytes().all(fits)
+}
+
+/// The form an answer is held to.
+fn form(format: &Value) -> Check {
+    match format["type"].as_str() {
+        None if format.is_null() => Ok(()),
+        Some("text" | "json_object") => Ok(()),
+        Some("json_schema") => {
+            name(&format["name"], "text.format.name")?;
+            if format["schema"]["type"] != "object" {
+                let message = format!(
+                    "Invalid schema for response_format {}: schema must be a JSON Schema of 'type: \"object\"', got 'type: {}'.",
+                    format["name"], format["schema"]["type"]
+                );
+                let (param, code) = (Some("text.format.schema"), Some("invalid_json_schema"));
+                return Err(VendorError::invalid(message, param, code));
+            }
+            Ok(())
+        }
+        _ => Err(missing("text.format.type")),
+    }
 }
 
 /// A name that must be plain and short.
@@ -264,7 +293,7 @@ fn schema(tool: &Value, path: &str) -> Check {
     Ok(())
 }
 
-fn accepted(fields: &Map<String, Value>, model: &str, said: input::Said) -> Accepted {
+fn accepted(fields: &Map<String, Value>, model: &str, said: input::Said, before: &Before) -> Accepted {
     let given = ["prompt_cache_key", "user"]
         .into_iter()
         .find_map(|name| fields.get(name)?.as_str());
@@ -279,9 +308,13 @@ fn accepted(fields: &Map<String, Value>, model: &str, said: input::Said) -> Acce
         may_obfuscate: fields
             .get("stream_options")
             .is_none_or(|options| options["include_obfuscation"] != false),
-        conversation: given.map_or_else(|| first.clone(), str::to_owned),
+        conversation: match given {
+            Some(given) => given.to_owned(),
+            None if !before.conversation.is_empty() => before.conversation.clone(),
+            None => first.clone(),
+        },
         last_user: users.next_back().unwrap_or(first),
-        texts: said.texts,
-        prompt_tokens: bytes.div_ceil(BYTES_PER_TOKEN) as u64,
+        texts: before.texts.iter().cloned().chain(said.texts).collect(),
+        prompt_tokens: before.tokens + bytes.div_ceil(BYTES_PER_TOKEN) as u64,
     }
 }

@@ -115,6 +115,7 @@ pub(super) fn check(request: &Map<String, Value>) -> Result<Flags, VendorError> 
             return Err(unsupported("reasoning_effort", effort, &efforts));
         }
     }
+    response_format(request.get("response_format").unwrap_or(&Value::Null))?;
     for name in ["user", "prompt_cache_key", "safety_identifier", "service_tier"] {
         text(request, name)?;
     }
@@ -123,6 +124,28 @@ pub(super) fn check(request: &Map<String, Value>) -> Result<Flags, VendorError> 
         include_usage,
         may_obfuscate: obfuscation,
     })
+}
+
+/// The form of the answer.
+fn response_format(format: &Value) -> Result<(), VendorError> {
+    let kinds = ["text", "json_object", "json_schema"];
+    match format["type"].as_str() {
+        None if format.is_null() => Ok(()),
+        Some("text" | "json_object") => Ok(()),
+        Some("json_schema") => {
+            let path = "response_format.json_schema";
+            let wanted = &format["json_schema"];
+            if !wanted["name"].is_string() {
+                return Err(super::missing(&format!("{path}.name")));
+            }
+            if !wanted["schema"].is_object() {
+                return Err(wrong_type(&format!("{path}.schema"), "an object", &wanted["schema"]));
+            }
+            Ok(())
+        }
+        Some(other) => Err(unsupported("response_format.type", other, &kinds)),
+        None => Err(super::missing("response_format.type")),
+    }
 }
 
 /// `include_usage` and `include_obfuscation`.

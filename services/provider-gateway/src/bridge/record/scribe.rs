@@ -237,3 +237,83 @@ async fn until(due: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, atomic::AtomicUsize};
+
+    use tandem_chassis::{
+        Runtime, client,
+        identity::{ServiceName, ServiceSecret},
+        tls::ClientConfig,
+        transport::Address,
+    };
+    use tandem_proto::storage::v1::Interception;
+
+    use super::{super::MAX_HELD_BYTES, *};
+
+    /// A scribe whom nobody hears.
+    fn scribe() -> Scribe {
+        let address = Address::Memory("nobody".to_owned());
+        let channel = client::channel(&address, &ClientConfig::default()).unwrap();
+        let runtime = Runtime::new(ServiceSecret::generate().unwrap());
+        Scribe {
+            outbound: runtime.outbound(ServiceName::ProviderGateway),
+            interceptions: InterceptionServiceClient::new(channel),
+            metrics: Metrics::new(&runtime.registry),
+            queue: mpsc::channel(1).1,
+        }
+    }
+
+    /// What waits: beginnings of so many bytes, the oldest first.
+    fn untold(held: &Arc<AtomicUsize>, sizes: &[usize]) -> Untold {
+        let record = |(place, bytes): (usize, &usize)| {
+            let start = Interception {
+                id: place.to_string(),
+                ..Interception::default()
+            };
+            let records = RecordInterceptionsRequest {
+                starts: vec![start],
+                ..RecordInterceptionsRequest::default()
+            };
+            (Box::new(records), Held::new(held, *bytes))
+        };
+        Untold {
+            waiting: sizes.iter().enumerate().map(record).collect(),
+            ..Untold::default()
+        }
+    }
+
+    fn left(untold: &Untold) -> Vec<&str> {
+        let ids = untold.waiting.iter().map(|(records, _)| records.starts[0].id.as_str());
+        ids.collect()
+    }
+
+    #[tokio::test]
+    async fn while_storage_fails_the_oldest_are_given_up_from_half_the_bytes_on() {
+        let scribe = scribe();
+        let half = MAX_HELD_BYTES / 2;
+        for (sizes, has_failed, expected) in [
+            (&[half - 10, 10][..], true, &["0", "1"][..]),
+            (&[half - 10, 11], true, &["1"]),
+            (&[10, half - 10, 1], true, &["1", "2"]),
+            (&[1, half, 1], true, &["2"]),
+            (&[half, half], false, &["0", "1"]),
+        ] {
+            let mut untold = untold(&Arc::default(), sizes);
+            untold.has_failed = has_failed;
+            scribe.give_up(&mut untold, MAX_WAITING);
+            assert_eq!(left(&untold), expected, "{sizes:?} {has_failed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_oldest_are_given_up_by_their_number_too() {
+        let scribe = scribe();
+        for (kept, expected) in [(3, &["0", "1", "2"][..]), (2, &["1", "2"])] {
+            let mut untold = untold(&Arc::default(), &[1, 1, 1]);
+            scribe.give_up(&mut untold, kept);
+            assert_eq!(left(&untold), expected);
+        }
+    }
+}

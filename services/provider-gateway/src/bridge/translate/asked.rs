@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tandem_chat_core::message::Message;
 
-use crate::completion::{Tool, ToolChoice};
+use crate::completion::{OutputFormat, Tool, ToolChoice};
 
 /// A request in neutral terms. What it has beyond [`crate::completion::Request`] goes into the model's options: [`Asked::options`].
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Asked {
     pub thinking: Option<Thinking>,
     /// `low`, `medium` or `high`.
     pub verbosity: Option<&'static str>,
+    /// The form the answer must have.
+    pub output: Option<WantedOutput>,
     /// At most one tool call per answer. Vendors are asked for it, and [`super::Answering::is_serial`] makes sure of it.
     pub is_serial: bool,
     /// The field that asks for the vendor's own search of the web, which only an administrator switches on.
@@ -35,6 +37,15 @@ pub struct Asked {
     pub is_stream: bool,
     /// Its usage is wanted: always, but for streams of Chat Completions that do not ask.
     pub wants_usage: bool,
+}
+
+/// The form an answer must have, and where the client says so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WantedOutput {
+    /// Its path in the body.
+    pub field: String,
+    /// The form.
+    pub format: OutputFormat,
 }
 
 /// How hard a model tries, on the scale of all vendors together.

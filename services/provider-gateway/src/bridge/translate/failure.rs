@@ -1,89 +1,51 @@
 //! How a completion's failure looks to a client of each family.
 
 use http::StatusCode;
-use serde_json::{Value, json};
-use tandem_chat_core::error::ErrorKind;
+use serde_json::Value;
+use tandem_chat_core::{
+    error::ErrorKind,
+    refusal::{Family, Reason},
+};
 
-use crate::{bridge::dialect::Family, completion::Failed};
+use crate::completion::Failed;
 
-/// With what clients that shorten a conversation recognise that they should.
-const TOO_LONG: &str = "prompt is too long: ";
-
-/// Status, OpenAI's type and code, Anthropic's type.
-type Forms = (StatusCode, &'static str, Option<&'static str>, &'static str);
-
-fn forms(failed: &Failed) -> Forms {
-    const INVALID: &str = "invalid_request_error";
-    const SERVER: &str = "server_error";
-    const LIMIT: &str = "rate_limit_error";
-    const QUOTA: &str = "insufficient_quota";
+/// What the failure is to programs.
+fn reason(failed: &Failed) -> Reason {
     if failed.is_context_exceeded {
-        return (
-            StatusCode::BAD_REQUEST,
-            INVALID,
-            Some("context_length_exceeded"),
-            INVALID,
-        );
+        return Reason::PromptTooLong;
     }
-    let busy = (
-        StatusCode::SERVICE_UNAVAILABLE,
-        SERVER,
-        Some("service_unavailable"),
-        "overloaded_error",
-    );
     match failed.error.kind {
-        _ if failed.is_cancelled => busy,
-        ErrorKind::Overloaded => busy,
+        _ if failed.is_cancelled => Reason::Unavailable,
+        ErrorKind::Overloaded => Reason::Unavailable,
         // To chats a timeout like others; clients are told what the vendor said.
-        ErrorKind::Timeout if failed.error.status_code == Some(503) => busy,
-        ErrorKind::Timeout if failed.error.status_code == Some(502) => {
-            (StatusCode::BAD_GATEWAY, SERVER, Some("bad_gateway"), "api_error")
-        }
-        ErrorKind::RateLimit => (StatusCode::TOO_MANY_REQUESTS, LIMIT, Some("rate_limit_exceeded"), LIMIT),
-        ErrorKind::Timeout | ErrorKind::StartupTimeout | ErrorKind::StreamSilenceTimeout => {
-            (StatusCode::GATEWAY_TIMEOUT, SERVER, Some("timeout"), "timeout_error")
-        }
-        ErrorKind::Config => (StatusCode::BAD_REQUEST, INVALID, None, INVALID),
-        ErrorKind::ContentFilter => (StatusCode::BAD_REQUEST, INVALID, Some("content_filter"), INVALID),
-        ErrorKind::UsageLimit => (StatusCode::FORBIDDEN, QUOTA, Some(QUOTA), "permission_error"),
-        ErrorKind::ProviderDisabled => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            SERVER,
-            Some("provider_disabled"),
-            "api_error",
-        ),
+        ErrorKind::Timeout if failed.error.status_code == Some(503) => Reason::Unavailable,
+        ErrorKind::Timeout if failed.error.status_code == Some(502) => Reason::Upstream,
+        ErrorKind::RateLimit => Reason::RateLimited,
+        ErrorKind::Timeout | ErrorKind::StartupTimeout | ErrorKind::StreamSilenceTimeout => Reason::TooSlow,
+        ErrorKind::Config => Reason::Invalid,
+        ErrorKind::ContentFilter => Reason::ContentFilter,
+        // Others hold what is left of the limit: it may well be given back.
+        ErrorKind::UsageLimit if failed.error.retryable => Reason::RateLimited,
+        ErrorKind::UsageLimit => Reason::SpendLimit,
+        ErrorKind::ProviderDisabled => Reason::ProviderDisabled,
         // A refused key is the deployment's own: none of the client's business, and no reason to ask it for another.
-        ErrorKind::Auth | ErrorKind::MissingKey | ErrorKind::Generic => {
-            (StatusCode::BAD_GATEWAY, SERVER, Some("bad_gateway"), "api_error")
-        }
+        ErrorKind::Auth | ErrorKind::MissingKey | ErrorKind::Generic => Reason::Upstream,
     }
 }
 
 /// The status of a failure before the first byte.
 pub fn status(failed: &Failed) -> StatusCode {
-    forms(failed).0
+    StatusCode::from_u16(reason(failed).status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The error object as the family writes it, with the codes that clients act on.
 pub fn body(failed: &Failed, family: Family) -> Value {
-    let (_, openai, code, anthropic) = forms(failed);
     let message = &failed.error.message;
     let message = match failed.error.detail.as_str() {
         "" => message.clone(),
         detail => format!("{message} ({detail})"),
     };
-    match family {
-        Family::OpenAi => json!({ "error": { "message": message, "type": openai, "param": null, "code": code } }),
-        Family::Anthropic => {
-            let start = if failed.is_context_exceeded { TOO_LONG } else { "" };
-            let mut error = json!({ "type": anthropic, "message": format!("{start}{message}") });
-            // The one of which a client must know that trying again does not help.
-            if failed.error.kind == ErrorKind::ProviderDisabled {
-                error["code"] = json!(code);
-            }
-            json!({ "type": "error", "error": error })
-        }
-    }
+    reason(failed).body(family, &message)
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Effort, Refused, Thinking};
+use super::{Asked, Effort, Refused, Thinking, asked::WantedOutput};
 use crate::{
     catalog::Model,
-    provider::{Kind, Protocol},
+    provider::{Kind, Protocol, output},
 };
 
 /// Budgets of thinking up to which an effort is low, or medium; for vendors that know no budgets.
@@ -30,6 +30,11 @@ impl Asked {
         for (name, value) in &self.overrides {
             check_general(name, value, kind, Protocol::of(model))?;
             options.insert(name.clone(), value.clone());
+        }
+        if let Some(WantedOutput { field, format }) = &self.output
+            && let Some(why) = output::refused(format, model, !self.tools.is_empty())
+        {
+            return Err(Refused::new(field, why));
         }
         let mut own = Own::take(&mut options, kind);
         own.think(self.effort, self.thinking, is_third_gemini(&model.model));
@@ -89,7 +94,7 @@ impl Own {
             Kind::Google => "google",
             Kind::OpenRouter => "openrouter",
             Kind::Vercel => "vercel",
-            Kind::OpenAiCompat | Kind::Demo => "openaicompat",
+            Kind::OpenAiCompat | Kind::Copilot | Kind::Demo => "openaicompat",
         };
         let all = options.get_mut("provider_options").and_then(Value::as_object_mut);
         let fields = match all.and_then(|all| all.remove(name)) {
@@ -129,7 +134,7 @@ impl Own {
             Kind::Anthropic | Kind::Bedrock => self.think_as_anthropic(effort, thinking),
             Kind::Google => self.think_as_google(effort, thinking, is_third),
             Kind::OpenRouter | Kind::Vercel => self.think_as_router(effort, thinking),
-            Kind::OpenAi | Kind::Azure | Kind::OpenAiCompat => {
+            Kind::OpenAi | Kind::Azure | Kind::OpenAiCompat | Kind::Copilot => {
                 let word = match effort.or(thinking.and_then(effort_of)) {
                     None => return,
                     Some(Effort::Max) => Effort::XHigh.as_str(),
@@ -222,7 +227,7 @@ impl Own {
     fn call_one_by_one(&mut self) {
         match self.kind {
             Kind::Anthropic | Kind::Bedrock => self.set("disable_parallel_tool_use", true),
-            Kind::OpenAi | Kind::Azure | Kind::OpenAiCompat | Kind::OpenRouter | Kind::Vercel => {
+            Kind::OpenAi | Kind::Azure | Kind::OpenAiCompat | Kind::OpenRouter | Kind::Vercel | Kind::Copilot => {
                 self.set("parallel_tool_calls", false);
             }
             Kind::Google | Kind::Demo => {}

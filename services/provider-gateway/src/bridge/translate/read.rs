@@ -8,6 +8,7 @@ mod conversation;
 mod fields;
 mod media;
 mod messages;
+mod output;
 mod responses;
 mod tools;
 
@@ -55,6 +56,7 @@ fn begin(fields: &mut Fields) -> Result<Asked, Refused> {
         effort: None,
         thinking: None,
         verbosity: None,
+        output: None,
         is_serial: false,
         wants_search: None,
         is_stream,

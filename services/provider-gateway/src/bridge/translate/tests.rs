@@ -59,6 +59,8 @@ fn request(messages: Vec<Message>, tools: Vec<Tool>) -> Request {
         max_output_tokens: None,
         chat_id: None,
         purpose: Purpose::default(),
+        continues: None,
+        output: None,
     }
 }
 

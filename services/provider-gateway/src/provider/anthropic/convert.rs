@@ -7,13 +7,14 @@
 mod cache;
 mod media;
 mod prompt;
+mod schema;
 pub(super) mod search;
 pub(super) mod thinking;
 mod tools;
 
 use super::{
     options::Settings,
-    wire::{OutputConfig, Request},
+    wire::{self, OutputConfig, Request},
 };
 use crate::{catalog::Model, completion, provider::options::InvalidOption};
 
@@ -50,6 +51,10 @@ pub(super) fn request(request: &completion::Request, model: &Model) -> Result<Re
         settings.thinking = None;
     }
     cache::mark(&mut prompt);
+    let output_config = OutputConfig {
+        effort: settings.effort,
+        format: request.output.as_ref().and_then(output_format),
+    };
     Ok(Request {
         model: model.model.clone(),
         max_tokens: settings.max_tokens,
@@ -59,9 +64,19 @@ pub(super) fn request(request: &completion::Request, model: &Model) -> Result<Re
         tools,
         tool_choice,
         thinking: settings.thinking,
-        output_config: settings.effort.map(|effort| OutputConfig { effort }),
+        output_config: Some(output_config).filter(|config| *config != OutputConfig::default()),
         stream: true,
     })
+}
+
+/// The form of the answer, where the vendor has a word for it.
+fn output_format(format: &completion::OutputFormat) -> Option<wire::OutputFormat> {
+    match format {
+        completion::OutputFormat::Json => None,
+        completion::OutputFormat::Schema(schema) => Some(wire::OutputFormat::JsonSchema {
+            schema: schema::closed(schema.schema.clone()),
+        }),
+    }
 }
 
 #[cfg(test)]

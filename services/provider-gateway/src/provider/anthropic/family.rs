@@ -21,6 +21,8 @@ pub(super) struct Family {
     pub(super) thinks: Thinks,
     /// Tokens of an answer if nobody says.
     pub(super) max_tokens: u64,
+    /// Whether it can be held to a JSON Schema.
+    pub(super) enforces_schemas: bool,
 }
 
 /// Tokens that every current model can say.
@@ -39,23 +41,28 @@ impl Family {
             .map(Iterator::collect)
             .unwrap_or_default();
         if words.iter().any(|word| ADAPTIVE_NAMES.contains(word)) {
-            return Self::new(Thinks::Adaptive, MAX_TOKENS);
+            return Self::new(Thinks::Adaptive, MAX_TOKENS, true);
         }
         // Names used to have the number first (claude-3-5-sonnet) and have it last now (claude-opus-4-6).
         let mut numbers = words.iter().skip_while(|word| version(word).is_none());
         let major = numbers.next().and_then(|word| version(word));
         let minor = numbers.next().and_then(|word| version(word)).unwrap_or(0);
+        let enforces = matches!((major, minor), (Some(4), 5..) | (Some(5..), _));
         match (major, minor) {
-            (Some(0..=2), _) | (Some(3), 0) => Self::new(Thinks::Never, 4096),
-            (Some(3), 1..=6) => Self::new(Thinks::Never, 8192),
-            (Some(4), 6) => Self::new(Thinks::Either, MAX_TOKENS),
-            (Some(4), 7..) | (Some(5..), _) => Self::new(Thinks::Adaptive, MAX_TOKENS),
-            (Some(3 | 4), _) | (None, _) => Self::new(Thinks::Budget, MAX_TOKENS),
+            (Some(0..=2), _) | (Some(3), 0) => Self::new(Thinks::Never, 4096, enforces),
+            (Some(3), 1..=6) => Self::new(Thinks::Never, 8192, enforces),
+            (Some(4), 6) => Self::new(Thinks::Either, MAX_TOKENS, enforces),
+            (Some(4), 7..) | (Some(5..), _) => Self::new(Thinks::Adaptive, MAX_TOKENS, enforces),
+            (Some(3 | 4), _) | (None, _) => Self::new(Thinks::Budget, MAX_TOKENS, enforces),
         }
     }
 
-    fn new(thinks: Thinks, max_tokens: u64) -> Self {
-        Self { thinks, max_tokens }
+    fn new(thinks: Thinks, max_tokens: u64, enforces_schemas: bool) -> Self {
+        Self {
+            thinks,
+            max_tokens,
+            enforces_schemas,
+        }
     }
 }
 
@@ -91,6 +98,26 @@ mod tests {
             ("", Thinks::Budget),
         ] {
             assert_eq!(Family::of(name).thinks, thinks, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_tell_which_models_can_be_held_to_a_schema() {
+        for name in [
+            "claude-sonnet-4-5-20250929",
+            "claude-opus-4-6",
+            "claude-haiku-4.5",
+            "claude-sonnet-5",
+        ] {
+            assert!(Family::of(name).enforces_schemas, "{name}");
+        }
+        for name in [
+            "claude-opus-4-1",
+            "claude-sonnet-4-20250514",
+            "claude-3-7-sonnet-latest",
+            "some-model",
+        ] {
+            assert!(!Family::of(name).enforces_schemas, "{name}");
         }
     }
 }

@@ -17,7 +17,10 @@ use tandem_chat_core::{
 };
 
 use self::{block::Open, citations::Citations};
-use super::wire::event::{self, Event, measure};
+use super::{
+    pause::Record,
+    wire::event::{self, Event, measure},
+};
 use crate::{
     completion::FinishReason,
     provider::{
@@ -49,14 +52,27 @@ pub(super) struct Answer {
     response_id: String,
     finish: Option<FinishReason>,
     is_done: bool,
+    /// The vendor wants to be asked to go on.
+    is_paused: bool,
+    /// The answer in the vendor's words, where it may be interrupted.
+    record: Option<Record>,
 }
+
+/// Why the model stopped, where it has not.
+const PAUSED: &str = "pause_turn";
 
 impl Parser {
     /// Ready for the first byte.
     ///
     /// * `model`: as it was asked.
     /// * `completion`, `used`: see [`CallIds::new`].
-    pub(super) fn new(model: &str, completion: CompletionId, used: HashSet<ToolCallId>) -> Self {
+    /// * `record`: where the answer may be interrupted.
+    pub(super) fn new(
+        model: &str,
+        completion: CompletionId,
+        used: HashSet<ToolCallId>,
+        record: Option<Record>,
+    ) -> Self {
         Self::of(Answer {
             model: model.to_owned(),
             ids: CallIds::new(completion, used),
@@ -68,6 +84,8 @@ impl Parser {
             response_id: String::new(),
             finish: None,
             is_done: false,
+            is_paused: false,
+            record,
         })
     }
 }
@@ -79,6 +97,9 @@ impl body::Answer for Answer {
         let data = event.data.trim();
         if self.is_done || data.is_empty() {
             return Ok(());
+        }
+        if let Some(record) = &mut self.record {
+            record.event(data);
         }
         match serde_json::from_str::<Event>(data) {
             Ok(understood) => self.understood(understood, &event.name, data, deltas),
@@ -107,7 +128,12 @@ impl body::Answer for Answer {
             self.start(index, block, deltas)?;
             self.stop(Some(index), deltas);
         }
-        self.finish = whole.stop_reason.as_deref().map(finish_reason);
+        if let Some(reason) = whole.stop_reason {
+            self.stopped(&reason);
+        }
+        if let Some(record) = &mut self.record {
+            record.document(text);
+        }
         self.is_done = true;
         Ok(())
     }
@@ -131,6 +157,9 @@ impl body::Answer for Answer {
             self.stop(None, deltas);
         }
         self.citations.flush(deltas);
+        if let Some(record) = self.record.filter(|_| self.is_paused) {
+            record.pause();
+        }
         deltas.push(Delta::Finish(Finish {
             reason: FinishReason::settled(self.finish, self.has_calls),
             usage: self.usage,
@@ -167,7 +196,7 @@ impl Answer {
             "message_delta" => {
                 measure(&mut self.usage, &event.usage);
                 if let Some(reason) = event.delta.and_then(|delta| delta.stop_reason) {
-                    self.finish = Some(finish_reason(&reason));
+                    self.stopped(&reason);
                 }
             }
             "message_stop" => self.is_done = true,
@@ -176,6 +205,11 @@ impl Answer {
             _ => {}
         }
         Ok(())
+    }
+
+    fn stopped(&mut self, reason: &str) {
+        self.is_paused = reason == PAUSED;
+        self.finish = Some(finish_reason(reason));
     }
 
     fn start(&mut self, index: u64, block: event::Block, deltas: &mut Vec<Delta>) -> Result<(), Failure> {

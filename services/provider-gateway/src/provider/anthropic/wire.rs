@@ -28,7 +28,7 @@ pub(super) struct Request {
     /// Left out when the model shall not think aloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) thinking: Option<Thinking>,
-    /// How hard the model tries.
+    /// Left out when nothing is asked of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) output_config: Option<OutputConfig>,
     /// Always true.
@@ -184,10 +184,23 @@ pub(super) enum Thinking {
     },
 }
 
-/// How hard the model tries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// What is asked of the answer itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct OutputConfig {
-    pub(super) effort: &'static str,
+    /// How hard the model tries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) effort: Option<&'static str>,
+    /// The form it is held to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) format: Option<OutputFormat>,
+}
+
+/// A form of answers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum OutputFormat {
+    /// JSON of this shape, whose objects are all closed.
+    JsonSchema { schema: Value },
 }
 
 impl Block {

@@ -3,7 +3,7 @@
 use ::http::{HeaderMap, HeaderValue, header};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
-use tandem_chat_core::error::ErrorKind;
+use tandem_chat_core::{classify::Cause, error::ErrorKind};
 use url::Url;
 
 use super::{
@@ -103,7 +103,7 @@ async fn proven(
     model: &str,
     body: &[u8],
 ) -> Result<(Url, HeaderMap), Failure> {
-    let found = aws.find().await;
+    let found = aws.find(http.now()).await;
     let mut headers = plain();
     let of_chain = found.region.as_deref();
     if let Some(token) = aws.bearer() {
@@ -115,6 +115,10 @@ async fn proven(
         return Ok((address::stream(&base_url, model), headers));
     }
     let Some(credentials) = found.credentials else {
+        if let Some(trouble) = found.trouble {
+            let text = format!("the credentials of this machine's AWS role could not be had: {trouble}");
+            return Err(Failure::new(Cause::Transport, text));
+        }
         let text = "there is no API key, and this machine has no AWS credentials";
         return Err(Failure::known(ErrorKind::MissingKey, text));
     };

@@ -1,14 +1,15 @@
-//! The AWS credentials of this machine: from environment variables, else from the files that AWS's own tools share.
+//! The AWS credentials of this machine: from environment variables, else from the files that AWS's own tools share, else those of the
+//! role that its container or the machine itself has ([`Role`]).
 //!
-//! The environment is read once, when the service starts; files anew for each call, since other programs renew what is in them. Roles of
-//! machines and of pods are not asked for.
+//! The environment is read once, when the service starts; files anew for each call, since other programs renew what is in them.
 
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+use time::OffsetDateTime;
 use tokio::io::AsyncReadExt as _;
 
-use super::sign::Credentials;
+use super::{role::Role, sign::Credentials};
 
 /// How much of a file is read.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -25,6 +26,7 @@ pub struct Environment {
     profile: String,
     credentials_file: Option<PathBuf>,
     config_file: Option<PathBuf>,
+    role: Role,
 }
 
 /// What this machine has.
@@ -32,6 +34,8 @@ pub struct Environment {
 pub(super) struct Found {
     pub(super) credentials: Option<Credentials>,
     pub(super) region: Option<String>,
+    /// Why a role that this machine has could not be asked for its credentials.
+    pub(super) trouble: Option<String>,
 }
 
 impl Environment {
@@ -57,6 +61,7 @@ impl Environment {
             profile: variable("AWS_PROFILE").unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),
             credentials_file: file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
             config_file: file("AWS_CONFIG_FILE", "config"),
+            role: Role::read(variable),
         }
     }
 
@@ -65,11 +70,12 @@ impl Environment {
         self.bearer.as_ref()
     }
 
-    /// What this machine has at the moment. Variables win over files.
-    pub(super) async fn find(&self) -> Found {
+    /// What this machine has at the moment. Variables win over files, and both over roles.
+    pub(super) async fn find(&self, now: OffsetDateTime) -> Found {
         let mut found = Found {
             credentials: self.credentials.clone(),
             region: self.region.clone(),
+            trouble: None,
         };
         if found.credentials.is_none() || found.region.is_none() {
             let own = section(&read(self.credentials_file.as_deref()).await, &self.profile);
@@ -86,6 +92,17 @@ impl Environment {
                 .region
                 .or_else(|| value(&shared, "region"))
                 .or_else(|| value(&own, "region"));
+        }
+        // A token for models needs no credentials beside it.
+        if found.credentials.is_none() && self.bearer.is_none() {
+            match self.role.grant(now).await {
+                Ok(None) => {}
+                Ok(Some(grant)) => {
+                    found.credentials = Some(grant.credentials);
+                    found.region = found.region.or(grant.region);
+                }
+                Err(trouble) => found.trouble = Some(trouble),
+            }
         }
         found
     }
@@ -168,7 +185,11 @@ mod tests {
         variables
             .entry("HOME")
             .or_insert_with(|| folder.path().to_str().unwrap().to_owned());
-        Environment::read(|name| variables.get(name).cloned()).find().await
+        variables
+            .entry("AWS_EC2_METADATA_DISABLED")
+            .or_insert_with(|| "true".to_owned());
+        let environment = Environment::read(|name| variables.get(name).cloned());
+        environment.find(OffsetDateTime::UNIX_EPOCH).await
     }
 
     fn shown(found: &Found) -> (String, String, String) {
@@ -220,7 +241,10 @@ mod tests {
     async fn nothing_of_it_is_printed() {
         let variables = |name: &str| Some(format!("canary-{name}"));
         let environment = Environment::read(variables);
-        let printed = format!("{environment:?} {:?}", environment.find().await);
+        let printed = format!(
+            "{environment:?} {:?}",
+            environment.find(OffsetDateTime::UNIX_EPOCH).await
+        );
         for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"] {
             assert!(!printed.contains(&format!("canary-{name}")), "{printed}");
         }

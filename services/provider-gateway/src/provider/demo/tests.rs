@@ -263,6 +263,8 @@ async fn an_answer_streams_word_by_word_and_ends_with_usage() {
         max_output_tokens: None,
         chat_id: None,
         purpose: Purpose::Answer,
+        continues: None,
+        output: None,
     };
     let call = Call {
         request: request.into(),

@@ -10,6 +10,8 @@ mod schema;
 pub(super) mod signature;
 pub(super) mod tools;
 
+use serde_json::Value;
+
 use super::{
     family::Family,
     options::Settings,
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::{
     catalog::Model,
-    completion::{self, ToolChoice},
+    completion::{self, OutputFormat, ToolChoice},
     provider::options::InvalidOption,
 };
 
@@ -26,7 +28,10 @@ use crate::{
 /// # Errors
 /// [`InvalidOption`]: the administrator's call options cannot be sent.
 pub(super) fn request(request: &completion::Request, model: &Model) -> Result<(Request, tools::Names), InvalidOption> {
-    let settings = Settings::read(model, request.max_output_tokens)?;
+    let mut settings = Settings::read(model, request.max_output_tokens)?;
+    if let Some(format) = &request.output {
+        settings.generation.extend(form(format));
+    }
     let family = Family::of(&model.model);
     let names = tools::Names::of(&request.tools);
     // A kept prefix has its own instructions and tools; the vendor refuses others beside it.
@@ -55,7 +60,18 @@ pub(super) fn request(request: &completion::Request, model: &Model) -> Result<(R
     Ok((written, names))
 }
 
-/// What may be called. Models before the third generation search only where no tool of ours is on offer.
+/// The form of the answer.
+fn form(format: &OutputFormat) -> impl Iterator<Item = (String, Value)> {
+    let schema = match format {
+        OutputFormat::Json => None,
+        OutputFormat::Schema(wanted) => Some(("responseJsonSchema".to_owned(), schema::answer(&wanted.schema))),
+    };
+    let media_type = ("responseMimeType".to_owned(), Value::from("application/json"));
+    [media_type].into_iter().chain(schema)
+}
+
+/// What may be called. Models before the third generation search only where no tool of ours is on offer, and where the answer has no
+/// form.
 fn offered(
     request: &completion::Request,
     settings: &Settings,
@@ -65,7 +81,8 @@ fn offered(
     let functions = tools::functions(&request.tools, names);
     let has_functions = !functions.is_empty();
     let is_taken = request.tools.iter().any(|tool| tool.name == super::WEB_SEARCH);
-    let searches = settings.wants_search && !is_taken && (!has_functions || family.is_third());
+    let searches =
+        settings.wants_search && !is_taken && ((!has_functions && request.output.is_none()) || family.is_third());
     if !has_functions && !searches {
         return (Vec::new(), None);
     }

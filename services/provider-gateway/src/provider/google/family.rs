@@ -39,6 +39,11 @@ impl Family {
         self.major >= 3
     }
 
+    /// Whether it answers with pictures, and takes its own back.
+    pub(super) fn makes_pictures(self) -> bool {
+        self.is_image
+    }
+
     /// The level it knows for a wanted one: the next higher it has, else its highest. `None` if it knows no levels.
     ///
     /// * `wanted`: a word of the common scale; see [`is_level`].

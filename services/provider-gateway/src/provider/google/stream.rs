@@ -8,12 +8,13 @@ mod sources;
 
 use std::collections::HashSet;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use tandem_chat_core::{
     error::ErrorKind,
     id::{CompletionId, ToolCallId},
     message::Usage,
-    part::{Part, ReasoningPart, ToolCallPart, ToolResultPart},
+    part::{FilePart, Part, ReasoningPart, ToolCallPart, ToolResultPart},
 };
 
 use self::{chunk::Piece, sources::Sources};
@@ -38,6 +39,9 @@ const MAX_SIGNATURE_BYTES: usize = 1024 * 1024;
 /// Largest piece of the vendor's own tools that is kept.
 const MAX_NATIVE_BYTES: usize = 256 * 1024;
 
+/// All pictures of one answer, as base64: what a completion can hold beside its words.
+const MAX_FILES_BYTES: usize = 7 * 1024 * 1024;
+
 /// An answer being understood.
 pub(super) type Parser = body::Parser<Answer>;
 
@@ -52,6 +56,8 @@ pub(super) struct Answer {
     sources: Sources,
     has_calls: bool,
     has_content: bool,
+    /// Of pictures so far, as base64.
+    files_bytes: usize,
     usage: Usage,
     response_id: String,
     finish: Option<Reason>,
@@ -82,6 +88,7 @@ impl Parser {
             sources: Sources::default(),
             has_calls: false,
             has_content: false,
+            files_bytes: 0,
             usage: Usage::default(),
             response_id: String::new(),
             finish: None,
@@ -196,6 +203,7 @@ impl Answer {
             Piece::Thought(text) => self.think(text, signature, deltas),
             Piece::Text(text) => self.say(text, signature, deltas),
             Piece::Call { id, name, args } => self.call(id, name, args, signature, deltas)?,
+            Piece::File { media_type, data } => self.show(media_type, data, signature, deltas),
             Piece::NativeCall(call) => self.native_call(call, part, deltas),
             Piece::NativeResult(result) => self.native_result(result, part, deltas),
             Piece::Unknown => {}
@@ -230,6 +238,33 @@ impl Answer {
             self.end_reasoning(deltas);
             deltas.push(Delta::Reasoning(String::new()));
             let done = signature::of_words(&self.model, signature.to_owned(), text.len());
+            deltas.push(Delta::ReasoningDone(done));
+        }
+    }
+
+    /// A picture, which always comes whole, and behind it what signs it.
+    fn show(&mut self, media_type: &str, data: &str, signature: &str, deltas: &mut Vec<Delta>) {
+        self.end_reasoning(deltas);
+        self.has_content = true;
+        let bytes = match data.len() <= MAX_FILES_BYTES.saturating_sub(self.files_bytes) {
+            true => STANDARD.decode(data).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        if bytes.is_empty() {
+            let text = format!("\n[A file of type {media_type:.80}, which is empty or too large to be kept.]\n");
+            deltas.push(Delta::Text(text));
+            return;
+        }
+        self.files_bytes += data.len();
+        deltas.push(Delta::Part(Part::File(FilePart {
+            media_type: media_type.to_owned(),
+            name: String::new(),
+            file_id: None,
+            data: bytes,
+        })));
+        if !signature.is_empty() {
+            deltas.push(Delta::Reasoning(String::new()));
+            let done = signature::of_file(&self.model, signature.to_owned());
             deltas.push(Delta::ReasoningDone(done));
         }
     }

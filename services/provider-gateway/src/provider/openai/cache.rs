@@ -17,7 +17,9 @@ pub(super) fn is_wanted(kind: Kind, model: &str) -> bool {
     match kind {
         Kind::OpenRouter | Kind::Vercel => model.starts_with("anthropic/"),
         Kind::OpenAiCompat => model.to_ascii_lowercase().contains("claude"),
-        Kind::Anthropic | Kind::Azure | Kind::Bedrock | Kind::Google | Kind::OpenAi | Kind::Demo => false,
+        Kind::Anthropic | Kind::Azure | Kind::Bedrock | Kind::Google | Kind::OpenAi | Kind::Copilot | Kind::Demo => {
+            false
+        }
     }
 }
 

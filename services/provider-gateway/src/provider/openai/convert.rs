@@ -25,6 +25,7 @@ use crate::{
     provider::{
         Kind,
         options::InvalidOption,
+        output,
         words::{self, IMAGE_TYPES, Media, bare_type, join, text_of},
     },
 };
@@ -43,6 +44,10 @@ pub fn request(request: &completion::Request, model: &Model) -> Result<Request, 
     let kind = model.provider.kind;
     let tools: Vec<Tool> = request.tools.iter().map(tool).collect();
     let has_tools = !tools.is_empty();
+    let mut options = options::fields(kind, &model.options, request.max_output_tokens, has_tools)?;
+    if let Some(format) = &request.output {
+        options.insert("response_format".to_owned(), output::chat_completions(format));
+    }
     Ok(Request {
         model: model.model.clone(),
         messages: messages(&request.messages, kind),
@@ -50,7 +55,7 @@ pub fn request(request: &completion::Request, model: &Model) -> Result<Request, 
         tool_choice: has_tools.then(|| tool_choice(request, kind)),
         stream: true,
         stream_options: StreamOptions { include_usage: true },
-        options: options::fields(kind, &model.options, request.max_output_tokens, has_tools)?,
+        options,
     })
 }
 

@@ -94,7 +94,7 @@ pub(super) fn fields(
         Kind::OpenAi | Kind::Azure => ("openai", &OPENAI),
         Kind::OpenRouter => ("openrouter", &OPENROUTER),
         Kind::Vercel => ("vercel", &VERCEL),
-        Kind::OpenAiCompat | Kind::Anthropic | Kind::Bedrock | Kind::Google | Kind::Demo => {
+        Kind::OpenAiCompat | Kind::Copilot | Kind::Anthropic | Kind::Bedrock | Kind::Google | Kind::Demo => {
             ("openaicompat", &OPENAI_COMPAT)
         }
     };

@@ -72,6 +72,11 @@ impl body::Answer for Answer {
             self.is_done = true;
             return Ok(());
         }
+        // A list would pass for a chunk whose fields come without their names.
+        if data.starts_with('[') && is_whole {
+            let error = <serde_json::Error as serde::de::Error>::custom("not a chunk of it");
+            return Err(garbage::<Self>(&error));
+        }
         match serde_json::from_str::<Chunk>(data) {
             Ok(chunk) if event.name == "error" && chunk.error().is_none() => Err(reported(data, &Value::Null)),
             Ok(chunk) => self.chunk(&chunk, data, deltas),

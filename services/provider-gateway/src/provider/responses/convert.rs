@@ -10,14 +10,48 @@ pub(super) mod search;
 pub(super) mod thinking;
 mod tools;
 
-use super::{Origin, options::Settings, wire::Request};
-use crate::{catalog::Model, completion, provider::options::InvalidOption};
+use serde_json::json;
+use tandem_chat_core::message::Message;
 
-/// The request as the vendor wants it. Linear in the history.
+use super::{
+    Origin,
+    chain::{self, Chained},
+    options::Settings,
+    wire::Request,
+};
+use crate::{
+    catalog::Model,
+    completion,
+    provider::{options::InvalidOption, output},
+};
+
+/// The request as the vendor wants it, with its whole conversation. Linear in the history.
 ///
 /// # Errors
 /// [`InvalidOption`]: the administrator's call options cannot be sent.
 pub(super) fn request(request: &completion::Request, model: &Model) -> Result<Request, InvalidOption> {
+    written(request, &request.messages, None, model)
+}
+
+/// The request that goes on from a response the vendor keeps; `None` where it has to be sent whole.
+///
+/// # Errors
+/// As [`request`].
+pub(super) fn chained(request: &completion::Request, model: &Model) -> Result<Option<Request>, InvalidOption> {
+    let Some(Chained { id, messages }) = chain::of(request, model) else {
+        return Ok(None);
+    };
+    let written = written(request, &messages, Some(id), model)?;
+    // What is not to be kept is not gone on from either.
+    Ok(Some(written).filter(|written| written.store))
+}
+
+fn written(
+    request: &completion::Request,
+    messages: &[Message],
+    previous_response_id: Option<String>,
+    model: &Model,
+) -> Result<Request, InvalidOption> {
     let settings = Settings::read(model, request.max_output_tokens)?;
     let tools = tools::offered(request, &settings);
     let searches = tools::searches(&tools);
@@ -26,15 +60,23 @@ pub(super) fn request(request: &completion::Request, model: &Model) -> Result<Re
         reasons: settings.reasons,
         offers_search: searches,
     };
-    let mut input = prompt::write(&request.messages, &target);
+    let mut input = prompt::write(messages, &target);
     media::limit_images(&mut input);
+    let store = settings.stores;
+    let mut options = settings.into_fields(!tools.is_empty(), searches);
+    if let Some(format) = &request.output {
+        let text = options.entry("text").or_insert_with(|| json!({}));
+        text["format"] = output::responses(format);
+        options.sort_keys();
+    }
     Ok(Request {
         model: model.model.clone(),
+        previous_response_id,
         input,
         tool_choice: tools::choice(request, &tools),
         stream: true,
-        store: settings.stores,
-        options: settings.into_fields(!tools.is_empty(), searches),
+        store,
+        options,
         tools,
     })
 }

@@ -48,6 +48,8 @@ pub(super) struct Answer {
     done: HashSet<u64>,
     usage: Usage,
     response_id: String,
+    /// Whether the vendor keeps the response, without which its id is of no use to anybody.
+    is_kept: bool,
     finish: Option<FinishReason>,
 }
 
@@ -55,14 +57,16 @@ impl Parser {
     /// Ready for the first byte.
     ///
     /// * `origin`: who is asked, without which reasoning cannot be sent back.
+    /// * `is_kept`: whether the vendor was asked to keep the response.
     /// * `completion`, `used`: see [`CallIds::new`].
-    pub(super) fn new(origin: Origin, completion: CompletionId, used: HashSet<ToolCallId>) -> Self {
+    pub(super) fn new(origin: Origin, is_kept: bool, completion: CompletionId, used: HashSet<ToolCallId>) -> Self {
         Self::of(Answer {
             shared: Shared::new(origin, CallIds::new(completion, used)),
             open: Vec::new(),
             done: HashSet::new(),
             usage: Usage::default(),
             response_id: String::new(),
+            is_kept,
             finish: None,
         })
     }
@@ -118,7 +122,7 @@ impl body::Answer for Answer {
         deltas.push(Delta::Finish(Finish {
             reason: FinishReason::settled(Some(reason), has_calls),
             usage: self.usage,
-            response_id: self.response_id,
+            response_id: Some(self.response_id).filter(|_| self.is_kept).unwrap_or_default(),
         }));
         Ok(())
     }

@@ -12,6 +12,9 @@ pub(super) mod event;
 pub(super) struct Request {
     /// The vendor's model.
     pub(super) model: String,
+    /// The kept response that this one goes on from; `input` is then what came after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) previous_response_id: Option<String>,
     /// The conversation: at least one item, each call with its output behind it.
     pub(super) input: Vec<Item>,
     /// Left out when there are none.

@@ -105,9 +105,10 @@ impl Checker {
         self.name(&request.name);
         self.display_name(&request.display_name);
         let base_url = kind
-            .map(|kind| self.base_url(kind, &request.base_url))
+            .map(|kind| self.base_url(kind, &request.name, &request.base_url))
             .unwrap_or_default();
         self.api_keys(kind, &request.api_keys);
+        self.users_own(kind, &request.name, request.api_keys.len());
         self.settings(&request.settings_json);
         let policy = request.key_policy.map(credentials::Policy::from).unwrap_or_default();
         self.policy(policy);
@@ -164,11 +165,12 @@ impl Checker {
         });
         let base_url = request
             .base_url
-            .and_then(|text| self.base_url(kind?, &text))
+            .and_then(|text| self.base_url(kind?, &row.name, &text))
             .map(|url| url.to_string());
         let is_moved = base_url.as_ref().is_some_and(|new| !is_same_origin(new, &row.base_url));
         let keys = match request.api_keys {
             Some(set) => {
+                self.users_own(kind, &row.name, set.keys.len());
                 let mut keys = self.key_changes(kind, &set, row);
                 keys.retain(|key| !is_moved || matches!(key, KeyChange::Insert(_)));
                 Some(keys)
@@ -217,7 +219,7 @@ impl Checker {
     /// All violations at once.
     pub(super) fn address(mut self, kind: &str, base_url: &str) -> Result<(Kind, Url), Fault> {
         let kind = self.kind(kind);
-        let base_url = kind.and_then(|kind| self.base_url(kind, base_url));
+        let base_url = kind.and_then(|kind| self.base_url(kind, "", base_url));
         self.done(kind.zip(base_url))
     }
 
@@ -280,8 +282,9 @@ impl Checker {
         }
     }
 
-    fn base_url(&mut self, kind: Kind, text: &str) -> Option<Url> {
-        let text = match (text.trim(), kind.default_base_url()) {
+    /// * `name`: of the provider, if it has one already; some are somewhere else by their name.
+    fn base_url(&mut self, kind: Kind, name: &str, text: &str) -> Option<Url> {
+        let text = match (text.trim(), kind.default_base_url(name)) {
             ("", Some(default)) => default,
             ("", None) => {
                 self.violate("base_url", format!("is required for {}", kind.display_name()));
@@ -344,6 +347,16 @@ impl Checker {
         }
         if count > 0 && kind == Some(Kind::Demo) {
             self.violate("api_keys", "must be empty: the demo model needs no key");
+        }
+    }
+
+    /// A provider that is asked with users' own credentials has none.
+    fn users_own(&mut self, kind: Option<Kind>, name: &str, keys: usize) {
+        if keys > 0 && kind.is_some_and(|kind| kind.is_users_own(name)) {
+            self.violate(
+                "api_keys",
+                "must be empty: this provider is asked with the credential that each user's program brings",
+            );
         }
     }
 

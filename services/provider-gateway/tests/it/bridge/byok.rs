@@ -3,12 +3,15 @@
 use serde_json::json;
 use tandem_proto::storage::v1::CredentialKind;
 
-use super::{Answer, Bridged, KEYS, chat, completion, upstream::Reply};
+use super::{
+    Answer, Bridged, KEYS, PRICED, chat, completion,
+    upstream::{Reply, Upstream},
+};
 use crate::storage::GOOD_TOKEN;
 
-const OWN: &str = "sk-own-canary-0123456789";
+pub const OWN: &str = "sk-own-canary-0123456789";
 
-fn own(bridged: &Bridged, path: &str) -> reqwest::RequestBuilder {
+pub fn own(bridged: &Bridged, path: &str) -> reqwest::RequestBuilder {
     let asked = bridged.client.post(format!("{}{path}", bridged.base));
     asked.header("x-coder-ai-governance-token", GOOD_TOKEN)
 }
@@ -58,6 +61,56 @@ async fn an_own_anthropic_key_or_token_goes_where_it_came() {
         (asked.header("x-api-key"), asked.header("authorization")),
         ("", format!("Bearer {OWN}").as_str())
     );
+}
+
+#[tokio::test]
+async fn nobody_else_is_asked_with_our_keys_for_who_brings_their_own() {
+    let bridged = Bridged::start("openai-compat").await;
+    let (spare, at) = Upstream::start().await;
+    let other = bridged.world.provider("openai", &format!("{at}/v1"), &KEYS).await;
+    let fallback = bridged.world.model(&other, PRICED);
+    {
+        let mut models = bridged.world.storage.models.lock().unwrap();
+        for (id, model) in models.iter_mut() {
+            if *id == fallback {
+                model.model = "spare".to_owned();
+            } else {
+                model.call_config_json = json!({ "fallbacks": [fallback] }).to_string();
+            }
+        }
+    }
+    let body = json!({ "model": "m-1", "max_tokens": 1, "messages": [{ "role": "user", "content": "x" }] });
+    bridged.upstream.reply(Reply::new(503, "text/plain", "busy"));
+    let asked = own(&bridged, "/anthropic/v1/messages").bearer_auth(OWN).json(&body);
+    assert_eq!(Answer::of(asked).await.status, 503);
+    assert_eq!(bridged.upstream.last().header("authorization"), format!("Bearer {OWN}"));
+    assert_eq!(spare.asked().len(), 0);
+    // With ours the other one answers.
+    bridged.upstream.reply(Reply::new(503, "text/plain", "busy"));
+    spare.reply(Reply::json(&completion()));
+    assert_eq!(
+        Answer::of(bridged.post("/anthropic/v1/messages", &body)).await.status,
+        200
+    );
+    assert_eq!(spare.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_of_ours_in_a_credentials_place_is_no_credential() {
+    let bridged = Bridged::start("openai").await;
+    bridged.upstream.reply(Reply::json(&completion()));
+    let asked = own(&bridged, "/openai/v1/chat/completions")
+        .bearer_auth(GOOD_TOKEN)
+        .header("x-made-up", format!("Token {GOOD_TOKEN}"))
+        .header("x-kept", "sk-of-somebody");
+    assert_eq!(Answer::of(asked.json(&chat("m-1"))).await.status, 200);
+    let asked = bridged.upstream.last();
+    assert_eq!(asked.header("authorization"), format!("Bearer {}", KEYS[0]));
+    assert_eq!(
+        (asked.header("x-made-up"), asked.header("x-kept")),
+        ("", "sk-of-somebody")
+    );
+    bridged.check_nothing_leaked();
 }
 
 #[tokio::test]

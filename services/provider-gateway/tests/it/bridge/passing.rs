@@ -86,9 +86,49 @@ async fn vendors_errors_are_told_without_secrets() {
     let bridged = Bridged::start("openai").await;
     bridged
         .upstream
-        .reply(Reply::new(401, "text/plain", format!("key {} is bad", KEYS[0])));
+        .reply(Reply::new(404, "text/plain", format!("key {} is bad", KEYS[0])));
     let answer = Answer::of(bridged.get("/api/v2/aibridge/p0/v1/models")).await;
-    assert_eq!((answer.status, answer.text.as_str()), (401, "key [redacted] is bad"));
+    assert_eq!((answer.status, answer.text.as_str()), (404, "key [redacted] is bad"));
+    assert_eq!(bridged.upstream.asked().len(), 1, "no other key would do better");
+}
+
+#[tokio::test]
+async fn keys_take_turns_as_they_do_for_answers() {
+    let path = "/api/v2/aibridge/p0/v1/responses/r1";
+    for status in [429, 401, 403] {
+        let bridged = Bridged::start("openai").await;
+        bridged.upstream.reply(Reply::new(status, "text/plain", "no"));
+        bridged.upstream.reply(Reply::new(200, "text/plain", "yes"));
+        assert_eq!(Answer::of(bridged.get(path)).await.status, 200, "{status}");
+        bridged.upstream.reply(Reply::new(200, "text/plain", "yes"));
+        assert_eq!(Answer::of(bridged.get(path)).await.status, 200, "{status}");
+        let asked = bridged.upstream.asked();
+        let keys: Vec<&str> = asked.iter().map(|asked| asked.header("authorization")).collect();
+        let shown = [0, 1, 1].map(|key| format!("Bearer {}", KEYS[key]));
+        assert_eq!(keys, shown, "the first one rests");
+        let resting = "tandem_provider_gateway_keys{provider=\"p0\",state=\"resting\"} 1";
+        let metrics = bridged.world.metrics();
+        assert!(metrics.contains(resting), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn when_all_keys_rest_the_vendor_is_not_asked() {
+    let path = "/api/v2/aibridge/p0/v1/responses/r1";
+    for (status, expected) in [(429, 429), (401, 502)] {
+        let bridged = Bridged::start("openai").await;
+        for _ in 0..2 {
+            bridged
+                .upstream
+                .reply(Reply::new(status, "text/plain", "no").header("retry-after", "30"));
+        }
+        for _ in 0..2 {
+            let answer = Answer::of(bridged.get(path)).await;
+            assert_eq!(answer.status, expected);
+            assert_eq!(answer.headers.contains_key("retry-after"), expected == 429);
+        }
+        assert_eq!(bridged.upstream.asked().len(), 2);
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,19 @@
 //! What is recorded of exchanges.
 
+use std::time::Duration;
+
 use serde_json::json;
-use tandem_chassis::status::Fault;
+use tandem_chassis::{
+    Runtime,
+    identity::ServiceSecret,
+    status::Fault,
+    transport::{Address, Listener},
+};
 use tandem_proto::storage::v1::CredentialKind;
+use tandem_provider_gateway::{Config, RunError};
 use uuid::Uuid;
 
-use super::{Answer, Bridged, KEYS, chat, completion, upstream::Reply};
+use super::{Answer, Bridged, KEYS, LIMIT, chat, completion, upstream::Reply};
 
 #[tokio::test]
 async fn who_asked_what_and_what_came_of_it_is_recorded() {
@@ -170,4 +178,17 @@ async fn what_has_been_kept_long_enough_is_deleted_piece_by_piece() {
         assert!((1..=10_000).contains(&pruning.limit), "{}", pruning.limit);
     }
     assert_eq!(recorded.prunings.len(), 2, "nothing was left after the second piece");
+}
+
+#[tokio::test]
+async fn a_time_nobody_can_keep_to_is_an_error_at_the_start() {
+    for retention in [Duration::from_secs(3_599), Duration::MAX] {
+        let mut config = Config::default();
+        config.bridge.retention = retention;
+        let address = Address::Memory(format!("never served {}", retention.as_secs()));
+        let listener = Listener::bind(&address).await.unwrap();
+        let runtime = Runtime::new(ServiceSecret::generate().unwrap());
+        let ended = tokio::time::timeout(LIMIT, tandem_provider_gateway::run(config, listener, runtime)).await;
+        assert!(matches!(ended, Ok(Err(RunError::Retention(_)))), "{ended:?}");
+    }
 }

@@ -1,13 +1,15 @@
 //! Requests that are not answered, and why.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use futures::StreamExt;
 use http::Method;
 use serde_json::json;
 use tandem_chassis::status::Fault;
 use tandem_proto::provider::v1::UpdateProviderRequest;
+use tokio::sync::Semaphore;
 
-use super::{Answer, Bridged, KEYS, chat, completion, upstream::Reply};
+use super::{Answer, Bridged, KEYS, chat, completion, streamed, upstream::Reply};
 
 #[tokio::test]
 async fn nobody_is_answered_without_a_token() {
@@ -40,6 +42,21 @@ async fn nobody_is_answered_without_a_token() {
         asked <= 2,
         "a bad token is asked for once in a while, not {asked} times"
     );
+}
+
+#[tokio::test]
+async fn storage_is_asked_for_tokens_that_could_be_ours_and_not_for_longer_ones() {
+    let bridged = Bridged::start("openai").await;
+    for (bytes, asked) in [(1025, 0), (1024, 1)] {
+        let token = "x".repeat(bytes);
+        let request = bridged.client.get(format!("{}/openai/v1/models", bridged.base));
+        assert_eq!(Answer::of(request.bearer_auth(token)).await.status, 401);
+        assert_eq!(
+            bridged.world.storage.recorded.lock().unwrap().authentications,
+            asked,
+            "{bytes}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -94,6 +111,9 @@ async fn paths_that_are_not_served_are_not_handed_on() {
         (Method::POST, "/openai/v1/embeddings"),
         (Method::DELETE, "/openai/v1/models/m-1"),
         (Method::GET, "/openai/v1/chat/completions"),
+        (Method::DELETE, "/api/v2/aibridge/p0/v1/models/m-1"),
+        (Method::POST, "/api/v2/aibridge/p0/v1/models/m-1"),
+        (Method::POST, "/api/v2/aibridge/p0/v1/models"),
         (Method::POST, "/api/v2/aibridge/p0/v1/files"),
         (Method::GET, "/api/v2/aibridge/p0/v1/responses/x%2f..%2ffiles"),
         (Method::GET, "/api/v2/aibridge/p0/v1/organization/keys"),
@@ -241,4 +261,56 @@ async fn nothing_new_is_taken_while_the_service_stops() {
         }
     };
     tokio::time::timeout(super::LIMIT, refused).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_under_way_when_the_service_stops_ends_by_itself_or_at_the_deadline_and_is_recorded() {
+    for ends_by_itself in [true, false] {
+        let bridged = Bridged::start("openai").await;
+        let gate = Arc::new(Semaphore::new(0));
+        let begun = "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"0123456789\"}}]}\n\n";
+        bridged.upstream.reply(Reply::stream(begun).held(&gate));
+        let asked = bridged.post("/openai/v1/chat/completions", &streamed(chat("m-1")));
+        let mut pieces = asked.send().await.unwrap().bytes_stream();
+        let mut seen = 0;
+        while seen < begun.len() {
+            seen += pieces.next().await.unwrap().unwrap().len();
+        }
+        bridged.world.drain_gateway();
+        let refused = async {
+            while let Ok(response) = bridged.post("/openai/v1/chat/completions", &chat("m-1")).send().await {
+                if response.status() == 503 {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(super::LIMIT, refused).await.unwrap();
+        assert_eq!(
+            bridged.world.storage.recorded.lock().unwrap().ends.len(),
+            0,
+            "it goes on"
+        );
+        if ends_by_itself {
+            gate.add_permits(1);
+            while let Some(piece) = pieces.next().await {
+                piece.expect("it is whole");
+            }
+        } else {
+            bridged.world.stop_gateway();
+            let gone = tokio::time::timeout(super::LIMIT, bridged.upstream.dropped.notified());
+            gone.await.expect("the vendor notices");
+            while let Some(Ok(_)) = pieces.next().await {}
+        }
+        bridged.recorded(|recorded| recorded.ends.len() == 1).await;
+        let recorded = bridged.world.storage.recorded.lock().unwrap();
+        let [end] = recorded.ends.as_slice() else {
+            panic!("once")
+        };
+        let answered: Vec<_> = recorded
+            .starts
+            .iter()
+            .filter(|start| start.id == end.interception_id)
+            .collect();
+        assert_eq!((answered.len(), recorded.starts.len(), end.status), (1, 1, 200));
+    }
 }

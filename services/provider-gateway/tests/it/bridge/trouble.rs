@@ -39,6 +39,11 @@ async fn the_next_key_is_tried_before_the_first_byte() {
             format!("Bearer {}", KEYS[1]),
             "the first one rests"
         );
+        let metrics = bridged.world.metrics();
+        for line in ["state=\"healthy\"} 1", "state=\"resting\"} 1"] {
+            let line = format!("tandem_provider_gateway_keys{{provider=\"p0\",{line}");
+            assert!(metrics.contains(&line), "{line} in {metrics}");
+        }
     }
 }
 

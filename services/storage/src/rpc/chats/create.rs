@@ -189,6 +189,7 @@ fn row(
         lease_address: None,
         action_deadline: None,
         last_error: None,
+        diff_status: None,
         pending_tool_calls: Json(Vec::new()),
         intent: None,
         turn_step: 0,

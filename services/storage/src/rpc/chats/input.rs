@@ -7,13 +7,10 @@ use tandem_proto::common::v1::input_part::Kind;
 use tandem_proto::storage::v1::MessageInput;
 use uuid::Uuid;
 
-use crate::db::{mcp, model_choice};
+use crate::db::{files, mcp, model_choice};
 use crate::error::Error;
 use crate::rpc::convert;
 use crate::spend;
-
-/// Files linked to one chat; more are usable in messages but not listed.
-const MAX_LINKED_FILES: i64 = 50;
 
 /// MCP servers a chat can name.
 const MAX_MCP_SERVERS: usize = 32;
@@ -106,29 +103,13 @@ async fn file(conn: &mut PgConnection, id: Uuid, user: Uuid, index: usize) -> Re
 
 /// Lists files with the chat; says what could not be listed.
 pub(super) async fn link(conn: &mut PgConnection, chat: Uuid, files: &[Uuid]) -> Result<Vec<String>, Error> {
-    if files.is_empty() {
+    if files::link(conn, chat, files).await? {
         return Ok(Vec::new());
     }
-    let linked = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM chat_file_links WHERE chat_id = $1 AND NOT file_id = ANY($2)"#,
-        chat,
-        files
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    if linked + i64::try_from(files.len()).unwrap_or(i64::MAX) > MAX_LINKED_FILES {
-        return Ok(vec![format!(
-            "The chat lists {MAX_LINKED_FILES} files already; the new ones are not listed."
-        )]);
-    }
-    sqlx::query!(
-        "INSERT INTO chat_file_links (chat_id, file_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING",
-        chat,
-        files
-    )
-    .execute(conn)
-    .await?;
-    Ok(Vec::new())
+    Ok(vec![format!(
+        "The chat lists {} files already; the new ones are not listed.",
+        files::MAX_LINKED
+    )])
 }
 
 fn raw(kind: Option<Kind>) -> RawInputPart {

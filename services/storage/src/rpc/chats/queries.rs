@@ -13,7 +13,7 @@ use tandem_proto::storage::v1::{
 use uuid::Uuid;
 
 use super::{Asker, Chats};
-use crate::db::{changes, chats, messages, queue};
+use crate::db::{changes, chats, context, messages, queue};
 use crate::error::{Error, chat_not_found};
 use crate::rpc::convert;
 
@@ -35,6 +35,7 @@ impl Chats {
         let row = chats::find(&mut tx, id, asker.user).await?.ok_or_else(chat_not_found)?;
         let mut chat = convert::chat(&row);
         chat.files = files(&mut tx, id).await?;
+        chat.last_injected_context = crate::rpc::context::shown(&context::newest(&mut tx, id).await?);
         if row.parent_chat_id.is_none() {
             let children = chats::children(&mut tx, &[id], asker.user).await?;
             chat.children = children

@@ -86,7 +86,7 @@ impl Chats {
         let edited = edited
             .filter(|row| row.visibility().is_for_user())
             .ok_or_else(|| Fault::not_found("MESSAGE_NOT_FOUND", "There is no such message in this chat."))?;
-        if edited.role()? != Role::User {
+        if edited.role()? != Role::User || edited.is_context() {
             return Err(convert::one("message", "must be a message of the user"));
         }
         let proven = input::read(open.conn(), request.message.clone(), asker.user).await?;

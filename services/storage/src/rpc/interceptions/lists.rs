@@ -1,5 +1,7 @@
 //! What people look at: their own, or as administrators everybody's.
 
+use std::collections::HashSet;
+
 use prost_types::Timestamp;
 use sqlx::PgConnection;
 use tandem_chassis::status::Fault;
@@ -19,7 +21,7 @@ const DEFAULT_LIMIT: i32 = 100;
 const MAX_LIMIT: i32 = 1_000;
 const DEFAULT_THREADS: i32 = 50;
 const MAX_THREADS: i32 = 200;
-/// Of the threads of one page together. What is beyond is not shown.
+/// Of the threads of one page together; threads beyond it are on the next one.
 const MAX_INTERCEPTIONS: i64 = 10_000;
 /// Looked up at once, texts and all.
 const CHUNK: usize = 50;
@@ -109,12 +111,17 @@ pub(super) async fn get_session(
     let mut threads = lists::threads(&mut conn, (session, initiator), after, limit + 1).await?;
     let mut has_more = threads.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     threads.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let of_threads = lists::of_threads(&mut conn, (session, initiator), &threads, MAX_INTERCEPTIONS).await?;
-    let ids: Vec<Uuid> = of_threads.iter().map(|(_, id)| *id).collect();
-    let (mut interceptions, is_all) = load(&mut conn, &ids).await?;
-    if !is_all {
-        has_more |= drop_broken(&mut interceptions);
+    let mut shown = lists::of_threads(&mut conn, (session, initiator), &threads, MAX_INTERCEPTIONS + 1).await?;
+    cut_between_threads(&mut shown, usize::try_from(MAX_INTERCEPTIONS).unwrap_or(usize::MAX));
+    let ids: Vec<Uuid> = shown.iter().map(|(_, id)| *id).collect();
+    let (mut interceptions, no_room_for) = load(&mut conn, &ids).await?;
+    if let Some(end) = no_room_for.and_then(|left| ids.iter().position(|id| *id == left)) {
+        cut_between_threads(&mut shown, end);
+        let kept: HashSet<String> = shown.iter().map(|(_, id)| id.to_string()).collect();
+        interceptions.retain(|detail| detail.interception.as_ref().is_some_and(|it| kept.contains(&it.id)));
     }
+    // Those of the page that were cut off come next, whether or not there are others behind the page.
+    has_more |= shown.last().is_some_and(|(thread, _)| Some(thread) != threads.last());
     Ok(GetSessionResponse {
         session: Some(to_wire(found)),
         interceptions,
@@ -153,35 +160,37 @@ async fn whose(conn: &mut PgConnection, session: &str, viewer: Viewer) -> Result
     }
 }
 
-/// These interceptions, as many as an answer has room for, and whether that is all.
-async fn load(conn: &mut PgConnection, ids: &[Uuid]) -> Result<(Vec<InterceptionDetail>, bool), Error> {
+/// These interceptions, as many as an answer has room for, and the first there was none for.
+async fn load(conn: &mut PgConnection, ids: &[Uuid]) -> Result<(Vec<InterceptionDetail>, Option<Uuid>), Error> {
     let mut room = Room::new();
     let mut loaded = Vec::with_capacity(ids.len());
     for some in ids.chunks(CHUNK) {
         for mut detail in details::load(conn, some).await? {
             if !room.take(&mut detail) {
-                return Ok((loaded, false));
+                let left = detail.interception.and_then(|it| it.id.parse().ok());
+                return Ok((loaded, left));
             }
             loaded.push(detail);
         }
     }
-    Ok((loaded, true))
+    Ok((loaded, None))
 }
 
-/// Takes the last thread away, which is not whole; says whether one is left to go on behind. The only one stays as it is.
-fn drop_broken(interceptions: &mut Vec<InterceptionDetail>) -> bool {
-    let thread = |detail: &InterceptionDetail| detail.interception.as_ref().map(|it| it.thread_root_id.clone());
-    let last = interceptions.last().and_then(thread);
-    let whole = interceptions.iter().position(|detail| thread(detail) == last);
+/// Keeps the first `max` at most, and of those only threads that are whole: pages go on behind a thread. Where the first one alone is too
+/// long, its beginning stays, and its rest is not shown.
+///
+/// * `interceptions`: each behind its thread, thread by thread.
+fn cut_between_threads(interceptions: &mut Vec<(Uuid, Uuid)>, max: usize) {
+    let Some((broken, _)) = interceptions.get(max).copied() else {
+        return;
+    };
+    let whole = interceptions.iter().position(|(thread, _)| *thread == broken);
     match whole {
         None | Some(0) => {
-            tracing::warn!(thread_id = ?last, "a thread is too long to be shown whole");
-            false
+            tracing::warn!(thread_id = %broken, "a thread is too long to be shown whole");
+            interceptions.truncate(max);
         }
-        Some(end) => {
-            interceptions.truncate(end);
-            true
-        }
+        Some(end) => interceptions.truncate(end),
     }
 }
 
@@ -255,5 +264,25 @@ fn to_wire(session: lists::Session) -> InterceptionSession {
         cache_read_tokens: session.cache_read_tokens,
         cache_write_tokens: session.cache_write_tokens,
         last_prompt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_cut_between_threads_and_only_a_thread_too_long_for_a_page_within() {
+        let all = |threads: &[u128]| -> Vec<(Uuid, Uuid)> {
+            let ids = threads.iter().zip(100_u128..);
+            ids.map(|(thread, id)| (Uuid::from_u128(*thread), Uuid::from_u128(id)))
+                .collect()
+        };
+        let list = [1, 1, 2, 2, 2, 3];
+        for (max, left) in [(7, 6), (6, 6), (5, 5), (4, 2), (3, 2), (2, 2), (1, 1), (0, 0)] {
+            let mut cut = all(&list);
+            cut_between_threads(&mut cut, max);
+            assert_eq!(cut, all(&list)[..left], "{max}");
+        }
     }
 }

@@ -384,3 +384,86 @@ async fn a_page_that_is_too_large_for_one_answer_ends_earlier() {
     };
     assert_eq!(shown(&world, &admin, session).await.0.len(), 24);
 }
+
+/// Ended interceptions of one thread, one each second from `from` on.
+async fn fill(world: &Harness, user: &User, root: Uuid, from: i64, count: i64) {
+    sqlx::query(
+        "INSERT INTO interceptions (id, initiator_id, credential_id, provider_type, provider_name, model, client, user_agent,
+            client_session_id, correlating_tool_call_id, credential_kind, credential_hint, session_id, thread_root_id,
+            started_at, ended_at, status)
+        SELECT CASE WHEN n = 0 THEN $1 ELSE gen_random_uuid() END, $2, 'token', 'openai', 'provider ' || lpad(n::text, 5, '0'),
+            'model ' || lpad(n::text, 5, '0'), 'Codex', '', 'long', '', 'centralized', '', 'long', $1,
+            'epoch'::timestamptz + ($3 + n) * interval '1 second', 'epoch'::timestamptz + ($3 + n + 1) * interval '1 second', 200
+        FROM generate_series(0, $4 - 1) n",
+    )
+    .bind(root)
+    .bind(user.id)
+    .bind(from)
+    .bind(count)
+    .execute(&world.pool)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn threads_behind_one_that_fills_a_page_are_on_the_next() {
+    let world = Harness::start().await;
+    let admin = world.bootstrap().await;
+    let (long, short) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    fill(&world, &admin, long, 0, 9_999).await;
+    fill(&world, &admin, short, 20_000, 1).await;
+    let asks = |after: Option<Uuid>| GetSessionRequest {
+        session_id: "long".to_owned(),
+        after_thread_id: after.map(|id| id.to_string()).unwrap_or_default(),
+        ..GetSessionRequest::default()
+    };
+    let (started, has_more) = shown(&world, &admin, asks(None)).await;
+    assert_eq!(
+        (started.len(), started.last(), has_more),
+        (10_000, Some(&20_000), false)
+    );
+    for more in 1..=2 {
+        // A thread that just fills a page, and one that is too long for it.
+        fill(&world, &admin, Uuid::from_u128(10 + more), 19_000, 1).await;
+        sqlx::query("UPDATE interceptions SET thread_root_id = $1 WHERE id = $2")
+            .bind(long)
+            .bind(Uuid::from_u128(10 + more))
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        let (started, has_more) = shown(&world, &admin, asks(None)).await;
+        assert_eq!((started.len(), has_more), (10_000, true), "{more}");
+        assert!(!started.contains(&20_000));
+        assert_eq!(
+            shown(&world, &admin, asks(Some(long))).await,
+            (vec![20_000], false),
+            "{more}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_summed_up_with_sixteen_names_of_each_kind() {
+    let world = Harness::start().await;
+    let admin = world.bootstrap().await;
+    let root = Uuid::from_u128(1);
+    fill(&world, &admin, root, 0, 16).await;
+    fill(&world, &admin, Uuid::from_u128(2), 100, 1).await;
+    sqlx::query("UPDATE interceptions SET provider_name = 'z', model = 'z', client = 'Later' WHERE started_at >= to_timestamp(100)")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let listed = world
+        .list_sessions(&admin, ListSessionsRequest::default())
+        .await
+        .unwrap();
+    let numbered = |word: &str| (0..16).map(|n| format!("{word} {n:05}")).collect::<Vec<_>>();
+    let session = &listed.sessions[0];
+    assert_eq!(
+        session.provider_names,
+        numbered("provider"),
+        "the seventeenth is left out"
+    );
+    assert_eq!(session.models, numbered("model"));
+    assert_eq!((session.client.as_str(), session.thread_count), ("Codex", 2));
+}

@@ -1,188 +1,111 @@
-//! The second try at a replacement: whole lines that differ from the search in line endings and trailing white space alone.
+//! The second and third try at a replacement: whole lines that differ from the search in white space and line endings alone.
 //!
-//! Such a search was copied from what a tool showed, which hides both. Indentation is meant, and must match.
+//! Such a search was copied from what a tool showed, or written from memory. What it does not change keeps the file's white space.
 
-use super::lines::{self, Ending, Line};
+use std::collections::HashMap;
+
+use super::super::MAX_WRITE_BYTES;
+use super::lines::{self, Line};
 use super::replacement::Problem;
+use super::splice::{Endings, Splice};
 
 /// `content` with the lines of `search` replaced by those of `replace`.
-pub(super) fn apply(content: &str, search: &str, replace: &str, replaces_all: bool) -> Result<String, Problem> {
-    let lines = lines::split(content);
+///
+/// * returns `None` where the lines of `search` are nowhere.
+pub(super) fn apply(
+    content: &str,
+    search: &str,
+    replace: &str,
+    replaces_all: bool,
+    endings: Endings,
+) -> Result<Option<String>, Problem> {
+    let lines = lines::split_content(content);
     let searched = lines::split(search);
     let replaced = lines::split(replace);
     let matches = find(&lines, &searched);
     match matches.len() {
-        0 => return Err(Problem::NotFound),
+        0 => return Ok(None),
         1 => {}
         _ if replaces_all => {}
         count => return Err(Problem::Ambiguous { count }),
     }
-    let newline = lines::dominant_ending(content);
+    let splice = Splice::new(&searched, &replaced, endings);
     let mut out = String::with_capacity(content.len() + replace.len());
     let mut next = 0;
     for start in matches {
-        lines[next..start]
-            .iter()
-            .for_each(|line| push(&mut out, line, line.ending));
+        for line in &lines[next..start] {
+            push(&mut out, line);
+        }
         next = start + searched.len();
-        let splice = Splice {
-            matched: &lines[start..next],
-            searched: &searched,
-            replaced: &replaced,
-            newline,
-            is_at_end: next == lines.len(),
-        };
-        splice.push(&mut out);
+        // Each line is checked as it comes: much that is new can hang on one long indentation.
+        for line in splice.lines(&lines[start..next], &lines[next..]) {
+            push(&mut out, &line.as_line());
+            if out.len() > MAX_WRITE_BYTES {
+                return Err(Problem::TooLarge);
+            }
+        }
     }
-    lines[next..].iter().for_each(|line| push(&mut out, line, line.ending));
-    Ok(out)
+    for line in &lines[next..] {
+        push(&mut out, line);
+    }
+    Ok(Some(out))
 }
 
-/// Where `searched` begins in `lines`, left to right and without overlap.
+/// Where `searched` begins in `lines`, left to right and without overlap. White space at the end of lines may differ first; only if
+/// nothing is found that way, indentation may too.
 fn find(lines: &[Line<'_>], searched: &[Line<'_>]) -> Vec<usize> {
+    let found = find_by(lines, searched, |line| {
+        // White space is all a blank line has.
+        let lead = if line.body.is_empty() { "" } else { line.lead };
+        (lead, line.body)
+    });
+    if found.is_empty() {
+        find_by(lines, searched, |line| ("", line.body))
+    } else {
+        found
+    }
+}
+
+/// The same for lines that are alike when their keys are. Linear in both, whatever repeats in them.
+///
+/// Source: Knuth, Morris and Pratt 1977.
+fn find_by<'a>(lines: &[Line<'a>], searched: &[Line<'a>], key: impl Fn(&Line<'a>) -> (&'a str, &'a str)) -> Vec<usize> {
+    let mut numbers = HashMap::new();
+    let wanted: Vec<usize> = searched
+        .iter()
+        .map(|line| {
+            let next = numbers.len();
+            *numbers.entry(key(line)).or_insert(next)
+        })
+        .collect();
+    // How much of the beginning is also the end of the first so many lines.
+    let mut borders = vec![0; wanted.len()];
+    let mut length = 0;
+    for index in 1..wanted.len() {
+        while length > 0 && wanted[index] != wanted[length] {
+            length = borders[length - 1];
+        }
+        length += usize::from(wanted[index] == wanted[length]);
+        borders[index] = length;
+    }
     let mut found = Vec::new();
-    let mut start = 0;
-    while start + searched.len() <= lines.len() {
-        if lines[start..]
-            .iter()
-            .zip(searched)
-            .all(|(line, wanted)| is_alike(line, wanted))
-        {
-            found.push(start);
-            start += searched.len();
-        } else {
-            start += 1;
+    let mut length = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let number = numbers.get(&key(line)).copied();
+        while length > 0 && number != Some(wanted[length]) {
+            length = borders[length - 1];
+        }
+        length += usize::from(number == Some(wanted[length]));
+        if length == wanted.len() {
+            found.push(index + 1 - length);
+            length = 0;
         }
     }
     found
 }
 
-fn is_alike(line: &Line<'_>, wanted: &Line<'_>) -> bool {
-    // A blank line has no indentation worth comparing.
-    let has_same_text = line.body == wanted.body && (line.body.is_empty() || line.lead == wanted.lead);
-    has_same_text && (is_newline(line.ending) || !is_newline(wanted.ending) || line.ending == wanted.ending)
-}
-
-fn is_newline(ending: Ending) -> bool {
-    ending != Ending::None
-}
-
-/// One match and what takes its place.
-struct Splice<'a> {
-    matched: &'a [Line<'a>],
-    searched: &'a [Line<'a>],
-    replaced: &'a [Line<'a>],
-    newline: Ending,
-    is_at_end: bool,
-}
-
-impl Splice<'_> {
-    fn push(&self, out: &mut String) {
-        let last = self.replaced.len().saturating_sub(1);
-        for (index, line) in self.replaced.iter().enumerate() {
-            // A line that was not to be changed stays as it is, trailing white space included.
-            let is_kept = self
-                .searched
-                .get(index)
-                .is_some_and(|searched| has_same_text(searched, line));
-            let shown = if is_kept {
-                self.matched.get(index).unwrap_or(line)
-            } else {
-                line
-            };
-            push(
-                out,
-                shown,
-                if index < last {
-                    self.newline
-                } else {
-                    self.last_ending(line)
-                },
-            );
-        }
-    }
-
-    /// The ending of the last line: that of the match if search and replacement end alike.
-    fn last_ending(&self, line: &Line<'_>) -> Ending {
-        let (Some(matched), Some(searched)) = (self.matched.last(), self.searched.last()) else {
-            return line.ending;
-        };
-        if is_newline(searched.ending) == is_newline(line.ending) {
-            matched.ending
-        } else if is_newline(line.ending) || !self.is_at_end {
-            self.newline
-        } else {
-            Ending::None
-        }
-    }
-}
-
-fn has_same_text(a: &Line<'_>, b: &Line<'_>) -> bool {
-    (a.lead, a.body, a.trail) == (b.lead, b.body, b.trail)
-}
-
-fn push(out: &mut String, line: &Line<'_>, ending: Ending) {
-    for part in [line.lead, line.body, line.trail, ending.as_str()] {
+fn push(out: &mut String, line: &Line<'_>) {
+    for part in [line.lead, line.body, line.trail, line.ending.as_str()] {
         out.push_str(part);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::replacement::{Problem, apply};
-
-    #[test]
-    fn line_endings_and_trailing_space_need_not_match() {
-        let cases = [
-            // A CRLF file, searched as it was shown.
-            ("a\r\nb\r\nc\r\n", "a\nb\n", "x\ny\n", "x\r\ny\r\nc\r\n"),
-            ("a\r\nb\r\nc\r\n", "a\nb", "x", "x\r\nc\r\n"),
-            ("a\r\nb\r\nc\r\n", "b\nc", "b\nx\nc", "a\r\nb\r\nx\r\nc\r\n"),
-            // Trailing white space, in the file and in the search.
-            ("a  \nb\t\nc\n", "a\nb\n", "a\nx\n", "a  \nx\nc\n"),
-            ("a\nb\n", "a \nb \n", "x\n", "x\n"),
-            // Blank lines with white space in them.
-            ("a\n    \nb\n", "a\n\nb\n", "a\nb\n", "a\nb\n"),
-            // Whole lines removed.
-            ("a \nb \nc\n", "a\nb\n", "", "c\n"),
-            // The end of a file without a final newline.
-            ("a \nb", "a\nb", "x\ny", "x\ny"),
-            // A last line that would otherwise swallow the next.
-            ("a \nb\nc\n", "a\nb\n", "x", "x\nc\n"),
-        ];
-        for (content, search, replace, expected) in cases {
-            assert_eq!(
-                apply(content, search, replace, false).as_deref(),
-                Ok(expected),
-                "{content:?} {search:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn indentation_and_parts_of_lines_must_match() {
-        let cases = [
-            ("  a \n  b\n", "a\nb\n"),
-            ("\ta \n", "    a\nb"),
-            ("xa \nb\n", "a\nb\n"),
-            ("a \nbx\n", "a\nb"),
-        ];
-        for (content, search) in cases {
-            assert_eq!(
-                apply(content, search, "y", false),
-                Err(Problem::NotFound),
-                "{content:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn more_than_one_match_is_refused_unless_all_are_meant() {
-        let content = "a \nb\na\t\nb\n";
-        assert_eq!(
-            apply(content, "a\nb\n", "x\n", false),
-            Err(Problem::Ambiguous { count: 2 })
-        );
-        assert_eq!(apply(content, "a\nb\n", "x\n", true).as_deref(), Ok("x\nx\n"));
     }
 }

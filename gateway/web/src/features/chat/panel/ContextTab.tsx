@@ -8,6 +8,7 @@ import { lacksAccount } from "@/lib/mcp.ts";
 import { usedServers } from "@/lib/mcpChoice.ts";
 import { useSkills } from "@/data/workspaces.ts";
 import { useTold } from "./useTold.ts";
+import { WorkspaceServers } from "./WorkspaceServers.tsx";
 
 /** What the model knows besides the conversation, and where each of it comes from. */
 export function ContextTab({ chat }: { chat: Chat }) {
@@ -54,6 +55,7 @@ export function ContextTab({ chat }: { chat: Chat }) {
           </li>
         ))}
       </Group>
+      {chat.workspace_id ? <WorkspaceServers workspaceId={chat.workspace_id} /> : null}
     </div>
   );
 }

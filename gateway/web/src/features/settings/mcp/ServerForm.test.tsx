@@ -26,7 +26,7 @@ const save = () => {
   if (!fields) throw new Error("nothing was submitted");
   return { fields, isSound };
 };
-const tool = (name: string, estimated_tokens: number): McpTool => ({ name, offered_name: `a__${name}`, description: "", input_schema: {}, estimated_tokens, allowed: true });
+const tool = (name: string, estimated_tokens: number): McpTool => ({ name, offered_name: `a__${name}`, description: "", input_schema: {}, estimated_tokens, allowed: true, digest: "00", changed: false });
 
 describe("the settings of an MCP server", () => {
   it("give a new one a short name after its name, until one is typed", () => {

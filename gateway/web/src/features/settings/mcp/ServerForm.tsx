@@ -1,7 +1,9 @@
 import { type FormEvent, type ReactNode } from "react";
 import type { McpServer, McpTool } from "@/api/mcp.ts";
 import { Field } from "@/components/Field.tsx";
+import { SelectField } from "@/components/SelectField.tsx";
 import { Switch } from "@/components/Switch.tsx";
+import { transportName } from "@/lib/mcp.ts";
 import type { ServerFields } from "@/lib/mcpDraft.ts";
 import { Section } from "../Section.tsx";
 import { AuthFields } from "./AuthFields.tsx";
@@ -10,9 +12,10 @@ import { ToolFields } from "./ToolFields.tsx";
 import type { ServerDraft } from "./useServerDraft.ts";
 
 const GRID = "grid items-start gap-x-4 gap-y-4 sm:grid-cols-2";
-const SWITCHES: readonly (readonly ["model_intent" | "allow_in_plan_mode" | "forward_coder_headers", string, string])[] = [
+const SWITCHES: readonly (readonly ["model_intent" | "allow_in_plan_mode" | "pinned" | "forward_coder_headers", string, string])[] = [
   ["model_intent", "Each call says what it is for", "The model adds a sentence for readers. The server never sees it."],
   ["allow_in_plan_mode", "Also while a plan is made", "Only for servers whose tools change nothing."],
+  ["pinned", "Hold its tools to what you have seen", "One whose description or parameters change is not offered until an administrator accepts it."],
   ["forward_coder_headers", "Tell the server who asks", "The ids of the owner, the chat and the workspace, in headers. Only for servers you trust with them."],
 ];
 
@@ -44,7 +47,11 @@ export function ServerForm({ server, draft, offered, onSubmit, children }: Serve
         <div className={GRID}>
           <Field label="Name" required maxLength={128} {...field("display_name")} />
           <Field label="Short name" required spellCheck={false} {...field("slug")} hint={`Begins the names of its tools: ${fields.slug || "name"}__tool.`} />
-          <Field label="Address" type="url" inputMode="url" required spellCheck={false} placeholder="https://mcp.example.com/mcp" className="sm:col-span-2" {...field("url")} hint="Of its streamable HTTP endpoint. What speaks nothing but SSE is not understood." />
+          <Field label="Address" type="url" inputMode="url" required spellCheck={false} placeholder="https://mcp.example.com/mcp" className="sm:col-span-2" {...field("url")} hint="Of its endpoint, as its maker names it." />
+          <SelectField label="Protocol" value={fields.transport} onChange={(event) => set({ transport: event.target.value })}>
+            <option value="streamable_http">{transportName("streamable_http")}</option>
+            <option value="sse">{transportName("sse")}</option>
+          </SelectField>
           <Field label="Description" maxLength={4096} {...field("description")} hint="For those who choose it in a chat." />
           <Field label="Picture" spellCheck={false} {...field("icon_url")} hint="An address that begins with a slash; pictures from elsewhere are not shown." />
         </div>

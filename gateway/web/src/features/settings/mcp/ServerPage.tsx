@@ -17,6 +17,7 @@ import { Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
 import { BackLink } from "../BackLink.tsx";
 import { Detail } from "../Detail.tsx";
+import { ChangedTools } from "./ChangedTools.tsx";
 import { RemoveServer } from "./RemoveServer.tsx";
 import { ServerForm } from "./ServerForm.tsx";
 import { ServerBadge } from "./ServerState.tsx";
@@ -71,6 +72,7 @@ function ServerDetail({ server }: { server: McpServer }) {
       action={<Switch label="In use" checked={server.enabled} disabled={busy} onChange={(enabled) => void run(() => patchMcpServer(server.id, { enabled }))} />}
     >
       <ServerTest server={server} tools={tools} />
+      <ChangedTools server={server} tools={tools} />
       <ServerForm server={server} draft={draft} offered={tools.data?.tools} onSubmit={() => void save()}>
         {isChanged ? (
           <div className="sticky bottom-3 z-10 -mx-2 mb-8 flex flex-wrap items-center justify-between gap-3 rounded-xl border border-line bg-raised py-2.5 pr-2.5 pl-4 text-sm shadow-pop">

@@ -35,7 +35,7 @@ function BuildItem({ build, isNewest }: { build: WorkspaceBuild; isNewest: boole
       {build.error ? <p className="text-danger wrap-anywhere">{build.error}</p> : null}
       {build.log ? (
         <details open={isNewest && (runs || build.status === "failed" || build.startup === "failed")} className="mt-1">
-          <summary className="cursor-pointer text-xs text-muted">What it printed</summary>
+          <summary className="cursor-pointer text-xs leading-6 text-muted touch:leading-[44px]">What it printed</summary>
           <div className="mt-1 overflow-hidden rounded-md border border-line">
             <Terminal text={build.log} label={`What start ${String(build.number)} printed`} isLive={runs} />
           </div>

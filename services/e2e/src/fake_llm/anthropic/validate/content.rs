@@ -57,8 +57,16 @@ pub(super) fn words(block: &Value, path: &str) -> Check {
     }
 }
 
+/// Whether a message is an answer that the vendor interrupted within a tool of its own, which it goes on with.
+pub(super) fn is_interrupted(message: &Value) -> bool {
+    let last = blocks(message).last();
+    message["role"] == "assistant" && last.is_some_and(|block| block["type"] == "server_tool_use")
+}
+
 /// Checks each block of a message by itself.
-pub(super) fn check(message: &Value, path: &str, model: &str) -> Check {
+///
+/// * `is_last`: nothing follows it.
+pub(super) fn check(message: &Value, path: &str, model: &str, is_last: bool) -> Check {
     let role = message["role"].as_str().unwrap_or_default();
     match &message["content"] {
         Value::String(text) if text.trim().is_empty() => {
@@ -74,7 +82,7 @@ pub(super) fn check(message: &Value, path: &str, model: &str) -> Check {
     for (index, block) in blocks(message).iter().enumerate() {
         one(block, &format!("{path}.content.{index}"), role, model)?;
     }
-    searches(message, path)?;
+    searches(message, path, is_last && is_interrupted(message))?;
     let last = blocks(message).last().map(|block| &block["type"]);
     if last.is_some_and(|kind| kind == "thinking" || kind == "redacted_thinking") {
         let message = "The final block in an assistant message cannot be `thinking`.";
@@ -184,9 +192,12 @@ fn image(block: &Value, path: &str) -> Check {
 }
 
 /// Checks that each search of the vendor's has its result behind it, and each result its search before it.
-fn searches(message: &Value, path: &str) -> Check {
+///
+/// * `is_interrupted`: the last search has yet to run.
+fn searches(message: &Value, path: &str, is_interrupted: bool) -> Check {
     let blocks = blocks(message);
-    for (index, block) in blocks.iter().enumerate() {
+    let count = blocks.len() - usize::from(is_interrupted);
+    for (index, block) in blocks.iter().enumerate().take(count) {
         let (others, kind, own, other) = match block["type"].as_str() {
             Some("server_tool_use") => (&blocks[index..], "web_search_tool_result", "id", "tool_use_id"),
             Some("web_search_tool_result") => (&blocks[..index], "server_tool_use", "tool_use_id", "id"),

@@ -69,7 +69,8 @@ pub(super) fn check(turn: &Value, index: usize, is_model: bool, model: &str) -> 
             )));
         };
         let is_models = matches!(kind, "functionCall" | "toolCall" | "toolResponse") || part.get("thought").is_some();
-        let is_users = matches!(kind, "inlineData" | "functionResponse");
+        // Only models that make pictures take them back.
+        let is_users = kind == "functionResponse" || (kind == "inlineData" && !model.contains("image"));
         if (is_models && !is_model) || (is_users && is_model) {
             return Err(invalid(format!("{path}: {kind} is not allowed for this role.")));
         }
@@ -108,7 +109,13 @@ pub(super) fn check(turn: &Value, index: usize, is_model: bool, model: &str) -> 
                     inline(&blob["inlineData"], &path)?;
                 }
             }
-            "inlineData" => inline(&part[kind], &path)?,
+            "inlineData" => {
+                inline(&part[kind], &path)?;
+                let data = part[kind]["data"].as_str().unwrap_or_default();
+                if proof.is_some_and(|proof| proof != signature(model, data)) {
+                    return Err(invalid("Thought signature is not valid."));
+                }
+            }
             _ => {}
         }
     }

@@ -31,9 +31,11 @@ fn refused(message: impl Into<String>, code: Option<&str>) -> VendorError {
 }
 
 /// Checks the conversation of a request.
-pub(super) fn check(input: &Value, model: &str, rules: &Rules) -> Check<Said> {
+///
+/// * `open`: calls of the response it goes on from.
+pub(super) fn check(input: &Value, open: &[String], model: &str, rules: &Rules) -> Check<Said> {
     let items = match input {
-        Value::String(text) => {
+        Value::String(text) if open.is_empty() => {
             return Ok(Said {
                 texts: vec![text.clone()],
                 users: vec![text.clone()],
@@ -44,11 +46,15 @@ pub(super) fn check(input: &Value, model: &str, rules: &Rules) -> Check<Said> {
             return Err(refused(message, Some("empty_array")));
         }
         Value::Array(items) if items.len() > rules.max_messages => return Err(refused("Too many input items.", None)),
-        Value::Array(items) => items,
+        Value::Array(items) => items.as_slice(),
+        Value::String(_) => &[],
         Value::Null => return Err(missing("input")),
         other => return Err(wrong_type("input", "a string or an array", other)),
     };
-    let mut checker = Checker::default();
+    let mut checker = Checker {
+        calls: open.iter().map(String::as_str).collect(),
+        ..Checker::default()
+    };
     for (index, item) in items.iter().enumerate() {
         checker.item(item, items.get(index + 1), &format!("input[{index}]"), model)?;
     }

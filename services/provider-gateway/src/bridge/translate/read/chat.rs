@@ -8,8 +8,8 @@ use super::{
     conversation::{Arguments, Conversation, Output, call, call_id},
     effort,
     fields::{Fields, is_nothing, objects},
-    media, set_number, set_stop, tokens,
-    tools::{Tools, VENDORS_OWN, require, restrict},
+    media, output, set_number, set_stop, tokens,
+    tools::{FREE_FORM, Tools, VENDORS_OWN, require, restrict},
     verbosity,
 };
 use crate::{
@@ -47,6 +47,7 @@ pub(super) fn read(mut fields: Fields) -> Result<Asked, Refused> {
     asked.max_output_tokens = tokens(&mut fields, "max_completion_tokens")?.or(older);
     asked.effort = effort(&mut fields, "reasoning_effort")?;
     asked.verbosity = verbosity(&mut fields, "verbosity")?;
+    asked.output = output::format(&mut fields, "response_format")?;
     asked.is_serial = fields.flag("parallel_tool_calls")? == Some(false);
     let streaming = fields.object("stream_options")?;
     let includes = streaming.map(|mut options| options.flag("include_usage")).transpose()?;
@@ -76,9 +77,6 @@ fn refuse(fields: &mut Fields) -> Result<(), Refused> {
     fields.refuse_unless("top_logprobs", is_nothing, logprobs)?;
     let bias = "This model's provider knows no bias for tokens. Leave it out.";
     fields.refuse_unless("logit_bias", is_nothing, bias)?;
-    let is_text = |format: &Value| format["type"] == "text";
-    let format = "The form of this model's answers cannot be enforced through this endpoint. Say in the prompt what form you want, or offer a tool with that schema and require it.";
-    fields.refuse_unless("response_format", is_text, format)?;
     let is_words = |modalities: &Value| {
         modalities
             .as_array()
@@ -96,6 +94,9 @@ fn tools(fields: &mut Fields) -> Result<Vec<crate::completion::Tool>, Refused> {
     let mut tools = Tools::default();
     for mut tool in fields.objects("tools")? {
         let kind = tool.kind()?;
+        if kind == "custom" {
+            return Err(tool.refused("type", FREE_FORM));
+        }
         let Some(mut function) = tool
             .object("function")?
             .filter(|_| kind == "function" || kind.is_empty())

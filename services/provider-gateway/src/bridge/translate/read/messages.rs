@@ -12,7 +12,7 @@ use super::{
     conversation::{Arguments, Conversation, Output, call, call_id, search, thought},
     effort,
     fields::{Fields, is_nothing, objects},
-    media, set_number, set_stop, tokens,
+    media, output, set_number, set_stop, tokens,
     tools::{Tools, VENDORS_OWN, require},
 };
 use crate::{
@@ -31,8 +31,6 @@ const PASSED_OVER: [&str; 6] = [
     "speed",
 ];
 
-const FORM: &str = "The form of this model's answers cannot be enforced through this endpoint. Say in the prompt what form you want, or offer a tool with that schema and require it.";
-
 /// Understands a request.
 ///
 /// # Errors
@@ -45,11 +43,12 @@ pub(super) fn read(mut fields: Fields) -> Result<Asked, Refused> {
     asked.thinking = thinking(&mut fields)?;
     if let Some(mut config) = fields.object("output_config")? {
         asked.effort = effort(&mut config, "effort")?;
-        config.refuse_unless("format", is_nothing, FORM)?;
+        asked.output = output::format(&mut config, "format")?;
         config.pass_over(&["task_budget"]);
         config.end()?;
     }
-    fields.refuse_unless("output_format", is_nothing, FORM)?;
+    // The older place of it.
+    asked.output = output::format(&mut fields, "output_format")?.or(asked.output);
     fields.refuse_unless("mcp_servers", is_nothing, VENDORS_OWN)?;
     fields.refuse_unless("container", is_nothing, VENDORS_OWN)?;
     tools(&mut fields, &mut asked)?;

@@ -11,8 +11,8 @@ use super::{
     conversation::{Arguments, Conversation, Output, call, call_id, search, thought},
     effort,
     fields::{Fields, is_nothing, objects},
-    media, tokens,
-    tools::{Tools, VENDORS_OWN, require, restrict},
+    media, output, tokens,
+    tools::{FREE_FORM, Tools, VENDORS_OWN, require, restrict},
     verbosity,
 };
 use crate::{
@@ -54,9 +54,7 @@ pub(super) fn read(mut fields: Fields) -> Result<Asked, Refused> {
     }
     if let Some(mut text) = fields.object("text")? {
         asked.verbosity = verbosity(&mut text, "verbosity")?;
-        let is_text = |format: &Value| format["type"] == "text";
-        let format = "The form of this model's answers cannot be enforced through this endpoint. Say in the prompt what form you want, or offer a tool with that schema and require it.";
-        text.refuse_unless("format", is_text, format)?;
+        asked.output = output::format(&mut text, "format")?;
         text.end()?;
     }
     refuse(&mut fields)?;
@@ -112,6 +110,9 @@ fn tools(fields: &mut Fields, asked: &mut Asked) -> Result<(), Refused> {
         if kind.starts_with("web_search") {
             asked.wants_search = Some(tool.path("type"));
             continue;
+        }
+        if kind == "custom" {
+            return Err(tool.refused("type", FREE_FORM));
         }
         if kind != "function" {
             return Err(tool.refused("type", VENDORS_OWN));

@@ -18,6 +18,9 @@ const MAX_NAME_BYTES: usize = 64;
 /// Said of tools that a vendor runs itself.
 pub(super) const VENDORS_OWN: &str = "Tools that a provider runs itself cannot be carried to another one. Offer functions only, or ask for a model of that provider.";
 
+/// Said of tools whose input has no schema.
+pub(super) const FREE_FORM: &str = "A tool whose input is of a free form cannot be carried to this model's provider. Offer a function with a field for the text.";
+
 /// Tools being read.
 #[derive(Default)]
 pub(super) struct Tools {

@@ -10,7 +10,10 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use tandem_chat_core::history;
 
 use super::*;
-use crate::{completion::ToolChoice, provider::vendor_side};
+use crate::{
+    completion::{OutputFormat, OutputSchema, ToolChoice},
+    provider::{output, vendor_side},
+};
 
 const DIALECTS: [Dialect; 3] = Dialect::ALL;
 
@@ -147,6 +150,27 @@ fn conversation(dialect: Dialect, turns: &[Turn]) -> Vec<Message> {
     history::repair(messages)
 }
 
+/// Forms of an answer.
+fn outputs() -> impl Strategy<Value = Option<OutputFormat>> {
+    let schema = json!({
+        "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false,
+    });
+    let schema = |name: &str, description: &str, is_strict| {
+        Some(OutputFormat::Schema(OutputSchema {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            schema: schema.clone(),
+            is_strict,
+        }))
+    };
+    select(vec![
+        None,
+        Some(OutputFormat::Json),
+        schema("place", "", true),
+        schema("a-b_c", "Where it is.", false),
+    ])
+}
+
 /// Says again whose thinking it is. The dialect has no place for that.
 fn own(dialect: Dialect, messages: &mut [Message]) {
     let model = model(dialect, json!({}));
@@ -230,6 +254,7 @@ proptest! {
         (tools, tool_choice) in tools(),
         limit in select(vec![None, Some(3000), Some(64_000)]),
         chosen in 0..12_usize,
+        wanted in outputs(),
     ) {
         for dialect in DIALECTS {
             let known = options(dialect);
@@ -237,6 +262,7 @@ proptest! {
             let told = Request {
                 tool_choice: tool_choice.clone(),
                 max_output_tokens: limit,
+                output: wanted.clone().filter(|format| output::refused(format, &model_then, !tools.is_empty()).is_none()),
                 ..request(conversation(dialect, &turns), tools.clone())
             };
             let body = Value::Object(vendor_side::written(protocol(dialect), &told, &model_then).unwrap());
@@ -247,6 +273,7 @@ proptest! {
             let again = Request {
                 tool_choice: asked.tool_choice.clone(),
                 max_output_tokens: asked.max_output_tokens,
+                output: asked.output.map(|output| output.format),
                 ..request(asked.messages.clone(), asked.tools.clone())
             };
             let body_again = Value::Object(vendor_side::written(protocol(dialect), &again, &model_now).unwrap());

@@ -46,10 +46,15 @@ fn chat_completions() {
         (json!({"logprobs": true}), "logprobs"),
         (json!({"top_logprobs": 3}), "top_logprobs"),
         (json!({"logit_bias": {"1": 2}}), "logit_bias"),
-        (json!({"response_format": {"type": "json_object"}}), "response_format"),
+        (json!({"response_format": {"type": "grammar"}}), "response_format.type"),
+        (json!({"response_format": "json"}), "response_format"),
         (
             json!({"response_format": {"type": "json_schema", "json_schema": {}}}),
-            "response_format",
+            "response_format.json_schema.schema",
+        ),
+        (
+            json!({"response_format": {"type": "json_schema", "json_schema": {"name": "a b", "schema": {}}}}),
+            "response_format.json_schema.name",
         ),
         (json!({"modalities": ["text", "audio"]}), "modalities"),
         (json!({"web_search_options": {}}), "web_search_options"),
@@ -98,10 +103,14 @@ fn responses() {
         (json!({"conversation": "conv_1"}), "conversation"),
         (json!({"background": true}), "background"),
         (json!({"prompt": {"id": "x"}}), "prompt"),
-        (json!({"text": {"format": {"type": "json_schema"}}}), "text.format"),
+        (
+            json!({"text": {"format": {"type": "json_schema"}}}),
+            "text.format.schema",
+        ),
         (json!({"text": {"colour": "red"}}), "text.colour"),
         (json!({"include": ["message.output_text.logprobs"]}), "include[0]"),
         (json!({"tools": [{"type": "file_search"}]}), "tools[0].type"),
+        (json!({"tools": [{"type": "custom", "name": "patch"}]}), "tools[0].type"),
         (
             json!({"tool_choice": {"type": "function", "name": "x"}}),
             "tool_choice.name",
@@ -153,9 +162,12 @@ fn messages() {
         (json!({"thinking": {"type": "deep"}}), "thinking.type"),
         (
             json!({"output_config": {"format": {"type": "json_schema"}}}),
-            "output_config.format",
+            "output_config.format.schema",
         ),
-        (json!({"output_format": {"type": "json_schema"}}), "output_format"),
+        (
+            json!({"output_format": {"type": "json_schema"}}),
+            "output_format.schema",
+        ),
         (json!({"mcp_servers": [{}]}), "mcp_servers"),
         (
             json!({"tools": [{"type": "bash_20250124", "name": "bash"}]}),

@@ -17,7 +17,7 @@ use crate::{
 const MODEL: &str = "claude-opus-4-1";
 
 fn parse(pieces: &[&[u8]]) -> Understood {
-    test_support::parse(Parser::new(MODEL, COMPLETION, HashSet::new()), pieces)
+    test_support::parse(Parser::new(MODEL, COMPLETION, HashSet::new(), None), pieces)
 }
 
 fn ok(text: &str) -> Vec<Delta> {
@@ -270,6 +270,17 @@ fn a_search_that_failed_is_an_error_result() {
     };
     assert!(result.is_error);
     assert_eq!(result.result, json!({"error": "max_uses_exceeded"}));
+}
+
+#[test]
+fn what_is_an_answer_of_nobody_is_told_apart() {
+    test_support::check_garbage(parse, "anthropic");
+}
+
+#[test]
+fn whatever_comes_has_one_meaning_and_one_end() {
+    let (recorded, searching) = (recorded(), searching());
+    test_support::check_noise(parse, "anthropic", &[recorded.as_bytes(), searching.as_bytes()]);
 }
 
 #[test]

@@ -57,6 +57,15 @@ pub(super) fn file(file: &FilePart) -> Part {
     }
 }
 
+/// A picture that the model made, as it said it; `None` for what the vendor could not read again.
+pub(super) fn made(file: &FilePart) -> Option<Part> {
+    let mime_type = sniffed(bare_type(&file.media_type), &file.data)?;
+    Some(Part::new(Data::Inline(Blob {
+        mime_type: mime_type.to_owned(),
+        data: STANDARD.encode(&file.data),
+    })))
+}
+
 /// What a tool returned.
 pub(super) struct Outcome {
     /// `{"output": …}` or `{"error": …}`.

@@ -28,6 +28,9 @@ const BEGIN: &str = "Begin.";
 /// Said for a user where the vendor wants one behind the model's turn.
 const CONTINUE: &str = "Continue.";
 
+/// Said before a picture of the model's own, to models that take pictures from users only.
+const MADE: &str = "[The picture you made:]";
+
 /// Whom a prompt is for.
 pub(super) struct Target<'a> {
     /// The vendor's model.
@@ -144,10 +147,16 @@ impl Writer<'_> {
                         outcome: None,
                     });
                 }
+                Piece::File(file) => {
+                    let Some(picture) = media::made(file) else { continue };
+                    match self.target.family.makes_pictures() {
+                        true => written.push(picture),
+                        false => self.asides.extend([Part::text(MADE), picture]),
+                    }
+                }
                 Piece::Text(_)
                 | Piece::ToolResult(_)
                 | Piece::Source(_)
-                | Piece::File(_)
                 | Piece::FileReference(_)
                 | Piece::ContextFile(_)
                 | Piece::Skill(_) => {}

@@ -38,6 +38,11 @@ pub(super) fn parameters(schema: &Value) -> Option<Value> {
     (has_properties || is_open).then(|| node(&Value::Object(fields)))
 }
 
+/// The schema of an answer.
+pub(super) fn answer(schema: &Value) -> Value {
+    node(schema)
+}
+
 fn node(schema: &Value) -> Value {
     let Value::Object(fields) = schema else {
         // `true` allows everything; nothing is worth forbidding everything.

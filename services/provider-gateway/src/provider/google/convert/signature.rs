@@ -20,6 +20,9 @@ const SIGNATURE: &str = "signature";
 /// How many bytes of the words before it were in the signed piece.
 const SIGNED_BYTES: &str = "signed_bytes";
 
+/// It came with the picture before it.
+const SIGNS_FILE: &str = "signs_file";
+
 /// A piece of the vendor's own tools.
 const PIECE: &str = "piece";
 
@@ -43,6 +46,15 @@ pub(in crate::provider::google) fn of_words(model: &str, signature: String, byte
     ReasoningPart {
         signature,
         provider_metadata: metadata(json!({ MODEL: model, SIGNED_BYTES: bytes })),
+        ..ReasoningPart::default()
+    }
+}
+
+/// The part that travels behind a signed picture.
+pub(in crate::provider::google) fn of_file(model: &str, signature: String) -> ReasoningPart {
+    ReasoningPart {
+        signature,
+        provider_metadata: metadata(json!({ MODEL: model, SIGNS_FILE: true })),
         ..ReasoningPart::default()
     }
 }
@@ -78,6 +90,10 @@ pub(super) fn put_back(part: &ReasoningPart, model: &str, parts: &mut Vec<Part>)
     let Some(own) = own(&part.provider_metadata, model).filter(|_| !part.signature.is_empty()) else {
         return;
     };
+    if own.get(SIGNS_FILE).is_some() {
+        sign_file(parts, &part.signature);
+        return;
+    }
     match own.get(SIGNED_BYTES).and_then(Value::as_u64) {
         Some(bytes) => sign(parts, usize::try_from(bytes).unwrap_or(usize::MAX), &part.signature),
         None if part.text.trim().is_empty() => sign(parts, 0, &part.signature),
@@ -86,6 +102,15 @@ pub(super) fn put_back(part: &ReasoningPart, model: &str, parts: &mut Vec<Part>)
             data: Data::Text(part.text.clone()),
             thought_signature: part.signature.clone(),
         })),
+    }
+}
+
+/// Signs the picture at the end. Where it is not sent back, its signature proves nothing.
+fn sign_file(parts: &mut [Part], signature: &str) {
+    if let Some(Part::Own(last)) = parts.last_mut()
+        && let Data::Inline(_) = last.data
+    {
+        signature.clone_into(&mut last.thought_signature);
     }
 }
 

@@ -52,8 +52,9 @@ fn is_name(name: &str) -> bool {
 /// Checks a whole request.
 ///
 /// * `is_third`: the model is of the third generation.
+/// * `is_image`: it answers with pictures.
 /// * `signed`: signatures the vendor knows, with what they came with.
-pub(super) fn check(request: &Value, is_third: bool, signed: &[(&str, Value)]) -> Check {
+pub(super) fn check(request: &Value, is_third: bool, is_image: bool, signed: &[(&str, Value)]) -> Check {
     let has = |name: &str| !request[name].is_null();
     if has("cachedContent") {
         let others = ["systemInstruction", "tools", "toolConfig"]
@@ -76,8 +77,8 @@ pub(super) fn check(request: &Value, is_third: bool, signed: &[(&str, Value)]) -
         }
     }
     tools(request, is_third)?;
-    generation(&request["generationConfig"], is_third)?;
-    turns(list(request, "contents"), is_third, signed)
+    generation(&request["generationConfig"], request["tools"].is_array(), is_third)?;
+    turns(list(request, "contents"), is_third, is_image, signed)
 }
 
 fn fields(value: &Value) -> Vec<&str> {
@@ -89,7 +90,7 @@ fn fields(value: &Value) -> Vec<&str> {
         .collect()
 }
 
-fn turns(contents: &[Value], is_third: bool, signed: &[(&str, Value)]) -> Check {
+fn turns(contents: &[Value], is_third: bool, is_image: bool, signed: &[(&str, Value)]) -> Check {
     rule!(!contents.is_empty(), "contents is not specified");
     rule!(contents[0]["role"] == "user", "the conversation must begin with a user");
     rule!(
@@ -138,7 +139,7 @@ fn turns(contents: &[Value], is_third: bool, signed: &[(&str, Value)]) -> Check 
         let is_said = |part: &Value| part["thought"] != true && part["text"] != "";
         rule!(parts.iter().any(is_said), "contents[{place}]: nothing said");
         for part in parts {
-            piece(part, is_model, is_third, signed).map_err(|error| format!("contents[{place}]: {error}"))?;
+            piece(part, is_model, is_third, is_image, signed).map_err(|error| format!("contents[{place}]: {error}"))?;
         }
         natives(parts).map_err(|error| format!("contents[{place}]: {error}"))?;
     }
@@ -169,7 +170,7 @@ fn natives(parts: &[Value]) -> Check {
     Ok(())
 }
 
-fn piece(part: &Value, is_model: bool, is_third: bool, signed: &[(&str, Value)]) -> Check {
+fn piece(part: &Value, is_model: bool, is_third: bool, is_image: bool, signed: &[(&str, Value)]) -> Check {
     let kinds = [
         "text",
         "inlineData",
@@ -202,7 +203,7 @@ fn piece(part: &Value, is_model: bool, is_third: bool, signed: &[(&str, Value)])
             rule!(!text.trim().is_empty() || signature.is_some(), "empty text");
         }
         "inlineData" => {
-            rule!(!is_model, "inline data of the model");
+            rule!(!is_model || is_image, "inline data of a model that makes none");
             inline(&part["inlineData"])?;
         }
         "functionCall" => {
@@ -315,7 +316,7 @@ fn schema(schema: &Value) -> Check {
     Ok(())
 }
 
-fn generation(config: &Value, is_third: bool) -> Check {
+fn generation(config: &Value, has_tools: bool, is_third: bool) -> Check {
     let known = [
         "maxOutputTokens",
         "temperature",
@@ -324,7 +325,17 @@ fn generation(config: &Value, is_third: bool) -> Check {
         "presencePenalty",
         "frequencyPenalty",
         "thinkingConfig",
+        "responseMimeType",
+        "responseJsonSchema",
     ];
+    rule!(
+        config["responseJsonSchema"].is_null() || config["responseMimeType"] == "application/json",
+        "response_json_schema requires response_mime_type to be application/json"
+    );
+    rule!(
+        is_third || !has_tools || config["responseMimeType"].is_null(),
+        "Function calling with a response mime type: 'application/json' is unsupported"
+    );
     for name in fields(config) {
         rule!(
             known.contains(&name),

@@ -8,7 +8,7 @@ use tandem_chat_core::{
 use super::{strict, *};
 use crate::{
     catalog::test_support as catalog,
-    completion::{Request as Asked, Tool},
+    completion::{self, Request as Asked, Tool},
     provider::{
         Kind,
         google::wire,
@@ -20,6 +20,7 @@ mod history;
 
 pub(super) const MODEL: &str = "gemini-3-pro-preview";
 pub(super) const OLDER: &str = "gemini-2.5-flash";
+pub(super) const PAINTER: &str = "gemini-3-pro-image-preview";
 pub(super) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n0000";
 
 /// Converts for `model` and checks the outcome against the vendor's rules.
@@ -36,8 +37,13 @@ pub(super) fn ask(asked: &Asked, model: &str, options: Value) -> Result<Value, S
         ("sig-words", json!("")),
         ("sig-thought", json!("Hm.")),
     ];
-    let signed: Vec<(&str, Value)> = words.into_iter().chain([call]).collect();
-    match strict::check(&sent, model.model.starts_with("gemini-3"), &signed) {
+    let picture = (
+        "sig-picture",
+        json!({"mimeType": "image/png", "data": STANDARD.encode(PNG)}),
+    );
+    let signed: Vec<(&str, Value)> = words.into_iter().chain([call, picture]).collect();
+    let is_image = model.model.contains("image");
+    match strict::check(&sent, model.model.starts_with("gemini-3"), is_image, &signed) {
         Ok(()) => Ok(sent),
         Err(error) => panic!("{error}\n{sent:#}"),
     }
@@ -70,6 +76,12 @@ pub(super) fn signed_call(model: &str, id: &str) -> Part {
 /// What stands behind words that `model` signed.
 pub(super) fn signed_words(model: &str, bytes: usize) -> Part {
     Part::Reasoning(signature::of_words(model, "sig-words".to_owned(), bytes))
+}
+
+/// A picture that `model` made and signed, as it is stored.
+pub(super) fn signed_picture(model: &str) -> [Part; 2] {
+    let done = signature::of_file(model, "sig-picture".to_owned());
+    [file("image/png", "", PNG), Part::Reasoning(done)]
 }
 
 /// Thinking that `model` signed.
@@ -342,4 +354,58 @@ fn a_signed_piece_has_its_fields_side_by_side() {
     });
     let sent = serde_json::to_string(&part).unwrap();
     assert_eq!(sent, r#"{"thought":true,"text":"Hm.","thoughtSignature":"s"}"#);
+}
+
+#[test]
+fn a_picture_of_the_models_own_goes_back_with_its_signature_to_models_that_make_some() {
+    let parts: Vec<Part> = [Part::text("Here:")]
+        .into_iter()
+        .chain(signed_picture(PAINTER))
+        .collect();
+    let messages = || {
+        vec![
+            user("Paint."),
+            Message::new(Role::Assistant, parts.clone()),
+            user("Bluer."),
+        ]
+    };
+    let sent = sent_to(PAINTER, messages(), Vec::new(), json!({}));
+    let picture = &sent["contents"][1]["parts"][1];
+    assert_eq!(sent["contents"][1]["role"], "model");
+    assert_eq!(picture["inlineData"]["data"], STANDARD.encode(PNG));
+    assert_eq!(picture["thoughtSignature"], "sig-picture");
+    // Others are shown it by the user, and nobody's signature but their own.
+    let sent = sent_to(OLDER, messages(), Vec::new(), json!({}));
+    assert_eq!(sent["contents"][1]["parts"], json!([{"text": "Here:"}]));
+    let parts = &sent["contents"][2]["parts"];
+    assert_eq!(parts[1]["inlineData"]["mimeType"], "image/png");
+    assert!(!sent.to_string().contains("sig-picture"));
+}
+
+#[test]
+fn the_form_of_an_answer_is_a_setting_beside_which_older_models_do_not_search() {
+    let format = completion::OutputFormat::Schema(completion::OutputSchema {
+        name: "city".to_owned(),
+        description: String::new(),
+        schema: json!({"$schema": "x", "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}),
+        is_strict: true,
+    });
+    let asked = |format| Asked {
+        output: Some(format),
+        ..test_support::request(vec![user("Where?")], Vec::new())
+    };
+    let options = json!({"provider_options": {"google": {"web_search_enabled": true}}});
+    let sent = ask(&asked(format.clone()), OLDER, options.clone()).unwrap();
+    let config = &sent["generationConfig"];
+    assert_eq!(config["responseMimeType"], "application/json");
+    assert_eq!(config["responseJsonSchema"]["required"], json!(["name"]));
+    assert!(
+        config["responseJsonSchema"]["$schema"].is_null(),
+        "what the vendor does not know"
+    );
+    assert!(sent["tools"].is_null());
+    assert!(ask(&asked(format), MODEL, options).unwrap()["tools"].is_array());
+    let config = &ask(&asked(completion::OutputFormat::Json), OLDER, json!({})).unwrap()["generationConfig"];
+    assert_eq!(config["responseMimeType"], "application/json");
+    assert!(config["responseJsonSchema"].is_null());
 }

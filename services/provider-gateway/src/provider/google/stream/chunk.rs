@@ -25,6 +25,8 @@ pub(super) enum Piece<'a> {
     Thought(&'a str),
     /// Words; may be empty under a signature.
     Text(&'a str),
+    /// A picture, or sound: its type and its bytes as base64.
+    File { media_type: &'a str, data: &'a str },
     /// A call of a tool of ours. Id and arguments may be missing.
     Call {
         id: &'a str,
@@ -55,6 +57,14 @@ impl<'a> Piece<'a> {
         }
         if part["toolResponse"].is_object() {
             return Self::NativeResult(&part["toolResponse"]);
+        }
+        let file = &part["inlineData"];
+        // What the model only thought of is not part of the answer.
+        if let Some(data) = file["data"].as_str().filter(|data| !data.is_empty())
+            && part["thought"] != true
+        {
+            let media_type = file["mimeType"].as_str().unwrap_or_default();
+            return Self::File { media_type, data };
         }
         let is_other = [
             "functionCall",

@@ -209,6 +209,17 @@ fn thinking_may_be_signed_itself() {
 }
 
 #[test]
+fn what_is_an_answer_of_nobody_is_told_apart() {
+    test_support::check_garbage(parse, "google");
+}
+
+#[test]
+fn whatever_comes_has_one_meaning_and_one_end() {
+    let (recorded, searching) = (recorded(), searching());
+    test_support::check_noise(parse, "google", &[recorded.as_bytes(), searching.as_bytes()]);
+}
+
+#[test]
 fn a_stream_split_at_any_byte_says_the_same() {
     test_support::check_splits(parse, &recorded(), &recorded_deltas());
     test_support::check_splits(parse, &searching(), &ok(&searching()));
@@ -415,4 +426,54 @@ proptest::proptest! {
             parse(&[&bytes]);
         }
     }
+}
+
+#[test]
+fn a_picture_comes_whole_and_its_signature_behind_it() {
+    let stream = [
+        event(&chunk(
+            json!([{"text": "Hm.", "thought": true}, {"inlineData": {"mimeType": "image/png", "data": "AA=="}, "thought": true}]),
+        )),
+        event(&chunk(json!([{"text": "Here:"}]))),
+        event(&last(
+            json!([{"inlineData": {"mimeType": "image/png", "data": "iVBO"}, "thoughtSignature": "s"}]),
+            "STOP",
+        )),
+    ];
+    let picture = Part::File(FilePart {
+        media_type: "image/png".to_owned(),
+        data: b"\x89PN".to_vec(),
+        ..FilePart::default()
+    });
+    let expected = [
+        Delta::Reasoning("Hm.".to_owned()),
+        Delta::ReasoningDone(ReasoningPart::default()),
+        text("Here:"),
+        Delta::Part(picture),
+        Delta::Reasoning(String::new()),
+        Delta::ReasoningDone(signature::of_file(MODEL, "s".to_owned())),
+        finish(FinishReason::Stop),
+    ];
+    assert_eq!(ok(&stream.concat()), expected);
+}
+
+#[test]
+fn pictures_that_are_too_large_or_unreadable_are_told_of_in_words() {
+    let large = "A".repeat(MAX_FILES_BYTES / 2 + 4);
+    let picture = |data: &str| event(&chunk(json!([{"inlineData": {"mimeType": "image/png", "data": data}}])));
+    let stream = [
+        picture(&large),
+        picture(&large),
+        picture("%"),
+        event(&last(json!([]), "STOP")),
+    ];
+    let deltas = ok(&stream.concat());
+    assert!(matches!(deltas[0], Delta::Part(Part::File(_))));
+    for delta in &deltas[1..3] {
+        assert!(
+            matches!(delta, Delta::Text(text) if text.contains("image/png")),
+            "{delta:?}"
+        );
+    }
+    assert_eq!(deltas.len(), 4);
 }

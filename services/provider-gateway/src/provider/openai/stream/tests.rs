@@ -122,6 +122,16 @@ fn a_whole_stream_is_understood() {
 }
 
 #[test]
+fn what_is_an_answer_of_nobody_is_told_apart() {
+    test_support::check_garbage(parse, "openai");
+}
+
+#[test]
+fn whatever_comes_has_one_meaning_and_one_end() {
+    test_support::check_noise(parse, "openai", &[recorded().as_bytes()]);
+}
+
+#[test]
 fn a_stream_split_at_any_byte_says_the_same() {
     test_support::check_splits(parse, &recorded(), &recorded_deltas());
 }

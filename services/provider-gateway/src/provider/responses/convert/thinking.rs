@@ -43,7 +43,7 @@ pub(super) fn sendable_id<'a>(part: &'a ReasoningPart, origin: &Origin) -> Optio
 }
 
 /// Whether `id` is one of the vendor's for that kind of item.
-pub(super) fn is_id(id: &str, prefix: &str) -> bool {
+pub(in crate::provider::responses) fn is_id(id: &str, prefix: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     id.strip_prefix(prefix)
         .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_plain))

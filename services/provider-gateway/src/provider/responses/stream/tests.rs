@@ -24,7 +24,7 @@ fn origin() -> Origin {
 }
 
 fn parse(pieces: &[&[u8]]) -> Understood {
-    test_support::parse(Parser::new(origin(), COMPLETION, HashSet::new()), pieces)
+    test_support::parse(Parser::new(origin(), true, COMPLETION, HashSet::new()), pieces)
 }
 
 fn ok(text: &str) -> Vec<Delta> {
@@ -340,6 +340,17 @@ fn a_search_that_failed_is_an_error_result() {
         panic!("a result")
     };
     assert!(result.is_error && result.provider_executed);
+}
+
+#[test]
+fn what_is_an_answer_of_nobody_is_told_apart() {
+    test_support::check_garbage(parse, "openai");
+}
+
+#[test]
+fn whatever_comes_has_one_meaning_and_one_end() {
+    let (recorded, searching) = (recorded(), searching());
+    test_support::check_noise(parse, "openai", &[recorded.as_bytes(), searching.as_bytes()]);
 }
 
 #[test]

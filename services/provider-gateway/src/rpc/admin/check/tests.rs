@@ -66,7 +66,7 @@ fn a_good_provider_is_accepted_and_named_for_people() {
 
 #[test]
 fn each_bad_field_is_named() {
-    assert_eq!(refused(|request| request.r#type = "copilot".to_owned()), ["type"]);
+    assert_eq!(refused(|request| request.r#type = "cohere".to_owned()), ["type"]);
     for name in ["", "My", "a--b", "-a", "a-", "a_b", "ä", &"a".repeat(65)] {
         assert_eq!(refused(|request| request.name = name.to_owned()), ["name"], "{name}");
     }
@@ -107,6 +107,36 @@ fn each_bad_field_is_named() {
     for settings in ["[]", "x", "{\"access_key\": \"x\"}"] {
         let field = refused(|request| request.settings_json = settings.to_owned());
         assert!(field[0].starts_with("settings"), "{settings}");
+    }
+}
+
+#[test]
+fn what_is_asked_with_users_own_credentials_has_no_keys() {
+    for (kind, name) in [("copilot", "copilot-business"), ("openai", "chatgpt")] {
+        let of_kind = |request: &mut CreateProviderRequest| {
+            request.r#type = kind.to_owned();
+            request.name = name.to_owned();
+            request.base_url = String::new();
+        };
+        assert_eq!(refused(of_kind), ["api_keys"], "{name}");
+        let wanted = create(|request| {
+            of_kind(request);
+            request.api_keys.clear();
+        });
+        let at = Kind::find(kind).and_then(|kind| kind.default_base_url(name)).unwrap();
+        assert_eq!(wanted.unwrap().base_url.trim_end_matches('/'), at);
+        let row = storage::Provider {
+            r#type: kind.to_owned(),
+            name: name.to_owned(),
+            ..row()
+        };
+        let change = |keys| UpdateProviderRequest {
+            api_keys: keys,
+            ..UpdateProviderRequest::default()
+        };
+        let refused = checker().update(change(keys(&[("", "sk-new")])), &row).map_err(fields);
+        assert_eq!(refused.unwrap_err(), ["api_keys"], "{name}");
+        assert!(checker().update(change(keys(&[])), &row).is_ok());
     }
 }
 

@@ -42,7 +42,7 @@ fn name() -> impl Strategy<Value = &'static str> {
 }
 
 fn model() -> impl Strategy<Value = &'static str> {
-    prop_oneof![Just(MODEL), Just(OLDER)]
+    prop_oneof![Just(MODEL), Just(OLDER), Just(PAINTER)]
 }
 
 fn a_call() -> impl Strategy<Value = Part> {
@@ -108,6 +108,7 @@ fn part() -> impl Strategy<Value = Vec<Part>> {
         2 => a_result().prop_map(|result| vec![result]),
         1 => a_file().prop_map(|file| vec![file]),
         1 => model().prop_map(|model| searched(model, "s1").to_vec()),
+        1 => model().prop_map(|model| signed_picture(model).to_vec()),
         1 => model().prop_map(|model| vec![thought(model)]),
         1 => model().prop_map(|model| vec![signed_call(model, "call_1")]),
         1 => model().prop_map(|model| vec![signed_call(model, "call_2")]),

@@ -1,0 +1,166 @@
+//! What agents say about git: changes for those who listen, heads for the record, questions for credentials.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tandem_proto::workspace::v1::{GitChanges, GitCredentialQuestion};
+use tokio::sync::mpsc;
+
+use super::Connection;
+use crate::git::Heads;
+
+/// Questions that wait to be answered. Git fails when there are more.
+const MAX_QUESTIONS: usize = 256;
+
+/// Chats whose place among others one connection remembers.
+const MAX_CHATS: usize = 1_024;
+
+/// A git process's question, and where its answer goes.
+pub(crate) struct GitQuestion {
+    pub(crate) workspace_id: String,
+    pub(crate) connection: Connection,
+    pub(crate) question: GitCredentialQuestion,
+}
+
+/// Questions of all agents, in their order.
+pub(crate) struct GitQuestions {
+    sender: mpsc::Sender<GitQuestion>,
+    receiver: tokio::sync::Mutex<mpsc::Receiver<GitQuestion>>,
+}
+
+impl GitQuestions {
+    /// Waits for the next one.
+    pub(crate) async fn next(&self) -> GitQuestion {
+        loop {
+            if let Some(question) = self.receiver.lock().await.recv().await {
+                return question;
+            }
+            // The sender is ours, so there is always a next one.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Default for GitQuestions {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(MAX_QUESTIONS);
+        Self {
+            sender,
+            receiver: receiver.into(),
+        }
+    }
+}
+
+/// Where all agents' news go.
+#[derive(Clone, Default)]
+pub(super) struct GitNews {
+    pub(super) heads: Heads,
+    pub(super) questions: Arc<GitQuestions>,
+}
+
+/// The same for one workspace.
+#[derive(Clone, Copy)]
+pub(super) struct GitNewsOf<'a> {
+    pub(super) news: &'a GitNews,
+    pub(super) workspace_id: &'a str,
+}
+
+impl GitNewsOf<'_> {
+    /// Changes of repositories.
+    pub(super) fn changed(self, connection: &Connection, changes: GitChanges) {
+        if changes.operation_id == 0 {
+            self.news.heads.seen(self.workspace_id, changes);
+        } else {
+            connection.git().changed(changes);
+        }
+    }
+
+    /// A git process asks.
+    pub(super) fn asked(self, connection: &Connection, question: GitCredentialQuestion) {
+        let workspace_id = self.workspace_id;
+        let question = GitQuestion {
+            workspace_id: workspace_id.to_owned(),
+            connection: connection.clone(),
+            question,
+        };
+        if self.news.questions.sender.try_send(question).is_err() {
+            tracing::warn!(workspace_id, "too many git processes ask for credentials");
+        }
+    }
+}
+
+/// Of one connection: who listens to which chat, and which chats are above which.
+#[derive(Default)]
+pub(crate) struct GitDesk {
+    listeners: Mutex<HashMap<String, mpsc::Sender<GitChanges>>>,
+    ancestors: Mutex<HashMap<String, Vec<String>>>,
+}
+
+/// Listens as long as it lives.
+pub(crate) struct Listening<'a> {
+    desk: &'a GitDesk,
+    chat_id: String,
+    sender: mpsc::WeakSender<GitChanges>,
+}
+
+impl GitDesk {
+    /// Changes in a chat's repositories go to this sender, as long as the guard lives.
+    pub(crate) fn listen(&self, chat_id: &str, sender: mpsc::Sender<GitChanges>) -> Listening<'_> {
+        let weak = sender.downgrade();
+        self.listeners().insert(chat_id.to_owned(), sender);
+        Listening {
+            desk: self,
+            chat_id: chat_id.to_owned(),
+            sender: weak,
+        }
+    }
+
+    /// How many listen.
+    pub(super) fn listening(&self) -> usize {
+        self.listeners().len()
+    }
+
+    /// The chat's work counts for the root above it, too.
+    pub(crate) fn relate(&self, chat_id: &str, root_chat_id: &str) {
+        if root_chat_id.is_empty() || root_chat_id == chat_id {
+            return;
+        }
+        let mut ancestors = self.ancestors.lock().unwrap_or_else(PoisonError::into_inner);
+        if ancestors.len() >= MAX_CHATS {
+            ancestors.clear();
+        }
+        ancestors.insert(chat_id.to_owned(), vec![root_chat_id.to_owned()]);
+    }
+
+    /// Chats above this one.
+    pub(super) fn ancestors(&self, chat_id: &str) -> Vec<String> {
+        let ancestors = self.ancestors.lock().unwrap_or_else(PoisonError::into_inner);
+        ancestors.get(chat_id).cloned().unwrap_or_default()
+    }
+
+    fn changed(&self, changes: GitChanges) {
+        let mut listeners = self.listeners();
+        let chat_id = changes.chat_id.clone();
+        if let Some(listener) = listeners.get(&chat_id)
+            && listener.try_send(changes).is_err()
+        {
+            // What is missed cannot be made up for: the channel ends, and the watch is begun anew.
+            listeners.remove(&chat_id);
+        }
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, HashMap<String, mpsc::Sender<GitChanges>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        let mut listeners = self.desk.listeners();
+        let ours = self.sender.upgrade();
+        let is_ours = |other: &mpsc::Sender<GitChanges>| ours.as_ref().is_some_and(|ours| ours.same_channel(other));
+        if listeners.get(&self.chat_id).is_some_and(is_ours) {
+            listeners.remove(&self.chat_id);
+        }
+    }
+}

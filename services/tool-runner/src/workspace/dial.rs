@@ -1,0 +1,106 @@
+//! Waiting for an agent that somebody else started. The wait begins at once; storage is asked only when it takes long, whether there is
+//! still something to wait for.
+
+use std::time::Duration;
+
+use tandem_chassis::identity::User;
+use tandem_proto::storage::v1::{FindChatWorkspaceRequest, Workspace, WorkspaceStatus};
+
+use super::{Error, Workspaces};
+use crate::agents::Connection;
+
+/// Time for all of it.
+const DIAL_TIME: Duration = Duration::from_secs(30);
+
+/// When storage is asked.
+const VALIDATION_DELAY: Duration = Duration::from_secs(5);
+
+impl Workspaces {
+    /// The connection of an agent on a user's own host; `None` when the chat has another workspace by now.
+    ///
+    /// # Errors
+    /// Why there is none, with what to do about it.
+    pub(super) async fn dial(
+        &self,
+        user: &User,
+        chat_id: &str,
+        workspace: &Workspace,
+    ) -> Result<Option<Connection>, Error> {
+        if let Some(error) = offline(workspace) {
+            return Err(error);
+        }
+        let id = &workspace.id;
+        self.0.agents.await_external(id);
+        if let Some(connection) = self.0.agents.wait(id, VALIDATION_DELAY).await {
+            return Ok(Some(connection));
+        }
+        // An answer that does not come changes nothing: the agent may.
+        match self.find(user, chat_id).await {
+            Ok(None) => return Err(Error::NoAgent),
+            Ok(Some(now)) if now.id != *id => return Ok(None),
+            Ok(Some(now)) if now.status() != WorkspaceStatus::Running => return Err(Error::NoAgent),
+            Ok(Some(_)) | Err(_) => {}
+        }
+        if let Some(connection) = self.0.agents.wait(id, DIAL_TIME.saturating_sub(VALIDATION_DELAY)).await {
+            return Ok(Some(connection));
+        }
+        let now = self.find(user, chat_id).await.ok().flatten();
+        Err(now.as_ref().and_then(offline).unwrap_or(Error::TimedOut))
+    }
+
+    /// The workspace a chat is bound to, if there is one.
+    ///
+    /// # Errors
+    /// Storage's.
+    pub(crate) async fn find(&self, user: &User, chat_id: &str) -> Result<Option<Workspace>, tonic::Status> {
+        let chat_id = chat_id.to_owned();
+        let request = self.0.clients.request(user, FindChatWorkspaceRequest { chat_id });
+        let found = self.0.clients.workspaces.clone().find_chat_workspace(request).await?;
+        Ok(found.into_inner().workspace)
+    }
+}
+
+/// What is known of an agent that is not there; `None` where it may be on its way.
+fn offline(workspace: &Workspace) -> Option<Error> {
+    let agent = workspace.agent.clone().unwrap_or_default();
+    if agent.is_connected {
+        return None;
+    }
+    if agent.first_connected_at.is_none() {
+        return Some(Error::ExternalNever);
+    }
+    // It comes back by itself when only its link broke.
+    let is_returning = Duration::from_millis(agent.disconnected_ms.unsigned_abs()) < DIAL_TIME;
+    (!is_returning).then_some(Error::ExternalGone)
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_proto::storage::v1::WorkspaceAgentState;
+
+    use super::*;
+
+    fn of(agent: WorkspaceAgentState) -> Option<Error> {
+        offline(&Workspace {
+            agent: Some(agent),
+            ..Workspace::default()
+        })
+    }
+
+    #[test]
+    fn an_agent_that_never_came_is_told_from_one_that_left() {
+        assert_eq!(of(WorkspaceAgentState::default()), Some(Error::ExternalNever));
+        let left = |disconnected_ms| WorkspaceAgentState {
+            first_connected_at: Some(prost_types::Timestamp::default()),
+            disconnected_ms,
+            ..WorkspaceAgentState::default()
+        };
+        assert_eq!(of(left(90_000)), Some(Error::ExternalGone));
+        assert_eq!(of(left(2_000)), None, "its link may have broken just now");
+        let here = WorkspaceAgentState {
+            is_connected: true,
+            ..WorkspaceAgentState::default()
+        };
+        assert_eq!(of(here), None);
+    }
+}
