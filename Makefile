@@ -58,10 +58,10 @@ litellm-test: test-packages binaries ## LiteLLM's proxy as a vendor of both dial
 e2e: test-packages sdks binaries ## The whole system, all services in one process
 	$(CARGO) nextest run --workspace -E 'package(tandem-e2e)'
 
-# The drills choose their processes themselves, and a vendor's protocol is spoken by one service: these are the same in both.
+# The drills choose their processes themselves, and what one service does alone (protocols, security of its edge) is the same in both.
 e2e-separate: test-packages binaries ## The same system tests with every service a process of its own
 	TANDEM_E2E_MODE=separate $(CARGO) nextest run --workspace \
-	  -E 'package(tandem-e2e) & binary(it) - test(/^(clocks|crowds|drills|safeties|storms|every_call|relay|anthropic|google|responses|bedrock)::/)'
+	  -E 'package(tandem-e2e) & binary(it) - test(/^(clocks|crowds|drills|safeties|storms|every_call|relay|anthropic|google|responses|bedrock|structured|vendors|provider_drills|provider_security|poison|providers)::/)'
 
 drills: test-packages binaries ## The fault drills, TANDEM_DRILL_ROUNDS rounds of each (default 10), a line of JSON for each; DRILLS="D17 D52" for some
 	@.ci/drills $(DRILLS)

@@ -41,7 +41,7 @@ const MAX_ENTRIES: usize = 1_000;
 const MAX_TOLD: usize = 512;
 
 /// Files' times lag behind the clock by a tick of the kernel's.
-const CLOCK_LAG: Duration = Duration::from_millis(20);
+pub(super) const CLOCK_LAG: Duration = Duration::from_millis(20);
 
 /// All repositories of the workspace. Cheap to clone.
 #[derive(Clone)]

@@ -6,17 +6,18 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tandem_chassis::clock::{self, Clock as _};
+use tandem_chassis::clock;
 use tandem_proto::workspace::v1::link_request::Message;
 use tandem_proto::workspace::v1::{GitChanges, LinkRequest};
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::command::Git;
 use super::compare::compare;
 use super::repository::{Head, Repository, root_of};
-use super::{Repositories, Work};
+use super::{Repositories, Work, repositories};
 use crate::files::Root;
 
 /// Limit of every wait.
@@ -515,15 +516,17 @@ async fn a_chat_is_told_of_its_own_repositories_and_of_those_below_it() {
 #[tokio::test]
 async fn a_repository_that_a_process_made_is_its_chats() {
     let world = World::with(&[("a", "1\n")]);
-    let repositories = world.repositories();
-    let started_at = clock::System.now();
-    repositories.ran(&work("other"), &world.home, started_at);
+    let found = world.repositories();
+    // What is as old as the clocks may differ counts as born meanwhile: begin just behind that.
+    let work_born_at = world.home.join("work/.git").metadata().unwrap().created().unwrap();
+    let started_at = OffsetDateTime::from(work_born_at + repositories::CLOCK_LAG) + Duration::from_millis(1);
+    found.ran(&work("other"), &world.home, started_at);
     git_in(&world.home, &["clone", "--quiet", "work", "copy"]);
-    repositories.ran(&work("chat"), &world.home, started_at);
-    let changes = Watching::new(&repositories, "chat").next().await;
+    found.ran(&work("chat"), &world.home, started_at);
+    let changes = Watching::new(&found, "chat").next().await;
     let roots: Vec<&str> = changes.repositories.iter().map(|found| found.root.as_str()).collect();
     assert_eq!(roots, [world.home.join("copy").to_str().unwrap()]);
-    assert_eq!(Watching::new(&repositories, "other").next().await.repositories, []);
+    assert_eq!(Watching::new(&found, "other").next().await.repositories, []);
 }
 
 #[tokio::test]

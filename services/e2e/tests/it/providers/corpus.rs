@@ -195,7 +195,7 @@ fn shapes() -> Vec<Lie> {
         lie("null", odd(Value::Null), Named("format")),
         lie("true", odd(json!(true)), Named("format")),
         lie("a number", odd(json!(1e300)), Named("format")),
-        lie("a list", odd(json!([])), Said("AB")),
+        lie("a list", odd(json!([])), Named("format")),
         lie("no choices", odd(json!({ "id": "x" })), Said("AB")),
         lie("empty choices", odd(json!({ "choices": [] })), Said("AB")),
         lie("choices that are null", odd(json!({ "choices": null })), Said("AB")),
