@@ -33,6 +33,7 @@ export function AgentCommand({ workspace }: { workspace: Workspace }) {
             <code className="min-w-0 flex-1 font-mono text-xs wrap-anywhere text-ink">{made.command}</code>
             <CopyButton text={made.command} label="Copy the command" />
           </span>
+          {made.url.startsWith("unix:") ? <span className="mt-2 block">This address is of the machine Tandem runs on. For other hosts, give tool-runner a listener for agents: “listen” in its section “agent”.</span> : null}
         </Notice>
       ) : null}
     </div>

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getSkill, listSkills } from "@/api/skills.ts";
 import { getConfinement, getWorkspace, listBuilds, listTemplates, listWorkspaces } from "@/api/workspaces.ts";
-import { isMoving } from "@/lib/workspace.ts";
+import { isMoving, isUnderWay } from "@/lib/workspace.ts";
 import { keys } from "./keys.ts";
 
 /** Between two looks at something that moves, and at something that may begin to by itself. */
@@ -15,8 +15,9 @@ export const useWorkspaces = () =>
 export const useWorkspace = (id: string) =>
   useQuery({ queryKey: keys.workspace(id), queryFn: () => getWorkspace(id), refetchInterval: ({ state }) => (state.data && isMoving(state.data) ? MOVING_MS : RESTING_MS) });
 
-/** `moves`: there is something to see while it happens. */
-export const useBuilds = (id: string, moves: boolean) => useQuery({ queryKey: keys.builds(id), queryFn: () => listBuilds(id), refetchInterval: moves ? MOVING_MS : false });
+/** `moves`: one is under way, or is about to be. */
+export const useBuilds = (id: string, moves: boolean) =>
+  useQuery({ queryKey: keys.builds(id), queryFn: () => listBuilds(id), refetchInterval: ({ state }) => (moves || state.data?.some(isUnderWay) ? MOVING_MS : false) });
 
 export const useConfinement = (id: string) => useQuery({ queryKey: keys.confinement(id), queryFn: () => getConfinement(id) });
 

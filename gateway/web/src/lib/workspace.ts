@@ -3,6 +3,8 @@ import type { TemplateSpec, Workspace, WorkspaceBuild } from "@/api/workspaces.t
 
 export const isMoving = ({ status }: Workspace): boolean => status === "starting" || status === "stopping" || status === "deleting";
 
+export const isUnderWay = ({ status }: WorkspaceBuild): boolean => status === "pending" || status === "running" || status === "canceling";
+
 export interface StateWords {
   text: string;
   tone: "ok" | "busy" | "quiet" | "warn" | "danger";

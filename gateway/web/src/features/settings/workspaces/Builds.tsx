@@ -4,7 +4,7 @@ import { Notice } from "@/components/Notice.tsx";
 import { RelativeTime } from "@/components/RelativeTime.tsx";
 import { Terminal } from "@/components/Terminal.tsx";
 import { useBuilds } from "@/data/workspaces.ts";
-import { buildText, isMoving } from "@/lib/workspace.ts";
+import { buildText, isMoving, isUnderWay } from "@/lib/workspace.ts";
 import { LIST, Loading, Section } from "../Section.tsx";
 
 /** Each start, stop and deletion, with what it printed. */
@@ -23,7 +23,7 @@ export function Builds({ workspace }: { workspace: Workspace }) {
 }
 
 function BuildItem({ build, isNewest }: { build: WorkspaceBuild; isNewest: boolean }) {
-  const runs = build.status === "pending" || build.status === "running";
+  const runs = isUnderWay(build);
   return (
     <li className="px-4 py-2.5 text-sm">
       <p className="flex flex-wrap items-baseline justify-between gap-x-3">

@@ -64,7 +64,7 @@ function WorkspaceDetail({ workspace }: { workspace: Workspace }) {
       <IdleStop workspace={workspace} />
       <Builds workspace={workspace} />
       {workspace.backend === "external" ? null : <Confinement workspaceId={workspace.id} />}
-      <Section title="Delete" text="Everything in it is gone then. Chats that worked there stay.">
+      <Section title="Delete" text={workspace.backend === "external" ? "Its host is sent away and keeps its files. Chats that worked there stay." : "Everything in it is gone then. Chats that worked there stay."}>
         <Button look="danger" onClick={() => setRemoving(true)}>
           Delete {workspace.name}…
         </Button>
@@ -105,7 +105,7 @@ function DeleteWorkspace({ workspace, onDone }: { workspace: Workspace; onDone: 
   return (
     <div className="p-5">
       <h2 className="mb-4 font-semibold">Delete {workspace.name}?</h2>
-      <p className="mb-4 text-sm text-muted">Its files and what runs in it are gone then, and nobody can bring them back.</p>
+      <p className="mb-4 text-sm text-muted">{workspace.backend === "external" ? "Its host is sent away, and keeps its files." : "Its files and what runs in it are gone then, and nobody can bring them back."}</p>
       <div className="flex flex-wrap gap-2">
         <Button look="danger" busy={busy} onClick={() => void remove()}>
           Delete it
