@@ -203,7 +203,8 @@ await check("a skill is written, changed and removed", FAST, async (page) => {
   await page.getByLabel("Instructions").fill("Look at the tests first.");
   await page.getByRole("button", { name: "Add the skill" }).click();
   await page.getByRole("link", { name: /code-review/ }).click();
-  await page.getByRole("button", { name: "Remove the skill" }).click();
+  await page.getByRole("button", { name: "Remove the skill…" }).click();
+  await page.getByRole("button", { name: "Remove it" }).click();
   await page.waitForURL(/\/settings\/skills$/);
   await page.getByText("release-notes").waitFor();
   await page.getByText("code-review").waitFor({ state: "detached" });

@@ -2,7 +2,6 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { Activity, Ellipsis, Power, PowerOff, SlidersHorizontal, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { listMcpTools, type McpServer, patchMcpServer } from "@/api/mcp.ts";
-import { Dialog } from "@/components/Dialog.tsx";
 import { IconButton } from "@/components/IconButton.tsx";
 import { Menu } from "@/components/Menu.tsx";
 import { ServerIcon } from "@/components/ServerIcon.tsx";
@@ -60,11 +59,7 @@ export function ServerItem({ server }: { server: McpServer }) {
           { label: "Remove…", icon: <Trash2 />, danger: true, onSelect: () => setRemoving(true) },
         ]}
       />
-      {removing ? (
-        <Dialog label={`Remove ${name}?`} onClose={() => setRemoving(false)}>
-          <RemoveServer server={server} onDone={() => setRemoving(false)} />
-        </Dialog>
-      ) : null}
+      {removing ? <RemoveServer server={server} onDone={() => setRemoving(false)} /> : null}
     </Row>
   );
 }

@@ -3,7 +3,6 @@ import { useState } from "react";
 import { type McpServer, patchMcpServer } from "@/api/mcp.ts";
 import { describe } from "@/api/problem.ts";
 import { Button } from "@/components/Button.tsx";
-import { Dialog } from "@/components/Dialog.tsx";
 import { Notice } from "@/components/Notice.tsx";
 import { ServerIcon } from "@/components/ServerIcon.tsx";
 import { Switch } from "@/components/Switch.tsx";
@@ -93,11 +92,7 @@ function ServerDetail({ server }: { server: McpServer }) {
           Remove {name}…
         </Button>
       </Section>
-      {removing ? (
-        <Dialog label={`Remove ${name}?`} onClose={() => setRemoving(false)}>
-          <RemoveServer server={server} onDone={() => setRemoving(false)} onRemoved={() => void navigate({ to: "/settings/mcp" })} />
-        </Dialog>
-      ) : null}
+      {removing ? <RemoveServer server={server} onDone={() => setRemoving(false)} onRemoved={() => void navigate({ to: "/settings/mcp" })} /> : null}
     </Detail>
   );
 }

@@ -10,6 +10,7 @@ import { toast } from "@/components/toasts.ts";
 import { keys } from "@/data/keys.ts";
 import { useSkill } from "@/data/workspaces.ts";
 import { BackLink } from "../BackLink.tsx";
+import { Confirm } from "../Confirm.tsx";
 import { Detail } from "../Detail.tsx";
 import { Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
@@ -35,6 +36,7 @@ function SkillForm({ skill }: { skill: Skill | undefined }) {
   const [name, setName] = useState(skill?.name ?? "");
   const [description, setDescription] = useState(skill?.description ?? "");
   const [body, setBody] = useState(skill?.body ?? "");
+  const [removing, setRemoving] = useState(false);
   const isNamed = NAME.test(name);
   const save = async (event: FormEvent) => {
     event.preventDefault();
@@ -68,11 +70,12 @@ function SkillForm({ skill }: { skill: Skill | undefined }) {
       </div>
       {skill ? (
         <Section title="Remove" text="Agents no longer know of it.">
-          <Button look="danger" busy={busy} onClick={() => void remove()}>
-            Remove the skill
+          <Button look="danger" onClick={() => setRemoving(true)}>
+            Remove the skill…
           </Button>
         </Section>
       ) : null}
+      {skill && removing ? <Confirm title={`Remove ${skill.name}?`} text="Its text is gone then." action="Remove it" busy={busy} onConfirm={() => void remove()} onClose={() => setRemoving(false)} /> : null}
     </form>
   );
 }

@@ -1,4 +1,5 @@
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useState } from "react";
 import { describe } from "@/api/problem.ts";
 import { createTemplate, deleteTemplate, patchTemplate, type Template } from "@/api/workspaces.ts";
 import { Badge } from "@/components/Badge.tsx";
@@ -10,6 +11,7 @@ import { keys } from "@/data/keys.ts";
 import { useTemplates } from "@/data/workspaces.ts";
 import { BACKENDS } from "@/lib/workspace.ts";
 import { BackLink } from "../BackLink.tsx";
+import { Confirm } from "../Confirm.tsx";
 import { Detail } from "../Detail.tsx";
 import { Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
@@ -54,6 +56,7 @@ export function TemplatePage() {
 function TemplateDetail({ template }: { template: Template }) {
   const { busy, run } = useChange(keys.templates);
   const navigate = useNavigate();
+  const [removing, setRemoving] = useState(false);
   const remove = async () => {
     if (!(await run(() => deleteTemplate(template.id)))) return;
     toast(`${template.display_name || template.name} is deleted`);
@@ -77,11 +80,14 @@ function TemplateDetail({ template }: { template: Template }) {
       />
       {template.built_in ? null : (
         <Section title="Delete" text="Workspaces made from it go on.">
-          <Button look="danger" busy={busy} onClick={() => void remove()}>
-            Delete the template
+          <Button look="danger" onClick={() => setRemoving(true)}>
+            Delete the template…
           </Button>
         </Section>
       )}
+      {removing ? (
+        <Confirm title={`Delete ${template.display_name || template.name}?`} text="Nobody makes workspaces from it any more. Those that were made go on." action="Delete it" busy={busy} onConfirm={() => void remove()} onClose={() => setRemoving(false)} />
+      ) : null}
     </Detail>
   );
 }

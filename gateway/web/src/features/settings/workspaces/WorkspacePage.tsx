@@ -5,13 +5,13 @@ import { ApiError, describe } from "@/api/problem.ts";
 import { deleteWorkspace, type Workspace } from "@/api/workspaces.ts";
 import { AgentCommand } from "@/components/AgentCommand.tsx";
 import { Button } from "@/components/Button.tsx";
-import { Dialog } from "@/components/Dialog.tsx";
 import { Notice } from "@/components/Notice.tsx";
 import { WorkspaceButtons } from "@/components/WorkspaceButtons.tsx";
 import { WorkspaceState } from "@/components/WorkspaceState.tsx";
 import { keys } from "@/data/keys.ts";
 import { useWorkspace } from "@/data/workspaces.ts";
 import { BackLink } from "../BackLink.tsx";
+import { Confirm } from "../Confirm.tsx";
 import { Detail } from "../Detail.tsx";
 import { Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
@@ -69,11 +69,7 @@ function WorkspaceDetail({ workspace }: { workspace: Workspace }) {
           Delete {workspace.name}…
         </Button>
       </Section>
-      {removing ? (
-        <Dialog label={`Delete ${workspace.name}?`} onClose={() => setRemoving(false)}>
-          <DeleteWorkspace workspace={workspace} onDone={() => setRemoving(false)} />
-        </Dialog>
-      ) : null}
+      {removing ? <DeleteWorkspace workspace={workspace} onDone={() => setRemoving(false)} /> : null}
     </Detail>
   );
 }
@@ -95,7 +91,6 @@ function Parameters({ parameters }: { parameters: Workspace["parameters"] }) {
   );
 }
 
-/** What a dialog says that asks once more. */
 function DeleteWorkspace({ workspace, onDone }: { workspace: Workspace; onDone: () => void }) {
   const { busy, run } = useChange(keys.workspaces);
   const navigate = useNavigate();
@@ -103,17 +98,13 @@ function DeleteWorkspace({ workspace, onDone }: { workspace: Workspace; onDone: 
     if (await run(() => deleteWorkspace(workspace.id))) await navigate({ to: "/settings/workspaces" });
   };
   return (
-    <div className="p-5">
-      <h2 className="mb-4 font-semibold">Delete {workspace.name}?</h2>
-      <p className="mb-4 text-sm text-muted">{workspace.backend === "external" ? "Its host is sent away, and keeps its files." : "Its files and what runs in it are gone then, and nobody can bring them back."}</p>
-      <div className="flex flex-wrap gap-2">
-        <Button look="danger" busy={busy} onClick={() => void remove()}>
-          Delete it
-        </Button>
-        <Button look="quiet" onClick={onDone}>
-          Keep it
-        </Button>
-      </div>
-    </div>
+    <Confirm
+      title={`Delete ${workspace.name}?`}
+      text={workspace.backend === "external" ? "Its host is sent away, and keeps its files." : "Its files and what runs in it are gone then, and nobody can bring them back."}
+      action="Delete it"
+      busy={busy}
+      onConfirm={() => void remove()}
+      onClose={onDone}
+    />
   );
 }
