@@ -1,4 +1,6 @@
 import type { ReactNode } from "react";
+import { describe } from "@/api/problem.ts";
+import { Notice } from "@/components/Notice.tsx";
 
 interface SectionProps {
   title: string;
@@ -31,5 +33,32 @@ export function Loading() {
       <span className="block h-3.5 w-36 rounded bg-hover" />
       <span className="block h-3 w-56 rounded bg-hover" />
     </li>
+  );
+}
+
+interface ListSectionProps<Item> extends Omit<SectionProps, "children"> {
+  /** Absent while it is on its way. */
+  items: readonly Item[] | undefined;
+  error: unknown;
+  /** Stands in place of rows where there are none. */
+  empty: string;
+  children: (item: Item) => ReactNode;
+}
+
+/** A list under its heading, also while it comes, when it does not, and when nothing is in it. */
+export function ListSection<Item>({ items, error, empty, children, ...head }: ListSectionProps<Item>) {
+  return (
+    <Section {...head}>
+      {error ? (
+        <div className="mb-3">
+          <Notice tone="danger" title={describe(error)} />
+        </div>
+      ) : null}
+      <ul aria-label={head.title} className={LIST}>
+        {items?.map(children)}
+        {items === undefined && !error ? <Loading /> : null}
+        {items?.length === 0 ? <li className="px-4 py-4 text-sm text-muted">{empty}</li> : null}
+      </ul>
+    </Section>
   );
 }

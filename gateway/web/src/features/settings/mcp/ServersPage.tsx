@@ -5,7 +5,7 @@ import { buttonClasses } from "@/components/Button.tsx";
 import { Notice } from "@/components/Notice.tsx";
 import { useAccountNews, useMcpServers } from "@/data/mcp.ts";
 import { useIsAdministrator } from "@/data/queries.ts";
-import { LIST, Loading, Section } from "../Section.tsx";
+import { ListSection } from "../Section.tsx";
 import { MemberItem, ServerItem } from "./ServerItem.tsx";
 
 /** Servers whose tools chats can use: administrators look after them, everybody connects accounts. */
@@ -17,17 +17,13 @@ export function ServersPage() {
   if (error && data === undefined) return <Notice tone="danger" title={describe(error)} />;
   if (!isAdministrator) {
     return (
-      <Section title="MCP servers" text="Their tools can be used in your chats. Some answer only with an account of yours.">
-        <ul aria-label="MCP servers" className={LIST}>
-          {data?.map((server) => <MemberItem key={server.id} server={server} />)}
-          {data === undefined ? <Loading /> : null}
-          {data?.length === 0 ? <li className="px-4 py-4 text-sm text-muted">None yet. An administrator adds them.</li> : null}
-        </ul>
-      </Section>
+      <ListSection title="MCP servers" text="Their tools can be used in your chats. Some answer only with an account of yours." items={data} error={error} empty="None yet. An administrator adds them.">
+        {(server) => <MemberItem key={server.id} server={server} />}
+      </ListSection>
     );
   }
   return (
-    <Section
+    <ListSection
       title="MCP servers"
       text="Programs elsewhere whose tools chats can use. Secrets are stored encrypted and never shown again."
       action={
@@ -35,19 +31,11 @@ export function ServersPage() {
           <Plus size={15} aria-hidden /> Add
         </Link>
       }
+      items={data}
+      error={error}
+      empty="None yet. Add the address of one, such as that of an issue tracker, and chats can read and change what is there."
     >
-      {error ? (
-        <div className="mb-3">
-          <Notice tone="danger" title={describe(error)} />
-        </div>
-      ) : null}
-      <ul aria-label="MCP servers" className={LIST}>
-        {data?.map((server) => <ServerItem key={server.id} server={server} />)}
-        {data === undefined ? <Loading /> : null}
-        {data?.length === 0 ? (
-          <li className="px-4 py-4 text-sm text-muted">None yet. Add the address of one, such as that of an issue tracker, and chats can read and change what is there.</li>
-        ) : null}
-      </ul>
-    </Section>
+      {(server) => <ServerItem key={server.id} server={server} />}
+    </ListSection>
   );
 }

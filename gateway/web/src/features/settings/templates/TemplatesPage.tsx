@@ -1,19 +1,17 @@
 import { Link } from "@tanstack/react-router";
 import { LayoutTemplate, Plus } from "lucide-react";
-import { describe } from "@/api/problem.ts";
 import type { Template } from "@/api/workspaces.ts";
 import { Badge } from "@/components/Badge.tsx";
 import { buttonClasses } from "@/components/Button.tsx";
-import { Notice } from "@/components/Notice.tsx";
 import { useTemplates } from "@/data/workspaces.ts";
 import { BACKENDS } from "@/lib/workspace.ts";
-import { LIST, Loading, Section } from "../Section.tsx";
+import { ListSection } from "../Section.tsx";
 
 /** What workspaces are made from; administrators look after it. */
 export function TemplatesPage() {
   const { data, error } = useTemplates();
   return (
-    <Section
+    <ListSection
       title="Templates"
       text="What workspaces are made from, by people and by agents."
       action={
@@ -21,17 +19,12 @@ export function TemplatesPage() {
           <Plus size={15} aria-hidden /> New
         </Link>
       }
+      items={data?.templates}
+      error={error}
+      empty="None yet."
     >
-      {error ? (
-        <div className="mb-3">
-          <Notice tone="danger" title={describe(error)} />
-        </div>
-      ) : null}
-      <ul aria-label="Templates" className={LIST}>
-        {data?.templates.map((template) => <TemplateItem key={template.id} template={template} />)}
-        {data === undefined && !error ? <Loading /> : null}
-      </ul>
-    </Section>
+      {(template) => <TemplateItem key={template.id} template={template} />}
+    </ListSection>
   );
 }
 

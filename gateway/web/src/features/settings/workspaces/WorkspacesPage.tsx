@@ -1,15 +1,13 @@
 import { Link } from "@tanstack/react-router";
 import { Box, Plus } from "lucide-react";
-import { describe } from "@/api/problem.ts";
 import type { Workspace } from "@/api/workspaces.ts";
 import { buttonClasses } from "@/components/Button.tsx";
-import { Notice } from "@/components/Notice.tsx";
 import { RelativeTime } from "@/components/RelativeTime.tsx";
 import { WorkspaceButtons } from "@/components/WorkspaceButtons.tsx";
 import { WorkspaceState } from "@/components/WorkspaceState.tsx";
 import { useIsAdministrator, useMe } from "@/data/queries.ts";
 import { useWorkspaces } from "@/data/workspaces.ts";
-import { LIST, Loading, Section } from "../Section.tsx";
+import { ListSection } from "../Section.tsx";
 
 /** The places in which agents of this user work; for administrators everybody's. */
 export function WorkspacesPage() {
@@ -17,27 +15,23 @@ export function WorkspacesPage() {
   const { data: me } = useMe();
   const isAdministrator = useIsAdministrator() === true;
   return (
-    <Section
-      title="Workspaces"
-      text={isAdministrator ? "Where agents work: everybody's, since you look after them." : "Where your agents work. A chat without one gets one by itself."}
-      action={
-        <Link to="/settings/workspaces/new" className={buttonClasses("secondary")}>
-          <Plus size={15} aria-hidden /> New
-        </Link>
-      }
-    >
-      {error ? (
-        <div className="mb-3">
-          <Notice tone="danger" title={describe(error)} />
-        </div>
-      ) : null}
-      <ul aria-label="Workspaces" className={LIST}>
-        {data?.workspaces.map((workspace) => <WorkspaceItem key={workspace.id} workspace={workspace} isOwn={workspace.owner_id === me?.id} />)}
-        {data === undefined && !error ? <Loading /> : null}
-        {data?.workspaces.length === 0 ? <li className="px-4 py-4 text-sm text-muted">None yet. The first tool an agent uses makes one, or you make one from a template.</li> : null}
-      </ul>
-      {data && data.count > data.workspaces.length ? <p className="mt-2 text-xs text-faint">The newest {data.workspaces.length} of {data.count}.</p> : null}
-    </Section>
+    <>
+      <ListSection
+        title="Workspaces"
+        text={isAdministrator ? "Where agents work: everybody's, since you look after them." : "Where your agents work. A chat without one gets one by itself."}
+        action={
+          <Link to="/settings/workspaces/new" className={buttonClasses("secondary")}>
+            <Plus size={15} aria-hidden /> New
+          </Link>
+        }
+        items={data?.workspaces}
+        error={error}
+        empty="None yet. The first tool an agent uses makes one, or you make one from a template."
+      >
+        {(workspace) => <WorkspaceItem key={workspace.id} workspace={workspace} isOwn={workspace.owner_id === me?.id} />}
+      </ListSection>
+      {data && data.count > data.workspaces.length ? <p className="-mt-8 text-xs text-faint">The newest {data.workspaces.length} of {data.count}.</p> : null}
+    </>
   );
 }
 
