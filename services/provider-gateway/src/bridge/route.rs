@@ -82,7 +82,7 @@ impl<'a> Place<'a> {
             (Mount::Any(_), _) => common(family, method, self.rest),
             (Mount::Provider(_), Layout::Copilot) => at_copilot(method, self.rest),
             (Mount::Provider(_), Layout::OpenAi | Layout::Anthropic) => match self.rest.strip_prefix("v1/") {
-                Some(rest) => common(family, method, rest).or_else(|| passed_on(family, rest)),
+                Some(rest) => common(family, method, rest).or_else(|| passed_on(family, method, rest)),
                 None => self
                     .rest
                     .strip_prefix("api/event_logging/")
@@ -133,10 +133,16 @@ fn common<'a>(family: Family, method: &Method, rest: &'a str) -> Option<Endpoint
 }
 
 /// What a named provider is asked as it is.
-fn passed_on(family: Family, rest: &str) -> Option<Endpoint<'_>> {
+fn passed_on<'a>(family: Family, method: &Method, rest: &'a str) -> Option<Endpoint<'a>> {
+    // What asks a model is metered and limited elsewhere; here a response is only read, ended or deleted, and a prompt counted.
+    let asks_no_model = method != Method::POST || rest.ends_with("/cancel") || rest == "responses/input_tokens";
     let is_known = match family {
         // Models are only read, which `common` has: nobody deletes one with the deployment's key.
-        Family::OpenAi => rest == "conversations" || below(rest, &["conversations/", "responses/"]),
+        Family::OpenAi => {
+            rest == "conversations"
+                || below(rest, &["conversations/"])
+                || (asks_no_model && below(rest, &["responses/"]))
+        }
         Family::Anthropic => false,
     };
     is_known.then_some(Endpoint::Versioned(rest))

@@ -267,15 +267,20 @@ pub(crate) async fn token_hash(conn: &mut PgConnection, id: Uuid) -> Result<Opti
     Ok(hash.flatten())
 }
 
-/// How many of a user's workspaces run, or are about to. Others of the user are kept from starting until the transaction ends.
-pub(crate) async fn lock_and_count_running(conn: &mut PgConnection, owner: Uuid) -> Result<i64, sqlx::Error> {
+/// How many of a user's workspaces besides this one run, or are about to. Others of the user are kept from starting until the transaction ends.
+pub(crate) async fn lock_and_count_running(
+    conn: &mut PgConnection,
+    owner: Uuid,
+    but: Uuid,
+) -> Result<i64, sqlx::Error> {
     sqlx::query!("SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE", owner)
         .fetch_optional(&mut *conn)
         .await?;
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM workspaces
-        WHERE owner_id = $1 AND deleted_at IS NULL AND status IN ('starting', 'running')"#,
-        owner
+        WHERE owner_id = $1 AND id <> $2 AND deleted_at IS NULL AND status IN ('starting', 'running')"#,
+        owner,
+        but
     )
     .fetch_one(conn)
     .await

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::convert;
 use crate::authz;
 use crate::change::{Open, Payload};
-use crate::db::{Pool, chats, diff_statuses, git_credentials, workspaces};
+use crate::db::{Pool, chats, diff_statuses, git_credentials, users, workspaces};
 use crate::error::{Error, chat_not_found};
 use crate::hints::Hints;
 
@@ -133,6 +133,8 @@ impl Git {
             return Err(convert::one("credential.sealed", "must have 1 byte to 16 KiB"));
         }
         let mut tx = self.pool.begin().await?;
+        // Counted and stored by one at a time.
+        users::lock(&mut tx, user).await?;
         let most = MAX_CREDENTIALS;
         let stored = git_credentials::put(&mut tx, user, host, username, &credential.sealed, most).await?;
         let stored = stored.ok_or_else(|| {

@@ -12,6 +12,22 @@ use crate::git::Heads;
 /// Questions that wait to be answered. Git fails when there are more.
 const MAX_QUESTIONS: usize = 256;
 
+/// Longest id of a chat, in bytes.
+const MAX_ID_BYTES: usize = 64;
+
+/// Longest host, with its port, in bytes.
+const MAX_HOST_BYTES: usize = 260;
+
+/// Longest name of a branch, in bytes, as storage takes it.
+const MAX_BRANCH_BYTES: usize = 1_024;
+
+/// Longest place of a repository, on disk and elsewhere, in bytes.
+const MAX_PLACE_BYTES: usize = 8_192;
+
+/// Repositories and diffs of one message, with room for sentences in place of diffs.
+const MAX_REPOSITORIES: usize = 100;
+const MAX_DIFF_BYTES: usize = 4 * 1024 * 1024;
+
 /// Chats whose place among others one connection remembers.
 const MAX_CHATS: usize = 1_024;
 
@@ -58,6 +74,24 @@ pub(super) struct GitNews {
     pub(super) questions: Arc<GitQuestions>,
 }
 
+/// Whether an agent keeps to what the contract says of its repositories: it is not ours to trust.
+fn is_bounded(changes: &GitChanges) -> bool {
+    let places = changes.repositories.iter().all(|repository| {
+        repository.branch.len() <= MAX_BRANCH_BYTES
+            && repository.root.len() <= MAX_PLACE_BYTES
+            && repository.remote_origin.len() <= MAX_PLACE_BYTES
+    });
+    let diffs: usize = changes
+        .repositories
+        .iter()
+        .map(|repository| repository.unified_diff.len())
+        .sum();
+    changes.chat_id.len() <= MAX_ID_BYTES
+        && changes.repositories.len() <= MAX_REPOSITORIES
+        && places
+        && diffs <= MAX_DIFF_BYTES
+}
+
 /// The same for one workspace.
 #[derive(Clone, Copy)]
 pub(super) struct GitNewsOf<'a> {
@@ -68,6 +102,13 @@ pub(super) struct GitNewsOf<'a> {
 impl GitNewsOf<'_> {
     /// Changes of repositories.
     pub(super) fn changed(self, connection: &Connection, changes: GitChanges) {
+        if !is_bounded(&changes) {
+            tracing::warn!(
+                workspace_id = self.workspace_id,
+                "an agent tells more of repositories than there may be"
+            );
+            return;
+        }
         if changes.operation_id == 0 {
             self.news.heads.seen(self.workspace_id, changes);
         } else {
@@ -78,6 +119,10 @@ impl GitNewsOf<'_> {
     /// A git process asks.
     pub(super) fn asked(self, connection: &Connection, question: GitCredentialQuestion) {
         let workspace_id = self.workspace_id;
+        if question.chat_id.len() > MAX_ID_BYTES || question.host.len() > MAX_HOST_BYTES {
+            tracing::warn!(workspace_id, "an agent asks for a credential in too many words");
+            return;
+        }
         let question = GitQuestion {
             workspace_id: workspace_id.to_owned(),
             connection: connection.clone(),
@@ -162,5 +207,31 @@ impl Drop for Listening<'_> {
         if listeners.get(&self.chat_id).is_some_and(is_ours) {
             listeners.remove(&self.chat_id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_proto::workspace::v1::GitRepository;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_is_heard_within_bounds_only() {
+        let told = |repositories: Vec<GitRepository>| GitChanges {
+            chat_id: uuid::Uuid::nil().to_string(),
+            repositories,
+            ..GitChanges::default()
+        };
+        let of = |branch: usize, diff: usize| GitRepository {
+            branch: "b".repeat(branch),
+            unified_diff: "d".repeat(diff),
+            ..GitRepository::default()
+        };
+        assert!(is_bounded(&told(vec![of(MAX_BRANCH_BYTES, MAX_DIFF_BYTES)])));
+        assert!(is_bounded(&told(vec![of(1, 0); MAX_REPOSITORIES])));
+        assert!(!is_bounded(&told(vec![of(1, 0); MAX_REPOSITORIES + 1])));
+        assert!(!is_bounded(&told(vec![of(MAX_BRANCH_BYTES + 1, 0)])));
+        assert!(!is_bounded(&told(vec![of(1, MAX_DIFF_BYTES), of(1, 1)])));
     }
 }

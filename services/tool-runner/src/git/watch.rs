@@ -224,8 +224,9 @@ async fn keep(watch: Weak<Watch>, agents: Agents, (chat_id, workspace_id): (Stri
         };
         if has_broken {
             tracing::debug!(chat_id, "a watch of repositories broke");
-            tokio::time::sleep(RETRY_PAUSE).await;
         }
+        // An agent that ends each watch at once is not asked in a circle.
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }
 

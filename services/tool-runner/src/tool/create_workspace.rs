@@ -9,7 +9,8 @@ use tonic::Code;
 
 use super::arguments::{Arguments, must_be};
 use super::workspace_life::{
-    Shown, add_readiness, build_failed, build_id, find, full_name, has_succeeded, is_building, refused, settled,
+    Shown, add_readiness, build_failed, build_id, find, full_name, has_succeeded, is_building, mark, refused, settled,
+    turn,
 };
 use super::{Outcome, Stop, read_template};
 use crate::call::Context;
@@ -51,14 +52,17 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
         ttl_ms: None,
         chat_id: context.input().chat_id.clone(),
     };
-    let turn = context.workspaces().one_at_a_time(&context.input().chat_id);
-    let _turn = turn.lock().await;
+    let _turn = turn(context).await?;
     if let Some(existing) = find(context).await?
         && let Some(outcome) = kept(context, existing).await?
     {
         return Ok(outcome);
     }
-    let made = match context.workspaces().create(&context.input().user, message, None).await {
+    let made = match context
+        .workspaces()
+        .create(&context.input().user, message, mark(context, "create")?)
+        .await
+    {
         Ok(made) => made.into_inner(),
         Err(status) if status.code() == Code::NotFound => return Err(Stop::Failed(read_template::UNKNOWN.to_owned())),
         Err(status) => return Ok(refused(status)),

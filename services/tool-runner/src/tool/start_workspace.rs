@@ -6,7 +6,7 @@ use tandem_proto::storage::v1::{BuildReason, CreateWorkspaceBuildRequest, Worksp
 use super::arguments::Arguments;
 use super::create_workspace::texts;
 use super::workspace_life::{
-    Shown, add_readiness, build_failed, build_id, find, full_name, has_succeeded, refused, settled,
+    Shown, add_readiness, build_failed, build_id, find, full_name, has_succeeded, mark, refused, settled, turn,
 };
 use super::{Outcome, Stop};
 use crate::call::Context;
@@ -32,8 +32,7 @@ pub(super) fn definition() -> (&'static str, Value) {
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Outcome, Stop> {
     let parameters = texts(arguments, "parameters")?;
-    let turn = context.workspaces().one_at_a_time(&context.input().chat_id);
-    let _turn = turn.lock().await;
+    let _turn = turn(context).await?;
     let found = find(context)
         .await?
         .ok_or_else(|| Stop::Failed(NO_WORKSPACE.to_owned()))?;
@@ -50,7 +49,11 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
             parameters,
             reason: BuildReason::Chat.into(),
         };
-        match context.workspaces().build(&context.input().user, message, None).await {
+        match context
+            .workspaces()
+            .build(&context.input().user, message, mark(context, "start")?)
+            .await
+        {
             Ok(begun) => {
                 let (begun, is_unchanged) = begun.into_inner();
                 (settled(context, &begun).await?, is_unchanged)

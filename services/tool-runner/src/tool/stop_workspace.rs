@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tandem_proto::storage::v1::{BuildReason, CreateWorkspaceBuildRequest, WorkspaceTransition};
 
 use super::start_workspace::NO_WORKSPACE;
-use super::workspace_life::{build_failed, build_id, find, full_name, has_succeeded, refused, settled};
+use super::workspace_life::{build_failed, build_id, find, full_name, has_succeeded, mark, refused, settled, turn};
 use super::{Outcome, Stop};
 use crate::call::Context;
 
@@ -15,8 +15,7 @@ pub(super) fn definition() -> (&'static str, Value) {
 }
 
 pub(super) async fn run(context: &Context<'_>) -> Result<Outcome, Stop> {
-    let turn = context.workspaces().one_at_a_time(&context.input().chat_id);
-    let _turn = turn.lock().await;
+    let _turn = turn(context).await?;
     let found = find(context)
         .await?
         .ok_or_else(|| Stop::Failed(NO_WORKSPACE.to_owned()))?;
@@ -27,7 +26,11 @@ pub(super) async fn run(context: &Context<'_>) -> Result<Outcome, Stop> {
         reason: BuildReason::Chat.into(),
         ..CreateWorkspaceBuildRequest::default()
     };
-    let (workspace, is_unchanged) = match context.workspaces().build(&context.input().user, message, None).await {
+    let (workspace, is_unchanged) = match context
+        .workspaces()
+        .build(&context.input().user, message, mark(context, "stop")?)
+        .await
+    {
         Ok(begun) => {
             let (begun, is_unchanged) = begun.into_inner();
             (settled(context, &begun).await?, is_unchanged)

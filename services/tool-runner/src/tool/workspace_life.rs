@@ -2,20 +2,39 @@
 //! and telling failures so that the fields survive.
 
 use serde_json::{Map, Value, json};
+use tandem_chassis::idempotency::Attempt;
 use tandem_chassis::status::Fault;
 use tandem_proto::storage::v1::{BuildStatus, StartupOutcome, Workspace, WorkspaceBuild};
+use tokio::sync::OwnedMutexGuard;
 use tonic::Status;
 
 use super::{Outcome, Stop};
 use crate::call::Context;
 use crate::workspace;
-use crate::workspace::life::is_open;
+use crate::workspace::life::{Mark, is_open};
 
 /// The word by which storage refuses a start beyond the user's quota.
 const INSUFFICIENT_QUOTA: &str = "INSUFFICIENT_QUOTA";
 
 /// A result as it grows.
 pub(super) type Shown = Map<String, Value>;
+
+/// One at a time of the tools that change a chat's workspace. One that was cancelled meanwhile does nothing.
+pub(super) async fn turn(context: &Context<'_>) -> Result<OwnedMutexGuard<()>, Stop> {
+    let turn = context.workspaces().one_at_a_time(&context.input().chat_id);
+    tokio::select! {
+        biased;
+        () = context.call.cancelled.cancelled() => Err(Stop::Failed("interrupted; nothing was done".to_owned())),
+        turn = turn.lock_owned() => Ok(turn),
+    }
+}
+
+/// The call's own key: run again after a crash, it does not do again what it has done.
+pub(super) fn mark(context: &Context<'_>, what: &str) -> Result<Mark, Stop> {
+    let key = format!("tool-call-{}", context.process_id());
+    let attempt = Attempt::new(&key, what).map_err(|error| Stop::Failed(error.to_string()))?;
+    Ok(Some(attempt))
+}
 
 /// The chat's workspace, as it is.
 pub(super) async fn find(context: &Context<'_>) -> Result<Option<Workspace>, Stop> {
@@ -27,10 +46,11 @@ pub(super) async fn find(context: &Context<'_>) -> Result<Option<Workspace>, Sto
 /// The workspace after the build it is in. Stops waiting when the call is cancelled; the build goes on.
 pub(super) async fn settled(context: &Context<'_>, workspace: &Workspace) -> Result<Workspace, Stop> {
     tokio::select! {
-        settled = context.workspaces().settled(workspace) => Ok(settled?),
+        biased;
         () = context.call.cancelled.cancelled() => {
             Err(Stop::Failed("interrupted while the workspace was being built; the build goes on".to_owned()))
         }
+        settled = context.workspaces().settled(workspace) => Ok(settled?),
     }
 }
 

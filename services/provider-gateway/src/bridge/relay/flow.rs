@@ -188,6 +188,8 @@ impl Running {
     fn end_unread(&mut self) {
         if self.upstream.take().is_some() {
             self.untold = Some(self.too_long());
+            // What came of it was paid for; the end of it nobody gets.
+            let _ = self.sniffer.finish();
             self.close(false);
         }
     }

@@ -87,8 +87,11 @@ impl Record {
             return;
         };
         let mut append = |field: &str| {
-            let so_far = block[field].as_str().unwrap_or_default().to_owned();
-            block[field] = Value::from(so_far + delta[field].as_str().unwrap_or_default());
+            let more = delta[field].as_str().unwrap_or_default();
+            match &mut block[field] {
+                Value::String(text) => text.push_str(more),
+                nothing => *nothing = Value::from(more),
+            }
         };
         match delta["type"].as_str() {
             Some("text_delta") => append("text"),

@@ -137,7 +137,8 @@ impl State {
         known.rest = match &asked {
             Ok(Some(grant)) => {
                 known.grant = Some(grant.clone());
-                None
+                // The same again, since there are no newer ones yet: they need not be asked for with every request.
+                (grant.age(now) != Age::Fresh).then(|| (now + PAUSE, Ok(())))
             }
             Ok(None) => Some((now + PAUSE, Ok(()))),
             Err(trouble) => {

@@ -52,7 +52,7 @@ pub(super) async fn begin(
         let budget = settings::deployment(&mut *conn, QUOTA).await?;
         let budget = budget.and_then(|budget| budget.as_i64()).unwrap_or_default();
         if budget > 0 {
-            let running = workspaces::lock_and_count_running(&mut *conn, row.owner_id).await?;
+            let running = workspaces::lock_and_count_running(&mut *conn, row.owner_id, row.id).await?;
             if running >= budget {
                 return Err(over_quota(running, budget));
             }
@@ -99,7 +99,8 @@ impl Workspaces {
         }
         let is_so = match &latest {
             Some(latest) => latest.status == "succeeded" && latest.transition() == transition,
-            None => transition == WorkspaceTransition::Stop,
+            // One of before there were builds may be running without any.
+            None => transition == WorkspaceTransition::Stop && row.status == "stopped",
         };
         if transition == WorkspaceTransition::Start && !given.is_empty() {
             if is_so {

@@ -38,10 +38,10 @@ impl Place {
         if kind == Kind::GitHub && path.len() != 2 {
             return None;
         }
-        // Nobody is sent a token in the clear, but for what the installation says or what stays on this machine.
+        // Nobody is sent a token in the clear, but where the installation's `api_url` says so or what stays on this machine.
         let scheme = if is_plain { "http" } else { "https" };
         let mut web = Url::parse(&format!("{scheme}://{host}/")).ok()?;
-        if is_plain && configured.is_none() && !tandem_chassis::outbound::is_loopback(&web) {
+        if is_plain && !tandem_chassis::outbound::is_loopback(&web) {
             web.set_scheme("https").ok()?;
         }
         let api = match (configured.and_then(|forge| forge.api_url.clone()), kind) {

@@ -202,7 +202,8 @@ async fn of_machine(client: &Client, base: &Url, now: OffsetDateTime) -> Result<
             ));
         }
     };
-    if let (StatusCode::OK, region) = get("latest/meta-data/placement/region").await? {
+    // Good credentials do without it: the region may be set elsewhere.
+    if let Ok((StatusCode::OK, region)) = get("latest/meta-data/placement/region").await {
         let region = region.trim();
         let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         grant.region = Some(region.to_owned()).filter(|region| !region.is_empty() && region.bytes().all(fits));
