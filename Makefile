@@ -70,7 +70,8 @@ bench: packages web ## Measure the release binary and compare with the budgets; 
 	$(CARGO) build --release --workspace --bin tandem --bin bench
 	TANDEM_BIN=$(CARGO_TARGET_DIR)/release/tandem $(CARGO_TARGET_DIR)/release/bench $(BENCH)
 
-bench-gateway: packages web ## Measure the endpoints for OpenAI and Anthropic SDKs beside other gateways; BENCH=--help for all, BENCH=--write rewrites docs/performance.md
+bench-gateway: packages web ## Measure the endpoints for OpenAI and Anthropic SDKs beside other gateways; BENCH="--peers --write" with all others, rewriting docs/performance.md
+	$(if $(findstring --peers,$(BENCH)),.ci/peers)
 	$(CARGO) build --release --workspace --bin tandem --bin bench-gateway
 	TANDEM_BIN=$(CARGO_TARGET_DIR)/release/tandem $(CARGO_TARGET_DIR)/release/bench-gateway $(BENCH)
 

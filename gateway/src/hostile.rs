@@ -88,7 +88,7 @@ proptest! {
     #[test]
     fn searches_are_understood_or_refused(text in search_query()) {
         match search::parse(&text) {
-            Ok(query) => prop_assert!(query.filter.title.len() <= text.len()),
+            Ok(filter) => prop_assert!(filter.title.len() <= text.len()),
             Err(problem) => prop_assert_eq!(problem.status(), 400),
         }
         if let Ok(terms) = search::terms(&text) {

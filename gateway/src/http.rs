@@ -2,9 +2,9 @@
 //! stops. What a request means is the router's business; sockets that were upgraded live on by themselves and are
 //! closed by [`crate::ws`].
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, response::Response};
 use futures::StreamExt;
 use hyper::{Request, body::Incoming};
 use hyper_util::{
@@ -20,6 +20,11 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::{auth::Peer, config::Limits, metrics::Metrics};
+
+mod lasting;
+
+pub use lasting::Lasting;
+use lasting::Lent;
 
 /// Room for the headers of one request, in bytes. Holds cookies of other programs on the same host.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -103,18 +108,36 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 
 async fn serve_one(connection: Connection, router: Router, builder: Arc<Builder<TokioExecutor>>, shutdown: Shutdown) {
     let peer = Peer(connection.peer_ip());
+    let lent = Lent::new(connection);
+    let lender = lent.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        router.clone().oneshot(request.map(Body::new))
+        let asked = (request.method().clone(), request.version());
+        let answering = router.clone().oneshot(request.map(Body::new));
+        let lender = lender.clone();
+        async move {
+            let response = answering.await?;
+            Ok::<_, Infallible>(lender.pass(asked, response).await)
+        }
     });
-    let mut serving = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(connection), service));
+    // Boxed, so that it goes when an answer takes the connection.
+    let mut serving = Box::pin(builder.serve_connection_with_upgrades(TokioIo::new(lent.clone()), service));
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
+        taken = lent.taken() => {
+            drop(serving);
+            drop(lent);
+            return last(taken, shutdown).await;
+        }
         () = shutdown.stopped() => return,
         () = shutdown.draining() => {
             serving.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = serving.as_mut() => ended,
+                taken = lent.taken() => {
+                    drop(serving);
+                    return last(taken, shutdown).await;
+                }
                 () = shutdown.stopped() => return,
             }
         }
@@ -122,5 +145,16 @@ async fn serve_one(connection: Connection, router: Router, builder: Arc<Builder<
     if let Err(error) = ended {
         // Clients leave in the middle of things all the time.
         tracing::debug!(error, "connection ended");
+    }
+}
+
+/// An answer that lasts ends by itself when draining begins.
+async fn last((connection, response): (Connection, Response), shutdown: Shutdown) {
+    let ended = tokio::select! {
+        ended = lasting::write(connection, response, lasting::WRITE_LIMIT) => ended,
+        () = shutdown.stopped() => return,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
     }
 }

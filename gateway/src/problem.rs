@@ -157,6 +157,23 @@ impl Problem {
         }
     }
 
+    /// For requests some of whose fields the contract calls otherwise: pairs of its name and the client's.
+    pub fn fields_are(mut self, names: &[(&str, &str)]) -> Self {
+        for violation in &mut self.fault.violations {
+            let (path, last) = violation.field.rsplit_once('.').unwrap_or(("", &violation.field));
+            let Some((_, shown)) = names.iter().find(|(name, _)| *name == last) else {
+                continue;
+            };
+            let shown = match path {
+                "" => (*shown).to_owned(),
+                path => format!("{path}.{shown}"),
+            };
+            self.fault.message = self.fault.message.replacen(&violation.field, &shown, 1);
+            violation.field = shown;
+        }
+        self
+    }
+
     fn message(&self) -> String {
         match self.status {
             StatusCode::NOT_FOUND => NOT_FOUND_MESSAGE.to_owned(),
@@ -346,6 +363,19 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[tokio::test]
+    async fn fields_are_called_as_the_client_calls_them() {
+        let fault = Fault::invalid("INVALID_REQUEST", "spec.parameters[0].default_value must be a number")
+            .violation("spec.parameters[0].default_value", "must be a number")
+            .violation("icon_url", "is too long")
+            .violation("readme", "is too long");
+        let problem = Problem::from(fault).fields_are(&[("icon_url", "icon"), ("default_value", "default")]);
+        let fields: Vec<String> = problem.validations().into_iter().map(|each| each.field).collect();
+        assert_eq!(fields, ["spec.parameters[0].default", "icon", "readme"]);
+        let (_, _, body) = rendered(problem, None).await;
+        assert!(body.contains("Spec.parameters[0].default must be a number."), "{body}");
     }
 
     #[tokio::test]

@@ -10,13 +10,8 @@ use crate::problem::Problem;
 /// Longest query, in bytes.
 const MAX_QUERY_BYTES: usize = 4096;
 
-/// What a query asks for.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Query {
-    pub filter: ChatFilter,
-    /// A term asks for something no chat here has (a pull request, a repository): nothing matches.
-    pub is_unmatchable: bool,
-}
+/// What `pr_status` knows, in lower case.
+const STATUSES: [&str; 4] = ["draft", "open", "merged", "closed"];
 
 /// Reads `text`.
 ///
@@ -25,58 +20,51 @@ pub struct Query {
 ///
 /// # Errors
 /// 400 that names the term.
-pub fn parse(text: &str) -> Result<Query, Problem> {
-    let mut query = Query::default();
+pub fn parse(text: &str) -> Result<ChatFilter, Problem> {
+    let mut filter = ChatFilter::default();
     for (key, values) in terms(text)? {
-        query.apply(&key, &values)?;
+        apply(&mut filter, &key, &values)?;
     }
-    Ok(query)
+    Ok(filter)
 }
 
-impl Query {
-    fn apply(&mut self, key: &str, values: &[String]) -> Result<(), Problem> {
-        let single = || match values {
-            [value] => Ok(value.as_str()),
-            _ => Err(refuse(key, "must be given only once")),
-        };
-        match key {
-            "archived" => self.filter.archived = Some(boolean(key, single()?)?),
-            "has_unread" => self.filter.has_unread = Some(boolean(key, single()?)?),
-            "title" => self.filter.title = single()?.to_owned(),
-            "pr_title" | "repo" => {
-                single()?;
-                self.is_unmatchable = true;
-            }
-            "pr" => {
-                let is_number = single()?.parse::<i32>().is_ok_and(|number| number >= 1);
-                if !is_number {
-                    return Err(refuse(key, "must be a number from 1 to 2147483647"));
-                }
-                self.is_unmatchable = true;
-            }
-            "pr_status" => {
-                let is_known = |status: &str| {
-                    ["draft", "open", "merged", "closed"]
-                        .iter()
-                        .any(|known| known.eq_ignore_ascii_case(status.trim()))
-                };
-                if !values.iter().flat_map(|value| value.split(',')).all(is_known) {
+fn apply(filter: &mut ChatFilter, key: &str, values: &[String]) -> Result<(), Problem> {
+    let single = || match values {
+        [value] => Ok(value.as_str()),
+        _ => Err(refuse(key, "must be given only once")),
+    };
+    match key {
+        "archived" => filter.archived = Some(boolean(key, single()?)?),
+        "has_unread" => filter.has_unread = Some(boolean(key, single()?)?),
+        "title" => filter.title = single()?.to_owned(),
+        "pr_title" => filter.pull_request_title = single()?.to_owned(),
+        "repo" => filter.repository = single()?.to_owned(),
+        "pr" => {
+            let number = single()?.parse().ok().filter(|number| *number >= 1);
+            filter.pull_request_number = number.ok_or_else(|| refuse(key, "must be a number from 1 to 2147483647"))?;
+        }
+        "pr_status" => {
+            for status in values.iter().flat_map(|value| value.split(',')) {
+                let status = status.trim().to_lowercase();
+                if !STATUSES.contains(&status.as_str()) {
                     return Err(refuse(key, "must be draft, open, merged or closed"));
                 }
-                self.is_unmatchable = true;
-            }
-            "diff_url" => {
-                let is_address = url::Url::parse(single()?)
-                    .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-                if !is_address {
-                    return Err(refuse(key, "must be an http or https address"));
+                if !filter.pull_request_statuses.contains(&status) {
+                    filter.pull_request_statuses.push(status);
                 }
-                self.is_unmatchable = true;
             }
-            _ => return Err(refuse(key, "is not a valid query parameter")),
         }
-        Ok(())
+        "diff_url" => {
+            let is_address =
+                url::Url::parse(single()?).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            if !is_address {
+                return Err(refuse(key, "must be an http or https address"));
+            }
+            filter.diff_url = single()?.to_owned();
+        }
+        _ => return Err(refuse(key, "is not a valid query parameter")),
     }
+    Ok(())
 }
 
 fn refuse(field: &str, problem: impl Into<String>) -> Problem {
@@ -151,15 +139,12 @@ fn boolean(key: &str, text: &str) -> Result<bool, Problem> {
 mod tests {
     use super::*;
 
-    fn filter(archived: Option<bool>, has_unread: Option<bool>, title: &str) -> Query {
-        Query {
-            filter: ChatFilter {
-                archived,
-                has_unread,
-                title: title.to_owned(),
-                ..ChatFilter::default()
-            },
-            is_unmatchable: false,
+    fn filter(archived: Option<bool>, has_unread: Option<bool>, title: &str) -> ChatFilter {
+        ChatFilter {
+            archived,
+            has_unread,
+            title: title.to_owned(),
+            ..ChatFilter::default()
         }
     }
 
@@ -183,16 +168,18 @@ mod tests {
     }
 
     #[test]
-    fn terms_about_what_no_chat_has_match_nothing() {
-        for text in [
-            "pr:7",
-            "pr_status:open,Merged pr_status:draft",
-            "repo:tandem",
-            "pr_title:\"a b\"",
-            "diff_url:\"https://example.com/pull/1\"",
-        ] {
-            assert!(parse(text).unwrap().is_unmatchable, "{text}");
-        }
+    fn terms_about_pull_requests_are_understood() {
+        let text = r#"PR:7 pr_status:open,Merged pr_status:" draft ,OPEN" repo:Tandem/core pr_title:"A b"
+            diff_url:"https://example.com/Pull/1""#;
+        let expected = ChatFilter {
+            pull_request_title: "A b".to_owned(),
+            repository: "Tandem/core".to_owned(),
+            pull_request_number: 7,
+            pull_request_statuses: ["open", "merged", "draft"].map(str::to_owned).into(),
+            diff_url: "https://example.com/Pull/1".to_owned(),
+            ..ChatFilter::default()
+        };
+        assert_eq!(parse(text).unwrap(), expected);
     }
 
     #[test]
@@ -210,6 +197,12 @@ mod tests {
             "title:a title:b",
             "pr:0",
             "pr:x",
+            "pr:2147483648",
+            "pr:7 pr:8",
+            "repo:a repo:b",
+            "pr_status:open,",
+            "diff_url:https://example.com/pull/1",
+            "diff_url:\"https:\"",
             "pr_status:gone",
             "diff_url:ftp",
             long.as_str(),

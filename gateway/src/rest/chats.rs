@@ -6,8 +6,8 @@ use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
 use tandem_chassis::status::Fault;
 use tandem_proto::storage::v1::{
-    ChatFilter, CreateChatRequest, GetChatRequest, InterruptChatRequest, LabelSet, ListChatsByWorkspaceRequest,
-    ListChatsRequest, UpdateChatRequest,
+    CreateChatRequest, GetChatRequest, InterruptChatRequest, LabelSet, ListChatsByWorkspaceRequest, ListChatsRequest,
+    UpdateChatRequest,
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -95,8 +95,7 @@ pub struct UpdateChatBody {
     responses((status = 200, body = Vec<Chat>)),
 )]
 pub async fn list(State(app): State<App>, caller: Principal, query: Query) -> Result<Reply<Vec<Chat>>, Problem> {
-    let asked = search::parse(query.one("q")?.unwrap_or_default())?;
-    let mut filter: ChatFilter = asked.filter;
+    let mut filter = search::parse(query.one("q")?.unwrap_or_default())?;
     for label in query.all("label").filter(|label| !label.is_empty()) {
         match label.split_once(':') {
             Some((key, value)) if !key.is_empty() && !value.is_empty() => {
@@ -118,9 +117,6 @@ pub async fn list(State(app): State<App>, caller: Principal, query: Query) -> Re
         after_id,
         filter: Some(filter),
     };
-    if asked.is_unmatchable {
-        return Ok(Reply::ok(Vec::new()));
-    }
     let request = app.clients.ask(caller.user(), message);
     let answer = app.clients.chats.clone().list_chats(request).await.answer()?;
     Ok(Reply::ok(answer.chats.into_iter().map(Chat::listed).collect()))

@@ -51,7 +51,7 @@ pub async fn credentials(
     who: Principal,
     Path(user): Path<String>,
 ) -> Result<Reply<Vec<GitCredential>>, Problem> {
-    require_own(&app, &who, &user).await?;
+    users::require_self(&app, &who, &user).await?;
     Ok(Reply::ok(list(&app, &who).await?))
 }
 
@@ -63,7 +63,7 @@ pub async fn credential(
     who: Principal,
     Path((user, host)): Path<(String, String)>,
 ) -> Result<Reply<GitCredential>, Problem> {
-    require_own(&app, &who, &user).await?;
+    users::require_self(&app, &who, &user).await?;
     let host = host.to_ascii_lowercase();
     let found = list(&app, &who).await?.into_iter().find(|known| known.host == host);
     let missing = || Fault::not_found("GIT_CREDENTIAL_NOT_FOUND", "there is no credential for this host");
@@ -81,7 +81,7 @@ pub async fn put_credential(
     Path((user, host)): Path<(String, String)>,
     Body(body): Body<PutGitCredentialRequest>,
 ) -> Result<Reply<GitCredential>, Problem> {
-    require_own(&app, &who, &user).await?;
+    users::require_self(&app, &who, &user).await?;
     let message = proto::PutGitCredentialRequest {
         host,
         username: body.username,
@@ -101,7 +101,7 @@ pub async fn delete_credential(
     who: Principal,
     Path((user, host)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    require_own(&app, &who, &user).await?;
+    users::require_self(&app, &who, &user).await?;
     let request = app.clients.ask(who.user(), proto::DeleteGitCredentialRequest { host });
     app.clients.git.clone().delete_git_credential(request).await.answer()?;
     Ok(StatusCode::NO_CONTENT)
@@ -111,13 +111,4 @@ async fn list(app: &App, who: &Principal) -> Result<Vec<GitCredential>, Problem>
     let request = app.clients.ask(who.user(), proto::ListGitCredentialsRequest {});
     let listed = app.clients.git.clone().list_git_credentials(request).await.answer()?;
     Ok(listed.credentials.into_iter().map(GitCredential::from).collect())
-}
-
-/// Nobody speaks for another where credentials are concerned.
-async fn require_own(app: &App, who: &Principal, user: &str) -> Result<(), Problem> {
-    if users::resolve(app, who, user).await? == who.user().id.to_string() {
-        Ok(())
-    } else {
-        Err(Problem::not_found())
-    }
 }

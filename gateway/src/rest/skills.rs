@@ -28,7 +28,7 @@ pub async fn list(
     who: Principal,
     Path(user): Path<String>,
 ) -> Result<Reply<Vec<UserSkillMetadata>>, Problem> {
-    require_self(&app, &who, &user).await?;
+    users::require_self(&app, &who, &user).await?;
     let request = app.clients.ask(who.user(), proto::ListPersonalSkillsRequest {});
     let listed = app
         .clients
@@ -52,7 +52,7 @@ pub async fn create(
     Path(user): Path<String>,
     Body(body): Body<UserSkillRequest>,
 ) -> Result<Reply<UserSkill>, Problem> {
-    require_self(&app, &who, &user).await?;
+    users::require_self(&app, &who, &user).await?;
     let message = message(body, None, proto::PutMode::Create)?;
     Ok(Reply::created(store(&app, &who, message).await?.0))
 }
@@ -65,8 +65,14 @@ pub async fn get(
     who: Principal,
     Path((user, skill)): Path<(String, String)>,
 ) -> Result<Reply<UserSkill>, Problem> {
-    require_self(&app, &who, &user).await?;
-    Ok(Reply::ok(find(&app, &who, skill).await?.into()))
+    users::require_self(&app, &who, &user).await?;
+    let request = app
+        .clients
+        .ask(who.user(), proto::GetPersonalSkillRequest { name: skill });
+    let found = app.clients.skills.clone().get_personal_skill(request).await.answer()?;
+    Ok(Reply::ok(
+        promised(found.skill, "GetPersonalSkillResponse.skill")?.into(),
+    ))
 }
 
 /// Creates a skill, or replaces the one of its name.
@@ -80,7 +86,7 @@ pub async fn put(
     Path((user, skill)): Path<(String, String)>,
     Body(body): Body<UserSkillRequest>,
 ) -> Result<Response, Problem> {
-    require_self(&app, &who, &user).await?;
+    users::require_self(&app, &who, &user).await?;
     let message = message(body, Some(skill), proto::PutMode::Unspecified)?;
     let (skill, is_created) = store(&app, &who, message).await?;
     Ok(match is_created {
@@ -97,14 +103,9 @@ pub async fn update(
     State(app): State<App>,
     who: Principal,
     Path((user, skill)): Path<(String, String)>,
-    Body(mut body): Body<UserSkillRequest>,
+    Body(body): Body<UserSkillRequest>,
 ) -> Result<Reply<UserSkill>, Problem> {
-    require_self(&app, &who, &user).await?;
-    if body.content.is_empty() {
-        let known = find(&app, &who, skill.clone()).await?;
-        body.description.get_or_insert(known.description);
-        body.body.get_or_insert(known.body);
-    }
+    users::require_self(&app, &who, &user).await?;
     let message = message(body, Some(skill), proto::PutMode::Update)?;
     Ok(Reply::ok(store(&app, &who, message).await?.0))
 }
@@ -117,7 +118,7 @@ pub async fn delete(
     who: Principal,
     Path((user, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    require_self(&app, &who, &user).await?;
+    users::require_self(&app, &who, &user).await?;
     let request = app.clients.ask(who.user(), proto::DeletePersonalSkillRequest { name });
     app.clients
         .skills
@@ -126,19 +127,6 @@ pub async fn delete(
         .await
         .answer()?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn require_self(app: &App, who: &Principal, user: &str) -> Result<(), Problem> {
-    match users::resolve(app, who, user).await? == who.user().id.to_string() {
-        true => Ok(()),
-        false => Err(Problem::not_found()),
-    }
-}
-
-async fn find(app: &App, who: &Principal, name: String) -> Result<proto::PersonalSkill, Problem> {
-    let request = app.clients.ask(who.user(), proto::GetPersonalSkillRequest { name });
-    let found = app.clients.skills.clone().get_personal_skill(request).await.answer()?;
-    Ok(promised(found.skill, "GetPersonalSkillResponse.skill")?)
 }
 
 async fn store(
@@ -158,7 +146,10 @@ fn message(
     named: Option<String>,
     mode: proto::PutMode,
 ) -> Result<proto::PutPersonalSkillRequest, Problem> {
-    let (name, description, text) = if body.content.is_empty() {
+    let is_given_in_pieces = body.content.is_empty();
+    let is_kept = |piece: &Option<String>| mode == proto::PutMode::Update && is_given_in_pieces && piece.is_none();
+    let (is_description_kept, is_body_kept) = (is_kept(&body.description), is_kept(&body.body));
+    let (name, description, text) = if is_given_in_pieces {
         (
             body.name,
             body.description.unwrap_or_default(),
@@ -186,6 +177,8 @@ fn message(
         description,
         body: text,
         mode: mode.into(),
+        is_description_kept,
+        is_body_kept,
     })
 }
 
@@ -214,6 +207,27 @@ mod tests {
             ),
             ("notes", "D", "Body")
         );
+    }
+
+    #[test]
+    fn a_change_keeps_the_pieces_it_leaves_out() {
+        let kept = |body: UserSkillRequest, mode: proto::PutMode| {
+            let message = message(body, Some("notes".to_owned()), mode).unwrap();
+            (message.is_description_kept, message.is_body_kept)
+        };
+        let piece = || request("", "");
+        assert_eq!(kept(piece(), proto::PutMode::Update), (true, false));
+        assert_eq!(kept(UserSkillRequest::default(), proto::PutMode::Update), (true, true));
+        assert_eq!(
+            kept(piece(), proto::PutMode::Unspecified),
+            (false, false),
+            "a replacement keeps nothing"
+        );
+        let whole = UserSkillRequest {
+            content: "---\nname: notes\n---\nBody".to_owned(),
+            ..UserSkillRequest::default()
+        };
+        assert_eq!(kept(whole, proto::PutMode::Update), (false, false));
     }
 
     #[test]

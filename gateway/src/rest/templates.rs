@@ -19,10 +19,13 @@ use crate::{
     service::App,
 };
 
+/// What fields of the contract are called here.
+const FIELDS: &[(&str, &str)] = &[("icon_url", "icon"), ("default_value", "default")];
+
 /// The templates the caller can make workspaces of, those most used first.
 #[utoipa::path(get, path = "/templates", tag = "workspaces",
     params(("q" = Option<String>, Query, description = "Part of the name or the description"),
-        ("limit" = Option<i32>, Query, description = "At most 500, 50 unless given"), ("offset" = Option<i32>, Query)),
+        ("limit" = Option<i32>, Query, description = "At most 500, 50 unless given; large templates make shorter pages"), ("offset" = Option<i32>, Query)),
     responses((status = 200, body = TemplateList)))]
 pub async fn list(State(app): State<App>, who: Principal, query: Query) -> Result<Reply<TemplateList>, Problem> {
     let message = proto::ListTemplatesRequest {
@@ -57,9 +60,11 @@ pub async fn create(
         icon_url: body.icon,
         is_deprecated: body.deprecated,
         spec: Some(body.spec.into_wire()?),
+        requires_active_version: body.require_active_version,
     };
     let request = app.clients.ask(who.user(), message);
-    let created = app.clients.templates.clone().create_template(request).await.answer()?;
+    let created = app.clients.templates.clone().create_template(request).await.answer();
+    let created = created.map_err(|fault| Problem::from(fault).fields_are(FIELDS))?;
     let template = promised(created.template, "CreateTemplateResponse.template")?;
     Ok(Reply::created(template.into()))
 }
@@ -83,7 +88,9 @@ pub async fn get(
     ))
 }
 
-/// Changes the given fields; administrators only. Another spec makes another version; workspaces keep theirs.
+/// Changes the given fields; administrators only.
+///
+/// Another spec makes another version; workspaces keep theirs, until their next start where the active one is required.
 #[utoipa::path(patch, path = "/templates/{template}", tag = "workspaces", params(("template" = Uuid, Path)),
     request_body = UpdateTemplateRequest, responses((status = 200, body = Template)))]
 pub async fn update(
@@ -105,9 +112,11 @@ pub async fn update(
             Some(spec) => Some(spec.into_wire()?),
             None => None,
         },
+        requires_active_version: body.require_active_version,
     };
     let request = app.clients.ask(who.user(), message);
-    let updated = app.clients.templates.clone().update_template(request).await.answer()?;
+    let updated = app.clients.templates.clone().update_template(request).await.answer();
+    let updated = updated.map_err(|fault| Problem::from(fault).fields_are(FIELDS))?;
     let template = promised(updated.template, "UpdateTemplateResponse.template")?;
     Ok(Reply::ok(template.into()))
 }

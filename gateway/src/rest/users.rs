@@ -193,6 +193,17 @@ pub async fn resolve(app: &App, who: &Principal, user: &str) -> Result<String, P
     }
 }
 
+/// Refuses what another user's path names: nobody sees another's, administrators neither.
+///
+/// # Errors
+/// 404.
+pub async fn require_self(app: &App, who: &Principal, user: &str) -> Result<(), Problem> {
+    match resolve(app, who, user).await? == who.user().id.to_string() {
+        true => Ok(()),
+        false => Err(Problem::not_found()),
+    }
+}
+
 /// Deletes a user; administrators only. Their sessions and tokens end at once.
 #[utoipa::path(delete, path = "/users/{user}", tag = "users", params(("user" = String, Path)),
     responses((status = 200, body = super::queue::Done)))]

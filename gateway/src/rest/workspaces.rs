@@ -28,7 +28,7 @@ pub mod settings;
 /// The caller's workspaces, administrators' all, newest first.
 #[utoipa::path(get, path = "/workspaces", tag = "workspaces",
     params(("q" = Option<String>, Query, description = "Part of the name, and `owner:me`, `owner:NAME`, `template:NAME`, `status:STATUS`"),
-        ("limit" = Option<i32>, Query, description = "At most 1,000, 50 unless given"), ("offset" = Option<i32>, Query)),
+        ("limit" = Option<i32>, Query, description = "At most 1,000, 50 unless given; large workspaces make shorter pages"), ("offset" = Option<i32>, Query)),
     responses((status = 200, body = WorkspaceList)))]
 pub async fn list(State(app): State<App>, who: Principal, query: Query) -> Result<Reply<WorkspaceList>, Problem> {
     let message = proto::ListWorkspacesRequest {
@@ -132,6 +132,8 @@ pub async fn delete(
 }
 
 /// Begins to start a workspace; one that runs stays as it is. 409 `BUILD_IN_PROGRESS` while it is being changed.
+///
+/// Where its template requires the active version, the start takes it there: 400 names the parameters it has no value for.
 #[utoipa::path(post, path = "/workspaces/{workspace}/start", tag = "workspaces", params(("workspace" = Uuid, Path)),
     request_body = StartWorkspaceRequest, responses((status = 202, body = Workspace)))]
 pub async fn start(

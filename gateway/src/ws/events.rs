@@ -4,23 +4,29 @@
 use std::{collections::VecDeque, convert::Infallible, pin::Pin, time::Duration};
 
 use axum::{
-    http::{HeaderName, HeaderValue},
+    Extension,
+    http::{HeaderName, HeaderValue, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
 };
 use futures::stream;
+use time::{UtcOffset, format_description::StaticFormatDescription, macros::format_description};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::{Reader, Session, feed::Source, server_time, socket::PING_INTERVAL};
-use crate::auth::open_streams::Guard;
+use crate::{auth::open_streams::Guard, http::Lasting};
 
 /// Tells buffering proxies to pass every event on at once.
 const NO_BUFFERING: (HeaderName, HeaderValue) = (
     HeaderName::from_static("x-accel-buffering"),
     HeaderValue::from_static("no"),
 );
+
+/// Dates as HTTP writes them.
+const DATE: StaticFormatDescription =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
 /// Time a browser waits before it connects again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -38,6 +44,8 @@ struct State<S: Source, G> {
 pub fn respond<S: Source, G: Send + 'static>(session: Box<Session<S, G>>) -> Response {
     let mut waiting = VecDeque::from([Event::default().retry(RETRY)]);
     let app = &session.app;
+    let date = app.clock.now().to_offset(UtcOffset::UTC).format(DATE).ok();
+    let date = date.and_then(|date| HeaderValue::from_str(&date).ok());
     if session.has_heartbeat {
         waiting.push_back(Event::default().data(session.feed.source().heartbeat_data(server_time(app))));
     }
@@ -54,7 +62,9 @@ pub fn respond<S: Source, G: Send + 'static>(session: Box<Session<S, G>>) -> Res
         Some((Ok::<_, Infallible>(event), state))
     });
     let answer = Sse::new(events).keep_alive(KeepAlive::new().interval(PING_INTERVAL));
-    ([NO_BUFFERING], answer).into_response()
+    let mut response = (Extension(Lasting), [NO_BUFFERING], answer).into_response();
+    response.headers_mut().extend(date.map(|date| (header::DATE, date)));
+    response
 }
 
 fn every(period: Duration) -> Interval {

@@ -177,8 +177,24 @@ async fn a_list_is_asked_for_as_the_query_says() {
     assert_eq!(filter.title, "my project");
     assert_eq!(filter.labels, [("a".to_owned(), "b:c".to_owned())].into());
 
-    let nothing = world.get("/api/v1/chats?q=pr:7").await;
-    assert_eq!((nothing.status, nothing.text.as_str()), (200, "[]\n"));
+    let asked = record::<proto::ListChatsRequest, _>(
+        &world,
+        &format!("{CHATS}/ListChats"),
+        proto::ListChatsResponse::default(),
+    );
+    let path = "/api/v1/chats?q=pr:7%20repo:tandem%20pr_status:open,draft%20pr_title:door%20diff_url:%22https://example.com/7%22";
+    let got = world.get(path).await;
+    assert_eq!((got.status, got.text.as_str()), (200, "[]\n"));
+    let asked = asked.lock().unwrap().clone().expect("a request");
+    let expected = proto::ChatFilter {
+        pull_request_number: 7,
+        repository: "tandem".to_owned(),
+        pull_request_statuses: vec!["open".to_owned(), "draft".to_owned()],
+        pull_request_title: "door".to_owned(),
+        diff_url: "https://example.com/7".to_owned(),
+        ..proto::ChatFilter::default()
+    };
+    assert_eq!(asked.filter, Some(expected));
 }
 
 #[tokio::test]

@@ -259,6 +259,8 @@ async fn the_same_stream_comes_as_server_sent_events() {
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let date = response.headers()["date"].to_str().unwrap();
+    assert!(date.len() == 29 && date.ends_with(" GMT"), "{date}");
     let (asked, upstream) = orchestrator.stream(0).await;
     assert_eq!(asked.after_cursor, "v5", "the browser's own word is the newer one");
     upstream

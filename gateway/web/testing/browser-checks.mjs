@@ -68,6 +68,7 @@ await check("everything can be done by keyboard", { SEED: "1" }, async (page) =>
   await page.goto("/");
   await page.getByText("What shall we do?").waitFor();
   await page.keyboard.press("Control+k");
+  await page.getByPlaceholder("Search chats and actions").waitFor();
   await page.keyboard.type("release notes");
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/chats\//);

@@ -17,6 +17,19 @@ const openAnthropic = async (page) => {
   await page.getByRole("link", { name: /^Anthropic/ }).click();
 };
 
+await check("what programs sign in to themselves is connected without a key, lacks none, and says where programs find it", { PROVIDERS: "1" }, async (page) => {
+  await page.goto("/settings/models");
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.getByRole("button", { name: /^Let programs bring a sign-in/ }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Connect", exact: true }).click();
+  const row = page.getByRole("link", { name: /^ChatGPT subscription/ });
+  await row.waitFor();
+  expect(!/No key|Healthy/.test(await row.innerText()), "it is said to lack a key, or to do well");
+  await row.click();
+  await page.getByText(/\/api\/v2\/aibridge\/chatgpt\/v1$/).waitFor();
+  expect((await page.getByRole("region", { name: "Keys" }).count()) === 0, "it is offered keys");
+});
+
 await check("each provider says in words how it does and why", { PROVIDERS: "1", TROUBLE: "1" }, async (page) => {
   await page.goto("/settings/models");
   await page.getByText("Degraded: 2 of 3 keys rest · claude-haiku-4-5 is paused · claude-opus-4-1 is being tried again · 8 of 8 running, 2 waiting").waitFor();

@@ -1,20 +1,20 @@
 // Takes the pictures of docs/tour.md from the real binary, whose services run as processes of their own so that one can be killed.
-// Usage: node testing/tour.mjs [directory] (needs dist/, Chromium, and the binary: `make binaries`, or TANDEM_BIN)
+// Usage: node testing/tour.mjs [directory [scene…]] (scenes: first, work, host, administration; needs dist/, Chromium, and the binary: `make binaries`, or TANDEM_BIN)
 import { spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, stat } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { PROGRAM } from "./real/tandem.mjs";
 import { essence } from "./real/transcript.mjs";
 import { until } from "./real/until.mjs";
+import { administration } from "./tour/administration.mjs";
+import { host } from "./tour/host.mjs";
+import { camera, DESKTOP, PHONE, TALL } from "./tour/stage.mjs";
+import { work } from "./tour/work.mjs";
 
 const OUT = process.argv[2] ?? "/tmp/tour";
-const PROGRAM = process.env.TANDEM_BIN ?? join(homedir(), ".cache/tandem/target/debug/tandem");
 const FIRST_PORT = 17_080;
-const MAX_BYTES = 150_000;
-const DESKTOP = { width: 1120, height: 720 };
-const TALL = { width: 1120, height: 940 };
-const PHONE = { width: 380, height: 760 };
 
 const home = await mkdtemp(join(tmpdir(), "tandem-tour-"));
 // Where root takes the pictures, the database runs as another user, who must get through.
@@ -39,13 +39,7 @@ function start(service, more = {}) {
 }
 const says = (part, what) => until(`"${what}" is printed`, () => what.exec(part.log)?.[0]);
 
-async function shoot(page, name) {
-  await page.mouse.move(0, 0);
-  const path = join(OUT, `${name}.png`);
-  await page.screenshot({ path });
-  const { size } = await stat(path);
-  process.stdout.write(`${name}: ${Math.round(size / 1_000)} kB${size > MAX_BYTES ? ", TOO LARGE" : ""}\n`);
-}
+const shoot = camera(OUT);
 const say = async (page, text) => {
   await page.getByLabel("Message", { exact: true }).fill(text);
   await page.getByRole("button", { name: /^(Send|Queue)$/ }).click();
@@ -126,10 +120,6 @@ async function tour(browser) {
   const stories = messages.filter((message) => message.role === "assistant" && essence(JSON.stringify(message.content)).includes(essence("Night 2")));
   process.stdout.write(`stored: the story ${stories.length} times, ${messages.length} messages\n`);
 
-  await page.goto("/settings/models");
-  await page.getByRole("link", { name: /^Demo .*per million/ }).click();
-  await page.getByLabel("Cache write").waitFor();
-  await shoot(page, "model");
   await page.goto("/settings/usage");
   await page.getByRole("img", { name: /Cost by day/ }).waitFor();
   await page.waitForTimeout(300);
@@ -149,8 +139,10 @@ async function tour(browser) {
 }
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-quic", "--disable-background-networking"] });
+const SCENES = { first: tour, work, host, administration };
+const wanted = process.argv.slice(3);
 try {
-  await tour(browser);
+  for (const [name, play] of Object.entries(SCENES)) if (wanted.length === 0 || wanted.includes(name)) await play(browser, shoot);
 } catch (error) {
   process.exitCode = 1;
   process.stderr.write(`${error.stack}\n${[...running].map(([name, { log }]) => `--- ${name}\n${log.slice(-1_500)}`).join("\n")}\n`);

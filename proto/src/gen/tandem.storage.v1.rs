@@ -94,6 +94,20 @@ pub struct ChatFilter {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// What the chat's own pull request must be; empty and 0: anything. Case-insensitive substrings.
+    #[prost(string, tag = "5")]
+    pub pull_request_title: ::prost::alloc::string::String,
+    /// Of the address of the remote repository or of the pull request.
+    #[prost(string, tag = "6")]
+    pub repository: ::prost::alloc::string::String,
+    #[prost(int32, tag = "7")]
+    pub pull_request_number: i32,
+    /// Any of "draft", "open", "merged" and "closed"; a draft is not open.
+    #[prost(string, repeated, tag = "8")]
+    pub pull_request_statuses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of the chat's pull request or a subagent's, whatever the case.
+    #[prost(string, tag = "9")]
+    pub diff_url: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListChatsResponse {
@@ -9838,6 +9852,11 @@ pub struct PutPersonalSkillRequest {
     pub body: ::prost::alloc::string::String,
     #[prost(enumeration = "PutMode", tag = "4")]
     pub mode: i32,
+    /// With PUT_MODE_UPDATE: the stored one stays, whatever is given.
+    #[prost(bool, tag = "5")]
+    pub is_description_kept: bool,
+    #[prost(bool, tag = "6")]
+    pub is_body_kept: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PutPersonalSkillResponse {
@@ -17332,13 +17351,17 @@ pub mod user_service_server {
 /// What a pod is made of.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KubernetesSettings {
+    /// At most 1,024 bytes.
     #[prost(string, tag = "1")]
     pub image: ::prost::alloc::string::String,
-    /// As Kubernetes writes them, for example "500m" and "1Gi"; empty: the cluster's defaults.
+    /// As Kubernetes writes them, for example "500m" and "1Gi", at most 64 bytes each; empty: the cluster's defaults.
     #[prost(string, tag = "2")]
     pub cpu: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub memory: ::prost::alloc::string::String,
+    /// Of the home directory, for example "20Gi"; empty: the deployment's default. Counts when the directory is made, at the first start.
+    #[prost(string, tag = "4")]
+    pub home_size: ::prost::alloc::string::String,
 }
 /// Something a workspace's maker chooses.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -17353,17 +17376,19 @@ pub struct TemplateParameter {
     /// May be changed after creation.
     #[prost(bool, tag = "4")]
     pub is_mutable: bool,
+    /// At most 128 bytes.
     #[prost(string, tag = "5")]
     pub display_name: ::prost::alloc::string::String,
+    /// At most 4 KiB.
     #[prost(string, tag = "6")]
     pub description: ::prost::alloc::string::String,
-    /// Absent: none.
+    /// Absent: none; at most 8 KiB.
     #[prost(string, optional, tag = "7")]
     pub default_value: ::core::option::Option<::prost::alloc::string::String>,
     /// Empty: any value; at most 100.
     #[prost(message, repeated, tag = "8")]
     pub options: ::prost::alloc::vec::Vec<ParameterOption>,
-    /// Empty: any text. Must match the whole value.
+    /// Empty: any text. Must match the whole value. At most 4 KiB.
     #[prost(string, tag = "9")]
     pub validation_regex: ::prost::alloc::string::String,
     #[prost(double, optional, tag = "10")]
@@ -17374,10 +17399,13 @@ pub struct TemplateParameter {
 /// One value to choose.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ParameterOption {
+    /// At most 128 bytes.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
+    /// At most 8 KiB.
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
+    /// At most 4 KiB.
     #[prost(string, tag = "3")]
     pub description: ::prost::alloc::string::String,
 }
@@ -17387,8 +17415,10 @@ pub struct TemplatePreset {
     /// A uuid; chosen by storage when empty.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
+    /// 1 to 64 bytes.
     #[prost(string, tag = "2")]
     pub name: ::prost::alloc::string::String,
+    /// At most 4 KiB.
     #[prost(string, tag = "3")]
     pub description: ::prost::alloc::string::String,
     #[prost(bool, tag = "4")]
@@ -17399,7 +17429,7 @@ pub struct TemplatePreset {
         ::prost::alloc::string::String,
     >,
 }
-/// What a workspace is; one version of a template.
+/// What a workspace is; one version of a template. At most 256 KiB as JSON.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TemplateSpec {
     #[prost(enumeration = "TemplateBackend", tag = "1")]
@@ -17464,6 +17494,9 @@ pub struct Template {
     /// Users with workspaces of it that were used within 60 days.
     #[prost(int32, tag = "15")]
     pub active_user_count: i32,
+    /// A start takes a workspace to the active version.
+    #[prost(bool, tag = "16")]
+    pub requires_active_version: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateTemplateRequest {
@@ -17484,6 +17517,8 @@ pub struct CreateTemplateRequest {
     pub is_deprecated: bool,
     #[prost(message, optional, tag = "8")]
     pub spec: ::core::option::Option<TemplateSpec>,
+    #[prost(bool, tag = "9")]
+    pub requires_active_version: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateTemplateResponse {
@@ -17519,6 +17554,7 @@ pub struct ListTemplatesRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListTemplatesResponse {
+    /// Fewer than asked for where they would not fit in one message; the next page begins behind the last.
     #[prost(message, repeated, tag = "1")]
     pub templates: ::prost::alloc::vec::Vec<Template>,
     #[prost(int32, tag = "2")]
@@ -17543,6 +17579,8 @@ pub struct UpdateTemplateRequest {
     /// Absent: the active version stays.
     #[prost(message, optional, tag = "8")]
     pub spec: ::core::option::Option<TemplateSpec>,
+    #[prost(bool, optional, tag = "9")]
+    pub requires_active_version: ::core::option::Option<bool>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateTemplateResponse {
@@ -17725,6 +17763,9 @@ pub struct CreateWorkspaceRequest {
 pub struct CreateWorkspaceResponse {
     #[prost(message, optional, tag = "1")]
     pub workspace: ::core::option::Option<Workspace>,
+    /// The chat had it already.
+    #[prost(bool, tag = "2")]
+    pub is_existing: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetWorkspaceRequest {
@@ -17749,6 +17790,7 @@ pub struct ListWorkspacesRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListWorkspacesResponse {
+    /// Fewer than asked for where they would not fit in one message; the next page begins behind the last.
     #[prost(message, repeated, tag = "1")]
     pub workspaces: ::prost::alloc::vec::Vec<Workspace>,
     #[prost(int32, tag = "2")]
@@ -17790,6 +17832,9 @@ pub struct CreateWorkspaceBuildResponse {
     /// No build was needed.
     #[prost(bool, tag = "2")]
     pub is_unchanged: bool,
+    /// The workspace has another version of its template now, which requires the active one.
+    #[prost(bool, tag = "3")]
+    pub is_updated: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListWorkspaceBuildsRequest {
@@ -18054,6 +18099,7 @@ pub enum BuildStatus {
     Running = 2,
     Succeeded = 3,
     Failed = 4,
+    /// Not in use.
     Canceling = 5,
     Canceled = 6,
 }
@@ -18279,7 +18325,7 @@ pub mod template_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Stores a template with its first version. ALREADY_EXISTS (TEMPLATE_NAME_TAKEN).
+        /// Stores a template with its first version. ALREADY_EXISTS (TEMPLATE_NAME_TAKEN), INVALID_ARGUMENT with every field that is wrong.
         pub async fn create_template(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateTemplateRequest>,
@@ -18336,7 +18382,7 @@ pub mod template_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Those most used first.
+        /// Those most used first. INVALID_ARGUMENT names the field: q, limit, offset.
         pub async fn list_templates(
             &mut self,
             request: impl tonic::IntoRequest<super::ListTemplatesRequest>,
@@ -18468,7 +18514,7 @@ pub mod template_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with TemplateServiceServer.
     #[async_trait]
     pub trait TemplateService: std::marker::Send + std::marker::Sync + 'static {
-        /// Stores a template with its first version. ALREADY_EXISTS (TEMPLATE_NAME_TAKEN).
+        /// Stores a template with its first version. ALREADY_EXISTS (TEMPLATE_NAME_TAKEN), INVALID_ARGUMENT with every field that is wrong.
         async fn create_template(
             &self,
             request: tonic::Request<super::CreateTemplateRequest>,
@@ -18484,7 +18530,7 @@ pub mod template_service_server {
             tonic::Response<super::GetTemplateResponse>,
             tonic::Status,
         >;
-        /// Those most used first.
+        /// Those most used first. INVALID_ARGUMENT names the field: q, limit, offset.
         async fn list_templates(
             &self,
             request: tonic::Request<super::ListTemplatesRequest>,
@@ -19065,8 +19111,8 @@ pub mod workspace_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a workspace with a start build. FAILED_PRECONDITION (INSUFFICIENT_QUOTA, TEMPLATE_EXTERNAL), ALREADY_EXISTS
-        /// (WORKSPACE_NAME_TAKEN), INVALID_ARGUMENT for parameters.
+        /// Makes a workspace with a start build. A chat that has a workspace of use gets that one and nothing is made. FAILED_PRECONDITION
+        /// (INSUFFICIENT_QUOTA, TEMPLATE_EXTERNAL), ALREADY_EXISTS (WORKSPACE_NAME_TAKEN), INVALID_ARGUMENT for parameters.
         pub async fn create_workspace(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateWorkspaceRequest>,
@@ -19123,7 +19169,7 @@ pub mod workspace_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Newest first.
+        /// Newest first. INVALID_ARGUMENT names the field: q, limit, offset.
         pub async fn list_workspaces(
             &mut self,
             request: impl tonic::IntoRequest<super::ListWorkspacesRequest>,
@@ -19183,7 +19229,9 @@ pub mod workspace_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Starts, stops or deletes. What is so already gets no build. ABORTED (BUILD_IN_PROGRESS), FAILED_PRECONDITION (INSUFFICIENT_QUOTA).
+        /// Starts, stops or deletes. What is so already gets no build. Where the template requires it, a start takes the active version.
+        /// ABORTED (BUILD_IN_PROGRESS), FAILED_PRECONDITION (INSUFFICIENT_QUOTA), INVALID_ARGUMENT for parameters, also for those that the
+        /// active version has and the workspace has no value for.
         pub async fn create_workspace_build(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateWorkspaceBuildRequest>,
@@ -19363,7 +19411,8 @@ pub mod workspace_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Replaces the token by which a user's own host is let in; for the owner. FAILED_PRECONDITION (NOT_EXTERNAL).
+        /// Replaces the token by which a user's own host is let in; for the owner. In the name of no user: that of a pod's agent, which is
+        /// nobody else's to set. FAILED_PRECONDITION (NOT_EXTERNAL, NO_POD).
         pub async fn set_agent_token(
             &mut self,
             request: impl tonic::IntoRequest<super::SetAgentTokenRequest>,
@@ -19455,8 +19504,8 @@ pub mod workspace_service_server {
             tonic::Response<super::FindChatWorkspaceResponse>,
             tonic::Status,
         >;
-        /// Makes a workspace with a start build. FAILED_PRECONDITION (INSUFFICIENT_QUOTA, TEMPLATE_EXTERNAL), ALREADY_EXISTS
-        /// (WORKSPACE_NAME_TAKEN), INVALID_ARGUMENT for parameters.
+        /// Makes a workspace with a start build. A chat that has a workspace of use gets that one and nothing is made. FAILED_PRECONDITION
+        /// (INSUFFICIENT_QUOTA, TEMPLATE_EXTERNAL), ALREADY_EXISTS (WORKSPACE_NAME_TAKEN), INVALID_ARGUMENT for parameters.
         async fn create_workspace(
             &self,
             request: tonic::Request<super::CreateWorkspaceRequest>,
@@ -19472,7 +19521,7 @@ pub mod workspace_service_server {
             tonic::Response<super::GetWorkspaceResponse>,
             tonic::Status,
         >;
-        /// Newest first.
+        /// Newest first. INVALID_ARGUMENT names the field: q, limit, offset.
         async fn list_workspaces(
             &self,
             request: tonic::Request<super::ListWorkspacesRequest>,
@@ -19488,7 +19537,9 @@ pub mod workspace_service_server {
             tonic::Response<super::UpdateWorkspaceResponse>,
             tonic::Status,
         >;
-        /// Starts, stops or deletes. What is so already gets no build. ABORTED (BUILD_IN_PROGRESS), FAILED_PRECONDITION (INSUFFICIENT_QUOTA).
+        /// Starts, stops or deletes. What is so already gets no build. Where the template requires it, a start takes the active version.
+        /// ABORTED (BUILD_IN_PROGRESS), FAILED_PRECONDITION (INSUFFICIENT_QUOTA), INVALID_ARGUMENT for parameters, also for those that the
+        /// active version has and the workspace has no value for.
         async fn create_workspace_build(
             &self,
             request: tonic::Request<super::CreateWorkspaceBuildRequest>,
@@ -19536,7 +19587,8 @@ pub mod workspace_service_server {
             tonic::Response<super::RecordWorkspaceUseResponse>,
             tonic::Status,
         >;
-        /// Replaces the token by which a user's own host is let in; for the owner. FAILED_PRECONDITION (NOT_EXTERNAL).
+        /// Replaces the token by which a user's own host is let in; for the owner. In the name of no user: that of a pod's agent, which is
+        /// nobody else's to set. FAILED_PRECONDITION (NOT_EXTERNAL, NO_POD).
         async fn set_agent_token(
             &self,
             request: tonic::Request<super::SetAgentTokenRequest>,

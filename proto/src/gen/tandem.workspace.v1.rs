@@ -344,6 +344,9 @@ pub struct WaitProcess {
     /// Send output as `ProcessChunk` while waiting.
     #[prost(bool, tag = "3")]
     pub is_following: bool,
+    /// Bytes of output that were followed before; what comes after them is sent. A longer wait is several, each from where the last stood.
+    #[prost(uint64, tag = "4")]
+    pub from_position: u64,
 }
 /// Output of a followed process, as it comes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -353,6 +356,9 @@ pub struct ProcessChunk {
     /// At most 16 KiB of valid UTF-8.
     #[prost(string, tag = "2")]
     pub output: ::prost::alloc::string::String,
+    /// Bytes of output up to the end of this, those included that were left out. 0: this agent does not count them.
+    #[prost(uint64, tag = "3")]
+    pub next_position: u64,
 }
 /// A process as it is now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -380,6 +386,15 @@ pub struct ProcessSnapshot {
     pub working_directory: ::prost::alloc::string::String,
     #[prost(bool, tag = "10")]
     pub is_background: bool,
+    /// The signal that ended it; 0 when none did.
+    #[prost(int32, tag = "11")]
+    pub exit_signal: i32,
+    /// How many processes of the workspace the kernel has killed for want of memory between its start and its end.
+    #[prost(uint64, tag = "12")]
+    pub out_of_memory_kills: u64,
+    /// Bytes of memory the workspace may use; 0: not known.
+    #[prost(uint64, tag = "13")]
+    pub memory_limit_bytes: u64,
 }
 /// How much output was left out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

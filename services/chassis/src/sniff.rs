@@ -134,6 +134,11 @@ fn is_svg(head: &[u8]) -> bool {
         } else if rest.starts_with("<?") {
             "?>"
         } else if rest.starts_with("<!") {
+            // Declarations inside a declaration have ends of their own.
+            let inner = rest.find('[').unwrap_or(rest.len());
+            if rest.find('>').is_none_or(|end| inner < end) {
+                return text.to_ascii_lowercase().contains("<svg");
+            }
             ">"
         } else {
             break;
@@ -147,9 +152,22 @@ fn is_svg(head: &[u8]) -> bool {
     root.eq_ignore_ascii_case("<svg") || rest.get(1..).is_some_and(|name| name.starts_with("svg:svg"))
 }
 
-/// `name` as it is stored: without control characters and edge white space, cut to [`MAX_NAME_BYTES`].
+/// `name` as it is stored: without control characters, characters that are not seen or turn others around, and edge white space, cut to
+/// [`MAX_NAME_BYTES`].
 pub fn normal_name(name: &str) -> String {
-    let cleaned: String = name.chars().filter(|letter| !letter.is_control()).collect();
+    let is_hidden = |letter: char| {
+        // Joiners stay: whole languages are written with them.
+        let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns
+            || matches!(
+                letter,
+                '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}' | '\u{feff}'
+            )
+    };
+    let cleaned: String = name
+        .chars()
+        .filter(|letter| !letter.is_control() && !is_hidden(*letter))
+        .collect();
     let trimmed = cleaned.trim();
     trimmed[..trimmed.floor_char_boundary(MAX_NAME_BYTES)]
         .trim_end()
@@ -186,11 +204,17 @@ mod tests {
     #[test]
     fn what_is_not_accepted_says_why() {
         let svg: &[u8] = b"<?xml version=\"1.0\"?><!-- c --><!DOCTYPE svg><SVG onload=alert(1)>";
-        let table: [(&[u8], &str, &str, Refusal); 8] = [
+        let table: [(&[u8], &str, &str, Refusal); 9] = [
             (PNG, "a.png", "image/tiff", Refusal::Declared("image/tiff".into())),
             (b"<html>", "a.html", "text/html", Refusal::Declared("text/html".into())),
             (svg, "a.txt", "text/plain", Refusal::Detected("image/svg+xml")),
             (b"<svg/>", "a.png", "image/png", Refusal::Detected("image/svg+xml")),
+            (
+                b"<!DOCTYPE svg [<!ENTITY a \">\">]><svg onload=alert(1)>",
+                "a.txt",
+                "",
+                Refusal::Detected("image/svg+xml"),
+            ),
             (
                 b"<?xml version=\"1.0\"?><a/>",
                 "a.txt",
@@ -224,5 +248,11 @@ mod tests {
         assert_eq!(normal_name(" a\u{0}\r\nb "), "ab");
         assert_eq!(normal_name(&"\u{2603}".repeat(100)).len(), 255);
         assert_eq!(normal_name("\n"), "");
+        assert_eq!(
+            normal_name("report\u{202e}gpj.exe"),
+            "reportgpj.exe",
+            "nothing turns it around"
+        );
+        assert_eq!(normal_name("\u{200b}\u{feff}"), "");
     }
 }

@@ -51,6 +51,7 @@ pub(crate) async fn run_on_host(arguments: Arguments) -> anyhow::Result<()> {
         writable: Vec::new(),
         limits: Limits::default(),
         is_users_host: true,
+        memory: None,
         tls: tls::ClientConfig {
             ca_file: arguments.ca_file,
             ..tls::ClientConfig::default()

@@ -23,8 +23,8 @@ impl Name {
     pub(crate) const DRAIN_ORDER: [Self; 5] = [
         Self::Gateway,
         Self::Orchestrator,
-        Self::ToolRunner,
         Self::ProviderGateway,
+        Self::ToolRunner,
         Self::Storage,
     ];
 

@@ -10,12 +10,15 @@ pub mod gateway;
 pub mod model;
 pub mod process;
 mod readers;
+mod repository;
 mod resume;
 mod running;
 mod start;
 mod statements;
 mod takeover;
+mod tools;
 mod turns;
+mod worker;
 
 use std::{
     path::PathBuf,
@@ -52,6 +55,10 @@ pub enum Stage {
     Running,
     /// An orchestrator killed in the middle of answers.
     Takeover,
+    /// Commands run by chats: one at a time, and a thousand at once over a hundred workspaces.
+    Tools,
+    /// A chat that works in a repository of very many files.
+    Repository,
 }
 
 /// How much is measured.
@@ -69,6 +76,8 @@ pub struct Options {
     pub readers: Vec<usize>,
     /// Counts of chats that are answered at once, rising.
     pub running: Vec<usize>,
+    /// Files of the large repository, in thousands that are begun.
+    pub files: usize,
 }
 
 /// A benchmark under way.
@@ -115,6 +124,8 @@ pub async fn run(options: Options) -> anyhow::Result<String> {
             Stage::FanOut => fan_out::measure(&mut bench).await,
             Stage::Running => running::measure(&mut bench).await,
             Stage::Takeover => takeover::measure(&mut bench).await,
+            Stage::Tools => tools::measure(&mut bench).await,
+            Stage::Repository => repository::measure(&mut bench).await,
         }
         .with_context(|| format!("{stage:?} could not be measured"))?;
     }

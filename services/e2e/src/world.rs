@@ -5,6 +5,7 @@
 
 mod builder;
 mod chats;
+mod cluster;
 mod database;
 mod faults;
 mod mode;

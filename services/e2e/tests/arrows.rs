@@ -20,8 +20,19 @@ const ASSEMBLERS: [&str; 2] = ["tandem-cli", "tandem-e2e"];
 /// What services stand on.
 const GROUND: [&str; 4] = ["tandem-proto", "tandem-chassis", "tandem-chat-core", "tandem-mcp"];
 
+/// How vendors are spoken to, and the one service that may: it holds the keys.
+const PROTOCOLS: &str = "tandem-protocols";
+const KEEPER_OF_KEYS: &str = "tandem-provider-gateway";
+
+/// How a cluster is spoken to, and the one service that may: it runs workspaces.
+const CLUSTER: &str = "tandem-kubernetes";
+const KEEPER_OF_WORKSPACES: &str = "tandem-tool-runner";
+
+/// Who alone may import what is made for one service.
+const MADE_FOR: [(&str, &str); 2] = [(KEEPER_OF_KEYS, PROTOCOLS), (KEEPER_OF_WORKSPACES, CLUSTER)];
+
 /// Who may use a tool, and what for.
-const TOOLS: [(&str, &[(&str, Kind)]); 3] = [
+const TOOLS: [(&str, &[(&str, Kind)]); 4] = [
     (
         "sqlx",
         &[
@@ -36,7 +47,8 @@ const TOOLS: [(&str, &[(&str, Kind)]); 3] = [
         &[
             // Judges where a call may go, for the two rooms that call what people have typed an address of.
             ("tandem-chassis", Kind::Normal),
-            // The only room that calls vendors.
+            // Speaks to vendors, for the only room that calls them, which also passes calls on as they are.
+            ("tandem-protocols", Kind::Normal),
             ("tandem-provider-gateway", Kind::Normal),
             // Speaks to MCP servers, for the two rooms that have some.
             ("tandem-mcp", Kind::Normal),
@@ -50,6 +62,8 @@ const TOOLS: [(&str, &[(&str, Kind)]); 3] = [
     ),
     // Speaks MCP, for the two rooms that have servers: configured ones, and a workspace's own.
     ("rmcp", &[("tandem-mcp", Kind::Normal)]),
+    // Speaks to clusters; slow to compile, so that it is apart.
+    ("kube", &[("tandem-kubernetes", Kind::Normal)]),
 ];
 
 #[derive(Deserialize)]
@@ -128,12 +142,14 @@ fn imports_run_as_drawn() {
     tandem-cli -> tandem-chassis, tandem-gateway, tandem-orchestrator, tandem-provider-gateway, tandem-storage, tandem-tool-runner, tandem-workspace-agent
     tandem-e2e -> tandem-chassis
     tandem-gateway -> tandem-chassis, tandem-chat-core, tandem-proto
+    tandem-kubernetes -> tandem-chassis
     tandem-mcp -> tandem-chassis
     tandem-orchestrator -> tandem-chassis, tandem-chat-core, tandem-proto
     tandem-proto
-    tandem-provider-gateway -> tandem-chassis, tandem-chat-core, tandem-proto
+    tandem-protocols -> tandem-chassis, tandem-chat-core
+    tandem-provider-gateway -> tandem-chassis, tandem-chat-core, tandem-proto, tandem-protocols
     tandem-storage -> tandem-chassis, tandem-chat-core, tandem-proto
-    tandem-tool-runner -> tandem-chassis, tandem-chat-core, tandem-mcp, tandem-proto
+    tandem-tool-runner -> tandem-chassis, tandem-chat-core, tandem-kubernetes, tandem-mcp, tandem-proto
     tandem-workspace-agent -> tandem-chassis, tandem-chat-core, tandem-mcp, tandem-proto
     ");
 }
@@ -146,11 +162,15 @@ fn services_meet_only_through_contracts() {
         let allowed: &[&str] = match *from {
             "tandem-proto" | "tandem-chassis" => &[],
             "tandem-chat-core" => &["tandem-proto"],
-            "tandem-mcp" => &["tandem-chassis"],
+            "tandem-mcp" | CLUSTER => &["tandem-chassis"],
+            PROTOCOLS => &["tandem-chassis", "tandem-chat-core"],
             from if ASSEMBLERS.contains(&from) => continue,
             _ => &GROUND,
         };
-        let strange: Vec<_> = to.iter().filter(|to| !allowed.contains(to)).collect();
+        let strange: Vec<_> = to
+            .iter()
+            .filter(|to| !allowed.contains(to) && !MADE_FOR.contains(&(*from, **to)))
+            .collect();
         assert!(
             strange.is_empty(),
             "{from} imports {strange:?}, and may import only {allowed:?}"

@@ -19,7 +19,7 @@ use sse_stream::{Sse, SseStream};
 use tandem_chassis::outbound::{self, Outbound, Refused};
 use url::Url;
 
-use crate::body;
+use crate::{body, values};
 
 /// Largest answer, in bytes, whatever it consists of.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -185,6 +185,7 @@ impl Http {
             return Failure::new(NO_ANSWER, text).answer(Some(id));
         }
         match body::whole(response, MAX_ANSWER_BYTES).await {
+            Ok(body) if values::are_too_many(&body) => Failure::new(NO_ANSWER, values::too_many()).answer(Some(id)),
             Ok(body) => match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
                 Ok(message) => Ok(StreamableHttpPostResponse::Json(message, session)),
                 Err(_) => Failure::new(NO_ANSWER, "the server's answer does not follow the protocol").answer(Some(id)),
@@ -278,7 +279,12 @@ fn events(response: reqwest::Response, id: RequestId) -> BoxStream<'static, Resu
     let state = Some((events, id));
     stream::unfold(state, |state| async move {
         let (mut events, id) = state?;
+        let has_too_many = |event: &Sse| {
+            let data = event.data.as_deref().unwrap_or_default();
+            values::are_too_many(data.as_bytes())
+        };
         let text = match events.next().await {
+            Some(Ok(event)) if has_too_many(&event) => values::too_many(),
             Some(Ok(event)) => return Some((Ok(event), Some((events, id)))),
             Some(Err(error)) => outbound::chain(&error),
             None => "the server ended the stream without an answer".to_owned(),

@@ -7,6 +7,7 @@ mod http;
 mod pipes;
 mod session;
 mod sse;
+mod values;
 
 pub use failure::Failure;
 pub use http::{Http, MAX_ANSWER_BYTES};

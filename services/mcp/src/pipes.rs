@@ -11,9 +11,10 @@ use tokio::sync::Mutex;
 
 use crate::http::MAX_ANSWER_BYTES;
 use crate::session::Ended;
+use crate::values;
 
 /// A connection to a process: lines are read from `R` and written to `W`. A line that is no message is passed over, for servers that
-/// print other things there; one that is longer than an answer may be ends the connection.
+/// print other things there; one that is longer than an answer may be, or has more values, ends the connection.
 pub struct Pipes<R, W> {
     reader: R,
     writer: Arc<Mutex<W>>,
@@ -56,6 +57,10 @@ impl<R: AsyncBufRead + Unpin, W> Pipes<R, W> {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
+            if values::are_too_many(&line) {
+                self.ended.say(&values::too_many());
+                return None;
+            }
             if let Ok(message) = serde_json::from_slice(&line) {
                 return Some(message);
             }
@@ -125,5 +130,13 @@ mod tests {
         let (count, why) = read(&text).await;
         assert_eq!(count, 0);
         assert!(why.unwrap().contains("larger than"));
+    }
+
+    #[tokio::test]
+    async fn a_line_of_too_many_values_ends_the_connection() {
+        let text = format!("{PONG}\n[{}1]\n{PONG}\n", "1,".repeat(values::MAX_VALUES));
+        let (count, why) = read(text.as_bytes()).await;
+        assert_eq!(count, 1);
+        assert!(why.unwrap().contains("values"));
     }
 }

@@ -17,9 +17,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
-use crate::Failure;
 use crate::http::{self as wire, Http, MAX_ANSWER_BYTES, Undelivered};
 use crate::session::Ended;
+use crate::{Failure, values};
 
 /// Messages that wait to be read; the stream is read no further meanwhile.
 const QUEUE: usize = 16;
@@ -115,6 +115,12 @@ where
         pending.store(0, Ordering::Relaxed);
         let is_message = event.event.as_deref().is_none_or(|kind| kind == "message");
         let message = event.data.filter(|_| is_message);
+        if message
+            .as_ref()
+            .is_some_and(|data| values::are_too_many(data.as_bytes()))
+        {
+            return values::too_many();
+        }
         if let Some(message) = message.and_then(|data| serde_json::from_str(&data).ok())
             && sender.send(message).await.is_err()
         {

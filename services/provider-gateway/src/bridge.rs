@@ -2,8 +2,8 @@
 //!
 //! One engine, two fronts ([`forward`] for the gateway, [`listener`] of its own). A request is handed on as it is where the provider
 //! speaks its dialect ([`relay`]), and goes through the neutral request otherwise ([`translate`], [`told`]). Both ways it passes the
-//! same spend limits, breakers and keys, and is counted, paid and recorded the same ([`tab`], [`record`]). What a client gets is always
-//! an HTTP answer in its vendor's shape.
+//! same spend limits, breakers and keys, and is counted, paid and recorded the same ([`tab`], [`record`]). Where that is wanted, requests
+//! are given tools of MCP servers ([`inject`]). What a client gets is always an HTTP answer in its vendor's shape.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,15 +19,21 @@ use tandem_chassis::{
     lifecycle::{OnEnd, Shutdown},
     transport::Address,
 };
+use tandem_protocols::ApiKey;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
 
 use self::{
-    body::{Bodies, Body},
+    body::{Bodies, Body, Collected},
     caller::Caller,
     dialect::{Dialect, Family, Layout},
     directory::{Directory, Listed},
+    inject::{
+        Injector, Offer,
+        relayed::{self, Given},
+        request::Draft,
+    },
     metrics::Metrics,
     peek::Peek,
     record::{Recorder, retention::MaxAge},
@@ -37,7 +43,7 @@ use self::{
     tab::{Opening, Tab},
 };
 use crate::{
-    catalog::Catalog, completion::task::Runner, config::Guards, health::Health, outbound::Outbound, secret::ApiKey,
+    catalog::Catalog, completion::task::Runner, config::Guards, health::Health, outbound::Outbound,
     spend::ledger::Ledger,
 };
 
@@ -51,9 +57,11 @@ mod dialect;
 mod directory;
 pub mod forward;
 mod headers;
+mod inject;
 pub mod listener;
 mod metrics;
 mod models;
+mod passed;
 mod passthrough;
 mod peek;
 mod prompt;
@@ -85,6 +93,8 @@ pub struct Config {
     pub any_model: bool,
     /// Callers may bring their own vendor credential in a request's headers.
     pub allow_byok: bool,
+    /// Callers' requests are given the tools of the MCP servers that chats use, which are run here and hidden from the client.
+    pub inject_mcp_tools: bool,
 }
 
 impl Default for Config {
@@ -95,6 +105,7 @@ impl Default for Config {
             retention: Duration::from_secs(60 * 24 * 60 * 60),
             any_model: false,
             allow_byok: true,
+            inject_mcp_tools: false,
         }
     }
 }
@@ -111,6 +122,8 @@ pub struct Parts {
     /// Exchanges that have not ended.
     open: TaskTracker,
     metrics: Metrics,
+    /// Where tools of MCP servers come from; nowhere unless that is wanted.
+    injector: Option<Injector>,
     service_metrics: crate::metrics::Metrics,
     outbound: Outbound,
     guards: Guards,
@@ -134,6 +147,8 @@ pub struct Shared {
     pub outbound: Outbound,
     /// How storage is reached.
     pub storage: Channel,
+    /// How tool-runner is.
+    pub tool_runner: Channel,
 }
 
 /// The engine. Cheap to clone; clones share everything.
@@ -178,6 +193,10 @@ impl Bridge {
             recorder,
             bodies: Bodies::default(),
             open: TaskTracker::new(),
+            injector: config.bridge.inject_mcp_tools.then(|| {
+                let outbound = runtime.outbound(ServiceName::ProviderGateway);
+                Injector::new(outbound, shared.tool_runner, metrics.clone())
+            }),
             metrics,
             service_metrics: shared.metrics,
             outbound: shared.outbound,
@@ -302,7 +321,7 @@ impl Exchange<'_> {
         match endpoint {
             Endpoint::Answer(dialect) => {
                 let body = bodies.collect(body).await?;
-                self.ask_model(dialect, &body.bytes).await
+                self.ask_model(dialect, body).await
             }
             Endpoint::CountTokens => {
                 let body = bodies.collect(body).await?;
@@ -335,7 +354,8 @@ impl Exchange<'_> {
         self.caller.is_byok && headers::has_credential(&self.headers)
     }
 
-    async fn ask_model(self, dialect: Dialect, body: &Bytes) -> Result<Response<Body>, Refusal> {
+    async fn ask_model(mut self, dialect: Dialect, collected: Collected) -> Result<Response<Body>, Refusal> {
+        let body = &collected.bytes.clone();
         let encoding = self.headers.get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| encoding != "identity") {
             let text = "The request body must not be compressed.";
@@ -363,9 +383,25 @@ impl Exchange<'_> {
             brings_key,
             credential: own.or_else(|| model.provider.keys.first().map(ApiKey::expose)),
         };
-        let tab = Tab::open(parts, opening)?;
+        let mut tab = Tab::open(parts, opening)?;
         Ok(match dialect.native(model.provider.kind) {
             Some(protocol) => {
+                if let Some((offer, draft)) = self.given(dialect, &model.model, &peek, body).await {
+                    let given = Given {
+                        tab,
+                        offer,
+                        draft,
+                        protocol,
+                        headers: self.headers,
+                        query: self.uri.query().map(str::to_owned),
+                        strips_usage: peek.adds_usage(dialect),
+                        body: collected,
+                    };
+                    match relayed::relay(parts, given).await {
+                        Ok(response) => return Ok(response),
+                        Err(declined) => (tab, self.headers) = (declined.tab, declined.headers),
+                    }
+                }
                 let outgoing = Outgoing {
                     protocol,
                     headers: self.headers,
@@ -377,5 +413,13 @@ impl Exchange<'_> {
             }
             None => told::tell(parts, tab, &self.headers, body).await,
         })
+    }
+
+    /// The tools that a request is given which is handed on, and the request that takes them.
+    async fn given(&self, dialect: Dialect, model: &str, peek: &Peek<'_>, body: &Bytes) -> Option<(Offer, Draft)> {
+        let injector = self.parts.injector.as_ref()?;
+        let draft = Draft::of(dialect, &peek.for_vendor(dialect, model, body))?;
+        let offer = injector.offer(&self.caller.identity, model, draft.own_tools()).await?;
+        Some((offer, draft))
     }
 }

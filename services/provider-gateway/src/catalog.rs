@@ -4,6 +4,7 @@
 //! this module what it changed.
 
 use std::{
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -27,16 +28,15 @@ use tandem_proto::{
         settings_service_client::SettingsServiceClient,
     },
 };
+use tandem_protocols::{ApiKey, Kind};
 use tonic::transport::Channel;
-use url::{Origin, Url};
+use url::Origin;
 
 use crate::{
     config::Config,
     credentials::{Available, Choice, Missing, Policy, choose},
     error::Error,
-    provider::Kind,
     secret::{
-        ApiKey,
         envelope::{self, Row},
         keyring::Keyring,
     },
@@ -54,17 +54,11 @@ const MAX_CACHED_USER_KEYS: u64 = 4096;
 /// Models that may answer in one's place.
 const MAX_FALLBACKS: usize = 4;
 
-/// A model ready to be called.
+/// A model ready to be called, with what this service needs to know beside what its protocol does.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// Its row.
-    pub id: ModelConfigId,
-    /// The vendor's name for it.
-    pub model: String,
-    /// Context window in tokens; `None` when unknown.
-    pub context_limit: Option<i64>,
-    /// Call options, as the REST API shows them.
-    pub options: Map<String, Value>,
+    /// What is asked; also who serves it, without keys.
+    pub asked: Arc<tandem_protocols::Model>,
     /// The models that may answer in its place, in this order; at most four. None of them has to exist.
     pub fallbacks: Vec<ModelConfigId>,
     /// Who serves it, with the keys it is to be called with.
@@ -73,19 +67,21 @@ pub struct Model {
     pub is_spend_limited: bool,
 }
 
+impl Deref for Model {
+    type Target = tandem_protocols::Model;
+
+    fn deref(&self) -> &Self::Target {
+        &self.asked
+    }
+}
+
 /// A provider with its keys in clear.
 #[derive(Clone, Debug)]
 pub struct Provider {
-    /// Its row.
-    pub id: ProviderId,
-    /// What it is.
-    pub kind: Kind,
-    /// Its unique name.
-    pub name: String,
+    /// Who it is and where.
+    pub who: Arc<tandem_protocols::Provider>,
     /// Whether it may be used.
     pub is_enabled: bool,
-    /// Where it is.
-    pub base_url: Url,
     /// Those that could be opened, in the administrator's order.
     pub keys: Vec<ApiKey>,
     /// Why others could not, if any.
@@ -94,6 +90,14 @@ pub struct Provider {
     pub policy: Policy,
     /// Completions at once; 0: no limit of its own.
     pub max_concurrent: usize,
+}
+
+impl Deref for Provider {
+    type Target = tandem_protocols::Provider;
+
+    fn deref(&self) -> &Self::Target {
+        &self.who
+    }
 }
 
 /// A user's own key, or why it cannot be used.
@@ -135,11 +139,14 @@ struct ModelRow {
 impl ModelRow {
     fn model(&self, id: ModelConfigId, provider: Arc<Provider>) -> Arc<Model> {
         Arc::new(Model {
-            id,
+            asked: Arc::new(tandem_protocols::Model {
+                id,
+                model: self.model.clone(),
+                context_limit: self.context_limit,
+                options: self.options.clone(),
+                provider: Arc::clone(&provider.who),
+            }),
             fallbacks: self.fallbacks.clone(),
-            model: self.model.clone(),
-            context_limit: self.context_limit,
-            options: self.options.clone(),
             provider,
             is_spend_limited: self.is_spend_limited,
         })
@@ -514,11 +521,13 @@ impl Provider {
             tracing::warn!(provider = row.name, %error, "a provider key could not be opened");
         }
         Ok(Self {
-            id,
-            kind,
-            name: row.name,
+            who: Arc::new(tandem_protocols::Provider {
+                id,
+                kind,
+                name: row.name,
+                base_url,
+            }),
             is_enabled: row.is_enabled,
-            base_url,
             keys,
             unreadable,
             policy: row.key_policy.map(Policy::from).unwrap_or_default(),
@@ -548,29 +557,22 @@ mod tests {
 
 #[cfg(test)]
 pub(crate) mod test_support {
-    use uuid::Uuid;
-
     use super::*;
 
     /// A model of that kind, with those call options and no keys.
     pub(crate) fn model(kind: Kind, options: Value) -> Model {
+        let asked = tandem_protocols::vendor_side::model(kind, options);
         Model {
-            id: ModelConfigId::new(Uuid::nil()),
             fallbacks: Vec::new(),
-            model: "test-model".to_owned(),
-            context_limit: Some(8192),
-            options: options.as_object().cloned().unwrap_or_default(),
             provider: Arc::new(Provider {
-                id: ProviderId::new(Uuid::nil()),
-                kind,
-                name: "test".to_owned(),
+                who: Arc::clone(&asked.provider),
                 is_enabled: true,
-                base_url: "http://127.0.0.1:9/v1".parse().unwrap(),
                 keys: Vec::new(),
                 unreadable: None,
                 policy: Policy::default(),
                 max_concurrent: 0,
             }),
+            asked: Arc::new(asked),
             is_spend_limited: false,
         }
     }

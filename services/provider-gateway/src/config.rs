@@ -8,9 +8,10 @@ use tandem_chassis::{
     tls,
     transport::Address,
 };
+use tandem_protocols::demo;
 use url::Url;
 
-use crate::{admission, breaker, bridge, completion, outbound, provider::demo, spend};
+use crate::{admission, breaker, bridge, completion, outbound, spend};
 
 /// Settings of one provider gateway.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -57,6 +58,8 @@ pub struct Config {
 pub struct Peers {
     /// The room with SQL.
     pub storage: Address,
+    /// Runs tools; only called if tools of MCP servers are given to programs.
+    pub tool_runner: Address,
 }
 
 /// Bounds of completions and of what is kept of them.
@@ -135,6 +138,7 @@ impl Default for Peers {
     fn default() -> Self {
         Self {
             storage: Address::Memory("storage".to_owned()),
+            tool_runner: Address::Memory("tool-runner".to_owned()),
         }
     }
 }

@@ -16,7 +16,7 @@ use tandem_chat_core::id::{KeyId, ProviderId};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::secret::ApiKey;
+use tandem_protocols::ApiKey;
 
 /// How long a limited key rests when the vendor does not say.
 const LIMITED_REST: Duration = Duration::from_secs(10);

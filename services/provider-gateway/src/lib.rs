@@ -16,7 +16,6 @@ mod meter;
 mod metrics;
 mod outbound;
 mod probe;
-mod provider;
 mod rpc;
 pub mod secret;
 mod service;

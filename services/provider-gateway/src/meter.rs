@@ -51,6 +51,23 @@ pub fn forget_impossible(usage: &mut Usage) {
     }
 }
 
+/// Adds what one more request has used; what is told of only one of them is not lost.
+pub fn add(usage: &mut Usage, more: &Usage) {
+    let add = |one: &mut Option<i64>, other: Option<i64>| {
+        *one = match (*one, other) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+    };
+    add(&mut usage.input_tokens, more.input_tokens);
+    add(&mut usage.output_tokens, more.output_tokens);
+    add(&mut usage.total_tokens, more.total_tokens);
+    add(&mut usage.reasoning_tokens, more.reasoning_tokens);
+    add(&mut usage.cache_creation_tokens, more.cache_creation_tokens);
+    add(&mut usage.cache_read_tokens, more.cache_read_tokens);
+    usage.context_limit = more.context_limit.or(usage.context_limit);
+}
+
 /// A price in units of 10^-12 dollars; text or number.
 fn price(options: &Map<String, Value>, name: &str) -> Option<i128> {
     let value = options

@@ -8,12 +8,12 @@ use futures::StreamExt;
 use http::StatusCode;
 use serde_json::Value;
 use tandem_chassis::clock::Clock;
+use tandem_protocols::{ApiKey, Kind, Protocol, demo, http::endpoint};
 use url::Url;
 
 use crate::{
     outbound::{self, Outbound, Refused, Unresolved},
-    provider::{Kind, Protocol, demo, http::endpoint},
-    secret::{ApiKey, redact},
+    secret::redact,
 };
 
 /// Time for the question.

@@ -2,11 +2,6 @@
 //!
 //! Owns every conversion between a key in clear and anything else. It stores nothing: ciphertexts live in storage's rows.
 
-use std::{fmt, sync::Arc};
-
-use secrecy::{ExposeSecret, SecretString};
-use tandem_chat_core::id::{KeyId, UserId};
-
 pub mod envelope;
 pub mod keyring;
 mod redact;
@@ -18,50 +13,6 @@ const MIN_CHARS_TO_SHOW_TAIL: usize = 12;
 
 /// How many characters of a key are shown.
 const TAIL_CHARS: usize = 4;
-
-/// A provider key in clear. Cannot be printed; wiped from memory when dropped.
-#[derive(Clone)]
-pub struct ApiKey {
-    /// Its row.
-    pub id: KeyId,
-    secret: Arc<SecretString>,
-    user: Option<UserId>,
-}
-
-impl ApiKey {
-    /// A key as it came from a person or an opened envelope.
-    pub fn new(id: KeyId, secret: impl Into<SecretString>) -> Self {
-        Self {
-            id,
-            secret: Arc::new(secret.into()),
-            user: None,
-        }
-    }
-
-    /// The same key as one that a user brought.
-    pub fn of_user(self, user: UserId) -> Self {
-        Self {
-            user: Some(user),
-            ..self
-        }
-    }
-
-    /// Whether a user brought it, as opposed to the provider's own keys.
-    pub fn is_users(&self) -> bool {
-        self.user.is_some()
-    }
-
-    /// The text, for the request that needs it.
-    pub fn expose(&self) -> &str {
-        self.secret.expose_secret()
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ApiKey({}, redacted)", self.id)
-    }
-}
 
 /// What people see of a key, so that they recognise it: `sk-…abcd`. Short keys show nothing.
 pub fn mask(key: &str) -> String {
@@ -76,8 +27,6 @@ pub fn mask(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     #[test]
@@ -86,11 +35,5 @@ mod tests {
         assert_eq!(mask("0123456789ab"), "…89ab");
         assert_eq!(mask("sk-12345678"), "…");
         assert_eq!(mask("ääääääääääääbcde"), "…bcde");
-    }
-
-    #[test]
-    fn a_key_cannot_be_printed() {
-        let key = ApiKey::new(KeyId::new(Uuid::nil()), "sk-canary");
-        assert!(!format!("{key:?}").contains("canary"));
     }
 }

@@ -9,6 +9,7 @@ use tandem_proto::provider::v1::{
     bridge_service_server::BridgeServiceServer, completion_service_server::CompletionServiceServer,
     provider_admin_service_server::ProviderAdminServiceServer,
 };
+use tandem_protocols::{AwsEnvironment, Protocols, demo, http::Http};
 
 use crate::{
     bridge::{self, Bridge, authenticate::Accounts, forward::Forward, listener},
@@ -19,7 +20,6 @@ use crate::{
     health::Health,
     metrics::Metrics,
     outbound::Outbound,
-    provider::{AwsEnvironment, Protocols, demo, http::Http},
     rpc::{Admin, Completions},
     secret::keyring,
     spend::ledger::Ledger,
@@ -41,6 +41,7 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     }
     let outbound = Outbound::new(&config.outbound)?;
     let storage = client::channel(&config.peers.storage, &config.peer_tls)?;
+    let tool_runner = client::channel(&config.peers.tool_runner, &config.peer_tls)?;
     let catalog = Catalog::new(
         &config,
         runtime.outbound(ServiceName::ProviderGateway),
@@ -82,6 +83,7 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
             metrics,
             outbound: outbound.clone(),
             storage: storage.clone(),
+            tool_runner,
         },
     )?;
     let bridge_listener = match &config.bridge.listen {

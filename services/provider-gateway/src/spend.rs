@@ -4,15 +4,22 @@
 //! [`estimate`] is how much a completion may come to.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use tandem_chassis::config::duration;
-use tandem_chat_core::id::{ChatId, CompletionId, ModelConfigId, UserId};
+use tandem_chat_core::{
+    id::{ChatId, CompletionId, ModelConfigId, UserId},
+    message::Usage,
+};
+use tandem_protocols::call::{Purpose, Request};
 
-use crate::completion::{Event, Purpose, Request};
+use crate::{completion::Event, meter};
 
 pub mod estimate;
 pub mod ledger;
@@ -49,6 +56,8 @@ pub struct Payer {
     pub owner: UserId,
     /// The root of the chat's family; absent for calls outside chats.
     pub root_chat: Option<ChatId>,
+    /// They pay the vendor themselves, with a credential that came with the request: no limit holds for it, and it costs nothing here.
+    pub brings_key: bool,
 }
 
 /// What is asked for, as far as it has to be paid.
@@ -96,6 +105,15 @@ pub struct Account {
     is_reserved: AtomicBool,
     has_started: AtomicBool,
     said_bytes: AtomicU64,
+    spent: Mutex<Spent>,
+}
+
+/// What the vendor has told of requests that are over, while another one of the same answer may follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Spent {
+    usage: Usage,
+    /// How much of the answer they said.
+    said_bytes: u64,
 }
 
 impl Account {
@@ -123,6 +141,26 @@ impl Account {
     /// So many bytes of texts and arguments have come.
     pub fn say_bytes(&self, bytes: u64) {
         self.said_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The request is over and has used this; whatever follows is another request, which has not been accepted yet.
+    pub fn spend(&self, mut usage: Usage) {
+        meter::forget_impossible(&mut usage);
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        meter::add(&mut spent.usage, &usage);
+        spent.said_bytes = self.said_bytes();
+        self.has_started.store(false, Ordering::Relaxed);
+    }
+
+    /// All requests together, of which the last one used `last`.
+    pub fn total(&self, last: &Usage) -> Usage {
+        let mut total = self.spent().usage;
+        meter::add(&mut total, last);
+        total
+    }
+
+    fn spent(&self) -> Spent {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_reserved(&self) -> bool {

@@ -9,6 +9,7 @@ mod db;
 mod error;
 mod hints;
 mod idempotency;
+mod names;
 pub mod postgres;
 mod pulse;
 mod rpc;

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use tandem_proto::storage::v1 as wire;
 use uuid::Uuid;
 
+mod kubernetes;
 pub(crate) mod parameters;
 
+use kubernetes::Kubernetes;
 use parameters::Kind;
 
 const MAX_ENVIRONMENT: usize = 100;
@@ -21,10 +23,17 @@ const MAX_PARAMETERS: usize = 50;
 const MAX_PRESETS: usize = 50;
 const MAX_OPTIONS: usize = 100;
 const MAX_NAME_BYTES: usize = 64;
+const MAX_SHOWN_NAME_BYTES: usize = 128;
 const MAX_TEXT_BYTES: usize = 4 * 1024;
+
+/// All of it, as JSON.
+const MAX_SPEC_BYTES: usize = 256 * 1024;
 
 /// Names by which workspaces find the database, us or each other; a template may not set them.
 const RESERVED_PREFIX: &str = "TANDEM_";
+
+/// The field of what is wrong with the spec as a whole.
+const WHOLE: &str = "";
 
 /// A field and what is wrong with it.
 pub(crate) type Broken = (String, String);
@@ -40,13 +49,6 @@ pub(crate) struct Spec {
     pub(crate) default_ttl_ms: i64,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) presets: Vec<Preset>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Kubernetes {
-    pub(crate) image: String,
-    pub(crate) cpu: String,
-    pub(crate) memory: String,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -107,16 +109,12 @@ pub(crate) fn proven(spec: wire::TemplateSpec) -> Result<(&'static str, Spec), V
     let backend = spec.backend();
     let name = backend_name(backend).unwrap_or_default();
     match backend {
-        wire::TemplateBackend::Unspecified => refuse("backend", "must be local or external"),
-        wire::TemplateBackend::Kubernetes => refuse(
-            "backend",
-            "kubernetes is not available in this deployment; use local or external",
-        ),
+        wire::TemplateBackend::Unspecified => refuse("backend", "must be local, external or kubernetes"),
         wire::TemplateBackend::External if !spec.startup_script.is_empty() => refuse(
             "startup_script",
             "is not run on hosts of users' own; leave it out for external templates",
         ),
-        wire::TemplateBackend::External | wire::TemplateBackend::Local => {}
+        wire::TemplateBackend::External | wire::TemplateBackend::Local | wire::TemplateBackend::Kubernetes => {}
     }
     let bytes: usize = spec
         .environment
@@ -145,11 +143,12 @@ pub(crate) fn proven(spec: wire::TemplateSpec) -> Result<(&'static str, Spec), V
     if !is_ttl(spec.default_ttl_ms) {
         refuse("default_ttl_ms", "must be 0, or 60000 to 2592000000");
     }
+    broken.extend(kubernetes::broken(backend, spec.kubernetes.as_ref()));
     if spec.parameters.len() > MAX_PARAMETERS {
-        refuse("parameters", "must be at most 50");
+        broken.push(("parameters".to_owned(), "must be at most 50".to_owned()));
     }
     if spec.presets.len() > MAX_PRESETS {
-        refuse("presets", "must be at most 50");
+        broken.push(("presets".to_owned(), "must be at most 50".to_owned()));
     }
     let mut names = BTreeSet::new();
     let mut parameters = Vec::new();
@@ -175,13 +174,8 @@ pub(crate) fn proven(spec: wire::TemplateSpec) -> Result<(&'static str, Spec), V
     if !broken.is_empty() {
         return Err(broken);
     }
-    let kubernetes = spec.kubernetes.map(|pod| Kubernetes {
-        image: pod.image,
-        cpu: pod.cpu,
-        memory: pod.memory,
-    });
     let spec = Spec {
-        kubernetes,
+        kubernetes: spec.kubernetes.map(Kubernetes::from),
         environment: spec.environment.into_iter().collect(),
         startup_script: spec.startup_script,
         startup_timeout_ms: spec.startup_timeout_ms,
@@ -189,12 +183,27 @@ pub(crate) fn proven(spec: wire::TemplateSpec) -> Result<(&'static str, Spec), V
         parameters,
         presets,
     };
+    // A spec that cannot be written as JSON is no smaller than the bound.
+    let bytes = serde_json::to_vec(&spec).map_or(usize::MAX, |json| json.len());
+    if bytes > MAX_SPEC_BYTES {
+        let problem = format!("must have at most {MAX_SPEC_BYTES} bytes as JSON, all in all");
+        return Err(vec![(WHOLE.to_owned(), problem)]);
+    }
     Ok((name, spec))
 }
 
 /// Whether it is a time to live: none, or one within the bounds.
 pub(crate) fn is_ttl(ttl_ms: i64) -> bool {
     ttl_ms == 0 || (MIN_TTL_MS..=MAX_TTL_MS).contains(&ttl_ms)
+}
+
+/// Refuses a text that is too long, or that the database cannot store.
+fn bounded(field: &str, text: &str, max: usize) -> Result<(), Broken> {
+    if text.len() > max || text.contains('\0') {
+        let problem = format!("must have at most {max} bytes and no NUL characters");
+        return Err((field.to_owned(), problem));
+    }
+    Ok(())
 }
 
 fn is_variable(name: &str) -> bool {
@@ -233,13 +242,14 @@ impl Parameter {
         if parameter.options.len() > MAX_OPTIONS {
             return refuse("options", "must be at most 100");
         }
-        let texts = [
-            &parameter.display_name,
-            &parameter.description,
-            &parameter.validation_regex,
-        ];
-        if texts.iter().any(|text| text.len() > MAX_TEXT_BYTES) {
-            return refuse("description", "texts must have at most 4 KiB");
+        bounded("display_name", &parameter.display_name, MAX_SHOWN_NAME_BYTES)?;
+        bounded("description", &parameter.description, MAX_TEXT_BYTES)?;
+        bounded("validation_regex", &parameter.validation_regex, MAX_TEXT_BYTES)?;
+        for (index, option) in parameter.options.iter().enumerate() {
+            let field = |name: &str| format!("options[{index}].{name}");
+            bounded(&field("name"), &option.name, MAX_SHOWN_NAME_BYTES)?;
+            bounded(&field("value"), &option.value, parameters::MAX_VALUE_BYTES)?;
+            bounded(&field("description"), &option.description, MAX_TEXT_BYTES)?;
         }
         let parameter = Self {
             kind,
@@ -269,12 +279,11 @@ impl Parameter {
 impl Preset {
     fn proven(preset: wire::TemplatePreset, known: &[Parameter]) -> Result<Self, Broken> {
         let refuse = |field: &str, problem: String| Err((field.to_owned(), problem));
-        if preset.name.trim().is_empty() || preset.name.len() > MAX_NAME_BYTES {
-            return refuse("name", "must have 1 to 64 bytes".to_owned());
+        if preset.name.trim().is_empty() {
+            return refuse("name", "must not be empty".to_owned());
         }
-        if preset.description.len() > MAX_TEXT_BYTES {
-            return refuse("description", "must have at most 4 KiB".to_owned());
-        }
+        bounded("name", &preset.name, MAX_NAME_BYTES)?;
+        bounded("description", &preset.description, MAX_TEXT_BYTES)?;
         let id = match preset.id.as_str() {
             "" => Uuid::now_v7(),
             id => match Uuid::try_parse(id) {
@@ -316,11 +325,7 @@ impl Spec {
     pub(crate) fn to_wire(&self, backend: &str) -> wire::TemplateSpec {
         wire::TemplateSpec {
             backend: backend_of(backend).into(),
-            kubernetes: self.kubernetes.clone().map(|pod| wire::KubernetesSettings {
-                image: pod.image,
-                cpu: pod.cpu,
-                memory: pod.memory,
-            }),
+            kubernetes: self.kubernetes.clone().map(Into::into),
             environment: self.environment.clone().into_iter().collect(),
             startup_script: self.startup_script.clone(),
             startup_timeout_ms: self.startup_timeout_ms,

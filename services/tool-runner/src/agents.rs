@@ -15,7 +15,7 @@ mod git;
 mod link;
 
 pub(crate) use connection::{Connection, Refusal};
-pub(crate) use git::{GitQuestion, GitQuestions};
+pub(crate) use git::{GitQuestion, GitQuestions, MAX_DIFF_BYTES};
 pub(crate) use link::LinkRpc;
 
 /// All agents of this tool-runner. Cheap to clone.

@@ -15,6 +15,7 @@ use crate::clients::{PATIENT_PAUSES, PAUSES, persist};
 use crate::workspace::Workspaces;
 
 mod log;
+mod pod;
 mod startup;
 
 use log::Log;
@@ -177,6 +178,18 @@ impl Workspaces {
                     .line("The workspace is ready for the agent that its user starts with `tandem agent`.");
                 Ok(StartupOutcome::Unspecified)
             }
+            (WorkspaceTransition::Start, TemplateBackend::Kubernetes) => {
+                let connection = self.start_pod(job).await?;
+                Ok(startup::run(&connection, job).await)
+            }
+            (WorkspaceTransition::Stop, TemplateBackend::Kubernetes) => {
+                self.stop_pod(job).await?;
+                Ok(StartupOutcome::Unspecified)
+            }
+            (WorkspaceTransition::Delete, TemplateBackend::Kubernetes) => {
+                self.delete_pod(job).await?;
+                Ok(StartupOutcome::Unspecified)
+            }
             (WorkspaceTransition::Stop, TemplateBackend::External) => {
                 job.log
                     .line("Sending the workspace's agent away. What it started ends with `tandem agent` on its host.");
@@ -198,8 +211,9 @@ impl Workspaces {
                 self.end_agent(job).await;
                 Ok(StartupOutcome::Unspecified)
             }
-            (WorkspaceTransition::Start, TemplateBackend::Kubernetes | TemplateBackend::Unspecified)
-            | (WorkspaceTransition::Unspecified, _) => Err("This deployment cannot run it.".to_owned()),
+            (WorkspaceTransition::Start, TemplateBackend::Unspecified) | (WorkspaceTransition::Unspecified, _) => {
+                Err("This deployment cannot run it.".to_owned())
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use tandem_chassis::config::Secret;
 use tandem_chassis::seal::keyring::Sources;
 use tandem_chassis::transport::Address;
 use tandem_chassis::{outbound, tls};
+use tandem_kubernetes::Config as Kubernetes;
 
 use crate::{git, mcp};
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub link_listen: Option<Address>,
     /// Where agents on hosts of users' own dial in.
     pub agent: Agent,
+    /// Workspaces as pods.
+    pub kubernetes: Kubernetes,
     /// The program that is an agent, and its arguments; unset: this program with the argument `workspace-agent`.
     pub agent_command: Option<Vec<String>>,
     /// An agent nobody has used for this long is stopped, with everything that runs in its workspace.
@@ -108,6 +111,7 @@ impl Default for Config {
             workspaces_dir: PathBuf::from("/var/lib/tandem/workspaces"),
             link_listen: None,
             agent: Agent::default(),
+            kubernetes: Kubernetes::default(),
             agent_command: None,
             idle_timeout: Duration::from_secs(30 * 60),
             limits: Limits::default(),

@@ -6,7 +6,7 @@ mod command;
 
 use std::time::Duration;
 
-use tandem_chassis::identity::Caller;
+use tandem_chassis::identity::{Caller, ServiceName};
 use tandem_chat_core::context as core;
 use tandem_proto::common::v1::part::Kind;
 use tandem_proto::common::v1::{ContextFilePart, Part, SkillPart};
@@ -54,7 +54,10 @@ impl ContextService for ContextRpc {
         &self,
         request: Request<DiscoverContextRequest>,
     ) -> Result<Response<DiscoverContextResponse>, Status> {
-        Caller::of(&request)?.user()?;
+        // The workspace is the caller's word: it must be one who has read it from the user's chat.
+        let caller = Caller::of(&request)?;
+        caller.require_service(&[ServiceName::Orchestrator])?;
+        caller.user()?;
         let request = request.into_inner();
         let found = self.discover(&request).await;
         Ok(Response::new(DiscoverContextResponse {

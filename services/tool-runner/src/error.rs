@@ -38,6 +38,9 @@ pub enum Error {
     /// The program to run as agent is not known.
     #[error("the agent's program is not known; set agent_command")]
     Agent(#[source] std::io::Error),
+    /// The cluster in which workspaces are pods.
+    #[error("workspaces cannot be pods")]
+    Kubernetes(#[from] tandem_kubernetes::Error),
     /// The key that seals secrets of MCP servers.
     #[error("the key-encryption key cannot be used")]
     Kek(#[from] tandem_chassis::seal::keyring::Error),

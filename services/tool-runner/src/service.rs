@@ -11,6 +11,7 @@ use tandem_chassis::seal::keyring::Keyring;
 use tandem_chassis::server::{self, Server};
 use tandem_chassis::transport::{Address, Listener};
 use tandem_chassis::{tls, with_message_limits};
+use tandem_kubernetes::Cluster;
 use tandem_proto::tool::v1::context_service_server::ContextServiceServer;
 use tandem_proto::tool::v1::git_service_server::GitServiceServer;
 use tandem_proto::tool::v1::mcp_admin_service_server::McpAdminServiceServer;
@@ -56,10 +57,15 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     let agents_url = config.agent.url.clone();
     let agents_url = agents_url.unwrap_or_else(|| public.as_ref().unwrap_or(&link).address().clone());
     let local = Local::new(&config, link.address().clone(), runtime.tasks.clone()).await?;
+    let cluster = match config.kubernetes.enabled {
+        true => Some(Cluster::new(&config.kubernetes, &agents_url).await?),
+        false => None,
+    };
     let workspaces = Workspaces::new(
         clients.clone(),
         agents.clone(),
         local,
+        cluster,
         runtime.tasks.clone(),
         config.idle_timeout,
         metrics.clone(),

@@ -37,6 +37,7 @@ mod workspace_life;
 mod write_file;
 
 use arguments::Arguments;
+pub(crate) use process_result::out_of_memory;
 
 /// What is said of a call nobody knows the outcome of.
 pub(crate) const UNKNOWN: &str = "The outcome of this call is unknown: it was started, and what became of it cannot be found out. Check before repeating it.";

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tandem_chassis::identity::User;
 use tandem_chassis::lifecycle::Tasks;
 use tandem_chassis::status::Fault;
+use tandem_kubernetes::Cluster;
 use tandem_proto::storage::v1::{
     EnsureChatWorkspaceRequest, EnsureChatWorkspaceResponse, RecordWorkspaceUseRequest, TemplateBackend, TemplateSpec,
     Workspace, WorkspaceStatus,
@@ -29,6 +30,7 @@ mod dial;
 pub(crate) mod environment;
 pub(crate) mod life;
 mod local;
+pub(crate) mod token;
 
 /// How often a use is told to storage at most.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(30);
@@ -42,8 +44,6 @@ pub(crate) enum Error {
     /// Storage refused or did not answer.
     #[error("{0}")]
     Storage(String),
-    #[error("workspaces of this kind cannot be worked in here")]
-    Backend,
     #[error("The workspace has no running agent; most likely it is stopped. Use start_workspace to start it.")]
     NoAgent,
     #[error("The workspace could not be started or stopped: {0} Use start_workspace to try again.")]
@@ -62,6 +62,13 @@ pub(crate) enum Error {
         start_workspace does not help."
     )]
     ExternalGone,
+    #[error(
+        "The workspace's pod is gone or broken: {0} Call stop_workspace, then start_workspace. Files in its home directory are kept; \
+        whatever ran there has ended."
+    )]
+    Pod(String),
+    #[error("The workspace's agent has been away for long. Call stop_workspace, then start_workspace.")]
+    Away,
     #[error("The chat's workspace changed while it was being connected to. Try again.")]
     Changed,
     #[error("the workspace could not be started: {0}")]
@@ -87,6 +94,8 @@ pub(crate) struct Shared {
     pub(crate) clients: Clients,
     pub(crate) agents: Agents,
     pub(crate) local: Local,
+    /// Where pods live; `None`: this deployment has none.
+    pub(crate) cluster: Option<Cluster>,
     /// Whose builds are ours.
     pub(crate) runner_id: Uuid,
     pub(crate) tasks: Tasks,
@@ -122,6 +131,7 @@ impl Workspaces {
         clients: Clients,
         agents: Agents,
         local: Local,
+        cluster: Option<Cluster>,
         tasks: Tasks,
         idle_timeout: Duration,
         metrics: Metrics,
@@ -130,6 +140,7 @@ impl Workspaces {
             clients,
             agents,
             local,
+            cluster,
             runner_id: Uuid::now_v7(),
             tasks,
             closing: CancellationToken::new(),
@@ -161,11 +172,12 @@ impl Workspaces {
                 Some(connection) => connection,
                 None => match workspace.backend() {
                     TemplateBackend::Local | TemplateBackend::Unspecified => self.connect(&workspace.id, &slot).await?,
-                    TemplateBackend::External => match self.dial(user, chat_id, &workspace).await? {
-                        Some(connection) => connection,
-                        None => continue,
-                    },
-                    TemplateBackend::Kubernetes => return Err(Error::Backend),
+                    TemplateBackend::External | TemplateBackend::Kubernetes => {
+                        match self.dial(user, chat_id, &workspace).await? {
+                            Some(connection) => connection,
+                            None => continue,
+                        }
+                    }
                 },
             };
             connection.set_environment(environment::of(&spec, &workspace));
@@ -225,6 +237,16 @@ impl Workspaces {
     /// Sends the workspace's agent away and waits for another one.
     pub(crate) fn forget_agent(&self, workspace_id: &str) {
         self.0.agents.forget(workspace_id);
+    }
+
+    /// An agent that storage knows may come, and is waited for.
+    pub(crate) fn await_agent(&self, workspace_id: &str) {
+        self.0.agents.await_external(workspace_id);
+    }
+
+    /// Waits for such an agent.
+    pub(crate) async fn wait_for_agent(&self, workspace_id: &str, limit: Duration) -> Option<Connection> {
+        self.0.agents.wait(workspace_id, limit).await
     }
 
     /// What confines local workspaces here.

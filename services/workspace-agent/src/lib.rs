@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 
 pub use error::Error;
 pub use git::answer_if_asked;
-pub use setup::{Limits, Setup};
+pub use setup::{Limits, Memory, Setup};
 
 /// Runs an agent until standard input closes, then ends all its processes.
 ///
@@ -50,6 +50,7 @@ pub async fn run_until(setup: Setup, end: impl Future<Output = ()> + Send + 'sta
 }
 
 fn run_confined(setup: Setup, end: impl Future<Output = ()>) -> Result<(), Error> {
+    let memory = process::Memory::open(setup.memory.as_ref());
     let enforced = confine::apply(&setup)?;
     let files = Arc::new(files::Root::open(&setup.home)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -58,7 +59,7 @@ fn run_confined(setup: Setup, end: impl Future<Output = ()>) -> Result<(), Error
         .build()
         .map_err(Error::Thread)?;
     let outcome = runtime.block_on(async {
-        let processes = process::Manager::new(Arc::clone(&files), Arc::new(clock::System));
+        let processes = process::Manager::new(Arc::clone(&files), Arc::new(clock::System), memory);
         let places = context::Places::new(files.home(), |name| std::env::var(name).ok());
         let context = Arc::new(context::Context::new(places));
         let asked = context::serve(Arc::clone(&files), Arc::clone(&context));

@@ -177,9 +177,9 @@ impl Manager {
         };
         let (name, tool) = request.name.split_once("__").ok_or_else(missing)?;
         let known = self.known.lock().await;
-        let state = known.get(name).ok_or_else(missing)?.state.borrow().clone();
+        let mut entry = known.get(name).ok_or_else(missing)?.state.clone();
         drop(known);
-        let State::Connected(server) = state else {
+        let State::Connected(server) = entry.borrow().clone() else {
             return Err(missing());
         };
         if !server.has(tool) {
@@ -187,7 +187,13 @@ impl Manager {
         }
         let arguments: Map<String, Value> = serde_json::from_str(&request.arguments_json)
             .map_err(|_| Failure::invalid("the arguments must be a JSON object"))?;
-        let called = server.call(tool, arguments, &request.tool_call_id).await;
+        let called = tokio::select! {
+            called = server.call(tool, arguments, &request.tool_call_id) => called,
+            () = ended(&mut entry) => {
+                let text = "the server was ended: it is not approved, or not named so, any more";
+                Err(McpFailure::NoAnswer(text.to_owned()))
+            }
+        };
         let result = called.map_err(failure)?;
         let result_json = serde_json::to_string(&result).map_err(|_| Failure::limit("the result cannot be written"))?;
         if result_json.len() > MAX_RESULT_BYTES {
@@ -196,6 +202,11 @@ impl Manager {
         }
         Ok(CallMcpToolResult { result_json })
     }
+}
+
+/// Waits until a server is wanted no more: whoever ends the attempt drops what tells its state.
+async fn ended(state: &mut watch::Receiver<State>) {
+    while state.changed().await.is_ok() {}
 }
 
 /// Whether a server is of no use any more and has to be started anew.

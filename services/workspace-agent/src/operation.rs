@@ -144,7 +144,11 @@ impl Workspace {
             .timeout
             .and_then(|timeout| Duration::try_from(timeout).ok())
             .unwrap_or_default();
-        let outlet = request.is_following.then_some(Outlet { operation_id, link });
+        let outlet = request.is_following.then_some(Outlet {
+            operation_id,
+            link,
+            from_position: request.from_position,
+        });
         Ok(Answer::Process(process::wait(&process, timeout, outlet).await))
     }
 

@@ -35,9 +35,22 @@ pub struct Setup {
     /// is stopped may be started.
     #[serde(default)]
     pub is_users_host: bool,
+    /// Where it is counted what the kernel kills for want of memory; without it the agent looks for its own control group.
+    #[serde(default)]
+    pub memory: Option<Memory>,
     /// Certificates for an `https:` link.
     #[serde(default)]
     pub tls: tls::ClientConfig,
+}
+
+/// The memory of the workspace as a whole.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// The file with the counter `oom_kill` of the workspace's control group, of either version.
+    pub events: PathBuf,
+    /// What the workspace may use, in bytes; 0: not known.
+    pub limit_bytes: u64,
 }
 
 /// Bounds the kernel enforces on the agent and everything it starts.

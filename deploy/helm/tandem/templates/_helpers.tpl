@@ -22,8 +22,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* The five services: where their values are, their port, whom they call. As YAML, to be read with fromYaml. */}}
 {{- define "tandem.services" -}}
 storage: { values: storage, port: 7081, callers: [gateway, orchestrator, provider-gateway, tool-runner] }
-provider-gateway: { values: providerGateway, port: 7082, peers: [storage], callers: [gateway, orchestrator] }
-tool-runner: { values: toolRunner, port: 7083, peers: [storage], callers: [gateway, orchestrator] }
+provider-gateway: { values: providerGateway, port: 7082, peers: [storage, tool-runner], callers: [gateway, orchestrator] }
+tool-runner: { values: toolRunner, port: 7083, peers: [storage], callers: [gateway, orchestrator, provider-gateway] }
 orchestrator: { values: orchestrator, port: 7084, peers: [storage, provider-gateway, tool-runner], callers: [gateway, orchestrator] }
 gateway: { values: gateway, port: 7080, peers: [storage, provider-gateway, tool-runner, orchestrator], callers: [] }
 {{- end }}
@@ -38,6 +38,15 @@ gateway: { values: gateway, port: 7080, peers: [storage, provider-gateway, tool-
       {{- if index . 3 }}
       optional: true
       {{- end }}
+{{- end }}
+
+{{/* Where workspaces are pods. */}}
+{{- define "tandem.workspaceNamespace" -}}
+{{- $namespace := required "toolRunner.kubernetes.namespace must name a namespace for workspaces" .Values.toolRunner.kubernetes.namespace }}
+{{- if eq $namespace .Release.Namespace }}
+{{- fail "toolRunner.kubernetes.namespace must not be the release's: whoever may make workspaces could then read the release's Secrets" }}
+{{- end }}
+{{- $namespace }}
 {{- end }}
 
 {{/* The name of a service in variables: provider-gateway is PROVIDER_GATEWAY. */}}
@@ -77,6 +86,21 @@ gateway: { values: gateway, port: 7080, peers: [storage, provider-gateway, tool-
 {{- end }}
 {{- if eq $name "tool-runner" }}
 {{ include "tandem.secret" (list $root "TANDEM_TOOL_RUNNER__KEK" "mcp-kek" true) }}
+{{- with $values.kubernetes }}
+{{- if .enabled }}
+{{- $scheme := ternary "http" "https" (empty .agents.tlsSecret) }}
+- { name: {{ $prefix }}AGENT__LISTEN, value: "{{ $scheme }}://0.0.0.0:{{ .agents.port }}" }
+- { name: {{ $prefix }}KUBERNETES__ENABLED, value: "true" }
+- { name: {{ $prefix }}KUBERNETES__NAMESPACE, value: {{ include "tandem.workspaceNamespace" $root | quote }} }
+- { name: {{ $prefix }}KUBERNETES__AGENT_URL, value: "{{ $scheme }}://{{ include "tandem.name" $root }}-agents.{{ $root.Release.Namespace }}:{{ .agents.port }}" }
+- { name: {{ $prefix }}KUBERNETES__AGENT_IMAGE, value: {{ include "tandem.image" $root | quote }} }
+{{- if .agents.tlsSecret }}
+- { name: {{ $prefix }}AGENT__TLS__CERT_FILE, value: /etc/tandem/agents/tls.crt }
+- { name: {{ $prefix }}AGENT__TLS__KEY_FILE, value: /etc/tandem/agents/tls.key }
+- { name: {{ $prefix }}KUBERNETES__AGENT_CA_FILE, value: /etc/tandem/agents/ca.crt }
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if eq $name "orchestrator" }}
 # How other replicas find this one, to show what is streamed here.

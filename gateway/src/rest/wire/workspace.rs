@@ -57,10 +57,15 @@ pub struct TemplateSpec {
 #[serde(deny_unknown_fields)]
 pub struct KubernetesSettings {
     pub image: String,
+    /// As Kubernetes writes it, for example `500m`; empty: the cluster's default.
     #[serde(default, deserialize_with = "or_default")]
     pub cpu: String,
+    /// For example `1Gi`; empty: the cluster's default.
     #[serde(default, deserialize_with = "or_default")]
     pub memory: String,
+    /// Of the home directory, for example `20Gi`; empty: the deployment's default. Counts when it is made, at the first start.
+    #[serde(default, deserialize_with = "or_default")]
+    pub home_size: String,
 }
 
 /// Something a workspace's maker chooses; values are text, also those of numbers.
@@ -134,6 +139,8 @@ pub struct Template {
     pub deprecated: bool,
     /// Every organisation's `local`.
     pub built_in: bool,
+    /// Starts take workspaces to the active version.
+    pub require_active_version: bool,
     #[schema(format = Uuid)]
     pub active_version_id: String,
     pub active_version_number: i32,
@@ -169,10 +176,13 @@ pub struct CreateTemplateRequest {
     pub icon: String,
     #[serde(default, deserialize_with = "or_default")]
     pub deprecated: bool,
+    /// Starts take workspaces to the active version.
+    #[serde(default, deserialize_with = "or_default")]
+    pub require_active_version: bool,
     pub spec: TemplateSpec,
 }
 
-/// What is left out stays. Another spec makes another version; workspaces keep theirs.
+/// What is left out stays. Another spec makes another version; workspaces keep theirs, but for `require_active_version`.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct UpdateTemplateRequest {
     pub name: Option<String>,
@@ -181,6 +191,7 @@ pub struct UpdateTemplateRequest {
     pub readme: Option<String>,
     pub icon: Option<String>,
     pub deprecated: Option<bool>,
+    pub require_active_version: Option<bool>,
     pub spec: Option<TemplateSpec>,
 }
 
@@ -251,7 +262,7 @@ pub struct WorkspaceBuild {
     pub number: i32,
     /// `start`, `stop` or `delete`.
     pub transition: String,
-    /// `pending`, `running`, `succeeded`, `failed`, `canceling` or `canceled`.
+    /// `pending`, `running`, `succeeded`, `failed` or `canceled`.
     pub status: String,
     /// Who wanted it: `user`, `chat` or `idle`.
     pub reason: String,

@@ -88,6 +88,13 @@ export interface ProviderCheckResult {
   latency_ms: number;
 }
 
+/** How many keys were sealed anew, were so already, and cannot be opened any more. */
+export interface SealedKeys {
+  resealed: number;
+  current: number;
+  unreadable: number;
+}
+
 export interface DetectedServer {
   kind: string;
   base_url: string;

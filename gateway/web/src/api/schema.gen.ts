@@ -4334,7 +4334,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description At most 500, 50 unless given */
+                    /** @description At most 500, 50 unless given; large templates make shorter pages */
                     limit?: number;
                     offset?: number;
                     /** @description Part of the name or the description */
@@ -4486,7 +4486,10 @@ export interface paths {
         };
         options?: never;
         head?: never;
-        /** Changes the given fields; administrators only. Another spec makes another version; workspaces keep theirs. */
+        /**
+         * Changes the given fields; administrators only.
+         * @description Another spec makes another version; workspaces keep theirs, until their next start where the active one is required.
+         */
         patch: {
             parameters: {
                 query?: never;
@@ -5816,7 +5819,7 @@ export interface paths {
         get: {
             parameters: {
                 query?: {
-                    /** @description At most 1,000, 50 unless given */
+                    /** @description At most 1,000, 50 unless given; large workspaces make shorter pages */
                     limit?: number;
                     offset?: number;
                     /** @description Part of the name, and `owner:me`, `owner:NAME`, `template:NAME`, `status:STATUS` */
@@ -6173,7 +6176,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Begins to start a workspace; one that runs stays as it is. 409 `BUILD_IN_PROGRESS` while it is being changed. */
+        /**
+         * Begins to start a workspace; one that runs stays as it is. 409 `BUILD_IN_PROGRESS` while it is being changed.
+         * @description Where its template requires the active version, the start takes it there: 400 names the parameters it has no value for.
+         */
         post: {
             parameters: {
                 query?: never;
@@ -7338,6 +7344,8 @@ export interface components {
              */
             organization_id?: string | null;
             readme?: string;
+            /** @description Starts take workspaces to the active version. */
+            require_active_version?: boolean;
             spec: components["schemas"]["TemplateSpec"];
         };
         CreateTokenRequest: {
@@ -7442,8 +7450,12 @@ export interface components {
         };
         /** @description What a pod is made of. */
         KubernetesSettings: {
+            /** @description As Kubernetes writes it, for example `500m`; empty: the cluster's default. */
             cpu?: string;
+            /** @description Of the home directory, for example `20Gi`; empty: the deployment's default. Counts when it is made, at the first start. */
+            home_size?: string;
             image: string;
+            /** @description For example `1Gi`; empty: the cluster's default. */
             memory?: string;
         };
         LoginRequest: {
@@ -7740,6 +7752,8 @@ export interface components {
             /** Format: uuid */
             organization_id: string;
             readme: string;
+            /** @description Starts take workspaces to the active version. */
+            require_active_version: boolean;
             spec: components["schemas"]["TemplateSpec"];
             /** Format: date-time */
             updated_at: string;
@@ -7940,7 +7954,7 @@ export interface components {
             /** @description `owner` makes an administrator. */
             roles?: string[];
         };
-        /** @description What is left out stays. Another spec makes another version; workspaces keep theirs. */
+        /** @description What is left out stays. Another spec makes another version; workspaces keep theirs, but for `require_active_version`. */
         UpdateTemplateRequest: {
             deprecated?: boolean | null;
             description?: string | null;
@@ -7948,6 +7962,7 @@ export interface components {
             icon?: string | null;
             name?: string | null;
             readme?: string | null;
+            require_active_version?: boolean | null;
             spec?: components["schemas"]["TemplateSpec"] | null;
         };
         UpdateUserCompactionThresholdRequest: {
@@ -8152,7 +8167,7 @@ export interface components {
             started_at?: string | null;
             /** @description How the startup script ended: `succeeded`, `failed`, `timeout` or `unknown`; left out when there is none. */
             startup?: string | null;
-            /** @description `pending`, `running`, `succeeded`, `failed`, `canceling` or `canceled`. */
+            /** @description `pending`, `running`, `succeeded`, `failed` or `canceled`. */
             status: string;
             /** @description `start`, `stop` or `delete`. */
             transition: string;

@@ -8,7 +8,7 @@ export interface WorkspaceBuild {
   id: string;
   number: number;
   transition: "start" | "stop" | "delete";
-  status: "pending" | "running" | "succeeded" | "failed" | "canceling" | "canceled";
+  status: "pending" | "running" | "succeeded" | "failed" | "canceled";
   /** Who wanted it. */
   reason: "user" | "chat" | "idle";
   error?: string;
@@ -70,8 +70,17 @@ export interface TemplatePreset {
   parameters: Record<string, string>;
 }
 
+/** Amounts as Kubernetes writes them; empty: a default. */
+export interface PodSpec {
+  image: string;
+  cpu: string;
+  memory: string;
+  home_size: string;
+}
+
 export interface TemplateSpec {
   backend: Backend;
+  kubernetes?: PodSpec;
   environment: Record<string, string>;
   startup_script: string;
   startup_timeout_ms: number;
@@ -89,6 +98,8 @@ export interface Template {
   deprecated: boolean;
   /** Every organisation's `local`. */
   built_in: boolean;
+  /** Starts take workspaces to the active version. */
+  require_active_version: boolean;
   active_version_number: number;
   active_developers: number;
   spec: TemplateSpec;
@@ -116,7 +127,7 @@ export interface Mechanism {
   detail: string;
 }
 
-export type TemplateFields = Partial<Pick<Template, "name" | "display_name" | "description" | "readme" | "deprecated">> & { spec?: TemplateSpec };
+export type TemplateFields = Partial<Pick<Template, "name" | "display_name" | "description" | "readme" | "deprecated" | "require_active_version">> & { spec?: TemplateSpec };
 
 /** More are found by searching. */
 const PAGE = 200;

@@ -1,7 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Command } from "cmdk";
 import { BookOpen, Box, Coins, Gauge, GitBranch, Keyboard, KeyRound, LayoutTemplate, MessageSquare, Moon, Plug, Settings, SquarePen, Sun, SwatchBook, User, Users, Waypoints } from "lucide-react";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { Dialog } from "@/components/Dialog.tsx";
 import { StatusDot } from "@/components/StatusDot.tsx";
 import { Title } from "@/components/Title.tsx";
@@ -20,6 +20,9 @@ interface PaletteProps {
 
 export default function Palette({ onClose, onShortcuts }: PaletteProps) {
   const navigate = useNavigate();
+  const input = useRef<HTMLInputElement>(null);
+  // It is opened in order to type. The dialog, once open, would give the focus to the first thing that can take it.
+  useEffect(() => input.current?.focus(), []);
   const { data: chats = [] } = useChats();
   const isAdministrator = useIsAdministrator() === true;
   const takesOwnKeys = useTakesOwnKeys();
@@ -52,8 +55,7 @@ export default function Palette({ onClose, onShortcuts }: PaletteProps) {
   return (
     <Dialog label="Search chats and actions" onClose={onClose} className="mt-[12dvh]! w-[min(560px,calc(100vw-32px))]!">
       <Command label="Search chats and actions" loop>
-        {/* oxlint-disable-next-line jsx-a11y/no-autofocus -- opened in order to type */}
-        <Command.Input autoFocus placeholder="Search chats and actions" className="h-12 w-full border-b border-line bg-transparent px-4 outline-none" />
+        <Command.Input ref={input} placeholder="Search chats and actions" className="h-12 w-full border-b border-line bg-transparent px-4 outline-none" />
         <Command.List className="max-h-[min(420px,60dvh)] overflow-y-auto p-1.5">
           <Command.Empty className="px-3 py-6 text-center text-sm text-faint">Nothing matches.</Command.Empty>
           <Command.Group className="[&_[cmdk-group-heading]]:px-3 [&_[cmdk-group-heading]]:py-1.5 [&_[cmdk-group-heading]]:text-xs [&_[cmdk-group-heading]]:text-faint" heading="Actions">

@@ -3,6 +3,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from "@tanstack/react-router";
 import { ApiError } from "@/api/problem.ts";
 import { meQuery, setupQuery } from "@/data/queries.ts";
+import { fetchMarkdownParser } from "@/lib/markdownLater.ts";
 import { LoadError } from "./LoadError.tsx";
 import { Shell } from "./Shell.tsx";
 
@@ -41,8 +42,14 @@ const shell = createRoute({
   },
 });
 
+/** What its words are read with comes at the same time. */
+const loadChat = () => {
+  void fetchMarkdownParser();
+  return import("./OpenChat.tsx");
+};
+
 const newChat = createRoute({ getParentRoute: () => shell, path: "/", component: lazyRouteComponent(() => import("./NewChat.tsx"), "NewChat") });
-const chat = createRoute({ getParentRoute: () => shell, path: "/chats/$chatId", component: lazyRouteComponent(() => import("./OpenChat.tsx"), "OpenChat") });
+const chat = createRoute({ getParentRoute: () => shell, path: "/chats/$chatId", component: lazyRouteComponent(loadChat, "OpenChat") });
 const settings = createRoute({ getParentRoute: () => shell, path: "/settings", component: lazyRouteComponent(() => import("./settings.tsx"), "Settings") });
 const models = createRoute({ getParentRoute: () => settings, path: "/models", component: lazyRouteComponent(() => import("./settings.tsx"), "ModelsPage") });
 const model = createRoute({ getParentRoute: () => settings, path: "/models/$modelId", component: lazyRouteComponent(() => import("./settings.tsx"), "ModelPage") });

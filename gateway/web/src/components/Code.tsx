@@ -1,17 +1,17 @@
 import { memo, useMemo } from "react";
-import { colour, type Coloured, type Line } from "@/lib/highlight/colour.ts";
-import { type Language, languageNamed, type Parser } from "@/lib/highlight/languages.ts";
+import type { Coloured, Line, Painter } from "@/lib/highlight/colour.ts";
+import { type Language, languageNamed } from "@/lib/highlight/languages.ts";
 import { Tokens } from "./Tokens.tsx";
-import { useParser } from "./useParser.ts";
+import { usePainter } from "./usePainter.ts";
 
 /** Coloured text. While it grows only its last group of lines is coloured and drawn again. */
 export function Code({ text, language }: { text: string; language: string }) {
-  const parser = useParser(useMemo(() => languageNamed(language), [language]));
-  return <code>{parser === null ? text : <ColouredText text={text} parser={parser} />}</code>;
+  const painter = usePainter(useMemo(() => languageNamed(language), [language]));
+  return <code>{painter === null ? text : <ColouredText text={text} painter={painter} />}</code>;
 }
 
-function ColouredText({ text, parser }: { text: string; parser: Parser }) {
-  const paint = useMemo(() => painter(parser), [parser]);
+function ColouredText({ text, painter }: { text: string; painter: Painter }) {
+  const paint = useMemo(() => remembering(painter), [painter]);
   const { groups } = paint(text);
   return groups.map((lines, index) => (
     // oxlint-disable-next-line react/no-array-index-key -- text only grows at its end
@@ -20,10 +20,10 @@ function ColouredText({ text, parser }: { text: string; parser: Parser }) {
 }
 
 /** Remembers the last answer, so that the next one goes on from there. The same text always gives the same lines. */
-function painter(parser: Parser): (text: string) => Coloured {
+function remembering(painter: Painter): (text: string) => Coloured {
   let last: Coloured | null = null;
   return (text) => {
-    last = colour(parser, text, last);
+    last = painter.colour(text, last);
     return last;
   };
 }
@@ -40,6 +40,6 @@ const Group = memo(function Group({ lines, isLast }: { lines: readonly Line[]; i
 
 /** The lines of a text that no longer changes; `null` while they cannot be coloured. */
 export function useColouredLines(text: string, language: Language | null): readonly Line[] | null {
-  const parser = useParser(language);
-  return useMemo(() => (parser === null ? null : colour(parser, text).lines), [parser, text]);
+  const painter = usePainter(language);
+  return useMemo(() => painter?.colour(text).lines ?? null, [painter, text]);
 }

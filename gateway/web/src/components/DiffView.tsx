@@ -1,10 +1,11 @@
 import { memo, useMemo, useState } from "react";
 import { classes } from "@/lib/classes.ts";
 import type { DiffLine } from "@/lib/diff.ts";
-import { colourDiff, type Line as ColouredLine, withMark } from "@/lib/highlight/colour.ts";
+import type { Line as ColouredLine } from "@/lib/highlight/colour.ts";
 import { languageOfPath } from "@/lib/highlight/languages.ts";
+import { withMark } from "@/lib/highlight/mark.ts";
 import { Tokens, Word } from "./Tokens.tsx";
-import { useParser } from "./useParser.ts";
+import { usePainter } from "./usePainter.ts";
 
 /** Lines shown before the reader asks for more. */
 const FIRST_LINES = 400;
@@ -24,16 +25,19 @@ interface DiffViewProps {
   path: string;
 }
 
+/** Nothing is left out above it: a first line may be gone as well as new. */
+const startsAtTop = ([, first]: readonly DiffLine[]) => first?.newLine === 1 || first?.oldLine === 1;
+
 export const DiffView = memo(function DiffView({ lines, label, path }: DiffViewProps) {
   const [all, setAll] = useState(false);
-  const parser = useParser(languageOfPath(path));
-  const coloured = useMemo(() => (parser === null ? null : colourDiff(parser, lines)), [parser, lines]);
+  const painter = usePainter(languageOfPath(path));
+  const coloured = useMemo(() => painter?.colourDiff(lines) ?? null, [painter, lines]);
   const shown = all ? lines : lines.slice(0, FIRST_LINES);
   return (
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- a scrollable region must be reachable by keyboard
     <div role="region" aria-label={label} tabIndex={0} className="max-h-[480px] overflow-auto font-mono text-[12.5px] leading-5">
       <div className="min-w-fit py-1">
-        {shown.map((line, index) => index === 0 && line.kind === "hunk" && lines[1]?.newLine === 1 ? null : (
+        {shown.map((line, index) => index === 0 && line.kind === "hunk" && startsAtTop(lines) ? null : (
           // oxlint-disable-next-line react/no-array-index-key -- a diff never changes
           <Line key={index} line={line} coloured={coloured?.[index] ?? null} />
         ))}

@@ -1,6 +1,6 @@
-import { memo } from "react";
+import { memo, useEffect, useSyncExternalStore } from "react";
 import { closeTail, fenceOf, splitBlocks } from "@/lib/blocks.ts";
-import { parseMarkdown } from "@/lib/markdown.ts";
+import { fetchMarkdownParser, markdownParser, onMarkdownParser } from "@/lib/markdownLater.ts";
 import { CodeBlock } from "./CodeBlock.tsx";
 import { MarkdownNode } from "./MarkdownNode.tsx";
 
@@ -12,7 +12,10 @@ const Block = memo(function Block({ text }: { text: string }) {
 });
 
 function Parsed({ text }: { text: string }) {
-  const { root, definitions } = parseMarkdown(text);
+  const parse = useSyncExternalStore(onMarkdownParser, markdownParser);
+  useEffect(() => void fetchMarkdownParser(), []);
+  if (parse === null) return <p className="whitespace-pre-wrap">{text}</p>;
+  const { root, definitions } = parse(text);
   return <MarkdownNode node={root} definitions={definitions} />;
 }
 

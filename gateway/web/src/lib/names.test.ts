@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { modelName, providerName } from "./names.ts";
+import { isUsersOwn, modelName, needsKey, programAddress, providerName } from "./names.ts";
 
 describe("the demo", () => {
   it("says that it is scripted, whatever it was called when it was connected", () => {
@@ -20,5 +20,20 @@ describe("a model and a provider", () => {
     expect(modelName({ provider: "openai", model: "gpt-5", display_name: "Big one" })).toBe("Big one");
     expect(modelName({ provider: "openai", model: "gpt-5", display_name: "" })).toBe("gpt-5");
     expect(providerName({ type: "openai", name: "openai-2", display_name: "" })).toBe("openai-2");
+  });
+});
+
+describe("a key", () => {
+  it("is missed only where nobody is answered without one", () => {
+    const lacking = (type: string, name = type) => needsKey({ type, name });
+    expect(["openai", "anthropic", "azure", "google", "openrouter", "vercel"].map((type) => lacking(type))).not.toContain(false);
+    expect(["demo", "openai-compat", "bedrock", "copilot"].map((type) => lacking(type))).not.toContain(true);
+    expect([lacking("openai", "chatgpt"), lacking("openai", "chatgpt-2"), lacking("openrouter", "chatgpt")]).toEqual([false, true, true]);
+  });
+
+  it("is the program's own at services that know people by a sign-in, each at an address of its own", () => {
+    expect(isUsersOwn({ type: "copilot", name: "copilot-business" })).toBe(true);
+    expect(programAddress({ type: "copilot", name: "copilot-business" })).toBe("/api/v2/aibridge/copilot-business");
+    expect(programAddress({ type: "openai", name: "chatgpt" })).toBe("/api/v2/aibridge/chatgpt/v1");
   });
 });

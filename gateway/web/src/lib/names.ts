@@ -33,5 +33,14 @@ const TYPE_NAMES: Record<string, string> = {
 
 export const typeName = (type: string): string => TYPE_NAMES[type] ?? type;
 
-/** Whether a provider of this type answers nobody without a key of its own. GitHub Copilot is asked with what each user's program brings. */
-export const needsKey = (type: string): boolean => ![DEMO_TYPE, "openai-compat", "copilot"].includes(type);
+/** The one provider of OpenAI's kind that is asked with people's own subscriptions; the server tells it by this name. */
+const CHATGPT = "chatgpt";
+
+/** Whether it is only asked for programs whose users are signed in there themselves: it has no keys, and no chat can use it. */
+export const isUsersOwn = ({ type, name }: Pick<Provider, "type" | "name">): boolean => type === "copilot" || (type === "openai" && name === CHATGPT);
+
+/** Where programs ask such a provider. That of Copilot has no version. */
+export const programAddress = ({ type, name }: Pick<Provider, "type" | "name">): string => `/api/v2/aibridge/${name}${type === "copilot" ? "" : "/v1"}`;
+
+/** Whether a provider answers nobody without a key of its own. AWS also knows the credentials of machines. */
+export const needsKey = (provider: Pick<Provider, "type" | "name">): boolean => ![DEMO_TYPE, "openai-compat", "bedrock"].includes(provider.type) && !isUsersOwn(provider);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { BreakerHealth, KeyHealth, ProviderHealth } from "@/api/providerHealth.ts";
-import { breakerText, clockTime, keyText, loadText, summarize } from "./providerHealth.ts";
+import { breakerText, clockTime, keyText, loadText, plainly, summarize } from "./providerHealth.ts";
 
 const NOW = Date.parse("2026-11-21T10:00:00Z");
 const SOON = "2026-11-21T10:00:42Z";
@@ -44,6 +44,12 @@ describe("a key", () => {
     expect(keyText(key({ state: "refused", last_error: "Incorrect API key provided" }), NOW).text).toBe("refused by the vendor: Incorrect API key provided");
     expect(keyText(key({ state: "refused", resting_until: SOON }), NOW).text).toBe(`rests until ${clockTime(SOON, NOW)}, refused by the vendor`);
     expect(keyText(key({ state: "unreadable" }), NOW).level).toBe("failing");
+  });
+
+  it("is told what the vendor said without the brackets around it", () => {
+    expect(plainly('status 401: { "error": { "message": "Incorrect API key", "code": "invalid_api_key" } }')).toBe("status 401: Incorrect API key");
+    expect(plainly('{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}')).toBe("Overloaded");
+    for (const asItIs of ["", "Slow down", "status 500: {broken", 'status 400: {"code":7}']) expect(plainly(asItIs)).toBe(asItIs);
   });
 
   it("that is well again still tells of its last trouble", () => {

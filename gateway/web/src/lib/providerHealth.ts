@@ -63,7 +63,7 @@ export interface KeyText {
 }
 
 export function keyText(key: KeyHealth, now: number): KeyText {
-  const said = key.last_error === "" ? "" : key.last_error;
+  const said = plainly(key.last_error);
   if (key.state === "unreadable") return { level: "failing", text: "cannot be read: it was stored under another key-encryption key", error: "" };
   if (key.state === "healthy") {
     const when = key.last_error_at ? whenText(key.last_error_at, now) : "";
@@ -72,6 +72,27 @@ export function keyText(key: KeyHealth, now: number): KeyText {
   const rests = key.resting_until ? `rests until ${clockTime(key.resting_until, now)}` : "";
   if (key.state === "limited") return { level: "degraded", text: [rests, "its rate is limited by the vendor"].filter(Boolean).join(": "), error: said };
   return { level: "failing", text: [rests, `refused by the vendor${said === "" ? "" : `: ${said}`}`].filter(Boolean).join(", "), error: "" };
+}
+
+const MAX_DEPTH = 3;
+
+/** What a vendor said within a body of JSON, with what stands before it; anything else as it is. */
+export function plainly(said: string): string {
+  const start = said.indexOf("{");
+  if (start < 0) return said;
+  try {
+    const words = wordsIn(JSON.parse(said.slice(start)), MAX_DEPTH);
+    return words === "" ? said : `${said.slice(0, start)}${words}`;
+  } catch {
+    return said;
+  }
+}
+
+function wordsIn(value: unknown, depth: number): string {
+  if (typeof value === "string") return value;
+  if (typeof value !== "object" || value === null || depth === 0) return "";
+  const { error, message } = value as Record<string, unknown>;
+  return wordsIn(message, depth - 1) || wordsIn(error, depth - 1);
 }
 
 function whenText(iso: string, now: number): string {

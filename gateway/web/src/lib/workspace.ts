@@ -3,7 +3,7 @@ import type { TemplateSpec, Workspace, WorkspaceBuild } from "@/api/workspaces.t
 
 export const isMoving = ({ status }: Workspace): boolean => status === "starting" || status === "stopping" || status === "deleting";
 
-export const isUnderWay = ({ status }: WorkspaceBuild): boolean => status === "pending" || status === "running" || status === "canceling";
+export const isUnderWay = ({ status }: WorkspaceBuild): boolean => status === "pending" || status === "running";
 
 export interface StateWords {
   text: string;
@@ -30,7 +30,7 @@ export function stateOf({ status, agent, backend }: Workspace): StateWords {
 export const BACKENDS: Record<TemplateSpec["backend"], { name: string; text: string }> = {
   local: { name: "This machine", text: "A directory of its own, shut in, where Tandem runs." },
   external: { name: "A host of the user's own", text: "Its owner runs an agent there, which dials in." },
-  kubernetes: { name: "Kubernetes", text: "A pod for each." },
+  kubernetes: { name: "Kubernetes", text: "A pod for each, where the deployment has a cluster." },
 };
 
 const TRANSITIONS: Record<WorkspaceBuild["transition"], string> = { start: "Start", stop: "Stop", delete: "Deletion" };

@@ -2,6 +2,7 @@
 import type { ChatMessage, FilePart, FileReferencePart, MessagePart, SourcePart } from "@/api/types.ts";
 import { type StandIn, standInFinder } from "./standIn.ts";
 import { type ChatView, isBusy, type LiveToolCall, type LiveToolResult } from "./view.ts";
+import { open as fieldsOf, str } from "@/lib/open.ts";
 import { contextText, isContext } from "@/lib/speech.ts";
 
 export type ToolState = "writing" | "running" | "done" | "failed" | "stopped";
@@ -254,10 +255,14 @@ function addLiveOther(rows: Row[], part: MessagePart, key: string): void {
 }
 
 function addFile(rows: Row[], part: FilePart, key: string): void {
+  if (rows.some((row) => isPlanOf(row, part))) return;
   const last = rows.at(-1);
   if (last?.kind === "files") rows[rows.length - 1] = { ...last, files: [...last.files, part] };
   else rows.push({ kind: "files", key, files: [part] });
 }
+
+/** The card of a plan shows it already. */
+const isPlanOf = (row: Row, { file_id: id }: FilePart) => id !== undefined && row.kind === "tool" && row.name === "propose_plan" && str(fieldsOf(row.result)["file_id"]) === id;
 
 function addSource(rows: Row[], part: SourcePart, key: string): void {
   const last = rows.at(-1);

@@ -12,9 +12,9 @@ export class FakeLlm {
   baseUrl;
   apiKey;
 
-  static async start() {
+  static async start(...options) {
     const fake = new FakeLlm();
-    const child = spawn(sibling("fake-llm"), [], { env: environment(), stdio: ["ignore", "pipe", "ignore"] });
+    const child = spawn(sibling("fake-llm"), options, { env: environment(), stdio: ["ignore", "pipe", "ignore"] });
     fake.#child = child;
     process.on("exit", () => child.kill("SIGKILL"));
     let said = "";
@@ -34,9 +34,15 @@ export class FakeLlm {
     await this.#control("POST", `gates/${gate}/open`);
   }
 
+  /** Refuses whatever is asked of `model` with this status, so many times. */
+  async fail(model, status, times) {
+    const failure = { status, code: "overloaded" };
+    await this.#control("POST", "scripts", { matcher: { model }, replies: Array.from({ length: times }, () => ({ failure })) });
+  }
+
   /** How the server treats the key from now on, such as `"valid"` or `"revoked"`. */
-  async setKey(state) {
-    await this.#control("PUT", `keys/${this.apiKey}`, state);
+  async setKey(state, key = this.apiKey) {
+    await this.#control("PUT", `keys/${key}`, state);
   }
 
   /** Every request for a completion so far, oldest first. One that the vendor would refuse is an error of Tandem's. */

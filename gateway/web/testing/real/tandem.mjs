@@ -8,7 +8,7 @@ import { homedir, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { until } from "./until.mjs";
 
-const PROGRAM = process.env.TANDEM_BIN ?? join(homedir(), ".cache/tandem/target/debug/tandem");
+export const PROGRAM = process.env.TANDEM_BIN ?? join(homedir(), ".cache/tandem/target/debug/tandem");
 /** Nothing of the developer's own settings may leak into a test. */
 const KEPT_VARIABLES = ["PATH", "HOME", "LANG", "TMPDIR", "RUST_BACKTRACE", "RUST_LOG"];
 const LINK = /https?:\/\/\S+\/setup#code=\S+/;
@@ -35,10 +35,13 @@ export class Tandem {
   #log = "";
   #directory;
   #port;
+  #more = {};
 
-  static async create() {
+  /** `more`: variables of the environment beside the usual ones. */
+  static async create(more = {}) {
     if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: build it with \`make binaries\`, or name another in TANDEM_BIN`);
     const tandem = new Tandem();
+    tandem.#more = more;
     tandem.#directory = await mkdtemp(join(tmpdir(), "tandem-browser-"));
     // Where root runs the test, the database runs as another user, who must get through.
     await chmod(tandem.#directory, 0o755);
@@ -60,7 +63,7 @@ export class Tandem {
   async start() {
     // Titles would be asked for with the very words that cue the model's lines.
     const silent = { TANDEM_ORCHESTRATOR__SIDE_JOBS__TITLES: "false", TANDEM_ORCHESTRATOR__SIDE_JOBS__SUMMARIES: "false" };
-    const env = { ...environment(), ...silent, TANDEM_DATA_DIR: this.dataDirectory, TANDEM_LISTEN: `127.0.0.1:${this.#port}` };
+    const env = { ...environment(), ...silent, ...this.#more, TANDEM_DATA_DIR: this.dataDirectory, TANDEM_LISTEN: `127.0.0.1:${this.#port}` };
     const child = spawn(PROGRAM, ["serve"], { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     for (const output of [child.stdout, child.stderr]) {

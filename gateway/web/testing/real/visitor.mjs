@@ -235,10 +235,14 @@ export class Visitor {
     return this.#send("PUT", path, body);
   }
 
+  patch(path, body) {
+    return this.#send("PATCH", path, body);
+  }
+
   async #send(method, path, body) {
     // The cookie counts only beside the origin that a browser's own requests name.
     const answer = await this.page.request.fetch(path, { method, data: body, headers: { origin: this.#origin } });
     assert.ok(answer.ok(), `${method} ${path}: ${answer.status()} ${await answer.text()}`);
-    return answer.json();
+    return answer.status() === 204 ? null : answer.json();
   }
 }

@@ -24,13 +24,14 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// What begins a mark; no other text of a benchmark has it.
 const MARK: &str = "turn#";
 /// Digits of a mark.
 const MARK_DIGITS: usize = 12;
-/// Exchanges remembered until they are asked for; a benchmark asks after every turn.
+/// Turns remembered until they are asked for; a benchmark asks after every turn.
 const MAX_EXCHANGES: usize = 100_000;
 
 /// Names one turn in the text of its message.
@@ -43,11 +44,12 @@ impl Mark {
         format!("{MARK}{:0width$}", self.0, width = MARK_DIGITS)
     }
 
-    /// The last mark in a request: earlier ones belong to earlier messages.
-    fn last_in(body: &[u8]) -> Option<Self> {
+    /// The last mark in a request, since earlier ones belong to earlier messages, with what is behind it.
+    fn last_in(body: &[u8]) -> Option<(Self, &[u8])> {
         let start = body.windows(MARK.len()).rposition(|window| window == MARK.as_bytes())? + MARK.len();
-        let digits = body.get(start..start + MARK_DIGITS)?;
-        std::str::from_utf8(digits).ok()?.parse().ok().map(Self)
+        let (digits, behind) = body.get(start..)?.split_at_checked(MARK_DIGITS)?;
+        let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        Some((Self(number), behind))
     }
 }
 
@@ -87,6 +89,35 @@ impl Pace {
     }
 }
 
+/// What the model has done before it says anything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Work {
+    /// Steps of calls before the step of words.
+    pub steps: usize,
+    /// Calls of `execute` in each of them.
+    pub calls: usize,
+    /// The arguments of a call, of all steps counted together. They hold no mark.
+    pub arguments: Option<fn(Mark, usize) -> Value>,
+}
+
+impl Work {
+    /// The id of a turn's call.
+    pub fn call_id(mark: Mark, index: usize) -> String {
+        format!("call_{}_{index}", mark.0)
+    }
+
+    /// What a step asks for, after so many results; nothing where it is time to speak.
+    fn calls(&self, mark: Mark, results: usize) -> Vec<String> {
+        let Some(arguments) = self.arguments.filter(|_| results < self.steps * self.calls) else {
+            return Vec::new();
+        };
+        let asked = (results..results + self.calls).enumerate();
+        asked
+            .map(|(place, index)| call(place, &Self::call_id(mark, index), &arguments(mark, index)))
+            .collect()
+    }
+}
+
 /// The instants of one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange {
@@ -107,7 +138,8 @@ pub struct ClockedModel {
 
 struct Shared {
     pace: Mutex<Pace>,
-    exchanges: Mutex<HashMap<Mark, Exchange>>,
+    work: Mutex<Work>,
+    exchanges: Mutex<HashMap<Mark, Vec<Exchange>>>,
     asked: AtomicU64,
 }
 
@@ -121,6 +153,7 @@ impl ClockedModel {
         let address = listener.local_addr().context("a listener has an address")?;
         let shared = Arc::new(Shared {
             pace: Mutex::new(Pace::INSTANT),
+            work: Mutex::default(),
             exchanges: Mutex::default(),
             asked: AtomicU64::new(0),
         });
@@ -143,18 +176,31 @@ impl ClockedModel {
         *self.shared.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Changes what is done in turns that begin from now on.
+    pub fn set_work(&self, work: Work) {
+        *self.shared.work.lock().unwrap_or_else(PoisonError::into_inner) = work;
+    }
+
     /// Requests so far.
     pub fn asked(&self) -> u64 {
         self.shared.asked.load(Ordering::Relaxed)
     }
 
-    /// The instants of a marked request, which are forgotten with this.
+    /// The instants of a marked request, the last if there were several. They are forgotten with this.
     ///
     /// # Errors
     /// When no such request was answered to its end.
     pub fn take(&self, mark: Mark) -> anyhow::Result<Exchange> {
-        let exchange = self.shared.exchanges().remove(&mark);
-        exchange.with_context(|| format!("the model was never asked {}", mark.text()))
+        self.take_all(mark)?.pop().context("an exchange is there")
+    }
+
+    /// The instants of all requests of a marked turn, in their order, which are forgotten with this.
+    ///
+    /// # Errors
+    /// When no such request was answered to its end.
+    pub fn take_all(&self, mark: Mark) -> anyhow::Result<Vec<Exchange>> {
+        let exchanges = self.shared.exchanges().remove(&mark);
+        exchanges.with_context(|| format!("the model was never asked {}", mark.text()))
     }
 }
 
@@ -165,7 +211,7 @@ impl Drop for ClockedModel {
 }
 
 impl Shared {
-    fn exchanges(&self) -> MutexGuard<'_, HashMap<Mark, Exchange>> {
+    fn exchanges(&self) -> MutexGuard<'_, HashMap<Mark, Vec<Exchange>>> {
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -174,7 +220,7 @@ impl Shared {
         if let Some(mark) = mark
             && exchanges.len() < MAX_EXCHANGES
         {
-            exchanges.insert(mark, exchange);
+            exchanges.entry(mark).or_default().push(exchange);
         }
     }
 }
@@ -214,8 +260,12 @@ async fn answer(
     if !pace.first.is_zero() {
         tokio::time::sleep(pace.first).await;
     }
+    let marked = Mark::last_in(&body);
+    let work = *shared.work.lock().unwrap_or_else(PoisonError::into_inner);
+    let calls = marked.map(|(mark, behind)| work.calls(mark, results_in(behind)));
     let played = Played {
-        mark: Mark::last_in(&body),
+        mark: marked.map(|(mark, _)| mark),
+        calls: calls.unwrap_or_default(),
         exchange: None,
         asked,
         pace,
@@ -238,7 +288,9 @@ struct Played {
     exchange: Option<Exchange>,
     asked: Instant,
     pace: Pace,
-    /// Tokens sent.
+    /// What is sent in place of words.
+    calls: Vec<String>,
+    /// Pieces sent.
     next: usize,
     shared: Arc<Shared>,
 }
@@ -248,7 +300,12 @@ impl Played {
     async fn next(&mut self) -> Option<Bytes> {
         let index = self.next;
         self.next += 1;
-        if index > 0 && index < self.pace.tokens && !self.pace.between.is_zero() {
+        let pieces = if self.calls.is_empty() {
+            self.pace.tokens
+        } else {
+            self.calls.len()
+        };
+        if index > 0 && index < pieces && !self.pace.between.is_zero() {
             tokio::time::sleep(self.pace.between).await;
         }
         let now = Instant::now();
@@ -258,14 +315,16 @@ impl Played {
             finished: now,
         });
         exchange.finished = now;
-        if index < self.pace.tokens {
-            return Some(Bytes::from(token(index)));
+        if index < pieces {
+            let call = self.calls.get_mut(index).map(std::mem::take);
+            return Some(Bytes::from(call.unwrap_or_else(|| token(index))));
         }
-        if index > self.pace.tokens {
+        if index > pieces {
             return None;
         }
         self.shared.remember(self.mark, *exchange);
-        Some(Bytes::from(end(self.pace.tokens)))
+        let reason = if self.calls.is_empty() { "stop" } else { "tool_calls" };
+        Some(Bytes::from(end(pieces, reason)))
     }
 }
 
@@ -277,9 +336,29 @@ fn token(index: usize) -> String {
     format!("{HEAD}[{{\"index\":0,\"delta\":{{{role}\"content\":\"word{index} \"}},\"finish_reason\":null}}]}}\n\n")
 }
 
-fn end(tokens: usize) -> String {
+fn call(place: usize, id: &str, arguments: &Value) -> String {
+    let call = json!([{
+        "index": 0,
+        "delta": { "tool_calls": [{
+            "index": place,
+            "id": id,
+            "type": "function",
+            "function": { "name": "execute", "arguments": arguments.to_string() },
+        }] },
+        "finish_reason": null,
+    }]);
+    format!("{HEAD}{call}}}\n\n")
+}
+
+/// Results of calls in a part of a request. Text in it has its quotes escaped, so that only roles look like roles.
+fn results_in(part: &[u8]) -> usize {
+    const ROLE: &[u8] = br#""role":"tool""#;
+    part.windows(ROLE.len()).filter(|window| *window == ROLE).count()
+}
+
+fn end(tokens: usize, reason: &str) -> String {
     format!(
-        "{HEAD}[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}]}}\n\n{HEAD}[],\"usage\":{{\"prompt_tokens\":20,\
+        "{HEAD}[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"{reason}\"}}]}}\n\n{HEAD}[],\"usage\":{{\"prompt_tokens\":20,\
          \"completion_tokens\":{tokens},\"total_tokens\":{}}}}}\n\ndata: [DONE]\n\n",
         tokens + 20
     )
@@ -292,7 +371,7 @@ mod tests {
     #[test]
     fn the_last_mark_counts() {
         let body = format!("{} and {}.", Mark(7).text(), Mark(123).text());
-        assert_eq!(Mark::last_in(body.as_bytes()), Some(Mark(123)));
+        assert_eq!(Mark::last_in(body.as_bytes()), Some((Mark(123), &b"."[..])));
         assert_eq!(Mark::last_in(b"turn#12"), None);
         assert_eq!(Mark::last_in(b""), None);
     }
@@ -319,5 +398,44 @@ mod tests {
         assert!(exchange.answered - exchange.asked >= pace.first);
         assert!(exchange.finished - exchange.asked >= pace.total());
         assert!(model.take(Mark(1)).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_worked_step_by_step_until_all_its_results_are_there() {
+        let model = ClockedModel::start().await.unwrap();
+        model.set_work(Work {
+            steps: 2,
+            calls: 2,
+            arguments: Some(|_, index| json!({ "command": format!("echo {index}") })),
+        });
+        let client = crate::http::client().unwrap();
+        let url = format!("{}/chat/completions", model.base_url());
+        let result = r#",{"role":"tool","content":"\"role\":\"tool\""}"#;
+        let mut seen = Vec::new();
+        for results in [0, 2, 4] {
+            let body = format!("{}{}", Mark(5).text(), result.repeat(results));
+            let answer = client.post(&url).body(body).send().await.unwrap();
+            let text = answer.text().await.unwrap();
+            let data = text
+                .split_terminator("\n\n")
+                .map(|data| data.trim_start_matches("data: "));
+            let chunks = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+            for choice in chunks.map(|chunk| chunk["choices"][0].clone()) {
+                let call = &choice["delta"]["tool_calls"][0];
+                seen.extend(call["id"].as_str().map(str::to_owned));
+                seen.extend(choice["finish_reason"].as_str().map(str::to_owned));
+            }
+        }
+        let expected = [
+            "call_5_0",
+            "call_5_1",
+            "tool_calls",
+            "call_5_2",
+            "call_5_3",
+            "tool_calls",
+            "stop",
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(model.take_all(Mark(5)).unwrap().len(), 3);
     }
 }

@@ -148,6 +148,25 @@ impl Family {
             .sum()
     }
 
+    /// Memory of all processes but the program itself and its database in KiB, shared pages counted once: workspaces.
+    pub fn others_memory(&self) -> u64 {
+        // A command may end between the list and the look.
+        self.others()
+            .filter_map(|stat| memory(stat.id).ok())
+            .map(|memory| memory.proportional)
+            .sum()
+    }
+
+    /// Processor time of the same processes, ended children of theirs included.
+    pub fn others_time(&self) -> Duration {
+        ticks(self.others().map(|stat| stat.own + stat.ended_children).sum())
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Stat> {
+        let all = self.descendants.iter();
+        all.filter(|stat| stat.id != self.root && !is_database(stat))
+    }
+
     /// How many processes the database has.
     pub fn database_processes(&self) -> usize {
         self.descendants.iter().filter(|stat| is_database(stat)).count()

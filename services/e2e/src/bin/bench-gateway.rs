@@ -11,6 +11,8 @@ use tandem_e2e::bench::gateway::{self, Options};
 
 /// Where Debian has it.
 const NGINX: &str = "/usr/sbin/nginx";
+/// Where `.ci/peers` puts the others, below the home directory.
+const INSTALLED: &str = ".cache/tandem";
 /// The page with the figures, beside the sources this was built from.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/performance.md");
 
@@ -38,6 +40,15 @@ struct Arguments {
     /// smg, measured too: `pip install smg`.
     #[arg(long)]
     smg: Option<PathBuf>,
+    /// LiteLLM, measured too: `.ci/litellm` installs it.
+    #[arg(long)]
+    litellm: Option<PathBuf>,
+    /// Portkey's script for Node, measured too: `.ci/peers` installs it.
+    #[arg(long)]
+    portkey: Option<PathBuf>,
+    /// All of these, as `.ci/peers` has installed them; `make bench-gateway` runs that when it sees this.
+    #[arg(long)]
+    peers: bool,
     /// Tandem a second time, recording nothing.
     #[arg(long)]
     without_records: bool,
@@ -64,12 +75,21 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let program = arguments.program.filter(|_| !arguments.others_alone);
     let existing = |path: PathBuf| path.exists().then_some(path);
+    let installed = std::env::home_dir()
+        .filter(|_| arguments.peers)
+        .map(|home| home.join(INSTALLED));
+    let peer = |asked: Option<PathBuf>, path: &str| asked.or_else(|| Some(installed.as_ref()?.join(path)));
     let results = gateway::run(Options {
         tandem: program.map(std::path::absolute).transpose()?,
         without_records: arguments.without_records,
         nginx: existing(arguments.nginx),
-        crabllm: arguments.crabllm,
-        smg: arguments.smg,
+        crabllm: peer(arguments.crabllm, "peers/crabllm/bin/crabllm"),
+        smg: peer(arguments.smg, "peers/smg/bin/smg"),
+        litellm: peer(arguments.litellm, "litellm/bin/litellm"),
+        portkey: peer(
+            arguments.portkey,
+            "peers/portkey/node_modules/@portkey-ai/gateway/build/start-server.js",
+        ),
         rounds: arguments.rounds.max(1),
         time: Duration::from_secs_f64(arguments.seconds),
         gateway_core: arguments.gateway_core,

@@ -28,6 +28,9 @@ struct Arguments {
     /// Counts of chats that are answered at once, rising.
     #[arg(long, value_delimiter = ',', default_values_t = [10, 1000])]
     running: Vec<usize>,
+    /// Files of the large repository. They are empty: it takes about 100 bytes of disk and 300 of inodes for each.
+    #[arg(long, default_value_t = 1_000_000)]
+    files: usize,
 }
 
 #[tokio::main]
@@ -41,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
         rounds: arguments.rounds.max(1),
         readers: rising(arguments.readers),
         running: rising(arguments.running),
+        files: arguments.files,
     })
     .await?;
     writeln!(std::io::stderr(), "\n{table}")?;

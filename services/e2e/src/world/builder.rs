@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Database, Faults, Mode, Network, Rest, User, World, free_address,
+    Database, Faults, Mode, Network, Rest, User, World, cluster, free_address,
     mode::{self, Site},
     process::{Process, program},
     random_hex,
@@ -116,7 +116,11 @@ impl Builder {
         let listen = listen.collect::<anyhow::Result<Vec<String>>>()?;
         let program = match self.program {
             Some(program) => program,
-            None => program()?,
+            None => {
+                let program = program()?;
+                cluster::plant(&program, &data).await?;
+                program
+            }
         };
         let database = match self.has_database {
             true => Some(Database::start(&program, &data, &logs).await?),

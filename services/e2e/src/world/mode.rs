@@ -27,8 +27,8 @@ impl Service {
     /// All of them, each after those it calls.
     pub const ALL: [Self; 5] = [
         Self::Storage,
-        Self::ProviderGateway,
         Self::ToolRunner,
+        Self::ProviderGateway,
         Self::Orchestrator,
         Self::Gateway,
     ];
@@ -66,7 +66,8 @@ impl Service {
     pub(super) fn peers(self) -> &'static [Self] {
         match self {
             Self::Storage => &[],
-            Self::ProviderGateway | Self::ToolRunner => &[Self::Storage],
+            Self::ToolRunner => &[Self::Storage],
+            Self::ProviderGateway => &[Self::Storage, Self::ToolRunner],
             Self::Orchestrator => &[Self::Storage, Self::ProviderGateway, Self::ToolRunner],
             Self::Gateway => &[
                 Self::Storage,

@@ -20,11 +20,14 @@ pub struct Network {
 }
 
 impl Wire {
-    /// Every way there is between services, callers in the order of [`Service::ALL`].
+    /// Every way between services that turns take, callers in the order of [`Service::ALL`].
+    ///
+    /// provider-gateway asks tool-runner for programs over the bridge alone, and only where an operator wants it (ADR 14).
     pub fn between_services() -> impl Iterator<Item = Self> {
         Service::ALL
             .into_iter()
             .flat_map(|from| from.peers().iter().map(move |to| Self::Between(from, *to)))
+            .filter(|wire| *wire != Self::Between(Service::ProviderGateway, Service::ToolRunner))
     }
 }
 

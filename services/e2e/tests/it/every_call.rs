@@ -1,6 +1,9 @@
 //! D61 and its relatives: each single call between the rooms fails once, wake-ups are lost, readers come and go.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use tandem_e2e::{
@@ -27,15 +30,22 @@ const BACKGROUND: [&str; 9] = [
     "RecordWorkspaceUse",
 ];
 
-/// Begins a story, as often as it takes until the system has taken it: a person would press the button again.
+/// How long somebody whose message is refused goes on pressing the button, and how long between two times.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PRESS_AGAIN: Duration = Duration::from_millis(100);
+
+/// Begins a story, as often as it takes until the system has taken it: a person would press the button again. A service that was just
+/// killed is refused for as long as it takes to start, which nobody but the clock knows on a busy machine.
 pub async fn begin(world: &World, name: &str) -> Result<String> {
-    for _ in 0..4 {
+    let started = Instant::now();
+    loop {
         let begun = world.create_chat(&format!("Story {name}.")).await;
-        if let Ok(id) = created(world, begun, name).await {
-            return Ok(id);
+        match created(world, begun, name).await {
+            Ok(id) => return Ok(id),
+            Err(error) if started.elapsed() > PATIENCE => return Err(error.context("no chat could be created")),
+            Err(_) => tokio::time::sleep(PRESS_AGAIN).await,
         }
     }
-    anyhow::bail!("a chat could not be created in four tries")
 }
 
 /// D61: a turn of some forty calls; each of them is refused once, and once its answer is lost after it was carried out.

@@ -16,12 +16,16 @@ mod cursor;
 mod database;
 mod drills;
 mod every_call;
+#[path = "../../../kubernetes/tests/it/fake.rs"]
+#[expect(dead_code, reason = "what only tests of the client need")]
+mod fake_kubernetes;
 mod fallback;
 mod git;
 mod google;
 mod idempotency;
 mod interrupt;
 mod isolation;
+mod kubernetes;
 mod life;
 mod mcp;
 mod memory;

@@ -142,6 +142,60 @@ async fn a_chat_uses_the_tools_of_the_reference_server() -> Result {
 }
 
 #[tokio::test]
+async fn a_program_is_answered_with_the_help_of_tools_it_never_sees() -> Result {
+    let world = World::builder()
+        .env("TANDEM_PROVIDER_GATEWAY__BRIDGE__INJECT_MCP_TOOLS", "true")
+        .start()
+        .await?;
+    let everything = Everything::start().await?;
+    create(&world, &everything.config(json!({}))).await?;
+    let call =
+        Reply::text("Asking. ").tool_call_with_id("call_sum", "bmcp_everything_get-sum", json!({"a": 2, "b": 40}));
+    world.fake().script(Script::turn([call, Reply::text("It is done.")]));
+    let body = json!({"model": "fake-model", "stream": true, "messages": [{"role": "user", "content": "Add"}]});
+    let answer = world.rest().post("/openai/v1/chat/completions", &body).await?;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(
+        answer.text.contains("done") && answer.text.ends_with("data: [DONE]\n\n"),
+        "{}",
+        answer.text
+    );
+    assert!(
+        !answer.text.contains("bmcp") && !answer.text.contains("tool_calls"),
+        "{}",
+        answer.text
+    );
+    let request = last_request(&world);
+    let results = request.tool_results();
+    assert!(
+        results
+            .iter()
+            .any(|(id, text)| *id == "call_sum" && text.contains("42")),
+        "{results:?}"
+    );
+    world.fake().check_no_rejections()?;
+
+    let recorded = async {
+        loop {
+            let listed = world.rest().get("/api/v2/aibridge/interceptions").await?.expect(200)?;
+            let used = listed["results"][0]["tool_usages"][0].clone();
+            if !used.is_null() {
+                return anyhow::Ok(used);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let used = tokio::time::timeout(LIMIT, recorded).await??;
+    assert_eq!(
+        (&used["injected"], &used["invocation_error"]),
+        (&json!(true), &json!("")),
+        "{used}"
+    );
+    assert_eq!(used["server_url"], everything.url);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_costs_a_turn_its_tools_and_not_its_answer() -> Result {
     let world = World::start().await?;
     let config = json!({"display_name": "Away", "slug": "away", "transport": "streamable_http",

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use tandem_chassis::metrics::Registry;
+use tandem_protocols::Kind;
 use uuid::Uuid;
 
 use super::*;
-use crate::{catalog::test_support, provider::Kind};
+use crate::catalog::test_support;
 
 fn owner(number: u128) -> Option<UserId> {
     Some(UserId::new(Uuid::from_u128(number)))

@@ -8,9 +8,11 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tandem_chassis::{
     client::Outbound,
+    identity::User,
     status::{Code, Fault},
     with_message_limits,
 };
+use tandem_chat_core::id::UserId;
 use tandem_proto::storage::v1::{AuthenticateRequest, user_service_client::UserServiceClient};
 use tonic::transport::Channel;
 
@@ -133,8 +135,15 @@ impl Accounts {
         let answer = self.users.clone().authenticate(request).await?.into_inner();
         let odd = || Fault::internal("STORAGE_ANSWER", "storage answered with no user");
         let user = answer.user.ok_or_else(odd)?;
+        let id: UserId = user.id.parse().map_err(|_| odd())?;
+        let organizations = user.organization_ids.iter().map(|id| id.parse());
         Ok(Arc::new(Caller {
-            user: user.id.parse().map_err(|_| odd())?,
+            user: id,
+            identity: User {
+                id: id.uuid(),
+                is_admin: user.is_admin,
+                organization_ids: organizations.collect::<Result<_, _>>().map_err(|_| odd())?,
+            },
             username: user.username,
             credential_id: answer.credential_id,
             is_byok,

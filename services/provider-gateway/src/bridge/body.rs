@@ -11,11 +11,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream::BoxStream};
+use futures::{Stream, stream::BoxStream};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::timeout;
 
 use super::{
+    passed::Passed,
     refusal::{Reason, Refusal},
     relay::Flow,
 };
@@ -39,7 +40,7 @@ enum Inner {
     Full(Option<Bytes>),
     Relayed(Box<Flow>),
     Told(BoxStream<'static, Bytes>),
-    Passed(BoxStream<'static, Result<Bytes, Broken>>),
+    Passed(Box<Passed>),
 }
 
 /// The body cannot be continued. Whoever reads it must see that it is not whole.
@@ -62,23 +63,10 @@ impl Body {
     pub(super) fn told(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         Self(Inner::Told(Box::pin(stream)))
     }
-}
 
-impl Body {
-    /// A body handed on as it is; one that is silent for too long is broken.
-    pub(super) fn passed(
-        pieces: impl Stream<Item = reqwest::Result<Bytes>> + Send + Unpin + 'static,
-        silence: Duration,
-    ) -> Self {
-        let next = move |pieces: Option<_>| async move {
-            let mut pieces = pieces?;
-            match timeout(silence, StreamExt::next(&mut pieces)).await {
-                Ok(Some(Ok(piece))) => Some((Ok(piece), Some(pieces))),
-                Ok(None) => None,
-                Ok(Some(Err(_))) | Err(_) => Some((Err(Broken), None)),
-            }
-        };
-        Self(Inner::Passed(Box::pin(futures::stream::unfold(Some(pieces), next))))
+    /// A body handed on without being understood.
+    pub(super) fn passed(passed: Passed) -> Self {
+        Self(Inner::Passed(Box::new(passed)))
     }
 }
 
@@ -90,10 +78,7 @@ impl HttpBody for Body {
         match &mut self.0 {
             Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Inner::Relayed(flow) => flow.poll(cx).map(|next| next.map(|piece| piece.map(Frame::data))),
-            Inner::Passed(stream) => stream
-                .as_mut()
-                .poll_next(cx)
-                .map(|next| next.map(|piece| piece.map(Frame::data))),
+            Inner::Passed(passed) => passed.poll(cx).map(|next| next.map(|piece| piece.map(Frame::data))),
             Inner::Told(stream) => stream
                 .as_mut()
                 .poll_next(cx)
@@ -233,7 +218,7 @@ fn too_large() -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use futures::stream;
+    use futures::{StreamExt as _, stream};
 
     use super::*;
 

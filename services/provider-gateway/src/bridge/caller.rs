@@ -1,5 +1,6 @@
 //! In whose name an exchange is.
 
+use tandem_chassis::identity;
 use tandem_chat_core::id::UserId;
 
 /// A caller who has proved who they are.
@@ -7,6 +8,8 @@ use tandem_chat_core::id::UserId;
 pub struct Caller {
     /// The user, who pays.
     pub user: UserId,
+    /// The same, as services of ours are told.
+    pub identity: identity::User,
     /// For records.
     pub username: String,
     /// The API token or session in use.

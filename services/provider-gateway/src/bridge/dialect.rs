@@ -2,7 +2,7 @@
 
 pub use tandem_chat_core::refusal::Family;
 
-use crate::provider::{Kind, Protocol};
+use tandem_protocols::{Kind, Protocol};
 
 /// How a request and its answer are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

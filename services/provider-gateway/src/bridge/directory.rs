@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use tandem_chassis::clock::Clock;
 use tandem_chat_core::id::{ModelConfigId, ProviderId};
 use tandem_proto::{common::v1::ModelConfig, storage::v1 as storage};
+use tandem_protocols::Kind;
 use tokio::{sync::Mutex, time::Instant};
 use uuid::Uuid;
 
@@ -24,7 +25,6 @@ use super::{
 use crate::{
     catalog::{Catalog, Model, Provider},
     error::Error,
-    provider::Kind,
 };
 
 /// Between two looks for names that are not known.
@@ -199,10 +199,13 @@ impl Directory {
             None => {
                 let provider = self.provider_for(&found.provider, caller, brings_key).await?;
                 return Ok(Arc::new(Model {
-                    id: found.config_id(),
-                    model: found.model.clone(),
-                    context_limit: None,
-                    options: Map::<String, Value>::new(),
+                    asked: Arc::new(tandem_protocols::Model {
+                        id: found.config_id(),
+                        model: found.model.clone(),
+                        context_limit: None,
+                        options: Map::<String, Value>::new(),
+                        provider: Arc::clone(&provider.who),
+                    }),
                     fallbacks: Vec::new(),
                     provider,
                     is_spend_limited: found.is_spend_limited,

@@ -50,7 +50,7 @@ impl BridgeService for Forward {
     async fn forward(&self, request: Request<Streaming<ForwardRequest>>) -> Result<Response<Pieces>, Status> {
         let caller = identity::Caller::of(&request)?;
         caller.require_service(&CALLERS)?;
-        let user = UserId::new(caller.user()?.id);
+        let identity = caller.user()?.clone();
         let mut pieces = request.into_inner();
         let Some(ForwardRequest {
             piece: Some(forward_request::Piece::Head(head)),
@@ -59,7 +59,8 @@ impl BridgeService for Forward {
             return Err(invalid("the first message must be the head").into());
         };
         let caller = Caller {
-            user,
+            user: UserId::new(identity.id),
+            identity,
             username: head.username.clone(),
             credential_id: head.credential_id.clone(),
             is_byok: head.is_byok,

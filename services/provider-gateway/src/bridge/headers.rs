@@ -162,6 +162,19 @@ pub fn for_events(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
 }
 
+/// Whether the body of an answer is as it was written.
+pub fn is_plain(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    encoding.is_none_or(|encoding| encoding == "identity")
+}
+
+/// Whether an answer is a stream of events.
+pub fn is_events(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let start = kind.and_then(|kind| kind.trim_start().get(.."text/event-stream".len()));
+    start.is_some_and(|start| start.eq_ignore_ascii_case("text/event-stream"))
+}
+
 /// Whether there are few enough.
 pub fn fit(headers: &HeaderMap) -> bool {
     let bytes: usize = headers

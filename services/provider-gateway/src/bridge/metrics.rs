@@ -42,6 +42,13 @@ struct PassthroughLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct InVainLabels {
+    provider: String,
+    route: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct TokenLabels {
     provider: String,
     model: String,
@@ -57,6 +64,14 @@ struct ReasonLabels {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ClientLabels {
     client: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct InjectedLabels {
+    /// As an administrator named it.
+    server: String,
+    /// `ok`, `error` or `not_run`.
+    outcome: &'static str,
 }
 
 /// An exchange that has ended.
@@ -82,11 +97,14 @@ pub struct Metrics {
     inflight: Family<RouteLabels, Gauge>,
     seconds: Family<ModelLabels, Histogram, fn() -> Histogram>,
     passthrough: Family<PassthroughLabels, Counter>,
+    passthrough_refusals: Family<InVainLabels, Counter>,
     prompts: Family<ClientLabels, Counter>,
     tokens: Family<TokenLabels, Counter>,
     refusals: Family<ReasonLabels, Counter>,
     recorded: Counter,
     records_lost: Counter,
+    injected: Family<InjectedLabels, Counter>,
+    without_tools: Counter,
 }
 
 impl Metrics {
@@ -114,6 +132,11 @@ impl Metrics {
                 "Requests handed on without being understood",
                 Family::default(),
             ),
+            passthrough_refusals: registry.register(
+                "bridge_passthrough_refusals",
+                "Requests handed on without being understood that the vendor refused or limited; keys do not rest for them",
+                Family::default(),
+            ),
             prompts: registry.register(
                 "bridge_prompts",
                 "Requests with a person's words at their end",
@@ -128,6 +151,16 @@ impl Metrics {
                 "bridge_refusals",
                 "Exchanges that were refused, by reason",
                 Family::default(),
+            ),
+            injected: registry.register(
+                "bridge_injected_tool_invocations",
+                "Tools of MCP servers run for programs, by server and outcome",
+                Family::default(),
+            ),
+            without_tools: registry.register(
+                "bridge_without_tools",
+                "Exchanges that went on without tools of MCP servers, since tool-runner could not be asked for them",
+                Counter::default(),
             ),
             recorded: registry.register(
                 "bridge_records",
@@ -210,6 +243,27 @@ impl Metrics {
             method,
         };
         self.passthrough.get_or_create(&labels).inc();
+    }
+
+    /// A vendor refused or limited what was handed on as it is.
+    pub fn passed_on_in_vain(&self, provider: &str, route: &'static str, status: &'static str) {
+        let labels = InVainLabels {
+            provider: provider.to_owned(),
+            route,
+            status,
+        };
+        self.passthrough_refusals.get_or_create(&labels).inc();
+    }
+
+    /// A tool of a configured server was run for a program, or could not be.
+    pub fn injected_tool_ran(&self, server: &str, outcome: &'static str) {
+        let server = server.to_owned();
+        self.injected.get_or_create(&InjectedLabels { server, outcome }).inc();
+    }
+
+    /// An exchange went on without the tools it would have been given.
+    pub fn without_tools(&self) {
+        self.without_tools.inc();
     }
 
     /// An exchange was refused.

@@ -1,9 +1,11 @@
 //! Hands on what is not understood, where the list of routes allows it: with the provider's credential, counted and not recorded.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
+use tandem_protocols::{
+    Kind, Protocol,
+    call::{Purpose, Request},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -12,6 +14,7 @@ use super::{
     dialect::{Dialect, Layout},
     directory::{Found, Listed},
     headers,
+    passed::Passed,
     peek::Peek,
     refusal::{Reason, Refusal},
     translate,
@@ -19,8 +22,7 @@ use super::{
 };
 use crate::{
     catalog::Provider,
-    completion::{Purpose, Request},
-    provider::{Kind, Protocol},
+    config::Guards,
     spend::{Order, estimate},
 };
 
@@ -90,21 +92,18 @@ impl Exchange<'_> {
             body,
             first_by: Instant::now() + parts.guards.startup_at(&provider.base_url),
         };
-        let mut keys = Keys::of(parts, &provider, brings_key)?;
-        loop {
-            let response = call
-                .send(keys.current())
-                .await
-                .map_err(|unanswered| unanswered.refusal)?;
-            if response.status().is_success() {
-                keys.accepted();
-                return Ok(passed(response, parts.guards.silence));
-            }
-            let error = VendorError::read(parts, &provider, response).await;
-            if !keys.turn(&error) {
-                return error.told(&provider, keys.current());
-            }
+        // The first healthy one, whatever comes of it: a path that somebody chose says nothing of a key.
+        let keys = Keys::of(parts, &provider, brings_key)?;
+        let response = call.send(keys.current()).await;
+        let response = response.map_err(|unanswered| unanswered.refusal)?;
+        if response.status().is_success() {
+            return Ok(passed(response, &parts.guards, event_dialect(path)));
         }
+        let error = VendorError::read(parts, &provider, response).await;
+        if let Some(status) = error.about_key() {
+            parts.metrics.passed_on_in_vain(&provider.name, route(path), status);
+        }
+        error.passed_on(&provider, keys.current())
     }
 }
 
@@ -124,11 +123,28 @@ fn address(provider: &Provider, path: &str, is_versioned: bool) -> Option<(Proto
     Some((protocol, url))
 }
 
+/// The dialect of events at a path, as far as they have one.
+fn event_dialect(path: &str) -> Option<Dialect> {
+    match route(path) {
+        "responses" | "conversations" => Some(Dialect::Responses),
+        "messages" => Some(Dialect::Messages),
+        "agents" => Some(Dialect::ChatCompletions),
+        _ => None,
+    }
+}
+
 /// An answer as it comes.
-fn passed(response: reqwest::Response, silence: Duration) -> Response<Body> {
+///
+/// * `dialect`: of its events, should it have some.
+fn passed(response: reqwest::Response, guards: &Guards, dialect: Option<Dialect>) -> Response<Body> {
     let status = response.status();
-    let headers = headers::for_client(response.headers().clone());
-    let mut answer = Response::new(Body::passed(response.bytes_stream(), silence));
+    let mut headers = headers::for_client(response.headers().clone());
+    let dialect = dialect.filter(|_| headers::is_events(&headers) && headers::is_plain(&headers));
+    if dialect.is_some() {
+        // An error may come to stand at its end.
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    let mut answer = Response::new(Body::passed(Passed::new(response.bytes_stream(), guards, dialect)));
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
     answer

@@ -232,10 +232,10 @@ fn ended(
             message_id: message_id.clone(),
             tool_name: call.name,
             tool_call_id: call.id,
-            server_url: String::new(),
+            is_injected: call.server_url.is_some(),
+            server_url: call.server_url.unwrap_or_default(),
             arguments_json: call.arguments,
-            is_injected: false,
-            invocation_error: String::new(),
+            invocation_error: call.not_run,
             created_at,
         });
     }

@@ -8,6 +8,7 @@ mod flow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use hyper::body::Body as _;
+use tandem_protocols::Protocol;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::flow::Flow;
@@ -25,7 +26,6 @@ use super::{
 use crate::{
     admission::Slot,
     breaker::{self, Outcome, Permit, Target},
-    provider::Protocol,
 };
 
 /// Stands for all models that nobody configured.
@@ -46,20 +46,26 @@ pub struct Outgoing<'a> {
 }
 
 /// A vendor's answer whose first piece has come.
-struct Begun {
-    head: http::response::Parts,
-    first: Option<Bytes>,
-    rest: reqwest::Body,
+pub(super) struct Begun {
+    pub(super) head: http::response::Parts,
+    pub(super) first: Option<Bytes>,
+    pub(super) rest: reqwest::Body,
 }
 
 /// Hands a request on; returns with the first byte of the answer.
 pub async fn relay(parts: &Parts, mut tab: Tab, mut outgoing: Outgoing<'_>) -> Response<Body> {
     let family = tab.dialect.family();
-    match ask(parts, &tab, &mut outgoing).await {
+    let asking = Asking {
+        protocol: outgoing.protocol,
+        headers: std::mem::take(&mut outgoing.headers),
+        query: outgoing.query,
+        body: outgoing.peek.for_vendor(tab.dialect, &tab.model.model, outgoing.body),
+    };
+    match ask(parts, &tab, asking).await {
         Ok((Answered::Begun(begun), slot)) => answer(parts, tab, &outgoing, *begun, slot),
-        Ok((Answered::Refused(response), _)) => {
-            tab.answered(response.status().as_u16());
-            response
+        Ok((Answered::Refused(refused), _)) => {
+            tab.answered(refused.status().as_u16());
+            *refused
         }
         Err(refusal) => {
             parts.metrics.refused(refusal.reason.as_str());
@@ -71,14 +77,27 @@ pub async fn relay(parts: &Parts, mut tab: Tab, mut outgoing: Outgoing<'_>) -> R
 }
 
 /// How a vendor answered.
-enum Answered {
+pub(super) enum Answered {
     Begun(Box<Begun>),
     /// With an error, told as it may be told.
-    Refused(Response<Body>),
+    Refused(Box<Response<Body>>),
 }
 
-async fn ask(parts: &Parts, tab: &Tab, outgoing: &mut Outgoing<'_>) -> Result<(Answered, Slot), Refusal> {
-    let (model, provider) = (&tab.model, &*tab.model.provider);
+/// One request to the vendor in an exchange.
+pub(super) struct Asking<'a> {
+    /// As the vendor speaks it.
+    pub(super) protocol: Protocol,
+    /// The client's own headers.
+    pub(super) headers: HeaderMap,
+    /// What the address asks for beside its path.
+    pub(super) query: Option<&'a str>,
+    /// As the vendor gets it.
+    pub(super) body: Bytes,
+}
+
+/// Asks the vendor; returns with the first byte of the answer.
+pub(super) async fn ask(parts: &Parts, tab: &Tab, asking: Asking<'_>) -> Result<(Answered, Slot), Refusal> {
+    let provider = &*tab.model.provider;
     // First, so that nothing is set aside for those who wait.
     let slot = parts
         .health
@@ -91,21 +110,21 @@ async fn ask(parts: &Parts, tab: &Tab, outgoing: &mut Outgoing<'_>) -> Result<(A
         })?;
     tab.reserve().await?;
     let permit = admit(parts, tab)?;
-    let url = outgoing
+    let url = asking
         .protocol
         .url(provider.kind, &provider.base_url, tab.dialect.path());
     let mut url = url.ok_or_else(|| Refusal::new(Reason::Internal, "This provider is not spoken to in that way."))?;
-    add_query(&mut url, outgoing.query);
-    let mut headers = headers::for_vendor(std::mem::take(&mut outgoing.headers), tab.brings_key);
+    add_query(&mut url, asking.query);
+    let mut headers = headers::for_vendor(asking.headers, tab.brings_key);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let call = Call {
         parts,
         provider,
-        protocol: outgoing.protocol,
+        protocol: asking.protocol,
         method: Method::POST,
         url,
         headers,
-        body: outgoing.peek.for_vendor(tab.dialect, &model.model, outgoing.body),
+        body: asking.body,
         first_by: Instant::now() + parts.guards.startup_at(&provider.base_url),
     };
     let mut keys = Keys::of(parts, provider, tab.brings_key)?;
@@ -120,9 +139,9 @@ async fn ask(parts: &Parts, tab: &Tab, outgoing: &mut Outgoing<'_>) -> Result<(A
             return Ok((Answered::Begun(Box::new(begun)), slot));
         }
         let error = VendorError::read(parts, provider, response).await;
-        if !keys.turn(&error) {
+        if !keys.turn(&error, tab.configured_model().is_some()) {
             let told = error.told(provider, keys.current())?;
-            return Ok((Answered::Refused(told), slot));
+            return Ok((Answered::Refused(Box::new(told)), slot));
         }
     }
 }
@@ -215,21 +234,10 @@ fn answer(parts: &Parts, mut tab: Tab, outgoing: &Outgoing<'_>, begun: Begun, sl
 }
 
 fn sniffer(parts: &Parts, dialect: Dialect, peek: &Peek<'_>, headers: &HeaderMap) -> Sniffer {
-    let is_plain = headers
-        .get(header::CONTENT_ENCODING)
-        .is_none_or(|encoding| encoding == "identity");
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .unwrap_or_default();
-    let is_events = kind
-        .trim_start()
-        .get(..17)
-        .is_some_and(|start| start.eq_ignore_ascii_case("text/event-stream"));
-    if !is_plain {
+    if !headers::is_plain(headers) {
         return Sniffer::opaque(dialect);
     }
-    if is_events {
+    if headers::is_events(headers) {
         Sniffer::events(dialect, parts.recorder.is_on(), peek.adds_usage(dialect))
     } else {
         Sniffer::document(dialect, parts.recorder.is_on())

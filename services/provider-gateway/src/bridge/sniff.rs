@@ -12,7 +12,7 @@ mod scan;
 
 use bytes::Bytes;
 
-pub use self::heard::{Heard, Keep};
+pub use self::heard::{Heard, Keep, cut};
 use self::lines::Lines;
 use super::dialect::Dialect;
 

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::HeaderMap;
 use tandem_chat_core::{error::ErrorKind, id::CompletionId, wire::time_to_wire};
 use tandem_proto::storage::v1::{CredentialKind, Interception};
+use tandem_protocols::call::Purpose;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use uuid::Uuid;
@@ -23,7 +24,6 @@ use super::{
 };
 use crate::{
     catalog::Model,
-    completion::Purpose,
     meter,
     spend::{self, Account, Order, Payer, Prompt, ledger::Bill},
 };
@@ -50,6 +50,12 @@ pub struct Tab {
     max_output_tokens: Option<u32>,
     account: Account,
     started_at: Instant,
+    /// Names to the ledger what is asked of the vendor now: the exchange, or a later round of it.
+    order: Uuid,
+    /// When that began.
+    ordered_at: Instant,
+    /// What was heard in the rounds before.
+    earlier: Heard,
     is_open: bool,
     /// `None` if nothing is recorded of it.
     recording: Option<Recording>,
@@ -97,9 +103,10 @@ impl Tab {
             brings_key,
             credential,
         } = opening;
+        let (id, now) = (Uuid::now_v7(), parts.clock.monotonic());
         let mut tab = Self {
             parts: Arc::clone(parts),
-            id: Uuid::now_v7(),
+            id,
             caller: Arc::clone(caller),
             model,
             dialect,
@@ -108,7 +115,10 @@ impl Tab {
             body_bytes,
             max_output_tokens: peek.max_output_tokens,
             account: Account::default(),
-            started_at: parts.clock.monotonic(),
+            started_at: now,
+            order: id,
+            ordered_at: now,
+            earlier: Heard::default(),
             is_open: true,
             recording: None,
             is_paid_elsewhere: false,
@@ -178,7 +188,7 @@ impl Tab {
         let reserved = self
             .parts
             .ledger
-            .reserve(&self.order(), self.payer(), &self.model, &self.account)
+            .reserve(&self.order(), Some(self.payer()), &self.model, &self.account)
             .await;
         reserved.map_err(|refusal: spend::ledger::Refusal| {
             let reason = match refusal.kind {
@@ -206,12 +216,13 @@ impl Tab {
         self.is_paid_elsewhere = true;
     }
 
-    /// Who pays for it; nobody here if the caller's own credential is used.
-    pub fn payer(&self) -> Option<Payer> {
-        (!self.brings_key).then_some(Payer {
+    /// Who pays for it.
+    pub fn payer(&self) -> Payer {
+        Payer {
             owner: self.caller.user,
             root_chat: None,
-        })
+            brings_key: self.brings_key,
+        }
     }
 
     /// Ends the exchange; only the first time counts.
@@ -219,16 +230,9 @@ impl Tab {
         if !std::mem::replace(&mut self.is_open, false) {
             return;
         }
-        meter::forget_impossible(&mut heard.usage);
+        self.settle(heard);
+        heard.follow(std::mem::take(&mut self.earlier));
         let usage = std::mem::take(&mut heard.usage);
-        if !self.is_paid_elsewhere {
-            self.account.say_bytes(heard.said_bytes);
-            let cost_usd_micros = meter::cost_usd_micros(&self.model.options, &usage);
-            self.parts.ledger.finished(&self.bill(), &usage, cost_usd_micros);
-            if self.configured_model().is_some() {
-                self.parts.service_metrics.used(&self.model, &usage);
-            }
-        }
         let provider = &self.model.provider.name;
         let model = self.configured_model();
         self.parts.metrics.used(provider, model, self.client.as_str(), &usage);
@@ -256,6 +260,32 @@ impl Tab {
         }
     }
 
+    /// The vendor is asked once more in the same exchange, with a body of so many bytes: what it has told so far is paid, and kept for
+    /// the end.
+    pub fn ask_again(&mut self, mut heard: Heard, body_bytes: usize) {
+        self.settle(&mut heard);
+        heard.follow(std::mem::take(&mut self.earlier));
+        self.earlier = heard;
+        self.account = Account::default();
+        self.order = Uuid::now_v7();
+        self.ordered_at = self.parts.clock.monotonic();
+        self.body_bytes = body_bytes;
+    }
+
+    /// Pays for what was asked of the vendor.
+    fn settle(&self, heard: &mut Heard) {
+        meter::forget_impossible(&mut heard.usage);
+        if self.is_paid_elsewhere {
+            return;
+        }
+        self.account.say_bytes(heard.said_bytes);
+        let cost_usd_micros = meter::cost_usd_micros(&self.model.options, &heard.usage);
+        self.parts.ledger.finished(&self.bill(), &heard.usage, cost_usd_micros);
+        if self.configured_model().is_some() {
+            self.parts.service_metrics.used(&self.model, &heard.usage);
+        }
+    }
+
     /// The model's name; `None` for one nobody configured, which is in no label and no list: clients make up its name.
     pub fn configured_model(&self) -> Option<&str> {
         (!self.model.id.uuid().is_nil()).then_some(self.model.model.as_str())
@@ -263,7 +293,7 @@ impl Tab {
 
     fn order(&self) -> Order<'_> {
         Order {
-            id: CompletionId::new(self.id),
+            id: CompletionId::new(self.order),
             model_config_id: self.model.id,
             chat_id: None,
             purpose: Purpose::Bridge,
@@ -275,10 +305,10 @@ impl Tab {
     fn bill(&self) -> Bill<'_> {
         Bill {
             order: self.order(),
-            payer: self.payer(),
+            payer: Some(self.payer()),
             model: &self.model,
             account: &self.account,
-            runtime: self.parts.clock.monotonic() - self.started_at,
+            runtime: self.parts.clock.monotonic() - self.ordered_at,
         }
     }
 }

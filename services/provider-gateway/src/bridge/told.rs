@@ -12,6 +12,10 @@ use tandem_chat_core::{
     id::{CompletionId, KeyId},
     part::Part,
 };
+use tandem_protocols::{
+    ApiKey, Protocol,
+    call::{Purpose, Request, ToolChoice},
+};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -20,6 +24,10 @@ use super::{
     body::Body,
     dialect::Dialect,
     directory, headers,
+    inject::{
+        Offer, may_mean_tools,
+        neutral::{Asking, Rounds},
+    },
     passthrough::refused_field,
     refusal::{Reason, Refusal},
     sniff::{Heard, Keep},
@@ -28,9 +36,7 @@ use super::{
 };
 use crate::{
     catalog::{Model, Provider},
-    completion::{Event, Failed, Purpose, Request, buffer::Reader, registry::Completion},
-    provider::Protocol,
-    secret::ApiKey,
+    completion::{Event, Failed, buffer::Reader, registry::Completion},
 };
 
 /// Silence after which a stream says that the answer is still coming.
@@ -43,6 +49,8 @@ struct Telling {
     reader: Reader,
     encoder: Option<Encoder>,
     heard: Heard,
+    /// Tools were put into the request.
+    rounds: Option<Box<Rounds>>,
 }
 
 impl Drop for Telling {
@@ -59,8 +67,19 @@ impl Drop for Telling {
 pub async fn tell(parts: &Arc<Parts>, mut tab: Tab, headers: &HeaderMap, body: &Bytes) -> Response<Body> {
     let (family, dialect) = (tab.dialect.family(), tab.dialect);
     tab.is_paid_elsewhere();
-    let started = asked(&tab, headers, body).and_then(|(asked, model)| start(parts, &tab, asked, model));
-    let (completion, reader, answering) = match started {
+    let started = match asked(&tab, headers, body) {
+        Ok((asked, model)) => {
+            let offer = offer(parts, &tab, &asked).await;
+            start(parts, &tab, asked, model, offer)
+        }
+        Err(refusal) => Err(refusal),
+    };
+    let Started {
+        completion,
+        reader,
+        answering,
+        rounds,
+    } = match started {
         Ok(started) => started,
         Err(refusal) => {
             parts.metrics.refused(refusal.reason.as_str());
@@ -77,6 +96,7 @@ pub async fn tell(parts: &Arc<Parts>, mut tab: Tab, headers: &HeaderMap, body: &
         reader,
         encoder: Some(Encoder::new(dialect, answering)),
         heard,
+        rounds,
     };
     let outcome = if is_stream {
         telling.first().await
@@ -127,7 +147,10 @@ fn asked(tab: &Tab, headers: &HeaderMap, body: &Bytes) -> Result<(Asked, Model),
         None => Arc::clone(&tab.model.provider),
     };
     let mut model = Model {
-        options,
+        asked: Arc::new(tandem_protocols::Model {
+            options,
+            ..tandem_protocols::Model::clone(&tab.model.asked)
+        }),
         provider,
         ..Model::clone(&tab.model)
     };
@@ -138,12 +161,32 @@ fn asked(tab: &Tab, headers: &HeaderMap, body: &Bytes) -> Result<(Asked, Model),
     Ok((asked, model))
 }
 
+/// The tools of MCP servers that the request is given.
+async fn offer(parts: &Parts, tab: &Tab, asked: &Asked) -> Option<Offer> {
+    let injector = parts
+        .injector
+        .as_ref()
+        .filter(|_| asked.tool_choice != ToolChoice::None)?;
+    let own: Vec<String> = asked.tools.iter().map(|tool| tool.name.clone()).collect();
+    injector.offer(&tab.caller.identity, &tab.model.model, &own).await
+}
+
+/// An answer whose first round has begun.
+struct Started {
+    completion: Arc<Completion>,
+    reader: Reader,
+    answering: Answering,
+    rounds: Option<Box<Rounds>>,
+}
+
 fn start(
-    parts: &Parts,
+    parts: &Arc<Parts>,
     tab: &Tab,
-    asked: Asked,
+    mut asked: Asked,
     model: Model,
-) -> Result<(Arc<Completion>, Reader, Answering), Refusal> {
+    offer: Option<Offer>,
+) -> Result<Started, Refusal> {
+    asked.tools.extend(offer.iter().flat_map(Offer::tools));
     let answering = Answering {
         id: format!("{}{}", prefix(tab.dialect), tab.id.simple()),
         model: asked.model,
@@ -164,12 +207,27 @@ fn start(
         continues: None,
         output: asked.output.map(|output| output.format),
     };
-    let protocol = Protocol::of(&model);
-    let started = parts.runner.start(request, tab.payer(), Arc::new(model), protocol);
+    let (protocol, payer, model) = (Protocol::of(&model), Some(tab.payer()), Arc::new(model));
+    let rounds = offer.map(|offer| {
+        let asking = Asking {
+            parts: Arc::clone(parts),
+            request: request.clone(),
+            payer,
+            model: Arc::clone(&model),
+            protocol,
+        };
+        Box::new(Rounds::new(asking, offer))
+    });
+    let started = parts.runner.start(request, payer, model, protocol);
     let completion = started.map_err(directory::refusal)?;
     let reader = completion.buffer.read(None);
     let reader = reader.ok_or_else(|| Refusal::new(Reason::Internal, "The answer is not held any more."))?;
-    Ok((completion, reader, answering))
+    Ok(Started {
+        completion,
+        reader,
+        answering,
+        rounds,
+    })
 }
 
 fn prefix(dialect: Dialect) -> &'static str {
@@ -198,11 +256,57 @@ fn failure(mut telling: Telling, failed: &Failed) -> Response<Body> {
 }
 
 impl Telling {
+    /// The next event the client sees; `None` after the last. Nothing is lost if it is not waited for to its end.
+    async fn event(&mut self) -> Option<Arc<Event>> {
+        loop {
+            let Some(rounds) = &mut self.rounds else {
+                return self.reader.next().await.map(|(_, event)| event);
+            };
+            if rounds.is_between() {
+                match rounds.next(&mut self.heard).await {
+                    Ok((completion, reader)) => (self.completion, self.reader) = (completion, reader),
+                    Err(failed) => return Some(Arc::new(Event::Failed(failed))),
+                }
+            }
+            let (_, event) = self.reader.next().await?;
+            if let Some(event) = rounds.take(event, &mut self.heard) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// Asks once more without our tools, if they may be why the vendor has refused.
+    fn goes_on_without_tools(&mut self, failed: &Failed) -> bool {
+        let may_be = failed.error.status_code.is_some_and(may_mean_tools);
+        let rounds = self.rounds.take().filter(|_| may_be);
+        let Some(Ok((completion, reader))) = rounds
+            .and_then(|rounds| rounds.without_tools())
+            .map(|asking| asking.start())
+        else {
+            return false;
+        };
+        (self.completion, self.reader) = (completion, reader);
+        true
+    }
+
     /// The first piece that has words; before it a failure is an answer of its own.
     async fn first(&mut self) -> Result<Bytes, Box<Failed>> {
         let mut told = Vec::new();
-        while let Some((_, event)) = self.reader.next().await {
+        loop {
+            let event = match timeout(PING_INTERVAL, self.event()).await {
+                Ok(Some(event)) => event,
+                Ok(None) => break,
+                // While tools run it may take long until there are words.
+                Err(_) if self.rounds.as_ref().is_some_and(|rounds| rounds.has_gone_on()) => {
+                    told.extend_from_slice(&translate::ping(self.tab.dialect));
+                    break;
+                }
+                Err(_) => continue,
+            };
             if let Event::Failed(failed) = &*event {
+                if self.goes_on_without_tools(failed) {
+                    continue;
+                }
                 return Err(failed.clone());
             }
             told.extend_from_slice(&self.tell(&event));
@@ -215,8 +319,11 @@ impl Telling {
 
     /// The whole answer.
     async fn all(&mut self) -> Result<Bytes, Box<Failed>> {
-        while let Some((_, event)) = self.reader.next().await {
+        while let Some(event) = self.event().await {
             if let Event::Failed(failed) = &*event {
+                if self.goes_on_without_tools(failed) {
+                    continue;
+                }
                 return Err(failed.clone());
             }
             self.tell(&event);
@@ -227,8 +334,8 @@ impl Telling {
     /// The next piece; a ping after a silence, `None` after the end.
     async fn next(&mut self, dialect: Dialect) -> Option<Bytes> {
         self.encoder.as_ref()?;
-        match timeout(PING_INTERVAL, self.reader.next()).await {
-            Ok(Some((_, event))) => Some(self.tell(&event)),
+        match timeout(PING_INTERVAL, self.event()).await {
+            Ok(Some(event)) => Some(self.tell(&event)),
             Ok(None) => {
                 let is_complete = !self.heard.has_failed;
                 self.tab.close(&mut self.heard, is_complete);

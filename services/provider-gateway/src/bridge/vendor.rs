@@ -1,10 +1,12 @@
 //! One request at a vendor: which keys are tried, how they are shown, and what is told of an answer that is an error.
 //!
-//! Shared by what is relayed and what is passed on, so that both use the key pool as completions do.
+//! Shared by what is relayed and what is passed on: both take the healthy keys of the pool in turn. Only what a vendor says to a request
+//! of a model is held against a key: what it says to any other says as much about the path somebody chose.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 use tandem_chat_core::retry;
+use tandem_protocols::{ApiKey, Protocol, http::error_body};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -18,8 +20,7 @@ use crate::{
     catalog::Provider,
     key_pool::{AllResting, Why},
     outbound::{self, Refused},
-    provider::{Protocol, http::error_body},
-    secret::{ApiKey, redact},
+    secret::redact,
 };
 
 /// The key in use, and those to try after it.
@@ -64,15 +65,20 @@ impl<'a> Keys<'a> {
     }
 
     /// Looks whether `error` concerns the key in use, which then rests; whether there is another in its place, to try again with.
-    pub(super) fn turn(&mut self, error: &VendorError) -> bool {
+    ///
+    /// * `is_configured`: an administrator chose the model. A limit of another, or that it may not be used, says nothing of the key: the
+    ///   next one is tried, but whoever makes up names lets none of them rest.
+    pub(super) fn turn(&mut self, error: &VendorError, is_configured: bool) -> bool {
         let Some((key, why)) = self.current.as_ref().zip(Why::of_status(error.status.as_u16())) else {
             return false;
         };
-        let (pools, provider) = (&self.parts.health.pools, self.provider);
-        let said = error.said();
-        pools.rest(provider.id, &provider.keys, key.id, why, error.retry_after, &said);
-        self.parts.service_metrics.key_rested(&provider.name, why.as_str());
-        show(self.parts, provider);
+        if is_configured || error.status == StatusCode::UNAUTHORIZED {
+            let (pools, provider) = (&self.parts.health.pools, self.provider);
+            let said = error.said();
+            pools.rest(provider.id, &provider.keys, key.id, why, error.retry_after, &said);
+            self.parts.service_metrics.key_rested(&provider.name, why.as_str());
+            show(self.parts, provider);
+        }
         let next = self.rest.next();
         let is_another = next.is_some();
         if is_another {
@@ -194,18 +200,38 @@ impl VendorError {
         }
     }
 
+    /// The vendor's status, where it may be about the key.
+    pub(super) fn about_key(&self) -> Option<&'static str> {
+        match self.status {
+            StatusCode::UNAUTHORIZED => Some("401"),
+            StatusCode::FORBIDDEN => Some("403"),
+            StatusCode::TOO_MANY_REQUESTS => Some("429"),
+            _ => None,
+        }
+    }
+
     /// As one line.
     fn said(&self) -> String {
         format!("status {}: {}", self.status.as_u16(), self.text)
     }
 
-    /// The answer to the client: the vendor's own where it concerns the client.
+    /// The answer to the client of what was asked of a model: the vendor's own where it concerns the client.
     ///
     /// # Errors
     /// It is about our own key, or leads elsewhere.
     pub(super) fn told(self, provider: &Provider, key: Option<&ApiKey>) -> Result<Response<Body>, Refusal> {
-        let is_ours = key.is_some_and(|key| !key.is_users());
-        if is_ours && matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        if is_ours(key) && self.status == StatusCode::FORBIDDEN {
+            return Err(not_accepted(provider));
+        }
+        self.passed_on(provider, key)
+    }
+
+    /// The answer to the client of what was asked without being understood. What may not be had there (403) is about what was asked for.
+    ///
+    /// # Errors
+    /// It says that our own key is none, or leads elsewhere.
+    pub(super) fn passed_on(self, provider: &Provider, key: Option<&ApiKey>) -> Result<Response<Body>, Refusal> {
+        if is_ours(key) && self.status == StatusCode::UNAUTHORIZED {
             return Err(not_accepted(provider));
         }
         if self.status.is_redirection() || self.status.is_informational() {
@@ -234,6 +260,11 @@ impl VendorError {
         *response.headers_mut() = headers;
         Ok(response)
     }
+}
+
+/// Whether a key is the deployment's.
+fn is_ours(key: Option<&ApiKey>) -> bool {
+    key.is_some_and(|key| !key.is_users())
 }
 
 /// The headers with which a key is shown beside the client's; what the client says of the protocol's version stays.

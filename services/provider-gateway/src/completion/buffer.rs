@@ -267,8 +267,9 @@ mod tests {
 
     use futures::FutureExt;
     use tandem_chat_core::{error::ChatError, message::Usage};
+    use tandem_protocols::call::FinishReason;
 
-    use super::super::{Failed, FinishReason, Finished};
+    use super::super::{Failed, Finished};
     use super::*;
 
     fn buffer(max_bytes: usize) -> Arc<Buffer> {

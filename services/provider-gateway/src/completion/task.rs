@@ -23,11 +23,12 @@ use tandem_chat_core::{
     classify::Cause,
     error::{ChatError, ErrorKind},
 };
+use tandem_protocols::{ApiKey, Call, Delta, Deltas, Failure, Finish, Protocol, Protocols, call::Request};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
 use super::{
-    Event, Failed, Fallback, Request, Started,
+    Event, Failed, Fallback, Started,
     buffer::Full,
     registry::{Completion, Entry, Registry},
 };
@@ -39,8 +40,7 @@ use crate::{
     health::Health,
     key_pool::{AllResting, Why},
     metrics::Metrics,
-    provider::{Call, Delta, Deltas, Failure, Finish, Protocol, Protocols},
-    secret::{ApiKey, redact},
+    secret::redact,
     spend::{
         Account, Payer,
         ledger::{Ledger, Refusal},
@@ -378,7 +378,7 @@ impl Run {
         let provider = &model.provider;
         let call = Call {
             request: Arc::clone(&self.request),
-            model: Arc::clone(model),
+            model: Arc::clone(&model.asked),
             key: key.cloned(),
         };
         let opening = timeout_at(first_by, self.parts.protocols.open(*protocol, call)).await;
@@ -460,6 +460,14 @@ impl Run {
             }
             let event = match delta {
                 Delta::Finish(finish) => return Ok(finish),
+                Delta::Spent(usage) => {
+                    self.account.spend(usage);
+                    continue;
+                }
+                Delta::Resumed => {
+                    self.account.start();
+                    continue;
+                }
                 Delta::Text(text) => Event::TextDelta(text),
                 Delta::Reasoning(text) => Event::ReasoningDelta(text),
                 Delta::ReasoningDone(part) => Event::ReasoningDone(Box::new(part)),

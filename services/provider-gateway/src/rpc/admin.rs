@@ -30,6 +30,7 @@ use tandem_proto::{
     },
     storage::v1 as storage,
 };
+use tandem_protocols::ApiKey;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -42,7 +43,6 @@ use crate::{
     outbound::Outbound,
     probe::{self, Report},
     secret::{
-        ApiKey,
         envelope::{self, Row},
         mask,
     },
@@ -301,7 +301,7 @@ impl ProviderAdminService for Admin {
             let row = self.row(&user, provider_id).await?;
             let provider = catalog::Provider::open(row, self.catalog.keyring())?;
             match (given_key.as_ref().or(provider.keys.first()), provider.unreadable) {
-                (None, Some(source)) => unreadable(provider.name, source),
+                (None, Some(source)) => unreadable(provider.name.clone(), source),
                 (key, _) => {
                     probe::test(
                         &self.outbound,

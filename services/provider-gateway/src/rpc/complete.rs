@@ -8,6 +8,7 @@ use tandem_proto::provider::v1::{
     AttachRequest, AttachResponse, CancelCompletionRequest, CancelCompletionResponse, CompleteRequest,
     CompleteResponse, CompletionEvent, completion_service_server::CompletionService,
 };
+use tandem_protocols::Protocol;
 use tonic::{Request, Response, Status};
 
 use super::convert;
@@ -15,7 +16,6 @@ use crate::{
     catalog::Catalog,
     completion::{buffer::Reader, task::Runner},
     error::Error,
-    provider::Protocol,
 };
 
 /// Who may ask for completions: they run on chats' behalf, and on that of programs at the gateway.

@@ -13,11 +13,9 @@ use tandem_proto::{
     common::v1::{ToolCallDelta, ToolDefinition},
     provider::v1::{self as wire, completion_event},
 };
+use tandem_protocols::call::{Earlier, FinishReason, Purpose, Request, Tool, ToolChoice};
 
-use crate::{
-    completion::{Earlier, Event, FinishReason, Purpose, Request, Tool, ToolChoice},
-    spend::Payer,
-};
+use crate::{completion::Event, spend::Payer};
 
 /// Tools in one request.
 const MAX_TOOLS: usize = 512;
@@ -110,6 +108,7 @@ pub(super) fn payer(request: &wire::CompleteRequest) -> Result<Option<Payer>, Fa
     Ok(Some(Payer {
         owner: id(&request.owner_id, "owner_id")?,
         root_chat,
+        brings_key: false,
     }))
 }
 

@@ -3,7 +3,7 @@
 //! Vendors echo credentials in error messages, in part or whole, and URLs carry them. This is the last filter, not the only one:
 //! nothing here writes a key into a text in the first place.
 
-use super::ApiKey;
+use tandem_protocols::ApiKey;
 
 /// What stands in place of a secret.
 const REDACTED: &str = "[redacted]";

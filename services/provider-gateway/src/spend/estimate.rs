@@ -6,9 +6,10 @@
 use prost::Message as _;
 use serde_json::{Map, Value};
 use tandem_chat_core::{message::Usage, part::Part, wire};
+use tandem_protocols::call::Request;
 
 use super::{Order, Prompt};
-use crate::{catalog::Model, completion::Request, meter};
+use crate::{catalog::Model, meter};
 
 const BYTES_PER_TOKEN: usize = 4;
 
@@ -86,10 +87,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{
-        catalog::test_support,
-        completion::{Purpose, ToolChoice},
-        provider::Kind,
+    use crate::catalog::test_support;
+    use tandem_protocols::{
+        Kind,
+        call::{Purpose, ToolChoice},
     };
 
     fn asked(parts: Vec<Part>, max_output_tokens: Option<u32>) -> Request {

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tandem_chassis::{client::Outbound, clock::Clock, status::Fault, with_message_limits};
 use tandem_chat_core::{error::ErrorKind, message::Usage, wire};
 use tandem_proto::storage::v1::{ReserveSpendRequest, UsageRecord, usage_service_client::UsageServiceClient};
+use tandem_protocols::call::Purpose;
 use tokio::sync::{mpsc, oneshot};
 use tonic::transport::Channel;
 
@@ -13,7 +14,7 @@ use super::{
     Account, Config, Order, Payer, estimate,
     teller::{Ended, Entry, MAX_WAITING, Teller},
 };
-use crate::{catalog::Model, completion::Purpose, meter, metrics::Metrics};
+use crate::{catalog::Model, meter, metrics::Metrics};
 
 /// Time for storage to set something aside; a person waits.
 const RESERVE_DEADLINE: Duration = Duration::from_secs(3);
@@ -88,7 +89,7 @@ impl Ledger {
         model: &Model,
         account: &Account,
     ) -> Result<(), Refusal> {
-        let Some(payer) = payer.filter(|_| model.is_spend_limited) else {
+        let Some(payer) = payer.filter(|payer| model.is_spend_limited && !payer.brings_key) else {
             return Ok(());
         };
         // Before it is asked for: whoever is stopped while asking does not hear of it.
@@ -117,23 +118,22 @@ impl Ledger {
         self.record(bill, usage, cost_usd_micros, false);
     }
 
-    /// A completion has ended otherwise. If the vendor had accepted it, what it has used is estimated.
+    /// A completion has ended otherwise. What the vendor has told stands; of a request that it had accepted, the use is estimated.
     pub fn cut_off(&self, bill: &Bill<'_>) {
-        let Bill {
-            order, model, account, ..
-        } = bill;
-        if !account.has_started() {
+        let Bill { model, account, .. } = bill;
+        let (usage, is_estimated) = used_so_far(bill);
+        if usage.is_empty() {
             if account.is_reserved() {
                 self.put(bill, None);
             }
             return;
         }
-        let usage = Usage {
-            input_tokens: Some(estimate::input_tokens(order)),
-            output_tokens: Some(estimate::output_tokens(account.said_bytes())),
-            ..Usage::default()
-        };
-        self.record(bill, &usage, meter::cost_usd_micros(&model.options, &usage), true);
+        self.record(
+            bill,
+            &usage,
+            meter::cost_usd_micros(&model.options, &usage),
+            is_estimated,
+        );
     }
 
     fn record(&self, bill: &Bill<'_>, usage: &Usage, cost_micros: Option<i64>, is_estimated: bool) {
@@ -151,7 +151,8 @@ impl Ledger {
             model: model.model.clone(),
             purpose: purpose(order.purpose).to_owned(),
             usage: wire::usage_to_wire(usage),
-            cost_micros,
+            // Not unpriced: it is known what it costs here.
+            cost_micros: if payer.brings_key { Some(0) } else { cost_micros },
             is_estimated,
             runtime: prost_types::Duration::try_from(bill.runtime).ok(),
             age: None,
@@ -189,6 +190,23 @@ pub struct Bill<'a> {
     pub model: &'a Model,
     pub account: &'a Account,
     pub runtime: Duration,
+}
+
+/// What a completion that was cut off has used, and whether some of it is estimated; empty if nothing.
+fn used_so_far(Bill { order, account, .. }: &Bill<'_>) -> (Usage, bool) {
+    let spent = account.spent();
+    if !account.has_started() {
+        return (spent.usage, false);
+    }
+    // What was said before went back to the model with the prompt.
+    let input = estimate::input_tokens(order).saturating_add(estimate::output_tokens(spent.said_bytes));
+    let said = account.said_bytes().saturating_sub(spent.said_bytes);
+    let under_way = Usage {
+        input_tokens: Some(input),
+        output_tokens: Some(estimate::output_tokens(said)),
+        ..Usage::default()
+    };
+    (account.total(&under_way), true)
 }
 
 /// What an answer of storage means, with its name in metrics.

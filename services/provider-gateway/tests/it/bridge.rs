@@ -3,6 +3,7 @@
 mod answers;
 mod byok;
 mod forward;
+mod inject;
 mod limits;
 mod own;
 mod passing;

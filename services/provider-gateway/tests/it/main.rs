@@ -9,6 +9,7 @@ mod health;
 mod messages;
 mod spend;
 mod storage;
+mod tool_runner;
 mod user_keys;
 mod vendor;
 mod world;

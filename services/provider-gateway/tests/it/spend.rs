@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     storage::Ledger,
-    vendor::{HELLO, Reply, Vendor},
+    vendor::{HELLO, MESSAGE, Reply, Vendor},
     world::{World, failed, finished},
 };
 
@@ -34,10 +34,25 @@ struct Scene {
 
 impl Scene {
     async fn new(is_limited: bool, change: impl FnOnce(&mut Config)) -> Self {
+        Self::of("openai-compat", PRICES, is_limited, change).await
+    }
+
+    /// Of a vendor whose own search may interrupt its answers.
+    async fn searching() -> Self {
+        let options = PRICES.replacen(
+            '{',
+            r#"{"provider_options":{"anthropic":{"web_search_enabled":true}},"#,
+            1,
+        );
+        Self::of("anthropic", &options, true, |_| ()).await
+    }
+
+    async fn of(kind: &str, options: &str, is_limited: bool, change: impl FnOnce(&mut Config)) -> Self {
         let world = World::start_with(change).await;
         let (vendor, base) = Vendor::start().await;
-        let provider = world.provider("openai-compat", &base, &[]).await;
-        let model = world.model(&provider, PRICES);
+        let keys: &[&str] = if kind == "anthropic" { &["sk-1", "sk-2"] } else { &[] };
+        let provider = world.provider(kind, &base, keys).await;
+        let model = world.model(&provider, options);
         world.storage.ledger.lock().unwrap().is_limited = is_limited;
         Self { world, vendor, model }
     }
@@ -250,4 +265,75 @@ async fn records_nobody_waits_for_are_told_together_and_before_the_end() {
         .collect();
     assert_eq!(told, ids.map(|id| id.to_string()));
     assert_eq!(ledger.settlements, 1);
+}
+
+/// The beginning of an answer that the vendor interrupts; it says 15 bytes and reports other numbers.
+const INTERRUPTED: &str = concat!(
+    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m1\",\"usage\":{\"input_tokens\":1000}}}\n\n",
+    "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":",
+    "{\"type\":\"text\",\"text\":\"\"}}\n\n",
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":",
+    "{\"type\":\"text_delta\",\"text\":\"now let me  see\"}}\n\n",
+    "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
+    "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"pause_turn\"},",
+    "\"usage\":{\"output_tokens\":100}}\n\n",
+    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+);
+
+fn counted(record: &UsageRecord) -> (Option<i64>, Option<i64>, Option<i64>, bool) {
+    let usage = record.usage.unwrap();
+    let (input, output) = (usage.input_tokens, usage.output_tokens);
+    (input, output, record.cost_micros, record.is_estimated)
+}
+
+#[tokio::test]
+async fn an_answer_of_two_requests_is_paid_as_both_and_once() {
+    let scene = Scene::searching().await;
+    scene.vendor.stream(INTERRUPTED);
+    scene.vendor.stream(MESSAGE);
+    let events = scene.run(Uuid::new_v4()).await;
+    let end = finished(&events).unwrap();
+    let usage = end.usage.unwrap();
+    assert_eq!((usage.input_tokens, usage.output_tokens), (Some(1_010), Some(104)));
+    assert_eq!(end.cost_micros, Some(1_010 + 1_040));
+    assert_eq!(
+        counted(&scene.record().await),
+        (Some(1_010), Some(104), Some(2_050), false)
+    );
+    assert_eq!(scene.world.storage.ledger.lock().unwrap().records.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_used_before_a_later_request_is_refused_stays_on_the_bill() {
+    // Also when the other key could be tried: the answer has begun.
+    for status in [503, 429] {
+        let scene = Scene::searching().await;
+        scene.vendor.stream(INTERRUPTED);
+        scene.vendor.reply(Reply::Status(status, "no"));
+        assert!(failed(&scene.run(Uuid::new_v4()).await).is_some());
+        assert_eq!(scene.vendor.asked().len(), 2);
+        let told = counted(&scene.record().await);
+        assert_eq!(
+            told,
+            (Some(1_000), Some(100), Some(2_000), false),
+            "{status}: as the vendor told"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_later_request_that_breaks_off_is_estimated_beside_what_is_known() {
+    let scene = Scene::searching().await;
+    scene.vendor.stream(INTERRUPTED);
+    // Up to the words "hello world", which are three tokens, behind "Hm.", which is one.
+    let pieces = MESSAGE.split_inclusive("\n\n").take(7);
+    let pieces = pieces.map(|piece| Bytes::copy_from_slice(piece.as_bytes())).collect();
+    scene.vendor.reply(Reply::Stream(pieces, Duration::ZERO));
+    assert!(failed(&scene.run(Uuid::new_v4()).await).is_some());
+    let (input, output, cost, is_estimated) = counted(&scene.record().await);
+    assert!(is_estimated);
+    assert_eq!(output, Some(104));
+    let input = input.unwrap();
+    assert!((1_004..1_100).contains(&input), "with what went back: {input}");
+    assert_eq!(cost, Some(input + 1_040));
 }

@@ -28,12 +28,13 @@ use tandem_proto::{
         settings_service_server::SettingsServiceServer, usage_service_server::UsageServiceServer,
         user_service_server::UserServiceServer,
     },
+    tool::v1::mcp_bridge_service_server::McpBridgeServiceServer,
 };
 use tandem_provider_gateway::Config;
 use tonic::{Status, Streaming, transport::Channel};
 use uuid::Uuid;
 
-use crate::storage::Storage;
+use crate::{storage::Storage, tool_runner::ToolRunner};
 
 /// Time for a whole test call.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -41,6 +42,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// Everything a test needs.
 pub struct World {
     pub storage: Storage,
+    pub tool_runner: ToolRunner,
     pub admin: ProviderAdminServiceClient<Channel>,
     pub completions: CompletionServiceClient<Channel>,
     pub bridge: BridgeServiceClient<Channel>,
@@ -92,6 +94,12 @@ impl World {
             ..Config::default()
         };
         config.peers.storage = storage_address;
+        let tool_runner = ToolRunner::default();
+        config.peers.tool_runner = unique("tool-runner");
+        let listener = Listener::bind(&config.peers.tool_runner).await.unwrap();
+        let server = Server::new(ServiceName::ToolRunner, &runtime)
+            .add_service(with_message_limits!(McpBridgeServiceServer::new(tool_runner.clone())));
+        tokio::spawn(server.serve(listener, runtime.shutdown.draining()));
         config.demo.word_pause = Duration::ZERO;
         change(&mut config);
         let address = unique("provider-gateway");
@@ -102,6 +110,7 @@ impl World {
         let channel = client::channel(&address, &ClientConfig::default()).unwrap();
         Self {
             storage,
+            tool_runner,
             admin: with_message_limits!(ProviderAdminServiceClient::new(channel.clone())),
             completions: with_message_limits!(CompletionServiceClient::new(channel.clone())),
             bridge: with_message_limits!(BridgeServiceClient::new(channel)),

@@ -12,6 +12,9 @@ use super::diff_statuses;
 use crate::error::Error;
 use crate::turn_facts::{Intent, PendingCall, Sealed};
 
+#[cfg(test)]
+mod tests;
+
 /// A chat as it is stored, with what is counted beside it.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -188,13 +191,24 @@ pub(crate) struct Page {
     pub(crate) has_unread: Option<bool>,
     /// An `ILIKE` pattern; empty for all.
     pub(crate) title: String,
+    /// An `ILIKE` pattern; empty for all.
+    pub(crate) pull_request_title: String,
+    /// An `ILIKE` pattern for the address of the remote repository or of the pull request; empty for all.
+    pub(crate) repository: String,
+    /// 0 for all.
+    pub(crate) pull_request_number: i32,
+    /// `draft`, `open`, `merged`, `closed`; none for all.
+    pub(crate) pull_request_statuses: Vec<String>,
+    /// Of the chat's own pull request or a descendant's; empty for all.
+    pub(crate) diff_url: String,
     pub(crate) labels: serde_json::Value,
     pub(crate) after: Option<Uuid>,
     pub(crate) limit: i64,
     pub(crate) offset: i64,
 }
 
-/// Root chats: pinned first in their order, then by last activity.
+/// Root chats: pinned first in their order, then by last activity. What is known of a chat's pull request is looked up chat by chat: no plan
+/// can make a pass over everybody's of such a subquery, as it can of `EXISTS`.
 pub(crate) async fn list(conn: &mut PgConnection, page: &Page) -> Result<Vec<Row>, sqlx::Error> {
     select_chats!(
         "WHERE c.owner_id = $1 AND c.parent_chat_id IS NULL AND c.is_archived = $2
@@ -206,6 +220,15 @@ pub(crate) async fn list(conn: &mut PgConnection, page: &Page) -> Result<Vec<Row
                 AND (((c.pin_order = 0)::int, c.pin_order, -extract(epoch FROM c.updated_at))
                       > ((a.pin_order = 0)::int, a.pin_order, -extract(epoch FROM a.updated_at))
                   OR (c.pin_order = a.pin_order AND c.updated_at = a.updated_at AND c.id < a.id))))
+            AND ($9 = '' AND $10 = '' AND $11::integer = 0 AND cardinality($12::text[]) = 0
+                OR (SELECT ($9 = '' OR d.pull_request_title ILIKE $9)
+                        AND ($10 = '' OR d.git_remote_origin ILIKE $10 OR d.url ILIKE $10)
+                        AND ($11 = 0 OR d.pull_request_number = $11)
+                        AND (cardinality($12) = 0
+                            OR CASE WHEN d.pull_request_state = 'open' AND d.is_draft THEN 'draft' ELSE d.pull_request_state END = ANY($12))
+                    FROM chat_diff_statuses d WHERE d.chat_id = c.id))
+            AND ($13 = '' OR c.id IN (SELECT m.root_chat_id FROM chat_diff_statuses d JOIN chats m ON m.id = d.chat_id
+                WHERE d.url <> '' AND lower(d.url) = lower($13)))
         ORDER BY (c.pin_order = 0)::int, c.pin_order, c.updated_at DESC, c.id DESC
         LIMIT $7 OFFSET $8",
         page.user,
@@ -215,7 +238,12 @@ pub(crate) async fn list(conn: &mut PgConnection, page: &Page) -> Result<Vec<Row
         page.labels,
         page.after,
         page.limit,
-        page.offset
+        page.offset,
+        page.pull_request_title,
+        page.repository,
+        page.pull_request_number,
+        &page.pull_request_statuses[..],
+        page.diff_url
     )
     .fetch_all(conn)
     .await

@@ -116,6 +116,15 @@ pub(crate) async fn lock(
     Ok(())
 }
 
+/// Has every statement of this transaction look rows up by their ids. Statements are planned once, often while the tables are still
+/// empty, when reading all of a table looks cheapest; it would be read for every batch from then on.
+pub(crate) async fn look_up(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const SETTINGS: &str =
+        "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
+    sqlx::raw_sql(SETTINGS).execute(conn).await?;
+    Ok(())
+}
+
 /// Stores beginnings that are not there yet, each as a thread of its own.
 pub(crate) async fn insert(conn: &mut PgConnection, starts: &[Start]) -> Result<(), sqlx::Error> {
     if starts.is_empty() {

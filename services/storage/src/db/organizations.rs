@@ -30,6 +30,16 @@ pub(crate) async fn list(conn: &mut PgConnection, member: Option<Uuid>) -> Resul
     .await
 }
 
+/// Whether there is an organisation of this id.
+pub(crate) async fn is_known(conn: &mut PgConnection, id: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM organizations WHERE id = $1) AS "is_known!""#,
+        id
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Stores a new organisation, with its built-in template.
 pub(crate) async fn insert(
     conn: &mut PgConnection,

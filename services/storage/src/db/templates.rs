@@ -26,6 +26,7 @@ pub(crate) struct Row {
     pub(crate) icon_url: String,
     pub(crate) is_deprecated: bool,
     pub(crate) is_builtin: bool,
+    pub(crate) requires_active_version: bool,
     pub(crate) active_version_id: Uuid,
     pub(crate) number: i32,
     pub(crate) backend: String,
@@ -54,7 +55,7 @@ macro_rules! select_templates {
         sqlx::query_as!(
             Row,
             r#"SELECT t.id, t.organization_id, t.name, t.display_name, t.description, t.readme, t.icon_url, t.is_deprecated,
-                t.is_builtin, t.active_version_id, v.number, v.backend, v.spec AS "spec: Json<Spec>", t.created_at, t.updated_at,
+                t.is_builtin, t.requires_active_version, t.active_version_id, v.number, v.backend, v.spec AS "spec: Json<Spec>", t.created_at, t.updated_at,
                 (SELECT count(DISTINCT w.owner_id) FROM workspaces w WHERE w.template_id = t.id
                     AND w.last_used_at > now() - interval '60 days') AS "active_user_count!"
             FROM templates t JOIN template_versions v ON v.id = t.active_version_id
@@ -130,12 +131,31 @@ pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<bool, sqlx
     Ok(found.is_some())
 }
 
+/// What a template makes of its workspaces now.
+pub(crate) struct Active {
+    pub(crate) version_id: Uuid,
+    /// Starts take it.
+    pub(crate) is_required: bool,
+}
+
+/// A template's active version, which stays that until the transaction ends; `None` for a deleted template.
+pub(crate) async fn active(conn: &mut PgConnection, id: Uuid) -> Result<Option<Active>, sqlx::Error> {
+    sqlx::query_as!(
+        Active,
+        "SELECT active_version_id AS version_id, requires_active_version AS is_required FROM templates
+        WHERE id = $1 AND deleted_at IS NULL FOR SHARE",
+        id
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// Stores what describes a template; its active version is to follow in the same transaction.
 pub(crate) async fn insert(conn: &mut PgConnection, row: &Row) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO templates (id, organization_id, name, display_name, description, readme, icon_url, is_deprecated,
-            is_builtin, active_version_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            is_builtin, active_version_id, requires_active_version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         row.id,
         row.organization_id,
         row.name,
@@ -145,7 +165,8 @@ pub(crate) async fn insert(conn: &mut PgConnection, row: &Row) -> Result<(), sql
         row.icon_url,
         row.is_deprecated,
         row.is_builtin,
-        row.active_version_id
+        row.active_version_id,
+        row.requires_active_version
     )
     .execute(conn)
     .await?;
@@ -172,7 +193,7 @@ pub(crate) async fn insert_version(conn: &mut PgConnection, row: &Row, user: Opt
 pub(crate) async fn update(conn: &mut PgConnection, row: &Row) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE templates SET name = $2, display_name = $3, description = $4, readme = $5, icon_url = $6, is_deprecated = $7,
-            active_version_id = $8, updated_at = now()
+            active_version_id = $8, requires_active_version = $9, updated_at = now()
         WHERE id = $1",
         row.id,
         row.name,
@@ -181,7 +202,8 @@ pub(crate) async fn update(conn: &mut PgConnection, row: &Row) -> Result<(), sql
         row.readme,
         row.icon_url,
         row.is_deprecated,
-        row.active_version_id
+        row.active_version_id,
+        row.requires_active_version
     )
     .execute(conn)
     .await?;
@@ -265,6 +287,7 @@ impl Row {
             icon_url: self.icon_url.clone(),
             is_deprecated: self.is_deprecated,
             is_builtin: self.is_builtin,
+            requires_active_version: self.requires_active_version,
             active_version_id: self.active_version_id.to_string(),
             active_version_number: self.number,
             spec: Some(self.spec.to_wire(&self.backend)),

@@ -115,7 +115,7 @@ pub(crate) async fn claim(
         WHERE id = (
             SELECT id FROM workspace_builds
             WHERE ($2::uuid IS NULL OR id = $2)
-                AND (status = 'pending' OR status IN ('running', 'canceling') AND lease_expires_at < now())
+                AND (status = 'pending' OR status = 'running' AND lease_expires_at < now())
             ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
         RETURNING id, workspace_id, number, transition, status, reason, template_version_id, initiator_id, error, error_code,
             startup, log, attempt, created_at, started_at, finished_at",
@@ -131,7 +131,7 @@ pub(crate) async fn claim(
 pub(crate) async fn renew(conn: &mut PgConnection, by: &Holder, lease_ms: i64, log: &str) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "UPDATE workspace_builds SET log = $5, lease_expires_at = now() + make_interval(secs => $4::bigint / 1000.0)
-        WHERE id = $1 AND runner_id = $2 AND attempt = $3 AND status IN ('running', 'canceling')",
+        WHERE id = $1 AND runner_id = $2 AND attempt = $3 AND status = 'running'",
         by.build,
         by.runner,
         by.attempt,
@@ -149,7 +149,7 @@ pub(crate) async fn finish(conn: &mut PgConnection, by: &Holder, end: &End<'_>) 
         Row,
         "UPDATE workspace_builds SET status = $4, error = $5, error_code = $6, startup = $7, log = $8, finished_at = now(),
             lease_expires_at = NULL
-        WHERE id = $1 AND runner_id = $2 AND attempt = $3 AND status IN ('running', 'canceling')
+        WHERE id = $1 AND runner_id = $2 AND attempt = $3 AND status = 'running'
         RETURNING id, workspace_id, number, transition, status, reason, template_version_id, initiator_id, error, error_code,
             startup, log, attempt, created_at, started_at, finished_at",
         by.build,
@@ -208,7 +208,7 @@ impl Row {
 
     /// Whether it has not ended yet.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.status.as_str(), "pending" | "running" | "canceling")
+        matches!(self.status.as_str(), "pending" | "running")
     }
 
     pub(crate) fn to_wire(&self) -> WorkspaceBuild {
@@ -217,7 +217,6 @@ impl Row {
             "running" => BuildStatus::Running,
             "succeeded" => BuildStatus::Succeeded,
             "failed" => BuildStatus::Failed,
-            "canceling" => BuildStatus::Canceling,
             "canceled" => BuildStatus::Canceled,
             _ => BuildStatus::Unspecified,
         };

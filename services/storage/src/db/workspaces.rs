@@ -184,15 +184,17 @@ pub(crate) async fn update(conn: &mut PgConnection, id: Uuid, name: &str, ttl_ms
     Ok(())
 }
 
-/// Replaces the values of a workspace's parameters.
-pub(crate) async fn set_parameters(
+/// Replaces the version of the template that a workspace starts with, and the values of its parameters.
+pub(crate) async fn set_version(
     conn: &mut PgConnection,
     id: Uuid,
+    version: Option<Uuid>,
     parameters: &BTreeMap<String, String>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE workspaces SET parameters = $2 WHERE id = $1",
+        "UPDATE workspaces SET template_version_id = $2, parameters = $3 WHERE id = $1",
         id,
+        version,
         Json(parameters) as _
     )
     .execute(conn)
@@ -200,7 +202,8 @@ pub(crate) async fn set_parameters(
     Ok(())
 }
 
-/// What a build makes of its workspace. Beginning and ending one counts as use; a workspace that stops has no agent.
+/// What a build makes of its workspace. Beginning and ending one counts as use; a workspace that is stopped or deleted has no agent, whether
+/// or not somebody lived to tell that it went.
 pub(crate) async fn set_status(
     conn: &mut PgConnection,
     id: Uuid,
@@ -210,7 +213,9 @@ pub(crate) async fn set_status(
     sqlx::query!(
         "UPDATE workspaces SET status = $2, status_message = $3, last_used_at = now(),
             deleted_at = CASE WHEN $2 = 'deleted' THEN now() ELSE deleted_at END,
-            agent_token_hash = CASE WHEN $2 = 'deleted' THEN NULL ELSE agent_token_hash END
+            agent_token_hash = CASE WHEN $2 = 'deleted' THEN NULL ELSE agent_token_hash END,
+            agent_disconnected_at = CASE WHEN agent_is_connected AND $2 IN ('stopped', 'deleted') THEN now() ELSE agent_disconnected_at END,
+            agent_is_connected = agent_is_connected AND $2 NOT IN ('stopped', 'deleted')
         WHERE id = $1",
         id,
         status,
@@ -221,13 +226,14 @@ pub(crate) async fn set_status(
     Ok(())
 }
 
-/// Records a use, and whether an agent came or went. Whether there is such a workspace.
+/// Records a use, and whether an agent came or went. Whether there is such a workspace. News of an agent that came to a workspace which is
+/// stopped by now is late.
 pub(crate) async fn touch(conn: &mut PgConnection, id: Uuid, is_connected: Option<bool>) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "UPDATE workspaces SET
             last_used_at = CASE WHEN $2 IS FALSE THEN last_used_at ELSE now() END,
             agent_id = CASE WHEN $2 AND agent_id IS NULL THEN $3 ELSE agent_id END,
-            agent_is_connected = coalesce($2, agent_is_connected),
+            agent_is_connected = CASE WHEN status = 'stopped' THEN false ELSE coalesce($2, agent_is_connected) END,
             agent_first_connected_at = CASE WHEN $2 THEN coalesce(agent_first_connected_at, now()) ELSE agent_first_connected_at END,
             agent_last_connected_at = CASE WHEN $2 THEN now() ELSE agent_last_connected_at END,
             agent_disconnected_at = CASE WHEN $2 IS FALSE AND agent_is_connected THEN now() ELSE agent_disconnected_at END

@@ -31,6 +31,49 @@ pub(super) fn optional_id(text: &str, field: &str) -> Result<Option<Uuid>, Error
     }
 }
 
+/// A page size: 0 means the default, more than the most is refused.
+pub(super) fn limit(asked: i32, default: i32, most: i32) -> Result<i32, Error> {
+    match asked {
+        0 => Ok(default),
+        asked if (1..=most).contains(&asked) => Ok(asked),
+        _ => Err(one("limit", &format!("must be 1 to {most}"))),
+    }
+}
+
+/// How many rows a page leaves out.
+pub(super) fn offset(asked: i32) -> Result<i64, Error> {
+    match asked {
+        0.. => Ok(asked.into()),
+        _ => Err(one("offset", "must not be negative")),
+    }
+}
+
+/// As many as fit in one answer, from the first on and at least that one.
+pub(super) fn that_fit<T: prost::Message>(all: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut left = MAX_ANSWER_BYTES;
+    let mut page = Vec::new();
+    for message in all {
+        match left.checked_sub(message.encoded_len()) {
+            Some(rest) => left = rest,
+            None if page.is_empty() => left = 0,
+            None => break,
+        }
+        page.push(message);
+    }
+    page
+}
+
+/// Refuses a text that is too long, or that the database cannot store.
+pub(super) fn bounded(field: &str, text: &str, max: usize) -> Result<(), Error> {
+    if text.len() > max {
+        return Err(one(field, &format!("must have at most {max} bytes")));
+    }
+    if text.contains('\0') {
+        return Err(one(field, "must not contain NUL characters"));
+    }
+    Ok(())
+}
+
 /// A request that breaks one rule.
 pub(super) fn one(field: &str, rule: &str) -> Error {
     let violation = Violation {

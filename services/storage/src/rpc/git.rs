@@ -62,8 +62,8 @@ impl Git {
         let chat = convert::id(&request.chat_id, "chat_id")?;
         let workspace = convert::id(&request.workspace_id, "workspace_id")?;
         let (branch, origin) = (&request.branch, &request.remote_origin);
-        bounded(branch, MAX_BRANCH_BYTES, "branch")?;
-        bounded(origin, MAX_ORIGIN_BYTES, "remote_origin")?;
+        convert::bounded("branch", branch, MAX_BRANCH_BYTES)?;
+        convert::bounded("remote_origin", origin, MAX_ORIGIN_BYTES)?;
         let seen_at = request.observed_at.as_ref().and_then(time_from_wire);
         let seen_at = seen_at.ok_or_else(|| convert::one("observed_at", "must be given"))?;
         let mut open = Open::for_worker(&self.pool, chat).await?;
@@ -110,8 +110,8 @@ impl Git {
             open.commit(&self.hints).await?;
             return Ok(false);
         };
-        bounded(&status.url, MAX_URL_BYTES, "status.url")?;
-        bounded(&status.pull_request_title, MAX_TEXT_BYTES, "status.pull_request_title")?;
+        convert::bounded("status.url", &status.url, MAX_URL_BYTES)?;
+        convert::bounded("status.pull_request_title", &status.pull_request_title, MAX_TEXT_BYTES)?;
         let fresh = known.with(status);
         diff_statuses::refresh(open.conn(), chat, &fresh, seconds).await?;
         let is_news = fresh != known;
@@ -127,8 +127,8 @@ impl Git {
         if host.is_empty() {
             return Err(convert::one("credential.host", "must be given"));
         }
-        bounded(host, MAX_HOST_BYTES, "credential.host")?;
-        bounded(username, MAX_USERNAME_BYTES, "credential.username")?;
+        convert::bounded("credential.host", host, MAX_HOST_BYTES)?;
+        convert::bounded("credential.username", username, MAX_USERNAME_BYTES)?;
         if credential.sealed.is_empty() || credential.sealed.len() > MAX_SEALED_BYTES {
             return Err(convert::one("credential.sealed", "must have 1 byte to 16 KiB"));
         }
@@ -170,16 +170,6 @@ async fn changed(open: &mut Open) -> Result<(), Error> {
     let command = Command::UpdateMetadata { is_pinning: false };
     open.apply(&[command], Payload::default()).await?;
     open.watch(WatchKind::DiffStatusChange);
-    Ok(())
-}
-
-fn bounded(text: &str, most: usize, field: &str) -> Result<(), Error> {
-    if text.len() > most || text.contains('\0') {
-        return Err(convert::one(
-            field,
-            &format!("must be at most {most} bytes without NUL"),
-        ));
-    }
     Ok(())
 }
 

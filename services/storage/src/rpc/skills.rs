@@ -31,19 +31,28 @@ impl PersonalSkills {
         &self,
         user: Uuid,
         attempt: Option<&Attempt>,
-        message: PutPersonalSkillRequest,
+        mut message: PutPersonalSkillRequest,
     ) -> Result<PutPersonalSkillResponse, Error> {
         check(&message)?;
         let mut tx = Tx::begin(&self.pool, attempt).await?;
-        // Two at once must not both be the hundredth.
+        // Two at once must not both be the hundredth, and what one of them keeps is what the other has written.
         users::lock(&mut tx, user).await?.ok_or_else(not_found)?;
-        let is_known = skills::find(&mut tx, user, &message.name).await?.is_some();
-        match (message.mode(), is_known) {
-            (PutMode::Create, true) => {
+        let known = skills::find(&mut tx, user, &message.name).await?;
+        let is_known = known.is_some();
+        match (message.mode(), known) {
+            (PutMode::Create, Some(_)) => {
                 return Err(Fault::exists("SKILL_EXISTS", "There is a skill of this name already.").into());
             }
-            (PutMode::Update, false) => return Err(not_found()),
-            (PutMode::Unspecified | PutMode::Create | PutMode::Update, _) => {}
+            (PutMode::Update, None) => return Err(not_found()),
+            (PutMode::Update, Some(known)) => {
+                if message.is_description_kept {
+                    message.description = known.description;
+                }
+                if message.is_body_kept {
+                    message.body = known.body;
+                }
+            }
+            (PutMode::Unspecified | PutMode::Create, _) => {}
         }
         let most = i64::try_from(skill::MAX_PERSONAL).unwrap_or(i64::MAX);
         if !is_known && skills::count(&mut tx, user).await? >= most {
@@ -124,7 +133,8 @@ fn check(skill: &PutPersonalSkillRequest) -> Result<(), Error> {
     if length > most {
         refuse("description", format!("must not be longer than {most} bytes"));
     }
-    if skill.body.trim().is_empty() || skill.body.len() > skill::MAX_BYTES {
+    let is_stored = skill.mode() == PutMode::Update && skill.is_body_kept;
+    if !is_stored && (skill.body.trim().is_empty() || skill.body.len() > skill::MAX_BYTES) {
         refuse("body", format!("must be 1 to {} bytes", skill::MAX_BYTES));
     }
     for (field, text) in [("description", &skill.description), ("body", &skill.body)] {

@@ -11,9 +11,10 @@ use uuid::Uuid;
 
 use super::convert;
 use crate::db::templates::{self, Filter};
-use crate::db::{Pool, chats, settings, sqlstate};
+use crate::db::{Pool, chats, organizations, settings, sqlstate};
 use crate::error::{Error, chat_not_found, violations};
 use crate::idempotency::{Attempt, Tx, respond};
+use crate::names;
 use crate::template_spec::{self, Broken, Spec};
 
 const DEFAULT_LISTED: i32 = 50;
@@ -46,7 +47,8 @@ impl Templates {
         let (backend, spec) = proven(request.spec)?;
         let mut tx = Tx::begin(&self.pool, attempt).await?;
         let organization = match organization {
-            Some(organization) => organization,
+            Some(organization) if organizations::is_known(&mut tx, organization).await? => organization,
+            Some(_) => return Err(convert::one("organization_id", "must be that of an organization")),
             None => templates::home(&mut tx, &admin.organization_ids)
                 .await?
                 .ok_or_else(|| convert::one("organization_id", "must be set"))?,
@@ -62,6 +64,7 @@ impl Templates {
             readme: request.readme,
             icon_url: request.icon_url,
             is_deprecated: request.is_deprecated,
+            requires_active_version: request.requires_active_version,
             is_builtin: false,
             active_version_id: Uuid::now_v7(),
             number: 1,
@@ -106,6 +109,7 @@ impl Templates {
         row.readme = request.readme.unwrap_or(row.readme);
         row.icon_url = request.icon_url.unwrap_or(row.icon_url);
         row.is_deprecated = request.is_deprecated.unwrap_or(row.is_deprecated);
+        row.requires_active_version = request.requires_active_version.unwrap_or(row.requires_active_version);
         check(&row)?;
         if let Some((backend, spec)) = spec
             && (row.backend != backend || row.spec.0 != spec)
@@ -128,22 +132,17 @@ impl Templates {
     }
 
     async fn list(&self, user: &User, request: ListTemplatesRequest) -> Result<ListTemplatesResponse, Error> {
-        if request.query.len() > MAX_QUERY_BYTES {
-            return Err(convert::one("query", "must have at most 256 bytes"));
-        }
-        let limit = match request.limit {
-            0 => DEFAULT_LISTED,
-            limit => limit.clamp(1, MAX_LISTED),
-        };
+        convert::bounded("q", &request.query, MAX_QUERY_BYTES)?;
+        let limit = convert::limit(request.limit, DEFAULT_LISTED, MAX_LISTED)?;
+        let offset = convert::offset(request.offset)?;
         let mut conn = self.pool.acquire().await?;
         let chat = convert::optional_id(&request.chat_id, "chat_id")?;
         let mut filter = visible(&mut conn, user, chat).await?;
         filter.text = request.query.trim().to_owned();
-        let offset = i64::from(request.offset.max(0));
         let rows = templates::list(&mut conn, &filter, i64::from(limit), offset).await?;
         let total = templates::count(&mut conn, &filter).await?;
         Ok(ListTemplatesResponse {
-            templates: rows.iter().map(templates::Row::to_wire).collect(),
+            templates: convert::that_fit(rows.iter().map(templates::Row::to_wire)),
             total_count: i32::try_from(total).unwrap_or(i32::MAX),
         })
     }
@@ -222,11 +221,7 @@ impl TemplateService for Templates {
             let chat = convert::optional_id(&message.chat_id, "chat_id")?;
             let mut conn = self.pool.acquire().await?;
             let filter = visible(&mut conn, &user, chat).await?;
-            let row = match allowed(&filter, id) {
-                true => templates::find(&mut conn, id, &filter).await?,
-                false => None,
-            };
-            row.ok_or_else(not_found)
+            templates::find(&mut conn, id, &filter).await?.ok_or_else(not_found)
         };
         Ok(Response::new(GetTemplateResponse {
             template: Some(get.await?.to_wire()),
@@ -282,11 +277,6 @@ impl TemplateService for Templates {
     }
 }
 
-/// Whether the allow list lets a template through.
-fn allowed(filter: &Filter, id: Uuid) -> bool {
-    filter.allowed.is_empty() || filter.allowed.contains(&id)
-}
-
 fn proven(spec: Option<TemplateSpec>) -> Result<(&'static str, Spec), Error> {
     let spec = spec.ok_or_else(|| convert::one("spec", "must be set"))?;
     template_spec::proven(spec).map_err(|broken| refused("spec.", broken))
@@ -294,13 +284,7 @@ fn proven(spec: Option<TemplateSpec>) -> Result<(&'static str, Spec), Error> {
 
 /// Everything that is wrong, each with its field behind `prefix`.
 pub(super) fn refused(prefix: &str, broken: Vec<Broken>) -> Error {
-    let broken: Vec<Violation> = broken
-        .into_iter()
-        .map(|(field, description)| Violation {
-            field: format!("{prefix}{field}"),
-            description,
-        })
-        .collect();
+    let broken = named(prefix, broken);
     let text = broken
         .first()
         .map(|first| format!("{} {}", first.field, first.description))
@@ -308,8 +292,22 @@ pub(super) fn refused(prefix: &str, broken: Vec<Broken>) -> Error {
     violations(&text, broken)
 }
 
+/// The same for the answer, each with its field behind `prefix`.
+pub(super) fn named(prefix: &str, broken: Vec<Broken>) -> Vec<Violation> {
+    let named = broken.into_iter().map(|(field, description)| Violation {
+        field: match field.as_str() {
+            // The whole.
+            "" => prefix.trim_end_matches('.').to_owned(),
+            field => format!("{prefix}{field}"),
+        },
+        description,
+    });
+    named.collect()
+}
+
 fn check(row: &templates::Row) -> Result<(), Error> {
-    if !is_name(&row.name) {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    if !names::is_words(&row.name, MAX_NAME_BYTES, &['-'], is_letter) {
         let rule = "must be lower-case letters and digits joined by single hyphens, at most 32 characters";
         return Err(convert::one("name", rule));
     }
@@ -319,19 +317,9 @@ fn check(row: &templates::Row) -> Result<(), Error> {
         ("readme", &row.readme, MAX_README_BYTES),
         ("icon_url", &row.icon_url, MAX_ICON_BYTES),
     ] {
-        if text.len() > max {
-            return Err(convert::one(field, &format!("must have at most {max} bytes")));
-        }
+        convert::bounded(field, text, max)?;
     }
     Ok(())
-}
-
-fn is_name(name: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    name.len() <= MAX_NAME_BYTES
-        && name
-            .split('-')
-            .all(|word| !word.is_empty() && word.bytes().all(is_letter))
 }
 
 fn name_taken(error: sqlx::Error, name: &str) -> Error {

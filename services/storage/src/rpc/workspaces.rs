@@ -37,13 +37,10 @@ impl Workspaces {
     }
 
     async fn list(&self, user: &User, request: ListWorkspacesRequest) -> Result<ListWorkspacesResponse, Error> {
-        let limit = match request.limit {
-            0 => DEFAULT_LISTED,
-            limit => limit.clamp(1, MAX_LISTED),
-        };
+        let limit = convert::limit(request.limit, DEFAULT_LISTED, MAX_LISTED)?;
+        let offset = convert::offset(request.offset)?;
         let filter = filter(user, &request.query)?;
         let mut conn = self.pool.acquire().await?;
-        let offset = i64::from(request.offset.max(0));
         let rows = workspaces::list(&mut conn, &filter, i64::from(limit), offset).await?;
         let total = workspaces::count(&mut conn, &filter).await?;
         let ids: Vec<Uuid> = rows.iter().filter_map(|row| row.latest_build_id).collect();
@@ -53,7 +50,7 @@ impl Workspaces {
             row.to_wire(latest)
         });
         Ok(ListWorkspacesResponse {
-            workspaces: workspaces.collect(),
+            workspaces: convert::that_fit(workspaces),
             total_count: i32::try_from(total).unwrap_or(i32::MAX),
         })
     }
@@ -84,10 +81,11 @@ impl Workspaces {
         Ok(answer)
     }
 
+    /// * `user`: the owner, for a host of theirs; `None`: tool-runner, for a pod it makes.
     async fn set_token(
         &self,
         attempt: Option<&Attempt>,
-        user: Uuid,
+        user: Option<Uuid>,
         request: SetAgentTokenRequest,
     ) -> Result<Workspace, Error> {
         let id = convert::id(&request.workspace_id, "workspace_id")?;
@@ -96,10 +94,14 @@ impl Workspaces {
         }
         let mut tx = Tx::begin(&self.pool, attempt).await?;
         // Administrators too: who holds the token is the owner's host.
-        let row = workspaces::lock(&mut tx, id, Some(user)).await?.ok_or_else(not_found)?;
-        if row.backend.as_deref() != Some("external") {
-            let text = "Only workspaces of external templates have agents that their users start.";
-            return Err(Fault::wrong_state("NOT_EXTERNAL", text).into());
+        let row = workspaces::lock(&mut tx, id, user).await?.ok_or_else(not_found)?;
+        match (user, row.backend.as_deref()) {
+            (Some(_), Some("external")) | (None, Some("kubernetes")) => {}
+            (Some(_), _) => {
+                let text = "Only workspaces of external templates have agents that their users start.";
+                return Err(Fault::wrong_state("NOT_EXTERNAL", text).into());
+            }
+            (None, _) => return Err(Fault::wrong_state("NO_POD", "The workspace is no pod.").into()),
         }
         workspaces::set_token(&mut tx, id, &request.token_hash).await?;
         let workspace = read(&mut tx, id).await?;
@@ -279,8 +281,12 @@ impl WorkspaceService for Workspaces {
         &self,
         request: Request<SetAgentTokenRequest>,
     ) -> Result<Response<SetAgentTokenResponse>, Status> {
-        let user = runner_for(&request)?.id;
-        let attempt = Attempt::of(&request, user, "set_agent_token")?;
+        runner(&request)?;
+        let user = Caller::of(&request)?.user().ok().map(|user| user.id);
+        let attempt = match user {
+            Some(user) => Attempt::of(&request, user, "set_agent_token")?,
+            None => None,
+        };
         let workspace = Some(self.set_token(attempt.as_ref(), user, request.into_inner()).await?);
         Ok(Response::new(SetAgentTokenResponse { workspace }))
     }
@@ -315,9 +321,7 @@ fn user_filter(user: &User) -> Option<Uuid> {
 
 /// What a search means.
 fn filter(user: &User, query: &str) -> Result<Filter, Error> {
-    if query.len() > MAX_QUERY_BYTES {
-        return Err(convert::one("q", "must have at most 256 bytes"));
-    }
+    convert::bounded("q", query, MAX_QUERY_BYTES)?;
     let mut filter = Filter {
         owner: user_filter(user),
         ..Filter::default()
@@ -346,6 +350,6 @@ fn filter(user: &User, query: &str) -> Result<Filter, Error> {
     Ok(filter)
 }
 
-fn not_found() -> Error {
+pub(super) fn not_found() -> Error {
     Fault::not_found("WORKSPACE_NOT_FOUND", "There is no such workspace.").into()
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::{Broken, Parameter, Preset, Spec};
+use super::{Broken, MAX_PARAMETERS, Parameter, Preset, Spec};
 
 /// Largest value, in bytes.
-const MAX_VALUE_BYTES: usize = 8 * 1024;
+pub(super) const MAX_VALUE_BYTES: usize = 8 * 1024;
 
 /// Largest compiled pattern, in bytes.
 const MAX_PATTERN_BYTES: usize = 1024 * 1024;
@@ -83,7 +83,43 @@ impl Spec {
         if broken.is_empty() { Ok(values) } else { Err(broken) }
     }
 
+    /// The values of a workspace of another version, which takes this one at its start. What was chosen stays if it may.
+    ///
+    /// # Errors
+    /// As [`Spec::change`], every value that is not valid any more, and every one that is missing.
+    pub(crate) fn renew(
+        &self,
+        current: &BTreeMap<String, String>,
+        given: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, Vec<Broken>> {
+        let mut broken = self.unknown(given);
+        let mut values = BTreeMap::new();
+        for parameter in &self.parameters {
+            let name = &parameter.name;
+            let (given, current) = (given.get(name), current.get(name));
+            let is_kept = current.is_some_and(|current| parameter.check(current).is_ok());
+            if is_kept && !parameter.is_mutable && given.is_some_and(|given| Some(given) != current) {
+                broken.push((field(name), "cannot be changed after creation".to_owned()));
+                continue;
+            }
+            // A default is for what nobody chose: it does not take the place of a choice that is not valid any more.
+            let value = given.or(current).or(parameter.default_value.as_ref());
+            match value.map(|value| (value, parameter.check(value))) {
+                Some((value, Ok(()))) => {
+                    values.insert(name.clone(), value.clone());
+                }
+                Some((_, Err(problem))) => broken.push((field(name), problem)),
+                None if parameter.is_required => broken.push((field(name), "is required".to_owned())),
+                None => {}
+            }
+        }
+        if broken.is_empty() { Ok(values) } else { Err(broken) }
+    }
+
     fn unknown(&self, given: &BTreeMap<String, String>) -> Vec<Broken> {
+        if given.len() > MAX_PARAMETERS {
+            return vec![("parameters".to_owned(), format!("must be at most {MAX_PARAMETERS}"))];
+        }
         given
             .keys()
             .filter(|name| !self.parameters.iter().any(|parameter| parameter.name == **name))
@@ -236,6 +272,36 @@ mod tests {
             assert_eq!(parameter("p", kind).check(good), Ok(()), "{good}");
             assert!(parameter("p", kind).check(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn another_version_keeps_what_it_can_and_names_what_it_lacks() {
+        let mut loose = parameter("loose", Kind::Number);
+        loose.is_mutable = true;
+        loose.validation_max = Some(4.0);
+        loose.default_value = Some("1".to_owned());
+        let mut fresh = parameter("fresh", Kind::String);
+        fresh.is_required = true;
+        let spec = Spec {
+            parameters: vec![loose, parameter("fixed", Kind::String), fresh],
+            ..Spec::default()
+        };
+        let current = values(&[("loose", "2"), ("fixed", "1"), ("gone", "x")]);
+        let renewed = spec.renew(&current, &values(&[("fresh", "new")])).unwrap();
+        assert_eq!(renewed, values(&[("loose", "2"), ("fixed", "1"), ("fresh", "new")]));
+        let broken = |current: &[(&str, &str)], given: &[(&str, &str)]| {
+            let broken = spec.renew(&values(current), &values(given)).unwrap_err();
+            broken.into_iter().map(|(field, _)| field).collect::<Vec<_>>()
+        };
+        assert_eq!(broken(&[("loose", "2")], &[]), ["parameters.fresh"]);
+        let refused = broken(&[("loose", "9"), ("fixed", "1")], &[("fresh", "new"), ("fixed", "2")]);
+        assert_eq!(
+            refused,
+            ["parameters.loose", "parameters.fixed"],
+            "a choice is not replaced by a default"
+        );
+        let renewed = spec.renew(&values(&[]), &values(&[("fresh", "new")])).unwrap();
+        assert_eq!(renewed, values(&[("loose", "1"), ("fresh", "new")]));
     }
 
     #[test]

@@ -105,8 +105,8 @@ impl Harness {
             titles: TitleServiceClient::new(channel.clone()),
             usage: UsageServiceClient::new(channel.clone()),
             tools: ToolCallServiceClient::new(channel.clone()),
-            templates: TemplateServiceClient::new(channel.clone()),
-            workspaces: WorkspaceServiceClient::new(channel),
+            templates: tandem_chassis::with_message_limits!(TemplateServiceClient::new(channel.clone())),
+            workspaces: tandem_chassis::with_message_limits!(WorkspaceServiceClient::new(channel)),
             process,
         }
     }

@@ -12,6 +12,7 @@ async fn put(world: &Harness, user: &User, name: &str, body: &str, mode: PutMode
         description: "D".to_owned(),
         body: body.to_owned(),
         mode: mode.into(),
+        ..PutPersonalSkillRequest::default()
     };
     let put = world
         .skills
@@ -110,4 +111,62 @@ async fn bounds_are_kept_also_by_two_at_once() {
     assert_eq!(reason(Err::<(), _>(refused)), "TOO_MANY_SKILLS");
     assert_eq!(list(&world, &admin).await.len(), 100);
     put(&world, &admin, "largest", "B", PutMode::Unspecified).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_changes_of_one_skill_at_once_both_count() {
+    let world = Harness::start().await;
+    let admin = world.bootstrap().await;
+    put(&world, &admin, "notes", "B", PutMode::Create).await.unwrap();
+    let change = async |message: PutPersonalSkillRequest| {
+        let message = PutPersonalSkillRequest {
+            name: "notes".to_owned(),
+            mode: PutMode::Update.into(),
+            ..message
+        };
+        let request = world.as_user(&admin, message);
+        world.skills.clone().put_personal_skill(request).await
+    };
+    let described = |round: u32| PutPersonalSkillRequest {
+        description: format!("D{round}"),
+        is_body_kept: true,
+        ..PutPersonalSkillRequest::default()
+    };
+    let rewritten = |round: u32| PutPersonalSkillRequest {
+        body: format!("B{round}"),
+        is_description_kept: true,
+        ..PutPersonalSkillRequest::default()
+    };
+    for round in 0..20 {
+        let (first, second) = tokio::join!(change(described(round)), change(rewritten(round)));
+        first.unwrap();
+        second.unwrap();
+        let now = get(&world, &admin, "notes").await.unwrap();
+        assert_eq!((now.description, now.body), (format!("D{round}"), format!("B{round}")));
+    }
+    // What is kept is not looked at, and a replacement keeps nothing.
+    let empty = PutPersonalSkillRequest {
+        name: "notes".to_owned(),
+        is_body_kept: true,
+        ..PutPersonalSkillRequest::default()
+    };
+    let refused = world
+        .skills
+        .clone()
+        .put_personal_skill(world.as_user(&admin, empty))
+        .await;
+    assert_eq!(reason(refused), "INVALID_SKILL");
+    let missing = PutPersonalSkillRequest {
+        name: "other".to_owned(),
+        mode: PutMode::Update.into(),
+        is_body_kept: true,
+        is_description_kept: true,
+        ..PutPersonalSkillRequest::default()
+    };
+    let refused = world
+        .skills
+        .clone()
+        .put_personal_skill(world.as_user(&admin, missing))
+        .await;
+    assert_eq!(reason(refused), "SKILL_NOT_FOUND");
 }

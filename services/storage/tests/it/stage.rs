@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgPool, Postgres, Transaction};
 use tandem_chassis::identity::ServiceName::{Orchestrator, ProviderGateway};
 use tandem_chassis::identity::User;
 use tandem_proto::common::v1::{
@@ -253,18 +253,7 @@ impl Stage {
 
     /// Waits until so many statements wait for a lock.
     pub async fn waiters(&self, count: i64) {
-        let statement =
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let wait = async {
-            loop {
-                let now: i64 = sqlx::query_scalar(statement).fetch_one(&self.world.pool).await.unwrap();
-                if now >= count {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, wait).await.expect("they wait in time");
+        waiters(&self.world.pool, count).await;
     }
 
     /// Waits until the chat is as wanted.
@@ -355,6 +344,22 @@ impl Stage {
         self.fail_turn(fails(&turn, Vec::new())).await.unwrap();
         turn.chat
     }
+}
+
+/// Waits until so many statements wait for a lock.
+pub async fn waiters(pool: &PgPool, count: i64) {
+    let statement =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let wait = async {
+        loop {
+            let now: i64 = sqlx::query_scalar(statement).fetch_one(pool).await.unwrap();
+            if now >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("they wait in time");
 }
 
 /// A user's message.

@@ -11,8 +11,11 @@ use uuid::Uuid;
 use crate::harness::{Harness, reason};
 use crate::tools::running_chat;
 
+mod bounds;
 mod builds;
+mod of_chats;
 mod templates;
+mod versions;
 
 fn local_spec() -> TemplateSpec {
     TemplateSpec {
@@ -148,6 +151,16 @@ async fn seen(world: &Harness, user: &User, workspace: &Workspace) -> Result<Wor
         .get_workspace(world.as_user(user, message))
         .await?;
     Ok(found.into_inner().workspace.unwrap())
+}
+
+/// What becomes of a workspace's agent.
+async fn agent(world: &Harness, workspace: &Workspace, change: AgentChange) {
+    let message = RecordWorkspaceUseRequest {
+        workspace_id: workspace.id.clone(),
+        change: change.into(),
+    };
+    let request = world.of(ToolRunner, message);
+    world.workspaces.clone().record_workspace_use(request).await.unwrap();
 }
 
 #[tokio::test]
@@ -339,6 +352,38 @@ async fn a_workspace_that_nobody_uses_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_stopped_workspace_has_no_agent() {
+    let world = Harness::start().await;
+    let admin = world.bootstrap().await;
+    let spec = TemplateSpec {
+        backend: TemplateBackend::External.into(),
+        ..TemplateSpec::default()
+    };
+    let host = template(&world, &admin, "host", spec).await;
+    let workspace = create(&world, &admin, of(&host)).await.unwrap();
+    succeed(&world).await;
+    agent(&world, &workspace, AgentChange::Connected).await;
+    let state = async || seen(&world, &admin, &workspace).await.unwrap().agent.unwrap();
+    assert!(state().await.is_connected);
+    // Whoever held its link has crashed, and nobody tells that it went.
+    build(&world, &admin, &workspace, WorkspaceTransition::Stop)
+        .await
+        .unwrap();
+    succeed(&world).await;
+    let gone = state().await;
+    assert!(!gone.is_connected && gone.disconnected_at.is_some());
+    agent(&world, &workspace, AgentChange::Connected).await;
+    assert!(!state().await.is_connected, "the news is late");
+    build(&world, &admin, &workspace, WorkspaceTransition::Start)
+        .await
+        .unwrap();
+    succeed(&world).await;
+    assert!(!state().await.is_connected, "it has not come yet");
+    agent(&world, &workspace, AgentChange::Connected).await;
+    assert!(state().await.is_connected);
+}
+
+#[tokio::test]
 async fn an_agents_token_is_good_until_the_next_and_while_the_workspace_is_up() {
     let world = Harness::start().await;
     let admin = world.bootstrap().await;
@@ -399,4 +444,44 @@ async fn an_agents_token_is_good_until_the_next_and_while_the_workspace_is_up() 
         .set_agent_token(world.by(ToolRunner, &mia, message))
         .await;
     assert_eq!(reason(refused), "NOT_EXTERNAL");
+}
+
+#[tokio::test]
+async fn a_pods_token_is_tool_runners_to_set_and_no_users() {
+    let world = Harness::start().await;
+    let admin = world.bootstrap().await;
+    let mia = world.member(&admin, "mia").await;
+    let spec = TemplateSpec {
+        backend: TemplateBackend::Kubernetes.into(),
+        kubernetes: Some(KubernetesSettings {
+            image: "shell:1".to_owned(),
+            home_size: "2Gi".to_owned(),
+            ..KubernetesSettings::default()
+        }),
+        ..TemplateSpec::default()
+    };
+    let pod = template(&world, &admin, "pod", spec.clone()).await;
+    assert_eq!(pod.spec, Some(spec));
+    let workspace = create(&world, &mia, of(&pod)).await.unwrap();
+    let message = SetAgentTokenRequest {
+        workspace_id: workspace.id,
+        token_hash: vec![1; 32],
+    };
+    let mut workspaces = world.workspaces.clone();
+    let refused = workspaces
+        .set_agent_token(world.by(ToolRunner, &mia, message.clone()))
+        .await;
+    assert_eq!(reason(refused), "NOT_EXTERNAL");
+    let set = workspaces.set_agent_token(world.of(ToolRunner, message.clone())).await;
+    assert!(set.unwrap().into_inner().workspace.unwrap().agent.unwrap().has_token);
+    let local = template(&world, &admin, "rust", local_spec()).await;
+    let local = create(&world, &mia, of(&local)).await.unwrap();
+    let message = SetAgentTokenRequest {
+        workspace_id: local.id,
+        ..message
+    };
+    assert_eq!(
+        reason(workspaces.set_agent_token(world.of(ToolRunner, message)).await),
+        "NO_POD"
+    );
 }

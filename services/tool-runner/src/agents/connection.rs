@@ -56,7 +56,7 @@ struct Shared {
 
 struct Pending {
     answer: oneshot::Sender<Answer>,
-    output: Option<mpsc::Sender<String>>,
+    output: Option<mpsc::Sender<ProcessChunk>>,
 }
 
 impl Connection {
@@ -135,7 +135,7 @@ impl Connection {
         chat_id: &str,
         operation: Kind,
         deadline: Duration,
-        output: Option<mpsc::Sender<String>>,
+        output: Option<mpsc::Sender<ProcessChunk>>,
     ) -> Result<Answer, Refusal> {
         let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
@@ -199,7 +199,7 @@ impl Connection {
             .and_then(|pending| pending.output.as_ref())
         {
             // Live output is a courtesy; the result has what counts. A full queue must not hold up other operations.
-            let _ = output.try_send(chunk.output);
+            let _ = output.try_send(chunk);
         }
     }
 

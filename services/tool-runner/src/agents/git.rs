@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tandem_proto::workspace::v1::{GitChanges, GitCredentialQuestion};
-use tokio::sync::mpsc;
+use tandem_proto::workspace::v1::{GitChanges, GitCredentialAnswer, GitCredentialQuestion};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Connection;
 use crate::git::Heads;
 
 /// Questions that wait to be answered. Git fails when there are more.
 const MAX_QUESTIONS: usize = 256;
+
+/// Questions of one connection that wait or are being answered: one workspace must not take all the places there are.
+const MAX_OPEN_QUESTIONS: usize = 16;
 
 /// Longest id of a chat, in bytes.
 const MAX_ID_BYTES: usize = 64;
@@ -26,7 +29,7 @@ const MAX_PLACE_BYTES: usize = 8_192;
 
 /// Repositories and diffs of one message, with room for sentences in place of diffs.
 const MAX_REPOSITORIES: usize = 100;
-const MAX_DIFF_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_DIFF_BYTES: usize = 4 * 1024 * 1024;
 
 /// Chats whose place among others one connection remembers.
 const MAX_CHATS: usize = 1_024;
@@ -36,6 +39,8 @@ pub(crate) struct GitQuestion {
     pub(crate) workspace_id: String,
     pub(crate) connection: Connection,
     pub(crate) question: GitCredentialQuestion,
+    /// Its place among those of its connection, until it is answered.
+    _place: OwnedSemaphorePermit,
 }
 
 /// Questions of all agents, in their order.
@@ -123,10 +128,20 @@ impl GitNewsOf<'_> {
             tracing::warn!(workspace_id, "an agent asks for a credential in too many words");
             return;
         }
+        let Ok(place) = Arc::clone(&connection.git().places).try_acquire_owned() else {
+            tracing::warn!(workspace_id, "a workspace asks for too many credentials at once");
+            // Git fails at once and does not wait for what will not come.
+            connection.answer_git(GitCredentialAnswer {
+                question_id: question.id,
+                ..GitCredentialAnswer::default()
+            });
+            return;
+        };
         let question = GitQuestion {
             workspace_id: workspace_id.to_owned(),
             connection: connection.clone(),
             question,
+            _place: place,
         };
         if self.news.questions.sender.try_send(question).is_err() {
             tracing::warn!(workspace_id, "too many git processes ask for credentials");
@@ -134,11 +149,21 @@ impl GitNewsOf<'_> {
     }
 }
 
-/// Of one connection: who listens to which chat, and which chats are above which.
-#[derive(Default)]
+/// Of one connection: who listens to which chat, which chats are above which, and how many questions are open.
 pub(crate) struct GitDesk {
     listeners: Mutex<HashMap<String, mpsc::Sender<GitChanges>>>,
     ancestors: Mutex<HashMap<String, Vec<String>>>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for GitDesk {
+    fn default() -> Self {
+        Self {
+            listeners: Mutex::default(),
+            ancestors: Mutex::default(),
+            places: Arc::new(Semaphore::new(MAX_OPEN_QUESTIONS)),
+        }
+    }
 }
 
 /// Listens as long as it lives.
@@ -212,9 +237,45 @@ impl Drop for Listening<'_> {
 
 #[cfg(test)]
 mod tests {
-    use tandem_proto::workspace::v1::GitRepository;
+    use tandem_proto::workspace::v1::link_response::Message;
+    use tandem_proto::workspace::v1::{GitRepository, Hello};
 
     use super::*;
+
+    #[tokio::test]
+    async fn one_workspace_leaves_places_for_the_questions_of_others() {
+        let news = GitNews::default();
+        let of = GitNewsOf {
+            news: &news,
+            workspace_id: "workspace",
+        };
+        let (sender, mut said) = mpsc::channel(MAX_QUESTIONS);
+        let connection = Connection::new(&Hello::default(), sender);
+        let question = |id| GitCredentialQuestion {
+            id,
+            chat_id: "chat".to_owned(),
+            host: "h.example".to_owned(),
+        };
+        for id in 0..=MAX_OPEN_QUESTIONS as u64 {
+            of.asked(&connection, question(id));
+        }
+        let Message::GitCredentialAnswer(refused) = said.recv().await.unwrap().unwrap().message.unwrap() else {
+            panic!("an answer expected");
+        };
+        assert_eq!((refused.question_id, refused.password.as_str()), (16, ""));
+        // Another workspace is not held up.
+        let (sender, _said) = mpsc::channel(1);
+        let other = Connection::new(&Hello::default(), sender);
+        of.asked(&other, question(100));
+        for id in 0..MAX_OPEN_QUESTIONS as u64 {
+            assert_eq!(news.questions.next().await.question.id, id);
+        }
+        assert_eq!(news.questions.next().await.question.id, 100);
+        // What is answered makes room.
+        of.asked(&connection, question(200));
+        assert_eq!(news.questions.next().await.question.id, 200);
+        assert!(said.try_recv().is_err());
+    }
 
     #[test]
     fn an_agent_is_heard_within_bounds_only() {

@@ -12,6 +12,7 @@ use tandem_proto::workspace::v1::link_request::Message as Incoming;
 use tandem_proto::workspace::v1::link_response::Message as Outgoing;
 use tandem_proto::workspace::v1::{Hello, LinkRequest, LinkResponse, Ping, Welcome};
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -34,6 +35,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Commands of one agent that are under way; an agent that asks more is not answered.
 const MAX_ASKED: usize = 64;
+
+/// How often storage is asked again about an agent it has let in: its token may be taken back while the link lives, perhaps through
+/// another replica.
+const TOKEN_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Lets agents in by their workspace's token.
 #[derive(Clone)]
@@ -63,21 +68,56 @@ impl LinkRpc {
         }
     }
 
-    /// Lets in agents that we started, and those whose token storage knows.
-    async fn admit(&self, hello: &Hello, connection: &Connection) -> Result<(), Status> {
+    /// Lets in agents that we started, and those whose token storage knows. The latter come with what to ask storage from time to time.
+    async fn admit(&self, hello: &Hello, connection: &Connection) -> Result<Option<AuthenticateAgentRequest>, Status> {
         let (workspace_id, token) = (&hello.workspace_id, &hello.token);
         if self.agents.admit(workspace_id, token, connection) {
-            return Ok(());
+            return Ok(None);
         }
-        let request = self.clients.own_request(AuthenticateAgentRequest {
+        let proof = AuthenticateAgentRequest {
             workspace_id: workspace_id.clone(),
             token_hash: Sha256::digest(token.as_bytes()).to_vec(),
-        });
-        match self.clients.workspaces.clone().authenticate_agent(request).await {
-            Ok(_) if self.agents.admit_external(workspace_id, connection) => Ok(()),
-            // A storage that is not there says nothing about the agent, which is to come again.
-            Err(status) if matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded) => Err(status),
-            Ok(_) | Err(_) => Err(refused("no such agent is expected")),
+        };
+        match authenticate(&self.clients, &proof).await {
+            Ok(()) if self.agents.admit_external(workspace_id, connection) => Ok(Some(proof)),
+            // The agent is to come again.
+            Err(status) if is_away(&status) => Err(status),
+            Ok(()) | Err(_) => Err(refused("no such agent is expected")),
+        }
+    }
+}
+
+async fn authenticate(clients: &Clients, proof: &AuthenticateAgentRequest) -> Result<(), Status> {
+    let request = clients.own_request(proof.clone());
+    clients.workspaces.clone().authenticate_agent(request).await.map(|_| ())
+}
+
+/// A storage that is not there says nothing about an agent.
+fn is_away(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded)
+}
+
+/// Ends when storage knows the token no more. It is asked at once for the first time: a token that was taken back between storage's first
+/// word and the agent's place among the connected found nobody to send away.
+async fn until_revoked<F>(interval: Duration, check: impl Fn() -> F)
+where
+    F: Future<Output = Result<(), Status>>,
+{
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match check().await {
+            Ok(()) => {}
+            Err(status)
+                if matches!(
+                    status.code(),
+                    Code::Unauthenticated | Code::PermissionDenied | Code::NotFound
+                ) =>
+            {
+                return;
+            }
+            Err(status) => tracing::debug!(code = ?status.code(), "an agent's token cannot be looked at again now"),
         }
     }
 }
@@ -114,7 +154,7 @@ impl AgentLinkService for LinkRpc {
             idle_timeout: prost_types::Duration::try_from(IDLE).ok(),
         };
         connection.try_send(Outgoing::Welcome(welcome));
-        self.admit(&hello, &connection).await?;
+        let proof = self.admit(&hello, &connection).await?;
         let workspace_id = hello.workspace_id;
         tracing::info!(workspace_id, version = hello.agent_version, confinement = ?hello.confinement, "agent connected");
         let (agents, closing) = (self.agents.clone(), self.closing.clone());
@@ -126,11 +166,19 @@ impl AgentLinkService for LinkRpc {
                 record(&clients, &workspace_id, AgentChange::Connected).await;
                 std::future::pending::<()>().await;
             };
+            let revoked = async {
+                match &proof {
+                    Some(proof) => until_revoked(TOKEN_CHECK_INTERVAL, || authenticate(&clients, proof)).await,
+                    None => std::future::pending().await,
+                }
+                tracing::info!(workspace_id, "an agent's token is no longer valid");
+            };
             tokio::select! {
                 () = closing.cancelled() => {}
                 () = connection.closed() => {}
                 () = read(incoming, &connection, &commands, agents.git_news_of(&workspace_id)) => {}
                 () = living => {}
+                () = revoked => {}
             }
             agents.left(&workspace_id, &connection);
             connection.close();
@@ -182,4 +230,31 @@ async fn read(mut incoming: Streaming<LinkRequest>, connection: &Connection, com
 
 fn refused(message: &'static str) -> Status {
     Fault::unauthenticated("AGENT_UNKNOWN", message).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_token_is_asked_about_until_storage_refuses_it() {
+        let asked = AtomicUsize::new(0);
+        let said = [
+            Ok(()),
+            Err(Status::unavailable("away")),
+            Err(Status::internal("broken")),
+            Ok(()),
+            Err(Status::unauthenticated("taken back")),
+            Ok(()),
+        ];
+        let check = || std::future::ready(said[asked.fetch_add(1, Ordering::Relaxed)].clone());
+        until_revoked(Duration::from_millis(1), check).await;
+        assert_eq!(
+            asked.into_inner(),
+            5,
+            "what is not storage's word about the token ends nothing"
+        );
+    }
 }

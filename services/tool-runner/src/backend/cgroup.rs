@@ -193,6 +193,16 @@ impl Group {
         self.directories.iter().map(door).collect()
     }
 
+    /// The file with the counter of what the kernel kills here for want of memory.
+    pub(super) fn memory_events(&self) -> Option<PathBuf> {
+        let name = match self.version {
+            Version::Two => "memory.events",
+            Version::One => "memory.oom_control",
+        };
+        // Memory is the first controller.
+        self.directories.first().map(|directory| directory.join(name))
+    }
+
     /// Puts a process that has no children yet into the group.
     ///
     /// # Errors

@@ -169,10 +169,12 @@ impl Local {
             .as_ref()
             .map(|groups| groups.make(workspace_id, &self.limits))
             .transpose()?;
+        let memory_events = group.as_ref().and_then(Group::memory_events);
         let room = Room {
             home: &home,
             link,
             user: user.unwrap_or_default(),
+            memory_events: memory_events.as_deref(),
             doors: &group.as_ref().map(Group::doors).unwrap_or_default(),
         };
         let mut command = self.sandbox.command(&self.program, &room);
@@ -195,7 +197,7 @@ impl Local {
         let Some(mut input) = child.stdin.take() else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        let line = self.setup(workspace_id, token, &home);
+        let line = self.setup(workspace_id, token, &home, memory_events.as_deref());
         input.write_all(line.expose_secret().as_bytes()).await?;
         input.flush().await?;
         let input = Arc::new(Mutex::new(Some(input)));
@@ -234,7 +236,13 @@ impl Local {
         removed.await.map_err(io::Error::other)?
     }
 
-    fn setup(&self, workspace_id: &str, token: &SecretString, home: &Path) -> SecretString {
+    fn setup(
+        &self,
+        workspace_id: &str,
+        token: &SecretString,
+        home: &Path,
+        memory_events: Option<&Path>,
+    ) -> SecretString {
         let writable: &[&str] = if self.sandbox.has_namespaces {
             &["/tmp", "/dev/shm"]
         } else {
@@ -246,6 +254,10 @@ impl Local {
             "token": token.expose_secret(),
             "home": home,
             "writable": writable,
+            "memory": memory_events.map(|events| serde_json::json!({
+                "events": events,
+                "limit_bytes": self.limits.max_memory_bytes,
+            })),
             "limits": {
                 "max_processes": self.limits.max_processes,
                 "max_data_bytes": self.limits.max_data_bytes,

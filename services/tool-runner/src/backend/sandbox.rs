@@ -54,6 +54,8 @@ pub(super) struct Room<'a> {
     pub(super) link: Option<&'a Path>,
     /// User and group id.
     pub(super) user: u32,
+    /// The file in which the kernel counts what it kills for want of memory.
+    pub(super) memory_events: Option<&'a Path>,
     /// How the agent enters its control group: see [`super::cgroup::Group::doors`].
     pub(super) doors: &'a [String],
 }
@@ -81,6 +83,7 @@ impl Sandbox {
             home: Path::new("/usr"),
             link: None,
             user: user.unwrap_or_default(),
+            memory_events: None,
             doors: &[],
         };
         let mut command = trial.command(&["/bin/true".to_owned()], &room);
@@ -101,6 +104,7 @@ impl Sandbox {
             home: Path::new("/usr"),
             link: None,
             user: user.unwrap_or_default(),
+            memory_events: None,
             doors: &[],
         };
         let mut command = self.command(&["/bin/cat", "/proc/net/dev"].map(str::to_owned), &room);
@@ -165,12 +169,19 @@ impl Sandbox {
             add(&["--perms", "1777", "--tmpfs", directory]);
         }
         let program = program.first().filter(|program| !is_system(program)).map(Path::new);
-        for directory in parents([Some(room.home), room.link, program].into_iter().flatten()) {
+        for directory in parents(
+            [Some(room.home), room.link, program, room.memory_events]
+                .into_iter()
+                .flatten(),
+        ) {
             // What is made on the way to a binding would be closed to other users.
             add(&["--perms", "0755", "--dir", &directory.to_string_lossy()]);
         }
         if let Some(program) = program.map(Path::to_string_lossy) {
             add(&["--ro-bind", &program, &program]);
+        }
+        if let Some(events) = room.memory_events.map(Path::to_string_lossy) {
+            add(&["--ro-bind-try", &events, &events]);
         }
         let home = room.home.to_string_lossy();
         add(&["--bind", &home, &home, "--chdir", &home]);

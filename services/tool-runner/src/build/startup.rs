@@ -12,6 +12,7 @@ use uuid::Builder;
 
 use super::Job;
 use crate::agents::{Connection, Refusal};
+use crate::tool::out_of_memory;
 use crate::workspace::environment;
 
 /// Time for a script whose template says nothing, and the most.
@@ -63,7 +64,7 @@ async fn follow(connection: &Connection, job: &Job, limit: Duration) -> Result<S
         let wait = WaitProcess {
             process_id: process_id.clone(),
             timeout: prost_types::Duration::try_from(turn).ok(),
-            is_following: false,
+            ..WaitProcess::default()
         };
         let answer = connection
             .call("", Operation::WaitProcess(wait), turn + ASK_TIME, None)
@@ -96,10 +97,10 @@ fn ended(job: &Job, snapshot: &ProcessSnapshot) -> StartupOutcome {
         job.log.line("The startup script ended well.");
         return StartupOutcome::Succeeded;
     }
-    job.log.line(&format!(
-        "The startup script failed with exit code {}.",
-        snapshot.exit_code
-    ));
+    job.log.line(&match out_of_memory(snapshot) {
+        Some(killed) => format!("The startup script was {killed}."),
+        None => format!("The startup script failed with exit code {}.", snapshot.exit_code),
+    });
     StartupOutcome::Failed
 }
 

@@ -148,6 +148,8 @@ async fn answer_one(credentials: &Credentials, clients: &Clients, asked: GitQues
             chat_id,
             host: asked_host,
         },
+        // Its place is kept until the end.
+        ..
     } = asked;
     let found = match host(&asked_host) {
         Some(host) => credentials.of_chat(&chat_id, &workspace_id, &host).await,

@@ -10,7 +10,7 @@ use tandem_proto::workspace::v1::{GitChanges, GitRepository, WatchGit};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use crate::agents::{Agents, Connection};
+use crate::agents::{Agents, Connection, MAX_DIFF_BYTES};
 use crate::metrics::{Counted, Metrics};
 
 /// One watch is begun anew after this long; readers do not notice.
@@ -27,6 +27,9 @@ const QUEUE: usize = 8;
 
 /// Repositories of one chat, those that are gone included.
 const MAX_REPOSITORIES: usize = 100;
+
+/// More than the sentence has that stands in place of a diff, in bytes.
+const MAX_NOTE_BYTES: usize = 256;
 
 /// Watches by chat and workspace.
 type Open = HashMap<(String, String), Weak<Watch>>;
@@ -134,43 +137,10 @@ impl Watch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what an agent tells. The first news of a link has all repositories there are.
     fn take(&self, changes: GitChanges, is_first: bool) {
         let mut state = self.state();
-        state.version += 1;
-        state.scanned_at = changes.scanned_at;
+        state.take(changes, is_first);
         let version = state.version;
-        let told: Vec<WatchedRepository> = changes.repositories.into_iter().map(known).collect();
-        if is_first {
-            for (changed, repository) in state.repositories.values_mut() {
-                if !repository.is_removed && !told.iter().any(|other| other.root == repository.root) {
-                    *changed = version;
-                    *repository = gone(&repository.root);
-                }
-            }
-        }
-        for repository in told {
-            let is_same = |known: &(u64, WatchedRepository)| known.1 == repository;
-            if state
-                .repositories
-                .get(&repository.root)
-                .is_none_or(|known| !is_same(known))
-            {
-                state
-                    .repositories
-                    .insert(repository.root.clone(), (version, repository));
-            }
-        }
-        while state.repositories.len() > MAX_REPOSITORIES {
-            let oldest = state
-                .repositories
-                .iter()
-                .min_by_key(|(_, (changed, other))| (!other.is_removed, *changed));
-            let Some(root) = oldest.map(|(root, _)| root.clone()) else {
-                break;
-            };
-            state.repositories.remove(&root);
-        }
         drop(state);
         self.version.send_replace(version);
     }
@@ -182,6 +152,70 @@ impl Watch {
         let version = state.version;
         drop(state);
         self.version.send_replace(version);
+    }
+}
+
+impl State {
+    /// Takes in what an agent tells. The first news of a link has all repositories there are.
+    fn take(&mut self, changes: GitChanges, is_first: bool) {
+        self.version += 1;
+        self.scanned_at = changes.scanned_at;
+        let version = self.version;
+        let told: Vec<WatchedRepository> = changes.repositories.into_iter().map(known).collect();
+        if is_first {
+            for (changed, repository) in self.repositories.values_mut() {
+                if !repository.is_removed && !told.iter().any(|other| other.root == repository.root) {
+                    *changed = version;
+                    *repository = gone(&repository.root);
+                }
+            }
+        }
+        for repository in told {
+            let known = self.repositories.get(&repository.root);
+            if known.is_none_or(|(_, known)| *known != repository) {
+                self.repositories.insert(repository.root.clone(), (version, repository));
+            }
+        }
+        while self.repositories.len() > MAX_REPOSITORIES {
+            let oldest = self
+                .repositories
+                .iter()
+                .min_by_key(|(_, (changed, other))| (!other.is_removed, *changed));
+            let Some(root) = oldest.map(|(root, _)| root.clone()) else {
+                break;
+            };
+            self.repositories.remove(&root);
+        }
+        self.cut();
+    }
+
+    /// Each message is bounded, and so is what they come to: a new reader is told all of it at once. Of what was told just now the largest
+    /// diffs are left out until the rest fits; what was there before has fitted, and its readers have it.
+    fn cut(&mut self) {
+        let mut bytes: usize = self
+            .repositories
+            .values()
+            .map(|(_, known)| known.unified_diff.len())
+            .sum();
+        let version = self.version;
+        while bytes > MAX_DIFF_BYTES {
+            let told = self
+                .repositories
+                .values_mut()
+                .filter(|(changed, _)| *changed == version);
+            let Some((_, largest)) = told.max_by_key(|(_, known)| known.unified_diff.len()) else {
+                return;
+            };
+            let size = largest.unified_diff.len();
+            let note = format!(
+                "The diff is too large to show: {size} bytes; those of all repositories together would be more than {MAX_DIFF_BYTES}."
+            );
+            if size <= MAX_NOTE_BYTES {
+                return;
+            }
+            bytes -= size - note.len();
+            largest.unified_diff = note;
+        }
     }
 }
 
@@ -245,5 +279,61 @@ fn known(repository: GitRepository) -> WatchedRepository {
         remote_origin: repository.remote_origin,
         unified_diff: repository.unified_diff,
         is_removed: repository.is_removed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(repositories: &[(&str, usize)]) -> GitChanges {
+        let repository = |(root, bytes): &(&str, usize)| GitRepository {
+            root: (*root).to_owned(),
+            unified_diff: "d".repeat(*bytes),
+            ..GitRepository::default()
+        };
+        GitChanges {
+            repositories: repositories.iter().map(repository).collect(),
+            ..GitChanges::default()
+        }
+    }
+
+    fn sizes(state: &State) -> Vec<(&str, usize)> {
+        let known = state.repositories.values();
+        known
+            .map(|(_, known)| (known.root.as_str(), known.unified_diff.len()))
+            .collect()
+    }
+
+    #[test]
+    fn diffs_of_many_messages_are_bounded_together_and_what_is_left_out_is_named() {
+        let mut state = State::default();
+        let most = MAX_DIFF_BYTES - 10_000;
+        state.take(told(&[("a", most), ("b", 1_000)]), true);
+        assert_eq!(sizes(&state), [("a", most), ("b", 1_000)]);
+        state.take(told(&[("c", most), ("d", 2_000)]), false);
+        assert_eq!(
+            state.repositories["a"].1.unified_diff.len(),
+            most,
+            "readers have it already"
+        );
+        assert_eq!(
+            state.repositories["d"].1.unified_diff.len(),
+            2_000,
+            "it fits beside the others"
+        );
+        let note = &state.repositories["c"].1.unified_diff;
+        assert!(
+            note.starts_with(&format!("The diff is too large to show: {most} bytes")),
+            "{note}"
+        );
+        // What has room again is shown when it is told the next time.
+        state.take(told(&[("a", 1), ("c", most)]), false);
+        assert_eq!(sizes(&state), [("a", 1), ("b", 1_000), ("c", most), ("d", 2_000)]);
+        for index in 0..MAX_REPOSITORIES * 2 {
+            state.take(told(&[(&format!("r{index}"), MAX_DIFF_BYTES)]), false);
+            let sum: usize = sizes(&state).iter().map(|(_, bytes)| bytes).sum();
+            assert!(sum <= MAX_DIFF_BYTES + 64 * 1_024, "{sum}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
+use prost::Message as _;
 use serde_json::Value;
 use tandem_chassis::identity::User;
 use tandem_proto::common::v1::ToolDefinition;
@@ -27,8 +28,11 @@ const LIST_TIME: Duration = Duration::from_secs(5);
 /// More than a tool has, which the agent bounds.
 const CALL_GRACE: Duration = Duration::from_secs(5);
 
-/// Workspaces that are remembered.
+/// Workspaces whose approvals are remembered.
 const MAX_WORKSPACES: u64 = 2_048;
+
+/// Bytes of what is remembered of all workspaces' servers: agents on users' hosts may say much.
+const MAX_SAID_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long it is remembered what a workspace offered.
 const STALE: Duration = Duration::from_secs(3_600);
@@ -42,22 +46,36 @@ pub(crate) struct WorkspaceServers {
     clients: Clients,
     agents: Agents,
     approvals: Cache<String, Arc<Vec<WorkspaceMcpApproval>>>,
-    said: Cache<String, Arc<ListMcpToolsResult>>,
+    said: Said,
     call_time: Duration,
+}
+
+/// What each workspace's agent said last, as long as all of it together is not too much.
+#[derive(Clone)]
+struct Said(Cache<String, Arc<ListMcpToolsResult>>);
+
+impl Said {
+    fn new(max_bytes: u64) -> Self {
+        let weigh = |workspace_id: &String, said: &Arc<ListMcpToolsResult>| {
+            u32::try_from(workspace_id.len() + said.encoded_len()).unwrap_or(u32::MAX)
+        };
+        let cache = Cache::builder()
+            .max_capacity(max_bytes)
+            .weigher(weigh)
+            .time_to_live(STALE)
+            .build();
+        Self(cache)
+    }
 }
 
 impl WorkspaceServers {
     /// Approvals count as current for `ttl`; a tool has `call_time`.
     pub(super) fn new(clients: Clients, agents: Agents, ttl: Duration, call_time: Duration) -> Self {
-        let builder = || Cache::builder().max_capacity(MAX_WORKSPACES);
         Self {
             clients,
             agents,
-            approvals: builder().time_to_live(ttl).build(),
-            said: Cache::builder()
-                .max_capacity(MAX_WORKSPACES)
-                .time_to_live(STALE)
-                .build(),
+            approvals: Cache::builder().max_capacity(MAX_WORKSPACES).time_to_live(ttl).build(),
+            said: Said::new(MAX_SAID_BYTES),
             call_time,
         }
     }
@@ -113,7 +131,7 @@ impl WorkspaceServers {
         match connection.call("", operation, LIST_TIME, None).await {
             Ok(Answer::ListMcpTools(said)) => {
                 let said = Arc::new(said);
-                self.said.insert(workspace_id.to_owned(), Arc::clone(&said)).await;
+                self.said.0.insert(workspace_id.to_owned(), Arc::clone(&said)).await;
                 Ok(Some(said))
             }
             Ok(_) => Ok(None),
@@ -135,7 +153,7 @@ impl WorkspaceServers {
         let asked = self.ask(user, workspace_id, false).await;
         let said = match asked {
             Ok(Some(said)) => said,
-            Ok(None) => match self.said.get(workspace_id).await {
+            Ok(None) => match self.said.0.get(workspace_id).await {
                 Some(said) => said,
                 None => return BTreeMap::new(),
             },
@@ -293,6 +311,31 @@ mod tests {
             names.iter().all(|(name, _)| !taken.contains(name::slug(name).unwrap())),
             "{names:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn what_workspaces_say_is_remembered_within_a_number_of_bytes() {
+        let said = Said::new(10_000);
+        let of_size = |bytes: usize| {
+            let tool = WorkspaceMcpTool {
+                description: "x".repeat(bytes),
+                ..tool("files", "read")
+            };
+            Arc::new(ListMcpToolsResult {
+                tools: vec![tool],
+                ..ListMcpToolsResult::default()
+            })
+        };
+        said.0.insert("little".to_owned(), of_size(1_000)).await;
+        said.0.run_pending_tasks().await;
+        assert!(said.0.contains_key("little"));
+        for index in 0..100 {
+            said.0.insert(format!("large {index}"), of_size(3_000)).await;
+        }
+        said.0.insert("larger than all".to_owned(), of_size(20_000)).await;
+        said.0.run_pending_tasks().await;
+        assert!(said.0.weighted_size() <= 10_000, "{}", said.0.weighted_size());
+        assert!(said.0.entry_count() <= 3, "{}", said.0.entry_count());
     }
 
     #[test]

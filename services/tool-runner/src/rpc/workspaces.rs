@@ -1,10 +1,8 @@
 //! `WorkspaceAdminService`: workspaces as users manage them, and what confines them. Who may see which is storage's to say.
 
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use secrecy::ExposeSecret;
 use tandem_chassis::idempotency;
 use tandem_chassis::identity::{Caller, User};
-use tandem_chassis::status::Fault;
 use tandem_chassis::transport::Address;
 use tandem_proto::storage::v1::{self as storage, BuildReason, TemplateBackend};
 use tandem_proto::tool::v1::workspace_admin_service_server::WorkspaceAdminService;
@@ -19,9 +17,7 @@ use tonic::{Request, Response, Status};
 use crate::clients::Clients;
 use crate::workspace::Workspaces;
 use crate::workspace::life::marked;
-
-/// Bytes of randomness in a token.
-const TOKEN_BYTES: usize = 32;
+use crate::workspace::token;
 
 pub(crate) struct WorkspaceRpc {
     clients: Clients,
@@ -59,16 +55,6 @@ impl WorkspaceRpc {
 
 fn user<T>(request: &Request<T>) -> Result<User, Status> {
     Ok(Caller::of(request)?.user()?.clone())
-}
-
-/// A token that names its workspace, so that it is all an agent has to be told.
-fn new_token(workspace_id: &str) -> Result<SecretString, Status> {
-    let mut bytes = [0; TOKEN_BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| Fault::internal("NO_RANDOMNESS", error))?;
-    Ok(SecretString::from(format!(
-        "tandem_agent_{workspace_id}_{}",
-        hex::encode(bytes)
-    )))
 }
 
 #[tonic::async_trait]
@@ -127,7 +113,7 @@ impl WorkspaceAdminService for WorkspaceRpc {
         let made = self.workspaces.create(&user, message, mark).await?;
         let is_replayed = idempotency::is_replayed(&made);
         let answer = CreateWorkspaceResponse {
-            workspace: self.view(Some(made.into_inner())),
+            workspace: self.view(Some(made.into_inner().0)),
         };
         Ok(idempotency::answer(answer, is_replayed))
     }
@@ -168,10 +154,10 @@ impl WorkspaceAdminService for WorkspaceRpc {
         };
         let begun = self.workspaces.build(&user, message, mark).await?;
         let is_replayed = idempotency::is_replayed(&begun);
-        let (workspace, is_unchanged) = begun.into_inner();
+        let begun = begun.into_inner();
         let answer = BuildWorkspaceResponse {
-            workspace: self.view(Some(workspace)),
-            is_unchanged,
+            workspace: self.view(Some(begun.workspace)),
+            is_unchanged: begun.is_unchanged,
         };
         Ok(idempotency::answer(answer, is_replayed))
     }
@@ -197,10 +183,10 @@ impl WorkspaceAdminService for WorkspaceRpc {
         let user = user(&request)?;
         let mark = idempotency::Attempt::of(&request)?;
         let workspace_id = request.into_inner().workspace_id;
-        let token = new_token(&workspace_id)?;
+        let token = token::new(&workspace_id)?;
         let message = storage::SetAgentTokenRequest {
             workspace_id: workspace_id.clone(),
-            token_hash: Sha256::digest(token.expose_secret().as_bytes()).to_vec(),
+            token_hash: token::hash(&token),
         };
         let request = marked(self.clients.request(&user, message), mark);
         self.clients.workspaces.clone().set_agent_token(request).await?;
@@ -223,7 +209,7 @@ impl WorkspaceAdminService for WorkspaceRpc {
         let mut mechanisms = self.workspaces.mechanisms();
         if !workspace_id.is_empty() {
             let workspace = self.read(&user, workspace_id).await?.unwrap_or_default();
-            if workspace.backend() == TemplateBackend::External {
+            if workspace.backend() != TemplateBackend::Local {
                 mechanisms.clear();
             }
         }

@@ -12,6 +12,9 @@ use crate::call::Context;
 /// Largest file that is attached, in bytes.
 const MAX_BYTES: i64 = 10 * 1024 * 1024;
 
+/// What a file is called that has no name.
+const NAMELESS: &str = "attachment";
+
 pub(super) fn definition() -> (&'static str, Value) {
     let description = "Attaches a file of the workspace to the chat, so that the user can see and download it: a picture, a \
         document, a table. At most 10 MiB; text, CSV, JSON, Markdown, PDF, PNG, JPEG, GIF and WebP.";
@@ -31,8 +34,9 @@ pub(super) fn definition() -> (&'static str, Value) {
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Outcome, Stop> {
     let path = arguments.text("path")?;
-    let asked = arguments.optional_text("name")?.map(sniff::normal_name);
-    let name = asked.filter(|name| !name.is_empty()).unwrap_or_else(|| name_of(path));
+    let asked = arguments.optional_text("name")?;
+    let name = asked.and_then(last_part).or_else(|| last_part(path));
+    let name = name.unwrap_or_else(|| NAMELESS.to_owned());
     let ready = context.workspace().await?;
     let request = ReadBytes {
         path: path.to_owned(),
@@ -70,16 +74,24 @@ fn media_type(content: &[u8], name: &str) -> Result<&'static str, Stop> {
     })
 }
 
-/// The last part of a path of any system.
-fn name_of(path: &str) -> String {
-    let last = path.rsplit(['/', '\\']).find(|part| !part.trim().is_empty());
-    let name = sniff::normal_name(last.unwrap_or_default());
-    if name.is_empty() { "attachment".to_owned() } else { name }
+/// The last part of a path of any system that is a name: whoever saves the file under it stays in his folder.
+fn last_part(path: &str) -> Option<String> {
+    let names = path.rsplit(['/', '\\']).map(sniff::normal_name);
+    names
+        .into_iter()
+        .find(|name| !name.is_empty() && name.chars().any(|letter| letter != '.'))
 }
+
+#[cfg(test)]
+mod polyglots;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn name_of(path: &str) -> String {
+        last_part(path).unwrap_or_else(|| NAMELESS.to_owned())
+    }
 
     #[test]
     fn the_name_is_the_last_part_of_the_path() {
@@ -89,7 +101,8 @@ mod tests {
             ("C:\\w\\b.txt", "b.txt"),
             ("dir/", "dir"),
             ("/", "attachment"),
-            ("a/\u{7}\n", "attachment"),
+            ("\u{7}\n", "attachment"),
+            ("../..", "attachment"),
         ] {
             assert_eq!(name_of(path), name, "{path:?}");
         }

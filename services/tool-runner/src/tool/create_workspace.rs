@@ -58,7 +58,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
     {
         return Ok(outcome);
     }
-    let made = match context
+    let (made, is_existing) = match context
         .workspaces()
         .create(&context.input().user, message, mark(context, "create")?)
         .await
@@ -67,6 +67,9 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
         Err(status) if status.code() == Code::NotFound => return Err(Stop::Failed(read_template::UNKNOWN.to_owned())),
         Err(status) => return Ok(refused(status)),
     };
+    if is_existing && let Some(outcome) = kept(context, made.clone()).await? {
+        return Ok(outcome);
+    }
     let made = settled(context, &made).await?;
     if !has_succeeded(&made) {
         return Ok(build_failed(&made));

@@ -77,7 +77,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
         });
         return Ok(Outcome::Done(shown));
     }
-    let mut shown = match wait(context, ready.connection, &process_id, timeout, true).await {
+    let mut shown = match wait(context, ready.connection, &process_id, timeout, Some(0)).await {
         Ok(Waited::Exited(snapshot)) => result(context, &snapshot),
         Ok(Waited::TimedOut(snapshot)) => {
             let error = format!(
@@ -95,7 +95,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
         // It was started: whatever hides it now, it may have done its work.
         Err(_) => return Err(Stop::Unknown),
     };
-    if let Some(note) = advice(command) {
+    if let Some(note) = advice(command).filter(|_| shown["note"].is_null()) {
         shown["note"] = note.into();
     }
     Ok(Outcome::Done(shown))
@@ -121,7 +121,7 @@ async fn begin(context: &Context<'_>, connection: &Connection, start: StartProce
 
 /// Finds the process of a call that was begun before.
 async fn rejoin(context: &Context<'_>, connection: &Connection, process_id: &str) -> Result<(), Stop> {
-    match wait_once(context, connection, process_id, Duration::ZERO, false).await {
+    match wait_once(context, connection, process_id, Duration::ZERO, &mut None).await {
         Ok(_) => Ok(()),
         Err(refusal) if is_not_found(&refusal) => Err(Stop::Unknown),
         Err(refusal) => {

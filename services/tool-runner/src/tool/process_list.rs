@@ -9,7 +9,7 @@ use tandem_proto::workspace::v1::{ListProcesses, ProcessSnapshot};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Outcome, Stop};
+use super::{Outcome, Stop, out_of_memory};
 use crate::call::Context;
 
 /// Time for one short operation on processes.
@@ -48,6 +48,9 @@ fn shown(process: &ProcessSnapshot) -> Value {
     });
     if !process.is_running {
         shown["exit_code"] = process.exit_code.into();
+        if let Some(killed) = out_of_memory(process) {
+            shown["error"] = killed.into();
+        }
         shown["exited_at"] = written(process.exited_at.as_ref()).into();
     }
     shown

@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
         .unwrap_or(DEFAULT_WAIT)
         .min(MAX_TIMEOUT);
     let ready = context.workspace().await?;
-    let shown = match wait(context, ready.connection, process_id, timeout, false).await {
+    let shown = match wait(context, ready.connection, process_id, timeout, None).await {
         Ok(Waited::Exited(snapshot)) => result(context, &snapshot),
         Ok(Waited::TimedOut(snapshot)) => {
             let mut shown = result(context, &snapshot);

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tandem_proto::workspace::v1::operation::Operation;
 use tandem_proto::workspace::v1::reply::Result as Answer;
-use tandem_proto::workspace::v1::{OperationErrorKind, ProcessSignal, ProcessSnapshot, SignalProcess, WaitProcess};
+use tandem_proto::workspace::v1::{
+    OperationErrorKind, ProcessChunk, ProcessSignal, ProcessSnapshot, SignalProcess, WaitProcess,
+};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -18,12 +20,19 @@ use crate::call::Context;
 /// Longest time a tool waits for a process.
 pub(super) const MAX_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);
 
-/// Longest single wait the agent accepts; longer ones are several.
+/// Longest single wait the agent accepts; longer ones are several, each of which shows output from where the last stood.
 const MAX_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// Time between asking a process to end and ending it, and for it to be gone then.
 const TERMINATE_TIME: Duration = Duration::from_secs(2);
 const KILL_TIME: Duration = Duration::from_secs(1);
+
+/// What a shell says of a program that was killed.
+const KILLED_IN_SHELL: i32 = 128 + KILL_SIGNAL;
+const KILL_SIGNAL: i32 = 9;
+
+/// The kind of that error, for programs.
+const OUT_OF_MEMORY: &str = "oom_killed";
 
 /// Chunks of live output waiting to be shown.
 const LIVE_QUEUE: usize = 256;
@@ -37,7 +46,8 @@ pub(super) enum Waited {
     Cancelled(Connection),
 }
 
-/// Waits for a process. Finds it again when the connection breaks meanwhile.
+/// Waits for a process. Finds it again when the connection breaks meanwhile. Its output from `live` on is shown as it comes; `None`: none
+/// of it.
 ///
 /// # Errors
 /// The process is not known, or cannot be found again.
@@ -46,12 +56,12 @@ pub(super) async fn wait(
     mut connection: Connection,
     process_id: &str,
     timeout: Duration,
-    mut is_following: bool,
+    mut live: Option<u64>,
 ) -> Result<Waited, Stop> {
     let deadline = Instant::now() + timeout;
     loop {
         let remaining = deadline.saturating_duration_since(Instant::now());
-        let once = wait_once(context, &connection, process_id, remaining.min(MAX_WAIT), is_following);
+        let once = wait_once(context, &connection, process_id, remaining.min(MAX_WAIT), &mut live);
         let answer = tokio::select! {
             answer = once => answer,
             () = context.call.cancelled.cancelled() => return Ok(Waited::Cancelled(connection)),
@@ -59,11 +69,9 @@ pub(super) async fn wait(
         match answer {
             Ok(snapshot) if !snapshot.is_running => return Ok(Waited::Exited(snapshot)),
             Ok(snapshot) if Instant::now() >= deadline => return Ok(Waited::TimedOut(snapshot)),
-            // Live output would begin again from its start.
-            Ok(_) => is_following = false,
+            Ok(_) => {}
             Err(Refusal::Broken | Refusal::Late) => {
                 connection = context.workspace().await.map_err(|_| Stop::Unknown)?.connection;
-                is_following = false;
             }
             Err(refusal) => return Err(refused(refusal)),
         }
@@ -79,34 +87,40 @@ pub(super) fn is_not_found(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Failed(error) if error.kind() == OperationErrorKind::NotFound)
 }
 
-/// One wait, showing output as it comes if asked to.
+/// One wait, showing output from `live` on as it comes, which goes on there: it becomes `None` where it cannot.
 pub(super) async fn wait_once(
     context: &Context<'_>,
     connection: &Connection,
     process_id: &str,
     timeout: Duration,
-    is_following: bool,
+    live: &mut Option<u64>,
 ) -> Result<ProcessSnapshot, Refusal> {
-    let (sender, mut live) = mpsc::channel(LIVE_QUEUE);
+    let (sender, mut chunks) = mpsc::channel(LIVE_QUEUE);
     let operation = Operation::WaitProcess(WaitProcess {
         process_id: process_id.to_owned(),
         timeout: prost_types::Duration::try_from(timeout).ok(),
-        is_following,
+        is_following: live.is_some(),
+        from_position: live.unwrap_or_default(),
     });
-    let output = is_following.then_some(sender);
+    let output = live.is_some().then_some(sender);
     let call = connection.call(&context.input().chat_id, operation, timeout + PROCESS_TIME, output);
     tokio::pin!(call);
+    let mut show = |chunk: ProcessChunk| {
+        context.call.print(&chunk.output);
+        // An agent that does not count would begin again from the start.
+        *live = live.filter(|_| chunk.next_position > 0).map(|_| chunk.next_position);
+    };
     let answer = loop {
         tokio::select! {
             biased;
-            Some(text) = live.recv() => context.call.print(&text),
-            answer = &mut call => break answer?,
+            Some(chunk) = chunks.recv() => show(chunk),
+            answer = &mut call => break answer,
         }
     };
-    while let Ok(text) = live.try_recv() {
-        context.call.print(&text);
+    while let Ok(chunk) = chunks.try_recv() {
+        show(chunk);
     }
-    match answer {
+    match answer? {
         Answer::Process(snapshot) => Ok(snapshot),
         _ => Err(Refusal::Broken),
     }
@@ -130,7 +144,7 @@ pub(super) async fn end(context: &Context<'_>, connection: &Connection, process_
         {
             tracing::debug!(process_id, %refusal, "process cannot be signalled");
         }
-        last = wait_once(context, connection, process_id, time, false).await.ok();
+        last = wait_once(context, connection, process_id, time, &mut None).await.ok();
         if last.as_ref().is_none_or(|snapshot| !snapshot.is_running) {
             break;
         }
@@ -156,7 +170,27 @@ pub(super) fn result(context: &Context<'_>, snapshot: &ProcessSnapshot) -> Value
             "strategy": "head_tail",
         });
     }
+    if let Some(killed) = out_of_memory(snapshot) {
+        result["error"] = killed.into();
+        result["error_kind"] = OUT_OF_MEMORY.into();
+    } else if snapshot.out_of_memory_kills > 0 && result["success"] == false {
+        result["note"] = format!("meanwhile a process of the workspace was {}", killed(snapshot)).into();
+    }
     result
+}
+
+/// What is said of a process that the kernel killed because the workspace's memory was used up.
+pub(crate) fn out_of_memory(snapshot: &ProcessSnapshot) -> Option<String> {
+    let is_killed = snapshot.exit_signal == KILL_SIGNAL || snapshot.exit_code == KILLED_IN_SHELL;
+    let is_ours = !snapshot.is_running && is_killed && snapshot.out_of_memory_kills > 0;
+    is_ours.then(|| killed(snapshot))
+}
+
+fn killed(snapshot: &ProcessSnapshot) -> String {
+    match snapshot.memory_limit_bytes {
+        0 => "killed: out of memory".to_owned(),
+        limit => format!("killed: out of memory (limit {} MiB)", limit.div_ceil(1 << 20)),
+    }
 }
 
 /// The same for a process that did not end as it should; `error` says why.
@@ -168,6 +202,10 @@ pub(super) fn failed(context: &Context<'_>, snapshot: Option<&ProcessSnapshot>, 
     result["success"] = false.into();
     result["exit_code"] = (-1).into();
     result["error"] = error.into();
+    if let Some(result) = result.as_object_mut() {
+        // It belongs to the error that was there before.
+        result.remove("error_kind");
+    }
     result
 }
 
@@ -181,4 +219,35 @@ fn wall_milliseconds(snapshot: &ProcessSnapshot, now: OffsetDateTime) -> i64 {
         milliseconds,
     );
     (ended - started).max(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_killed_for_want_of_memory_is_told_from_others() {
+        let ended = |exit_code, exit_signal, out_of_memory_kills| ProcessSnapshot {
+            exit_code,
+            exit_signal,
+            out_of_memory_kills,
+            memory_limit_bytes: 256 << 20,
+            ..ProcessSnapshot::default()
+        };
+        let killed = Some("killed: out of memory (limit 256 MiB)".to_owned());
+        assert_eq!(out_of_memory(&ended(-1, 9, 1)), killed);
+        assert_eq!(
+            out_of_memory(&ended(137, 0, 2)),
+            killed,
+            "what a shell says of its last program"
+        );
+        assert_eq!(out_of_memory(&ended(-1, 9, 0)), None, "somebody else killed it");
+        assert_eq!(out_of_memory(&ended(-1, 15, 1)), None);
+        assert_eq!(out_of_memory(&ended(1, 0, 1)), None, "it ended by itself");
+        let unbounded = ProcessSnapshot {
+            memory_limit_bytes: 0,
+            ..ended(-1, 9, 1)
+        };
+        assert_eq!(out_of_memory(&unbounded).unwrap(), "killed: out of memory");
+    }
 }

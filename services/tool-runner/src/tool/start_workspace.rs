@@ -14,6 +14,10 @@ use crate::call::Context;
 /// What is said to a chat that has nothing to start or stop.
 pub(super) const NO_WORKSPACE: &str = "The chat has no workspace. Use create_workspace to make one.";
 
+/// Why a start changed more than it was asked to, and what that means.
+const UPDATE_REASON: &str = "template_requires_active_version";
+const UPDATED: &str = "The workspace was started with its template's active version, which the template requires. Tools and settings may differ.";
+
 pub(super) fn definition() -> (&'static str, Value) {
     let description =
         "Starts this chat's workspace if it is stopped or its last start failed, and waits until it can be worked in.";
@@ -40,8 +44,8 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
     let is_up = settled_now.status() == WorkspaceStatus::Running;
     // A start that was under way when this call came is this call's start.
     let had_build = is_up && build_id(&found) == build_id(&settled_now) && found.status() != WorkspaceStatus::Running;
-    let (workspace, is_unchanged) = if had_build {
-        (settled_now, false)
+    let (workspace, is_unchanged, is_updated) = if had_build {
+        (settled_now, false, false)
     } else {
         let message = CreateWorkspaceBuildRequest {
             workspace_id: settled_now.id,
@@ -55,8 +59,9 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
             .await
         {
             Ok(begun) => {
-                let (begun, is_unchanged) = begun.into_inner();
-                (settled(context, &begun).await?, is_unchanged)
+                let begun = begun.into_inner();
+                let workspace = settled(context, &begun.workspace).await?;
+                (workspace, begun.is_unchanged, begun.is_updated)
             }
             Err(status) => return Ok(refused(status)),
         }
@@ -72,6 +77,11 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Arguments) -> Result<
         true => shown.insert("no_build".to_owned(), true.into()),
         false => shown.insert("build_id".to_owned(), build_id(&workspace).into()),
     };
+    if is_updated {
+        shown.insert("updated_to_active_version".to_owned(), true.into());
+        shown.insert("update_reason".to_owned(), UPDATE_REASON.into());
+        shown.insert("message".to_owned(), UPDATED.into());
+    }
     add_readiness(context, &workspace, &mut shown).await;
     Ok(Outcome::Done(shown.into()))
 }

@@ -32,8 +32,8 @@ pub(super) async fn run(context: &Context<'_>) -> Result<Outcome, Stop> {
         .await
     {
         Ok(begun) => {
-            let (begun, is_unchanged) = begun.into_inner();
-            (settled(context, &begun).await?, is_unchanged)
+            let begun = begun.into_inner();
+            (settled(context, &begun.workspace).await?, begun.is_unchanged)
         }
         Err(status) => return Ok(refused(status)),
     };

@@ -34,8 +34,17 @@ pub(crate) fn marked<T>(mut request: Request<T>, mark: Mark) -> Request<T> {
     request
 }
 
+/// What became of a wish to start, stop or delete a workspace.
+pub(crate) struct Begun {
+    pub(crate) workspace: Workspace,
+    /// It was so already.
+    pub(crate) is_unchanged: bool,
+    /// Its template requires the active version, which it has now.
+    pub(crate) is_updated: bool,
+}
+
 impl Workspaces {
-    /// Makes a workspace and begins to start it.
+    /// Makes a workspace and begins to start it; with it, whether the chat it was to be made for had it already.
     ///
     /// # Errors
     /// Storage's.
@@ -44,16 +53,17 @@ impl Workspaces {
         user: &User,
         message: CreateWorkspaceRequest,
         mark: Mark,
-    ) -> Result<Response<Workspace>, Status> {
+    ) -> Result<Response<(Workspace, bool)>, Status> {
         let request = marked(self.0.clients.request(user, message), mark);
         let made = self.0.clients.workspaces.clone().create_workspace(request).await?;
         let is_replayed = idempotency::is_replayed(&made);
-        let workspace = given(made.into_inner().workspace)?;
+        let made = made.into_inner();
+        let workspace = given(made.workspace)?;
         self.begin(&workspace);
-        Ok(idempotency::answer(workspace, is_replayed))
+        Ok(idempotency::answer((workspace, made.is_existing), is_replayed))
     }
 
-    /// Begins to start, stop or delete a workspace; with it, whether it was so already.
+    /// Begins to start, stop or delete a workspace.
     ///
     /// # Errors
     /// Storage's.
@@ -62,7 +72,7 @@ impl Workspaces {
         user: &User,
         message: CreateWorkspaceBuildRequest,
         mark: Mark,
-    ) -> Result<Response<(Workspace, bool)>, Status> {
+    ) -> Result<Response<Begun>, Status> {
         let request = marked(self.0.clients.request(user, message), mark);
         let made = self
             .0
@@ -75,7 +85,12 @@ impl Workspaces {
         let made = made.into_inner();
         let workspace = given(made.workspace)?;
         self.begin(&workspace);
-        Ok(idempotency::answer((workspace, made.is_unchanged), is_replayed))
+        let begun = Begun {
+            workspace,
+            is_unchanged: made.is_unchanged,
+            is_updated: made.is_updated,
+        };
+        Ok(idempotency::answer(begun, is_replayed))
     }
 
     /// Runs the workspace's open build here, if nobody else does. One that is not begun now is found by the next look for work.

@@ -267,6 +267,53 @@ print('reached', reached)
     assert!(value["output"].as_str().unwrap().contains("127.0.0.1"), "{value}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_memory_limit_kills_is_told_as_such() {
+    let mut config = Config::default();
+    config.limits.max_memory_bytes = 96 << 20;
+    let harness = Harness::start_config(Storage::default(), tempfile::tempdir().unwrap(), config).await;
+    if !keeps(&harness, "cgroup").await {
+        return not_run("out of memory: this host has no control groups to give");
+    }
+    // Without an end of a line it keeps all it has read: as the command itself, and as a program of the shell.
+    for command in ["exec tail /dev/zero", "tail /dev/zero; exit $?"] {
+        let value = run(&harness, "chat", command).await;
+        assert_eq!(
+            value["error"], "killed: out of memory (limit 96 MiB)",
+            "{command}: {value}"
+        );
+        assert_eq!(
+            (&value["success"], &value["error_kind"]),
+            (&json!(false), &json!("oom_killed"))
+        );
+    }
+    let value = run(&harness, "chat", "tail /dev/zero; exit 3").await;
+    assert_eq!(
+        (&value["exit_code"], &value["error"]),
+        (&json!(3), &Value::Null),
+        "{value}"
+    );
+    assert!(
+        value["note"].as_str().unwrap().contains("killed: out of memory"),
+        "{value}"
+    );
+    let value = run(&harness, "chat", "kill -9 $$").await;
+    assert_eq!(
+        (&value["exit_code"], &value["error"]),
+        (&json!(-1), &Value::Null),
+        "{value}"
+    );
+    let listed = harness.ok("chat", "process_list", json!({})).await;
+    let told = listed["processes"].as_array().unwrap().iter();
+    assert_eq!(
+        told.filter(|process| process["error"].is_string()).count(),
+        2,
+        "{listed}"
+    );
+    // The workspace is as usable as before.
+    assert_eq!(run(&harness, "chat", "echo fine").await["output"], "fine\n");
+}
+
 /// The address this machine has towards others, if any.
 fn own_address() -> Option<String> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;

@@ -137,6 +137,24 @@ async fn a_workspace_that_is_away_tells_nothing_and_is_not_started() {
 }
 
 #[tokio::test]
+async fn only_the_orchestrator_may_name_a_workspace_to_be_asked() {
+    let world = Harness::start().await;
+    shell(&world, "one", "echo 'Be brief.' > AGENTS.md").await;
+    let message = DiscoverContextRequest {
+        chat_id: "chat".to_owned(),
+        workspace_id: world.storage.workspaces.lock().unwrap()["chat"].id.clone(),
+    };
+    let limit = std::time::Duration::from_secs(20);
+    // Another of the services, in the name of the same user.
+    let request = world.bridge_outbound.request(Some(&world.user), limit, message.clone());
+    let refused = world.contexts.clone().discover_context(request).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+    let request = world.outbound.request(Some(&world.user), limit, message);
+    let found = world.contexts.clone().discover_context(request).await.unwrap();
+    assert!(found.into_inner().is_found);
+}
+
+#[tokio::test]
 async fn a_running_workspace_tells_its_instructions_and_skills() {
     let world = Harness::start().await;
     let skill = "mkdir -p .agents/skills/notes && printf -- '---\\nname: notes\\n---\\nTake notes.' > .agents/skills/notes/SKILL.md && \

@@ -161,6 +161,57 @@ async fn a_file_is_attached_once_however_often_the_call_is_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_with_names_and_contents_that_deceive_are_read_and_attached_as_what_they_are() {
+    let harness = Harness::start().await;
+    harness.ok("chat", "execute", json!({"command": "true"})).await;
+    let home = harness.home("chat");
+    let files: [(&str, &[u8], &str, &str); 6] = [
+        ("-rf", b"dash", "-rf", "text/plain"),
+        ("a\nb.txt", b"line end", "ab.txt", "text/plain"),
+        (
+            "invoice\u{202e}fdp.exe",
+            b"turned around",
+            "invoicefdp.exe",
+            "text/plain",
+        ),
+        (
+            "$(touch ran)`touch ran`.md",
+            b"# run",
+            "$(touch ran)`touch ran`.md",
+            "text/markdown",
+        ),
+        (
+            "C:\\w\\a.html",
+            b"<html><script>alert(1)</script>",
+            "a.html",
+            "text/plain",
+        ),
+        ("pic.js", b"GIF89a/*\0*/=1;alert(1)", "pic.js", "image/gif"),
+    ];
+    for (path, content, name, media_type) in files {
+        std::fs::write(home.join(path), content).unwrap();
+        let read = harness.ok("chat", "read_file", json!({"path": path})).await;
+        let shown = String::from_utf8_lossy(content).replace('\0', "\u{fffd}");
+        assert_eq!(read["content"], format!("1\t{shown}"), "{path:?}");
+        let attached = harness.ok("chat", "attach_file", json!({"path": path})).await;
+        assert_eq!(
+            (&attached["name"], &attached["media_type"]),
+            (&json!(name), &json!(media_type)),
+            "{path:?}"
+        );
+    }
+    // A name of the model's own leads nowhere either.
+    let asked = json!({"path": "-rf", "name": "../../\u{202e}etc/passwd"});
+    assert_eq!(harness.ok("chat", "attach_file", asked).await["name"], "passwd");
+    let kept = harness.storage.files.lock().unwrap();
+    assert!(
+        kept.values()
+            .all(|(_, file)| !file.name.contains(['/', '\n', '\u{202e}']))
+    );
+    assert!(!home.join("ran").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_planning_turn_writes_and_proposes_its_plan_and_nothing_else() {
     let harness = Harness::start().await;
     harness.ok("chat", "execute", json!({"command": "true"})).await;

@@ -71,9 +71,13 @@ pub enum Fault {
     NoSuchMethod,
 }
 
+/// What is answered to a message of this method in place of what a server would say; `None`: what it would.
+pub type Odd = fn(&str, &Value) -> Option<Response>;
+
 #[derive(Clone, Default)]
 pub struct McpStub {
     pub fault: Arc<Mutex<Fault>>,
+    pub odd: Arc<Mutex<Option<Odd>>>,
     /// Method and headers of each request, with the tool for calls.
     pub seen: Arc<Mutex<Vec<(String, HeaderMap, Value)>>>,
     lists: Arc<Mutex<usize>>,
@@ -177,6 +181,10 @@ async fn serve(State(stub): State<McpStub>, method: axum::http::Method, headers:
         .unwrap()
         .push((asked.clone(), headers.clone(), message["params"].clone()));
     let fault = *stub.fault.lock().unwrap();
+    let odd = *stub.odd.lock().unwrap();
+    if let Some(answer) = odd.and_then(|odd| odd(&asked, &message)) {
+        return answer;
+    }
     let id = message["id"].clone();
     let result = |result: Value| json!({"jsonrpc": "2.0", "id": id, "result": result});
     match (asked.as_str(), fault) {

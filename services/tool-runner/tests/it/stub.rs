@@ -23,6 +23,8 @@ pub struct Storage {
     pub ended: Arc<Mutex<Vec<FinishWorkspaceBuildRequest>>>,
     /// The only token by which agents that nobody here started are let in.
     pub agent_token_hash: Arc<Mutex<Vec<u8>>>,
+    /// It is taken back as soon as an agent has shown it.
+    pub is_agent_token_fleeting: Arc<Mutex<bool>>,
     pub servers: Arc<Mutex<Vec<McpServer>>>,
     pub tokens: Arc<Mutex<Vec<McpToken>>>,
     /// How many more tokens are refused.

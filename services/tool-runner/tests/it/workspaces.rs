@@ -96,6 +96,19 @@ async fn a_script_that_does_not_end_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_cluster_a_pod_is_refused_with_the_setting_that_is_missing() {
+    let harness = with(TemplateSpec {
+        backend: TemplateBackend::Kubernetes.into(),
+        ..TemplateSpec::default()
+    })
+    .await;
+    let told = harness.ok("chat", "create_workspace", template()).await;
+    assert!(told["error"].to_string().contains("kubernetes.enabled"), "{told}");
+    let ended = harness.storage.ended.lock().unwrap().clone();
+    assert!(ended[0].error.contains("no Kubernetes backend"), "{}", ended[0].error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_workspace_says_how_to_start_it_and_keeps_its_files() {
     let harness = with(local()).await;
     harness.ok("chat", "create_workspace", template()).await;

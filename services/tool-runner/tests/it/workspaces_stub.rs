@@ -88,7 +88,10 @@ impl WorkspaceService for Storage {
         let mut workspaces = self.workspaces.lock().unwrap();
         workspaces.insert(request.chat_id, workspace.clone());
         let workspace = Some(workspace);
-        Ok(Response::new(CreateWorkspaceResponse { workspace }))
+        Ok(Response::new(CreateWorkspaceResponse {
+            workspace,
+            is_existing: false,
+        }))
     }
 
     async fn get_workspace(
@@ -139,6 +142,7 @@ impl WorkspaceService for Storage {
         Ok(Response::new(CreateWorkspaceBuildResponse {
             workspace: Some(workspace),
             is_unchanged,
+            is_updated: false,
         }))
     }
 
@@ -242,7 +246,11 @@ impl WorkspaceService for Storage {
         let request = request.into_inner();
         let status = self.change(&request.workspace_id, |workspace| workspace.status());
         let is_up = status == Some(WorkspaceStatus::Running);
-        if is_up && request.token_hash == *self.agent_token_hash.lock().unwrap() {
+        let mut hash = self.agent_token_hash.lock().unwrap();
+        if is_up && request.token_hash == *hash {
+            if *self.is_agent_token_fleeting.lock().unwrap() {
+                hash.clear();
+            }
             return Ok(Response::new(AuthenticateAgentResponse {}));
         }
         Err(Status::unauthenticated("agent"))

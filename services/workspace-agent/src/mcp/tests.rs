@@ -29,13 +29,16 @@ for line in sys.stdin:
             sys.exit(3)
         say(r | {"result": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "s", "version": "1"}}})
     elif m["method"] == "tools/list":
-        say(r | {"result": {"tools": [{"name": n, "inputSchema": {"type": "object"}} for n in ["echo", "env", "crash", "flood", "refuse", "fail"]]}})
+        say(r | {"result": {"tools": [{"name": n, "inputSchema": {"type": "object"}} for n in ["echo", "env", "crash", "flood", "refuse", "fail", "hang"]]}})
     elif m["method"] == "tools/call":
         name = m["params"]["name"]
         if name == "crash":
             sys.exit(1)
         if name == "flood":
             while True: sys.stdout.write("x" * 65536)
+        if name == "hang":
+            open("hanging", "w").close()
+            continue
         if name == "refuse":
             say(r | {"error": {"code": -32602, "message": "not like this"}})
             continue
@@ -138,7 +141,7 @@ async fn nothing_is_started_before_that_very_definition_is_approved_and_it_ends_
 
     let listed = world.list(std::slice::from_ref(&digest)).await;
     assert_eq!(listed.servers[1].state(), WorkspaceMcpState::Connected, "{listed:?}");
-    assert_eq!(listed.tools.len(), 6);
+    assert_eq!(listed.tools.len(), 7);
     assert_eq!(listed.tools[0].name, "s__crash");
     let said: Value = serde_json::from_str(&world.call("s__echo", json!({"a": 1})).await.unwrap()).unwrap();
     assert_eq!(said["arguments"], json!({"a": 1}));
@@ -163,11 +166,31 @@ async fn nothing_is_started_before_that_very_definition_is_approved_and_it_ends_
 async fn an_approval_that_is_taken_back_ends_the_server_with_its_children() {
     let world = World::new();
     let (_, listed) = world.approved("none").await;
-    assert_eq!(listed.tools.len(), 6, "{listed:?}");
+    assert_eq!(listed.tools.len(), 7, "{listed:?}");
     let ids = world.process_ids();
     assert_eq!(ids.len(), 2);
     world.list(&[]).await;
     world.gone(&ids).await;
+}
+
+#[tokio::test]
+async fn a_call_under_way_keeps_no_server_whose_approval_is_taken_back() {
+    let world = World::new();
+    world.approved("none").await;
+    let ids = world.process_ids();
+    let taking_back = async {
+        while !world.directory.path().join("hanging").exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        world.list(&[]).await;
+        world.gone(&ids).await;
+    };
+    // Far sooner than a call that is not answered.
+    let both = async { tokio::join!(world.call("s__hang", json!({})), taking_back) };
+    let (called, ()) = tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
+    let refused = called.unwrap_err();
+    assert_eq!(refused.kind, OperationErrorKind::Io, "it may have acted");
+    assert!(refused.message.contains("not approved"), "{refused:?}");
 }
 
 #[tokio::test]
@@ -230,6 +253,71 @@ async fn a_server_that_does_not_start_says_why_and_is_left_alone_for_a_while() {
     let digest = world.list(&[]).await.servers[0].digest.clone();
     let listed = world.list(&[digest]).await;
     assert!(listed.servers[0].error.contains("could not be started"), "{listed:?}");
+}
+
+#[tokio::test]
+async fn a_hostile_file_names_at_most_what_can_be_shown_and_starts_nothing() {
+    let world = World::new();
+    let file = world.directory.path().join(".mcp.json");
+    let refused = async |what: &str| {
+        let listed = tokio::time::timeout(Duration::from_secs(5), world.manager.list(ListMcpTools::default()));
+        let listed = listed.await.unwrap_or_else(|_| panic!("{what}: it is waited for"));
+        assert!(listed.is_err(), "{what}: {listed:?}");
+    };
+    for (what, content) in [
+        ("lists in lists", "[".repeat(200 * 1024).into_bytes()),
+        ("objects in objects", r#"{"mcpServers":"#.repeat(15_000).into_bytes()),
+        (
+            "no UTF-8",
+            b"{\"mcpServers\": {\"\xff\": {\"command\": \"a\"}}}".to_vec(),
+        ),
+        ("two of them", b"{}{\"mcpServers\": {}}".to_vec()),
+        ("UTF-16", b"\xff\xfe{\0}\0".to_vec()),
+        ("a number that is none", b"{\"mcpServers\": 1e999999}".to_vec()),
+        ("zeros", vec![0; 1024]),
+    ] {
+        std::fs::write(&file, content).unwrap();
+        refused(what).await;
+    }
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    refused("a directory").await;
+    std::fs::remove_dir(&file).unwrap();
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&outside, json!({"mcpServers": {"s": {"command": "a"}}}).to_string()).unwrap();
+    for target in [
+        outside.path().to_str().unwrap(),
+        "/dev/zero",
+        "/proc/self/environ",
+        ".mcp.json",
+    ] {
+        std::os::unix::fs::symlink(target, &file).unwrap();
+        refused(target).await;
+        std::fs::remove_file(&file).unwrap();
+    }
+    let made = std::process::Command::new("mkfifo").arg(&file).status().unwrap();
+    assert!(made.success());
+    refused("a pipe nobody writes to").await;
+    std::fs::remove_file(&file).unwrap();
+
+    let entry = world.entry("none");
+    let many = (0..2_000).map(|n| (format!("s{n:04}"), json!({"command": "a"})));
+    world.write(Value::Object(many.collect()));
+    assert_eq!(world.list(&[]).await.servers.len(), config::MAX_SERVERS);
+    world.write(
+        json!({"__proto__": entry, "constructor": {"command": "a"}, "s\u{202e}": entry, "..": {"command": "a"}}),
+    );
+    let listed = world.list(&[]).await;
+    assert!(
+        listed.servers.iter().all(|server| !server.name.contains('\u{202e}')),
+        "{listed:?}"
+    );
+    // Said twice: what is shown is what would run.
+    let twice = r#"{"mcpServers": {"s": {"command": "harmless", "command": "harmful"}}}"#;
+    std::fs::write(&file, twice).unwrap();
+    let listed = world.list(&[]).await;
+    assert_eq!(listed.servers[0].shown, "harmful");
+    assert!(listed.tools.is_empty() && !world.ids().exists());
 }
 
 #[tokio::test]

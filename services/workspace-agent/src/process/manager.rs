@@ -1,6 +1,7 @@
 //! Starting, finding, waiting for and signalling processes.
 
 use std::collections::HashMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 
 use super::environment::{TEMPORARY, environment};
 use super::leftovers;
+use super::memory::Memory;
 use super::output::Output;
 use super::snapshot::{self, Exit};
 use crate::error::Failure;
@@ -56,6 +58,7 @@ pub(crate) struct Manager {
     files: Arc<Root>,
     known: Mutex<HashMap<String, Arc<Process>>>,
     clock: Arc<dyn Clock>,
+    memory: Option<Arc<Memory>>,
 }
 
 /// One process, running or ended.
@@ -70,11 +73,12 @@ pub(crate) struct Process {
 }
 
 impl Manager {
-    pub(crate) fn new(files: Arc<Root>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(files: Arc<Root>, clock: Arc<dyn Clock>, memory: Option<Memory>) -> Arc<Self> {
         Arc::new(Self {
             files,
             known: Mutex::default(),
             clock,
+            memory: memory.map(Arc::new),
         })
     }
 
@@ -124,6 +128,7 @@ impl Manager {
         let (reader, writer) = std::io::pipe().map_err(io)?;
         // Before it runs, so that it never seems to have run for less than it did.
         let started_at = self.clock.now();
+        let kills_before = self.memory.as_ref().map_or(0, |memory| memory.kills());
         let mut child = Command::new(SHELL)
             .arg("-c")
             .arg(&request.command)
@@ -153,11 +158,20 @@ impl Manager {
         let reading = tokio::spawn(read_output(output, Arc::clone(&process)));
         let ended = Arc::clone(&process);
         let clock = Arc::clone(&self.clock);
+        let memory = self.memory.clone();
         tokio::spawn(async move {
-            let code = child.wait().await.ok().and_then(|status| status.code()).unwrap_or(-1);
+            let status = child.wait().await.ok();
+            // The kernel counts before it kills, so whoever was killed is counted by now.
+            let kills = memory.as_ref().map_or(0, |memory| memory.kills());
             // What is still in the pipe belongs to the snapshot of the end.
             let _ = tokio::time::timeout(OUTPUT_GRACE, reading).await;
-            ended.exit.send_replace(Some(Exit { code, at: clock.now() }));
+            ended.exit.send_replace(Some(Exit {
+                code: status.and_then(|status| status.code()).unwrap_or(-1),
+                signal: status.and_then(|status| status.signal()).unwrap_or(0),
+                out_of_memory_kills: kills.saturating_sub(kills_before),
+                memory_limit_bytes: memory.map_or(0, |memory| memory.limit_bytes()),
+                at: clock.now(),
+            }));
         });
         Ok(process)
     }

@@ -25,6 +25,12 @@ const MAX_CHUNK_BYTES: usize = 16 * 1024;
 pub(crate) struct Exit {
     /// -1 when a signal ended it.
     pub(crate) code: i32,
+    /// 0 when it ended by itself.
+    pub(crate) signal: i32,
+    /// Of processes of the workspace, while it ran.
+    pub(crate) out_of_memory_kills: u64,
+    /// Of the workspace; 0: not known.
+    pub(crate) memory_limit_bytes: u64,
     pub(crate) at: OffsetDateTime,
 }
 
@@ -32,14 +38,17 @@ pub(crate) struct Exit {
 pub(crate) struct Outlet<'a> {
     pub(crate) operation_id: u64,
     pub(crate) link: &'a mpsc::Sender<LinkRequest>,
+    /// Bytes of output that were passed on before.
+    pub(crate) from_position: u64,
 }
 
 impl Outlet<'_> {
-    async fn send(&self, output: String) {
+    async fn send(&self, output: String, next_position: u64) {
         if !output.is_empty() {
             let message = Message::Chunk(ProcessChunk {
                 operation_id: self.operation_id,
                 output,
+                next_position,
             });
             // A broken link is noticed by its reader.
             let _ = self.link.send(LinkRequest { message: Some(message) }).await;
@@ -63,31 +72,37 @@ pub(crate) fn take(process: &Process) -> ProcessSnapshot {
         command: process.request.command.clone(),
         working_directory: process.directory.to_string_lossy().into_owned(),
         is_background: process.request.is_background,
+        exit_signal: exit.map_or(0, |exit| exit.signal),
+        out_of_memory_kills: exit.map_or(0, |exit| exit.out_of_memory_kills),
+        memory_limit_bytes: exit.map_or(0, |exit| exit.memory_limit_bytes),
     }
 }
 
-/// Waits until the process ends or `timeout` passes. `outlet` gets new output as it comes, from the beginning.
+/// Waits until the process ends or `timeout` passes. `outlet` gets new output as it comes, from its place on.
 pub(crate) async fn wait(process: &Process, timeout: Duration, outlet: Option<Outlet<'_>>) -> ProcessSnapshot {
     let mut exit = process.exit.subscribe();
     let deadline = tokio::time::sleep(timeout.min(MAX_WAIT));
     tokio::pin!(deadline);
     let mut ticks = tokio::time::interval(FOLLOW_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut follower = Follower::default();
+    let mut follower = Follower {
+        position: outlet.as_ref().map_or(0, |outlet| outlet.from_position),
+        held: Vec::new(),
+    };
     loop {
         tokio::select! {
             () = ended(&mut exit) => break,
             () = &mut deadline => break,
             _ = ticks.tick(), if outlet.is_some() => {
                 if let (Some(outlet), Some(text)) = (&outlet, follower.next(process)) {
-                    outlet.send(text).await;
+                    outlet.send(text, follower.passed_on()).await;
                 }
             }
         }
     }
     if let Some(outlet) = &outlet {
         while let Some(text) = follower.next(process) {
-            outlet.send(text).await;
+            outlet.send(text, follower.passed_on()).await;
         }
     }
     take(process)
@@ -99,7 +114,6 @@ async fn ended(exit: &mut watch::Receiver<Option<Exit>>) {
 }
 
 /// A reader's place in a process's output.
-#[derive(Default)]
 struct Follower {
     position: u64,
     /// The beginning of a character whose rest has not come yet.
@@ -110,7 +124,8 @@ impl Follower {
     fn next(&mut self, process: &Process) -> Option<String> {
         let (bytes, position) = {
             let output = process.output();
-            if output.total() == self.position {
+            // Whoever names the place may name one that is not there yet.
+            if output.total() <= self.position {
                 return None;
             }
             output.since(self.position, MAX_CHUNK_BYTES - 4)
@@ -125,6 +140,11 @@ impl Follower {
         self.held.drain(..whole);
         // An empty text keeps the loop that drains the rest going.
         Some(text)
+    }
+
+    /// Bytes that need not be passed on again: what is held back does.
+    fn passed_on(&self) -> u64 {
+        self.position - self.held.len() as u64
     }
 }
 

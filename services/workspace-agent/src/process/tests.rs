@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tandem_chassis::clock;
+use tandem_proto::workspace::v1::link_request::Message;
 use tandem_proto::workspace::v1::{
     OperationErrorKind as Kind, ProcessSignal, ProcessSnapshot, SignalProcess, StartProcess,
 };
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::files::Root;
@@ -17,7 +19,7 @@ const TIME: Duration = Duration::from_secs(20);
 fn manager() -> (TempDir, Arc<Manager>) {
     let home = tempfile::tempdir().unwrap();
     let root = Arc::new(Root::open(home.path()).unwrap());
-    (home, Manager::new(root, Arc::new(clock::System)))
+    (home, Manager::new(root, Arc::new(clock::System), None))
 }
 
 fn command(id: &str, command: &str) -> StartProcess {
@@ -164,4 +166,52 @@ async fn bad_commands_are_refused() {
         ..command("a", "true")
     };
     assert_eq!(manager.start("chat", somewhere).unwrap_err().kind, Kind::NotFound);
+}
+
+/// Follows a process from `from_position` on; what was passed on, and where the next one goes on.
+async fn followed(process: &Process, timeout: Duration, from_position: u64) -> (String, u64) {
+    let (link, mut passed_on) = mpsc::channel(64);
+    let outlet = Outlet {
+        operation_id: 1,
+        link: &link,
+        from_position,
+    };
+    wait(process, timeout, Some(outlet)).await;
+    drop(link);
+    let (mut text, mut next) = (String::new(), from_position);
+    while let Some(request) = passed_on.recv().await {
+        if let Some(Message::Chunk(chunk)) = request.message {
+            text += &chunk.output;
+            next = chunk.next_position;
+        }
+    }
+    (text, next)
+}
+
+#[tokio::test]
+async fn whoever_follows_goes_on_where_the_last_wait_stood() {
+    let (home, manager) = manager();
+    // The first half of a letter, the other half when it is asked for.
+    let script = "printf 'one \\303'; while [ ! -e go ]; do sleep 0.02; done; printf '\\266 two'";
+    manager.start("chat", command("a", script)).unwrap();
+    let process = manager.find("chat", "a").unwrap();
+    let (mut text, mut position) = (String::new(), 0);
+    while text.is_empty() {
+        (text, position) = followed(&process, Duration::from_millis(100), 0).await;
+    }
+    assert_eq!((text.as_str(), position), ("one ", 4));
+    std::fs::write(home.path().join("go"), "").unwrap();
+    assert_eq!(followed(&process, TIME, position).await, ("ö two".to_owned(), 10));
+    assert_eq!(followed(&process, TIME, 10).await, (String::new(), 10));
+    // A place that is not there.
+    assert_eq!(followed(&process, TIME, 1_000).await, (String::new(), 1_000));
+}
+
+#[tokio::test]
+async fn the_signal_that_ended_a_process_is_told() {
+    let (_home, manager) = manager();
+    manager.start("chat", command("a", "kill -9 $$")).unwrap();
+    let snapshot = ended(&manager, "a").await;
+    assert_eq!((snapshot.exit_code, snapshot.exit_signal), (-1, 9));
+    assert_eq!(snapshot.out_of_memory_kills, 0);
 }

@@ -36,6 +36,7 @@ impl TemplateSpec {
                 image: pod.image,
                 cpu: pod.cpu,
                 memory: pod.memory,
+                home_size: pod.home_size,
             }),
             environment: self.environment.into_iter().collect(),
             startup_script: self.startup_script,
@@ -90,6 +91,7 @@ impl From<proto::TemplateSpec> for TemplateSpec {
                 image: pod.image,
                 cpu: pod.cpu,
                 memory: pod.memory,
+                home_size: pod.home_size,
             }),
             environment: spec.environment.into_iter().collect(),
             startup_script: spec.startup_script,
@@ -148,6 +150,7 @@ impl From<proto::Template> for Template {
             icon: template.icon_url,
             deprecated: template.is_deprecated,
             built_in: template.is_builtin,
+            require_active_version: template.requires_active_version,
             active_version_id: template.active_version_id,
             active_version_number: template.active_version_number,
             active_developers: template.active_user_count,
@@ -236,10 +239,9 @@ impl From<proto::WorkspaceBuild> for WorkspaceBuild {
         };
         let status = match build.status() {
             proto::BuildStatus::Pending => "pending",
-            proto::BuildStatus::Running => "running",
+            proto::BuildStatus::Running | proto::BuildStatus::Canceling => "running",
             proto::BuildStatus::Succeeded => "succeeded",
             proto::BuildStatus::Failed => "failed",
-            proto::BuildStatus::Canceling => "canceling",
             proto::BuildStatus::Canceled => "canceled",
             proto::BuildStatus::Unspecified => "",
         };

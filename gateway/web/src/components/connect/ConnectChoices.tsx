@@ -1,11 +1,12 @@
-import { KeyRound, Server, Sparkles } from "lucide-react";
+import { KeyRound, Server, Sparkles, UserRound } from "lucide-react";
 import { type ReactNode, useId, useState } from "react";
 import { classes } from "@/lib/classes.ts";
 import { DemoButton } from "./DemoButton.tsx";
 import { KeyForm } from "./KeyForm.tsx";
 import { ServerForm } from "./ServerForm.tsx";
+import { SignInForm } from "./SignInForm.tsx";
 
-type Way = "key" | "server" | "demo";
+type Way = "key" | "server" | "demo" | "sign-in";
 
 const WAYS: readonly { way: Way; icon: ReactNode; title: string; text: string }[] = [
   { way: "key", icon: <KeyRound size={18} />, title: "Paste an API key", text: "OpenAI, Anthropic, Google, Azure, Bedrock, OpenRouter and others." },
@@ -13,13 +14,30 @@ const WAYS: readonly { way: Way; icon: ReactNode; title: string; text: string }[
   { way: "demo", icon: <Sparkles size={18} />, title: "Try the demo model", text: "Built in and scripted, not a real AI. Needs no key or network, and really runs tools." },
 ];
 
-/** The three ways to get a model, one open at a time. */
-export function ConnectChoices({ onDone }: { onDone: () => void }) {
+/** What no chat can use, so that it is no way to a first model. */
+const FOR_PROGRAMS: (typeof WAYS)[number] = {
+  way: "sign-in",
+  icon: <UserRound size={18} />,
+  title: "Let programs bring a sign-in",
+  text: "ChatGPT subscriptions and GitHub Copilot, for programs at the AI gateway.",
+};
+
+/** In a dialog the last of the ways opens below what is seen. */
+const bringIntoView = (opened: HTMLDivElement | null) => opened?.scrollIntoView({ block: "nearest" });
+
+interface ConnectChoicesProps {
+  onDone: () => void;
+  /** Offers also what only programs can use. */
+  offersPrograms?: boolean;
+}
+
+/** The ways to get a model, one open at a time. */
+export function ConnectChoices({ onDone, offersPrograms = false }: ConnectChoicesProps) {
   const [chosen, setChosen] = useState<Way | null>(null);
   const id = useId();
   return (
     <div className="divide-y divide-line overflow-hidden rounded-xl border border-line bg-raised">
-      {WAYS.map(({ way, icon, title, text }) => {
+      {(offersPrograms ? [...WAYS, FOR_PROGRAMS] : WAYS).map(({ way, icon, title, text }) => {
         const isOpen = chosen === way;
         return (
           <div key={way}>
@@ -39,10 +57,11 @@ export function ConnectChoices({ onDone }: { onDone: () => void }) {
               </span>
             </button>
             {isOpen ? (
-              <div id={`${id}-${way}`} className="appear px-5 pt-1 pb-5 sm:pl-[72px]">
+              <div id={`${id}-${way}`} ref={bringIntoView} className="appear px-5 pt-1 pb-5 sm:pl-[72px]">
                 {way === "key" ? <KeyForm onDone={onDone} /> : null}
                 {way === "server" ? <ServerForm onDone={onDone} /> : null}
                 {way === "demo" ? <DemoButton onDone={onDone} /> : null}
+                {way === "sign-in" ? <SignInForm onDone={onDone} /> : null}
               </div>
             ) : null}
           </div>

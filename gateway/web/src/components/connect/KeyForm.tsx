@@ -15,18 +15,19 @@ export function KeyForm({ onDone }: { onDone: () => void }) {
   const given = preset.address ? withoutSlash(address) : "";
   const isPlaced = given === "" ? preset.address?.isRequired !== true : isWebAddress(given);
   const baseUrl = given || preset.baseUrl;
-  const target = apiKey === "" || !isPlaced ? null : { type: preset.type, name: preset.id, displayName: preset.name, ...(baseUrl && { baseUrl }), apiKey };
+  const isKeyed = apiKey !== "" || preset.withoutKey !== undefined;
+  const target = !isKeyed || !isPlaced ? null : { type: preset.type, name: preset.id, displayName: preset.name, ...(baseUrl && { baseUrl }), apiKey };
   return (
     <ConnectForm target={target} preferred={preset.preferred} onDone={onDone}>
       <Field
-        label="API key"
+        label={preset.withoutKey ? "API key (optional)" : "API key"}
         type="password"
         autoComplete="off"
         spellCheck={false}
         placeholder={preset.keyPrefix ? `${preset.keyPrefix}…` : ""}
         value={key}
         onChange={(event) => setKey(event.target.value)}
-        hint="Sent once to this Tandem server, stored encrypted, never shown again."
+        hint={["Sent once to this Tandem server, stored encrypted, never shown again.", preset.withoutKey].filter(Boolean).join(" ")}
       />
       <SelectField label="Provider" value={preset.id} onChange={(event) => setChosen(event.target.value)}>
         {PRESETS.toSorted((a, b) => a.name.localeCompare(b.name)).map((p) => (

@@ -13,6 +13,8 @@ export interface Preset {
   keyPrefix: string | null;
   /** Model names to prefer as default, best first; matched as beginnings. */
   preferred: readonly string[];
+  /** What stands in for a key, for those that can do without one. */
+  withoutKey?: string;
 }
 
 export const PRESETS: readonly Preset[] = [
@@ -36,12 +38,21 @@ export const PRESETS: readonly Preset[] = [
     type: "bedrock",
     address: { placeholder: "https://bedrock-runtime.eu-central-1.amazonaws.com", hint: "Only for another region than the server's default.", isRequired: false },
     keyPrefix: "ABSK",
+    withoutKey: "Without one it is asked with the AWS credentials of the machine Tandem runs on.",
     preferred: ["anthropic.claude-sonnet", "us.anthropic.claude", "anthropic.claude"],
   },
   { id: "openai", name: "OpenAI", type: "openai", keyPrefix: "sk-", preferred: ["gpt-5", "gpt-4.1", "gpt-4o"] },
 ];
 
 export const OPENAI: Preset = PRESETS.find((preset) => preset.id === "openai") as Preset;
+
+/** What is asked with the sign-in of whoever uses a program. The names carry the meaning at the server. */
+export const SIGN_INS = [
+  { name: "chatgpt", type: "openai", title: "ChatGPT subscription" },
+  { name: "copilot", type: "copilot", title: "GitHub Copilot" },
+  { name: "copilot-business", type: "copilot", title: "GitHub Copilot Business" },
+  { name: "copilot-enterprise", type: "copilot", title: "GitHub Copilot Enterprise" },
+] as const;
 
 /** The provider a key most likely belongs to; the more telling prefixes come first. */
 export function guessPreset(key: string): Preset | null {

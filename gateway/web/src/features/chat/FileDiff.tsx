@@ -24,8 +24,12 @@ export function FileDiff({ path, diff, isNamed = false, note }: FileDiffProps) {
           {path}
         </span>
         {note}
-        <span className="text-add-ink tabular-nums">+{added}</span>
-        <span className="text-del-ink tabular-nums">−{removed}</span>
+        {lines.length > 0 ? (
+          <>
+            <span className="text-add-ink tabular-nums">+{added}</span>
+            <span className="text-del-ink tabular-nums">−{removed}</span>
+          </>
+        ) : null}
         <CopyButton text={diff} label="Copy diff" />
       </div>
       {lines.length > 0 ? <DiffView lines={lines} label={`Changes in ${path}`} path={path} /> : <p className="px-3.5 py-2 text-xs text-faint">No textual change.</p>}

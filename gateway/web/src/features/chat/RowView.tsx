@@ -1,7 +1,7 @@
-import { memo } from "react";
+import { lazy, memo, Suspense } from "react";
 import { Markdown } from "@/components/Markdown.tsx";
+import { loadLater } from "@/lib/loadLater.ts";
 import type { Row } from "@/stream/timeline.ts";
-import { Compaction } from "./Compaction.tsx";
 import { COMPACTION_TOOL } from "./compacted.ts";
 import { FileList } from "./FileList.tsx";
 import { Note } from "./Note.tsx";
@@ -10,6 +10,8 @@ import { StandInNote } from "./StandInNote.tsx";
 import { Sources } from "./Sources.tsx";
 import { ToolCard } from "./tools/ToolCard.tsx";
 import { UserMessage } from "./UserMessage.tsx";
+
+const Compaction = lazy(loadLater(() => import("./Compaction.tsx").then((module) => ({ default: module.Compaction }))));
 
 export const RowView = memo(function RowView({ row }: { row: Row }) {
   switch (row.kind) {
@@ -20,7 +22,7 @@ export const RowView = memo(function RowView({ row }: { row: Row }) {
     case "reasoning":
       return <Reasoning row={row} />;
     case "tool":
-      return row.name === COMPACTION_TOOL ? <Compaction row={row} /> : <ToolCard row={row} />;
+      return row.name === COMPACTION_TOOL ? <Suspense fallback={<div className="h-9" />}><Compaction row={row} /></Suspense> : <ToolCard row={row} />;
     case "files":
       return <FileList files={row.files} />;
     case "sources":

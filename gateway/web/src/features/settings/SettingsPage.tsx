@@ -51,15 +51,15 @@ export function SettingsPage({ lead }: { lead: ReactNode }) {
         {lead}
         <h1 className="pl-2 text-sm font-semibold">Settings</h1>
       </header>
-      <div className="min-h-0 flex-1 overflow-y-auto">
-        <div className="mx-auto max-w-[760px] px-6 py-6 max-sm:px-4 lg:grid lg:max-w-[960px] lg:grid-cols-[160px_minmax(0,1fr)] lg:gap-10">
-          <nav ref={nav} aria-label="Settings" className="mb-8 flex gap-1 overflow-x-auto border-b border-line lg:sticky lg:top-6 lg:mb-0 lg:flex-col lg:self-start lg:border-0">
+      <div className="@container min-h-0 flex-1 overflow-y-auto">
+        <div className="mx-auto max-w-[760px] px-6 py-6 max-sm:px-4 @min-[800px]:grid @min-[800px]:max-w-[960px] @min-[800px]:grid-cols-[160px_minmax(0,1fr)] @min-[800px]:gap-10">
+          <nav ref={nav} aria-label="Settings" className="mb-8 flex gap-1 overflow-x-auto border-b border-line @min-[800px]:sticky @min-[800px]:top-6 @min-[800px]:mb-0 @min-[800px]:flex-col @min-[800px]:self-start @min-[800px]:border-0">
             {pages.map((page) => (
               <Link
                 key={page.to}
                 to={page.to}
-                className="-mb-px shrink-0 border-b-2 border-transparent px-3 py-2 text-sm text-muted max-lg:px-2.5 -outline-offset-2 hover:text-ink lg:mb-0 lg:rounded-md lg:border-0 lg:py-1.5 lg:hover:bg-hover touch:py-3"
-                activeProps={{ className: "border-accent! text-ink! font-medium lg:bg-selected!", "aria-current": "page" }}
+                className="-mb-px shrink-0 border-b-2 border-transparent px-3 py-2 text-sm text-muted @max-[800px]:px-2.5 -outline-offset-2 hover:text-ink @min-[800px]:mb-0 @min-[800px]:rounded-md @min-[800px]:border-0 @min-[800px]:py-1.5 @min-[800px]:hover:bg-hover touch:py-3"
+                activeProps={{ className: "border-accent! text-ink! font-medium @min-[800px]:bg-selected!", "aria-current": "page" }}
               >
                 {page.name}
               </Link>

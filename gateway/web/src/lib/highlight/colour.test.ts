@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseDiff } from "@/lib/diff.ts";
-import { colour, colourDiff, type Coloured, GROUP_LINES, type Line, MAX_LINE_CHARS, withMark } from "./colour.ts";
+import { colour, colourDiff, type Coloured, GROUP_LINES, type Line, MAX_LINE_CHARS } from "./colour.ts";
+import { withMark } from "./mark.ts";
 import { type Language, languageNamed, languageOfPath, loadParser, type Parser } from "./languages.ts";
 import { lookOf } from "./looks.ts";
 

@@ -63,22 +63,16 @@ export function colourDiff(parser: Parser, lines: readonly DiffLine[]): Line[] {
   });
 }
 
-/** The tokens of a line cut at both ends of `mark`, each piece knowing whether it is marked. */
-export function withMark(line: Line, mark: readonly [start: number, end: number]): (Token & { marked: boolean })[] {
-  const pieces: (Token & { marked: boolean })[] = [];
-  let at = 0;
-  for (const token of line) {
-    const end = at + token.text.length;
-    const cuts = [at, ...mark.filter((cut) => cut > at && cut < end), end];
-    for (let i = 0; i + 1 < cuts.length; i += 1) {
-      const from = cuts[i] ?? at;
-      const piece = token.text.slice(from - at, (cuts[i + 1] ?? end) - at);
-      if (piece !== "") pieces.push({ text: piece, look: token.look, marked: from >= mark[0] && from < mark[1] });
-    }
-    at = end;
-  }
-  return pieces;
+/** Everything that text in one language is coloured with. */
+export interface Painter {
+  colour: (text: string, before?: Coloured | null) => Coloured;
+  colourDiff: (lines: readonly DiffLine[]) => Line[];
 }
+
+export const painterOf = (parser: Parser): Painter => ({
+  colour: (text, before) => colour(parser, text, before),
+  colourDiff: (lines) => colourDiff(parser, lines),
+});
 
 function grouped(lines: readonly Line[], before: readonly (readonly Line[])[], kept: number): (readonly Line[])[] {
   const groups: (readonly Line[])[] = [];

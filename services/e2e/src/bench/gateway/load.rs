@@ -31,6 +31,8 @@ pub struct Target {
     pub token: Option<String>,
     /// Name of the model there.
     pub model: String,
+    /// What else its requests carry.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl Target {
@@ -48,11 +50,12 @@ impl Target {
             .token
             .as_ref()
             .map(|token| format!("authorization: Bearer {token}\r\n"));
+        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+        let headers: String = token.into_iter().chain(headers).collect();
         format!(
-            "POST {} HTTP/1.1\r\nhost: {}\r\n{}content-type: application/json\r\naccept: */*\r\nuser-agent: bench\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {} HTTP/1.1\r\nhost: {}\r\n{headers}content-type: application/json\r\naccept: */*\r\nuser-agent: bench\r\ncontent-length: {}\r\n\r\n{body}",
             self.path,
             self.address,
-            token.unwrap_or_default(),
             body.len()
         )
         .into_bytes()
@@ -293,6 +296,7 @@ mod tests {
             path: "/v1/chat/completions".to_owned(),
             token: Some("token".to_owned()),
             model: "bench".to_owned(),
+            headers: vec![("x-more", "more".to_owned())],
         };
         let mut connection = Connection::open(&target.address).await.unwrap();
         for is_stream in [false, true, false, true] {

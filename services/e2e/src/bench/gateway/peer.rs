@@ -29,6 +29,8 @@ use crate::{
 const START_LIMIT: Duration = Duration::from_secs(60);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 const PATH: &str = "/v1/chat/completions";
+/// Runs what is written in JavaScript.
+const NODE: &str = "node";
 /// Where Tandem's own listener has it.
 const BRIDGE_PATH: &str = "/openai/v1/chat/completions";
 const KIB_PER_MIB: f64 = 1024.0;
@@ -133,6 +135,44 @@ impl Peer {
         Self::program("smg", program, &arguments, address, directory, cores).await
     }
 
+    /// LiteLLM with one model, one worker and no database.
+    pub async fn litellm(program: &Path, upstream: SocketAddr, cores: Cores) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let address = free_address()?;
+        let (host, port) = address.rsplit_once(':').context("an address has a port")?;
+        let vendor = json!({ "model": format!("openai/{MODEL}"), "api_key": "sk-bench", "api_base": format!("http://{upstream}/v1") });
+        let settings = json!({
+            "model_list": [{ "model_name": MODEL, "litellm_params": vendor }],
+            "general_settings": { "master_key": "sk-bench" },
+            "litellm_settings": { "telemetry": false },
+        });
+        let path = directory.path().join("config.yaml");
+        // JSON is YAML.
+        std::fs::write(&path, settings.to_string())?;
+        let arguments = ["--host", host, "--port", port, "--num_workers", "1", "--config"].map(PathBuf::from);
+        let arguments = [arguments.as_slice(), &[path]].concat();
+        Self::program("LiteLLM", program, &arguments, address, directory, cores).await
+    }
+
+    /// Portkey, which is told the vendor with each request.
+    ///
+    /// * `program`: its script for Node.
+    pub async fn portkey(program: &Path, upstream: SocketAddr, cores: Cores) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let address = free_address()?;
+        let (_, port) = address.rsplit_once(':').context("an address has a port")?;
+        let arguments = [program.to_owned(), format!("--port={port}").into(), "--headless".into()];
+        let headers = vec![
+            ("x-portkey-provider", "openai".to_owned()),
+            ("x-portkey-custom-host", format!("http://{upstream}/v1")),
+        ];
+        let target = Target {
+            headers,
+            ..target(address, Some("sk-bench".to_owned()))
+        };
+        Self::program_at("Portkey", Path::new(NODE), &arguments, target, directory, cores).await
+    }
+
     async fn program(
         name: &str,
         program: &Path,
@@ -141,11 +181,25 @@ impl Peer {
         directory: TempDir,
         cores: Cores,
     ) -> anyhow::Result<Self> {
+        let target = target(address, Some("sk-bench".to_owned()));
+        Self::program_at(name, program, arguments, target, directory, cores).await
+    }
+
+    async fn program_at(
+        name: &str,
+        program: &Path,
+        arguments: &[PathBuf],
+        target: Target,
+        directory: TempDir,
+        cores: Cores,
+    ) -> anyhow::Result<Self> {
         let log = std::fs::File::create(directory.path().join("log"))?;
         let child = Command::new("taskset")
             .args(["--cpu-list", &cores.gateway.to_string()])
             .arg(program)
             .args(arguments)
+            // One of them would fetch prices from elsewhere.
+            .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
             .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -156,7 +210,7 @@ impl Peer {
         let log = directory.path().join("log");
         let mut peer = Self {
             name: name.to_owned(),
-            target: target(address, Some("sk-bench".to_owned())),
+            target,
             process: child.id(),
             kept: Kept::Program {
                 _child: child,
@@ -291,6 +345,7 @@ fn target(address: String, token: Option<String>) -> Target {
         path: PATH.to_owned(),
         token,
         model: MODEL.to_owned(),
+        headers: Vec::new(),
     }
 }
 

@@ -3,6 +3,8 @@
 use serde_json::Value;
 use tandem_chat_core::message::Usage;
 
+use crate::meter;
+
 /// Longest text that is kept of one thing.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 
@@ -40,6 +42,10 @@ pub struct Call {
     pub name: String,
     /// JSON text, cut at 64 KiB.
     pub arguments: String,
+    /// Where the tool lives, if we put it into the request.
+    pub server_url: Option<String>,
+    /// Why we did not run such a tool; empty if we did.
+    pub not_run: String,
 }
 
 /// What a model lets see of its reasoning.
@@ -145,6 +151,34 @@ impl Heard {
         }
     }
 
+    /// Puts what was heard earlier in the same exchange in front of this: counts are added up, what is kept stays within its bounds.
+    pub fn follow(&mut self, mut earlier: Self) {
+        let room = |kept: usize| MAX_KEPT.saturating_sub(kept);
+        self.calls.truncate(room(earlier.calls.len()));
+        self.thoughts.truncate(room(earlier.thoughts.len()));
+        let mut left = MAX_KEPT_BYTES.saturating_sub(earlier.kept_bytes);
+        let mut keep = |text: &mut String| {
+            text.truncate(cut(text, left).len());
+            left -= text.len();
+        };
+        self.calls.iter_mut().for_each(|call| keep(&mut call.arguments));
+        self.thoughts.iter_mut().for_each(|thought| keep(&mut thought.content));
+        self.kept_bytes = MAX_KEPT_BYTES - left;
+        earlier.calls.append(&mut self.calls);
+        earlier.thoughts.append(&mut self.thoughts);
+        (self.calls, self.thoughts) = (earlier.calls, earlier.thoughts);
+        meter::add(&mut self.usage, &earlier.usage);
+        for (name, count) in earlier.extra {
+            match self.extra.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => *known = known.saturating_add(count),
+                None => self.extra.push((name, count)),
+            }
+        }
+        if !earlier.message_id.is_empty() {
+            self.message_id = earlier.message_id;
+        }
+    }
+
     /// Adds to the thought at that place, or begins it.
     pub fn thought(&mut self, index: i64, source: &'static str, text: Option<&str>) {
         let Some(text) = text.filter(|text| self.keeps() && !text.is_empty()) else {
@@ -198,6 +232,31 @@ mod tests {
         let kept: usize = heard.calls.iter().map(|call| call.arguments.len()).sum();
         assert!(kept <= MAX_KEPT_BYTES && heard.calls[0].arguments.len() == MAX_TEXT_BYTES);
         assert_eq!(cut("aä", 2), "a");
+    }
+
+    #[test]
+    fn what_was_heard_in_several_rounds_adds_up_within_the_same_bounds() {
+        let mut rounds = Heard::new(Keep::Texts);
+        let long = "x".repeat(MAX_TEXT_BYTES);
+        for round in 0..3 {
+            let mut heard = Heard::new(Keep::Texts);
+            heard.name(Some(&format!("m{round}")));
+            heard.usage.output_tokens = Some(5);
+            heard.count("total_tokens", Some(7));
+            for index in 0..40 {
+                heard.call(index, Some("id"), Some("name"), Some(&long));
+            }
+            heard.follow(std::mem::take(&mut rounds));
+            rounds = heard;
+        }
+        assert_eq!(
+            (rounds.message_id.as_str(), rounds.usage.output_tokens),
+            ("m0", Some(15))
+        );
+        assert_eq!(rounds.usage.input_tokens, None, "nobody told");
+        assert_eq!(rounds.extra, [("total_tokens", 21)]);
+        let kept: usize = rounds.calls.iter().map(|call| call.arguments.len()).sum();
+        assert!(rounds.calls.len() == MAX_KEPT && kept <= MAX_KEPT_BYTES, "{kept}");
     }
 
     #[test]

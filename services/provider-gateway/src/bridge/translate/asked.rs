@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 use tandem_chat_core::message::Message;
 
-use crate::completion::{OutputFormat, Tool, ToolChoice};
+use tandem_protocols::call::{OutputFormat, Tool, ToolChoice};
 
-/// A request in neutral terms. What it has beyond [`crate::completion::Request`] goes into the model's options: [`Asked::options`].
+/// A request in neutral terms. What it has beyond [`tandem_protocols::call::Request`] goes into the model's options: [`Asked::options`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     /// As the client names it; not empty.

@@ -5,12 +5,10 @@
 //! that think), the protocol leaves it out as it does in chats.
 
 use serde_json::{Map, Value, json};
+use tandem_chat_core::part::Part;
+use tandem_protocols::{Kind, Model, Protocol, output, remote::Remote};
 
-use super::{Asked, Effort, Refused, Thinking, asked::WantedOutput};
-use crate::{
-    catalog::Model,
-    provider::{Kind, Protocol, output},
-};
+use super::{Asked, Effort, Refused, Thinking, asked::WantedOutput, read::elsewhere};
 
 /// Budgets of thinking up to which an effort is low, or medium; for vendors that know no budgets.
 const LOW_BUDGET: u64 = 4096;
@@ -36,6 +34,7 @@ impl Asked {
         {
             return Err(Refused::new(field, why));
         }
+        self.check_files(kind, Protocol::of(model))?;
         let mut own = Own::take(&mut options, kind);
         own.think(self.effort, self.thinking, is_third_gemini(&model.model));
         own.say(self.verbosity)?;
@@ -47,6 +46,19 @@ impl Asked {
         }
         own.put_back(&mut options);
         Ok(options)
+    }
+}
+
+impl Asked {
+    /// Refuses files elsewhere that the model's vendor does not fetch.
+    fn check_files(&self, kind: Kind, protocol: Protocol) -> Result<(), Refused> {
+        let parts = self.messages.iter().flat_map(|message| &message.parts);
+        let files = parts.filter_map(|part| match part {
+            Part::File(file) => Some((file, Remote::of(file)?)),
+            _ => None,
+        });
+        let mut refused = files.filter(|(_, remote)| !remote.is_taken(protocol, kind));
+        refused.next().map_or(Ok(()), |(file, _)| Err(elsewhere(&file.name)))
     }
 }
 

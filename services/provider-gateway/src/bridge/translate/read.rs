@@ -13,10 +13,13 @@ mod responses;
 mod tools;
 
 use serde_json::{Map, Value};
+use tandem_protocols::call::ToolChoice;
+
+pub(super) use self::media::elsewhere;
 
 use self::fields::Fields;
 use super::{Asked, Refused};
-use crate::{bridge::dialect::Dialect, completion::ToolChoice};
+use crate::bridge::dialect::Dialect;
 
 /// Sequences of one request that end an answer.
 const MAX_STOP_SEQUENCES: usize = 64;

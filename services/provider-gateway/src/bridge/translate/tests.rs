@@ -6,17 +6,18 @@ use tandem_chat_core::{
     message::{Message, Role},
     part::{FilePart, Part, ReasoningPart, ToolCallPart, ToolResultPart},
 };
+use tandem_protocols::{
+    Kind, Model, Protocol,
+    call::{Purpose, Request, Tool, ToolChoice},
+    vendor_side,
+};
 use uuid::Uuid;
 
 use super::*;
-use crate::{
-    bridge::dialect::Dialect,
-    catalog::{Model, test_support},
-    completion::{Purpose, Request, Tool, ToolChoice},
-    provider::{Kind, Protocol},
-};
+use crate::bridge::dialect::Dialect;
 
 mod answer;
+mod elsewhere;
 mod frames;
 mod history;
 mod hostile;
@@ -45,7 +46,7 @@ fn model(dialect: Dialect, options: Value) -> Model {
     Model {
         model: name.to_owned(),
         context_limit: Some(100_000),
-        ..test_support::model(kind, options)
+        ..vendor_side::model(kind, options)
     }
 }
 

@@ -6,13 +6,13 @@ use tandem_chat_core::{
     classify::{self, Cause, Classified},
     error::{ChatError, Detail},
 };
+use tandem_protocols::{Failure, Finish};
 
 use super::{Ending, Run};
 use crate::{
     catalog::Model,
     completion::{Event, Failed, Finished},
     meter,
-    provider::{Failure, Finish},
     secret::redact,
     spend::{Order, ledger::Bill},
 };
@@ -21,13 +21,19 @@ impl Run {
     pub(super) fn finished(&self, finish: Finish) -> Event {
         let Finish {
             reason,
-            mut usage,
+            usage: mut last,
             response_id,
         } = finish;
-        meter::forget_impossible(&mut usage);
+        meter::forget_impossible(&mut last);
         let model = self.serving().model;
+        let mut usage = self.account.total(&last);
         let cost_usd_micros = meter::cost_usd_micros(&model.options, &usage);
-        self.parts.ledger.finished(&self.bill(&model), &usage, cost_usd_micros);
+        let bill = self.bill(&model);
+        if last.is_empty() {
+            self.parts.ledger.cut_off(&bill);
+        } else {
+            self.parts.ledger.finished(&bill, &usage, cost_usd_micros);
+        }
         self.parts.metrics.used(&model, &usage);
         let span = tracing::Span::current();
         span.record("gen_ai.response.finish_reasons", reason.as_str());

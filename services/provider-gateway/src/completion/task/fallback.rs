@@ -7,12 +7,10 @@
 use std::sync::{Arc, PoisonError};
 
 use tandem_chat_core::{error::ErrorKind, id::ModelConfigId};
+use tandem_protocols::{Deltas, Failure, Finish, Protocol};
 
 use super::{Ending, Run, Serving};
-use crate::{
-    catalog::Model,
-    provider::{Deltas, Failure, Finish, Protocol},
-};
+use crate::catalog::Model;
 
 impl Run {
     /// Asks the model; and those that may answer in its place, one after the other.

@@ -10,9 +10,10 @@ use tandem_proto::{
     provider::v1::{CreateProviderRequest, KeyMutationSet, UpdateProviderRequest},
     storage::v1 as storage,
 };
+use tandem_protocols::Kind;
 use url::Url;
 
-use crate::{credentials, outbound::Policy, provider::Kind};
+use crate::{credentials, outbound::Policy};
 
 /// Keys of one provider.
 const MAX_KEYS: usize = 32;

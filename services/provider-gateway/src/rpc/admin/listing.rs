@@ -9,12 +9,12 @@ use tandem_proto::{
     provider::v1::{CatalogModel, CatalogProvider},
     storage::v1 as storage,
 };
+use tandem_protocols::Kind;
 
 use super::Admin;
 use crate::{
     credentials::{Available, Missing, Policy, choose},
     error::Error,
-    provider::Kind,
 };
 
 impl Admin {

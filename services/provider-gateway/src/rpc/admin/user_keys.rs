@@ -8,13 +8,13 @@ use tandem_proto::{
     provider::v1::UserProviderKey,
     storage::v1::{self as storage, DeleteUserProviderKeyRequest, ListUserProviderKeysRequest},
 };
+use tandem_protocols::Kind;
 use uuid::Uuid;
 
 use super::{super::convert, Admin};
 use crate::{
     credentials::{Available, Choice, choose},
     error::Error,
-    provider::Kind,
     secret::{
         envelope::{self, Row},
         mask,

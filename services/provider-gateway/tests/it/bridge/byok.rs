@@ -1,6 +1,7 @@
 //! Callers who bring their own vendor credential.
 
 use serde_json::json;
+use tandem_chassis::status::Fault;
 use tandem_proto::storage::v1::CredentialKind;
 
 use super::{
@@ -17,7 +18,7 @@ pub fn own(bridged: &Bridged, path: &str) -> reqwest::RequestBuilder {
 }
 
 #[tokio::test]
-async fn an_own_credential_takes_the_place_of_ours_and_is_not_paid_here() {
+async fn an_own_credential_takes_the_place_of_ours_and_costs_nothing_here() {
     let bridged = Bridged::start("openai").await;
     bridged.upstream.reply(Reply::json(&completion()));
     let asked = own(&bridged, "/openai/v1/chat/completions").bearer_auth(OWN);
@@ -27,10 +28,47 @@ async fn an_own_credential_takes_the_place_of_ours_and_is_not_paid_here() {
     assert!(!format!("{:?}", asked.headers).contains(KEYS[0]));
     bridged.check_nothing_leaked();
     bridged.recorded(|recorded| !recorded.ends.is_empty()).await;
-    let recorded = bridged.world.storage.recorded.lock().unwrap();
-    assert_eq!(recorded.starts[0].credential_kind(), CredentialKind::Byok);
-    assert_eq!(recorded.starts[0].credential_hint, "sk-o...6789");
-    assert!(bridged.world.storage.ledger.lock().unwrap().records.is_empty());
+    {
+        let recorded = bridged.world.storage.recorded.lock().unwrap();
+        assert_eq!(recorded.starts[0].credential_kind(), CredentialKind::Byok);
+        assert_eq!(recorded.starts[0].credential_hint, "sk-o...6789");
+    }
+    // What was used is known all the same, at no cost: the caller pays the vendor.
+    assert_eq!(bridged.paid().await, ("bridge".to_owned(), 12, 3, false));
+    assert_eq!(
+        bridged.world.storage.ledger.lock().unwrap().records[0].cost_micros,
+        Some(0)
+    );
+}
+
+#[tokio::test]
+async fn what_an_own_credential_uses_is_recorded_and_counts_towards_no_limit() {
+    // As it is, and by way of the neutral request.
+    for (kind, path) in [
+        ("openai", "/openai/v1/chat/completions"),
+        ("anthropic", "/openai/v1/chat/completions"),
+    ] {
+        let bridged = Bridged::start(kind).await;
+        {
+            let mut ledger = bridged.world.storage.ledger.lock().unwrap();
+            ledger.is_limited = true;
+            ledger.refusal = Some(Fault::wrong_state("USAGE_LIMIT_EXCEEDED", "spent"));
+        }
+        bridged.upstream.reply(Reply::json(&match kind {
+            "openai" => completion(),
+            _ => json!({
+                "id": "msg_1", "type": "message", "role": "assistant", "stop_reason": "end_turn",
+                "content": [{ "type": "text", "text": "hello" }],
+                "usage": { "input_tokens": 12, "output_tokens": 3 },
+            }),
+        }));
+        let asked = own(&bridged, path).bearer_auth(OWN).json(&chat("m-1"));
+        assert_eq!(Answer::of(asked).await.status, 200, "{kind}: no limit of ours holds");
+        assert_eq!(bridged.paid().await, ("bridge".to_owned(), 12, 3, false), "{kind}");
+        let ledger = bridged.world.storage.ledger.lock().unwrap();
+        assert_eq!(ledger.records[0].cost_micros, Some(0), "{kind}");
+        assert!(ledger.reservations.is_empty(), "{kind}");
+    }
 }
 
 #[tokio::test]

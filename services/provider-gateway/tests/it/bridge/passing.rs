@@ -1,9 +1,12 @@
 //! What is handed on without being understood, and lists of models.
 
+use std::{sync::Arc, time::Duration};
+
 use http::Method;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
-use super::{Answer, Bridged, KEYS, upstream::Reply};
+use super::{Answer, Bridged, KEYS, LIMIT, completion, upstream::Reply};
 use crate::storage::GOOD_TOKEN;
 
 #[tokio::test]
@@ -92,43 +95,111 @@ async fn vendors_errors_are_told_without_secrets() {
     assert_eq!(bridged.upstream.asked().len(), 1, "no other key would do better");
 }
 
+/// What the vendor says to a path that somebody chose is no reason to keep everybody from a key.
 #[tokio::test]
-async fn keys_take_turns_as_they_do_for_answers() {
-    let path = "/api/v2/aibridge/p0/v1/responses/r1";
-    for status in [429, 401, 403] {
-        let bridged = Bridged::start("openai").await;
-        bridged.upstream.reply(Reply::new(status, "text/plain", "no"));
-        bridged.upstream.reply(Reply::new(200, "text/plain", "yes"));
-        assert_eq!(Answer::of(bridged.get(path)).await.status, 200, "{status}");
-        bridged.upstream.reply(Reply::new(200, "text/plain", "yes"));
-        assert_eq!(Answer::of(bridged.get(path)).await.status, 200, "{status}");
-        let asked = bridged.upstream.asked();
-        let keys: Vec<&str> = asked.iter().map(|asked| asked.header("authorization")).collect();
-        let shown = [0, 1, 1].map(|key| format!("Bearer {}", KEYS[key]));
-        assert_eq!(keys, shown, "the first one rests");
-        let resting = "tandem_provider_gateway_keys{provider=\"p0\",state=\"resting\"} 1";
-        let metrics = bridged.world.metrics();
-        assert!(metrics.contains(resting), "{metrics}");
+async fn no_answer_to_a_chosen_path_lets_a_key_rest() {
+    let bridged = Bridged::start("openai").await;
+    for (status, told) in [(429, 429), (403, 403), (401, 502)] {
+        for path in ["responses/r1", "models/odd", "conversations/c/items"] {
+            let reply = Reply::new(status, "application/json", format!("no, {}", KEYS[0]));
+            bridged.upstream.reply(reply.header("retry-after", "30"));
+            let answer = Answer::of(bridged.get(&format!("/api/v2/aibridge/p0/v1/{path}"))).await;
+            assert_eq!(answer.status, told, "{status} {path}");
+            assert!(!answer.text.contains(KEYS[0]), "{}", answer.text);
+            assert_eq!(answer.headers.contains_key("retry-after"), told == status);
+            assert_eq!(answer.text == "no, [redacted]", told == status, "{}", answer.text);
+        }
+    }
+    let asked = bridged.upstream.asked();
+    assert_eq!(asked.len(), 9, "each was asked once");
+    bridged.upstream.reply(Reply::json(&completion()));
+    assert_eq!(bridged.chat().await.status, 200);
+    for asked in bridged.upstream.asked() {
+        assert_eq!(asked.header("authorization"), format!("Bearer {}", KEYS[0]));
+    }
+    let metrics = bridged.world.metrics();
+    assert!(
+        metrics.contains("tandem_provider_gateway_keys{provider=\"p0\",state=\"resting\"} 0"),
+        "{metrics}"
+    );
+    for status in [401, 403, 429] {
+        let line = format!(
+            "tandem_bridge_passthrough_refusals_total{{provider=\"p0\",route=\"responses\",status=\"{status}\"}} 1"
+        );
+        assert!(metrics.contains(&line), "{line} in {metrics}");
     }
 }
 
 #[tokio::test]
-async fn when_all_keys_rest_the_vendor_is_not_asked() {
+async fn counting_tokens_lets_no_key_rest_either() {
+    let bridged = Bridged::start("anthropic").await;
+    bridged.upstream.reply(Reply::new(429, "application/json", "{}"));
+    let body = json!({ "model": "m-1", "max_tokens": 1, "messages": [{ "role": "user", "content": "hi" }] });
+    let answer = Answer::of(bridged.post("/anthropic/v1/messages/count_tokens", &body)).await;
+    assert_eq!(answer.status, 429);
+    bridged.upstream.reply(Reply::json(&json!({ "type": "message" })));
+    assert_eq!(
+        Answer::of(bridged.post("/anthropic/v1/messages", &body)).await.status,
+        200
+    );
+    assert_eq!(bridged.upstream.last().header("x-api-key"), KEYS[0]);
+}
+
+#[tokio::test]
+async fn keys_that_rest_for_answers_are_not_shown_on_other_paths_either() {
+    let bridged = Bridged::start("openai").await;
+    bridged
+        .upstream
+        .reply(Reply::new(429, "text/plain", "no").header("retry-after", "30"));
+    bridged.upstream.reply(Reply::json(&completion()));
+    assert_eq!(bridged.chat().await.status, 200);
     let path = "/api/v2/aibridge/p0/v1/responses/r1";
-    for (status, expected) in [(429, 429), (401, 502)] {
-        let bridged = Bridged::start("openai").await;
-        for _ in 0..2 {
-            bridged
-                .upstream
-                .reply(Reply::new(status, "text/plain", "no").header("retry-after", "30"));
-        }
-        for _ in 0..2 {
-            let answer = Answer::of(bridged.get(path)).await;
-            assert_eq!(answer.status, expected);
-            assert_eq!(answer.headers.contains_key("retry-after"), expected == 429);
-        }
-        assert_eq!(bridged.upstream.asked().len(), 2);
-    }
+    bridged.upstream.reply(Reply::new(200, "text/plain", "yes"));
+    assert_eq!(Answer::of(bridged.get(path)).await.status, 200);
+    assert_eq!(
+        bridged.upstream.last().header("authorization"),
+        format!("Bearer {}", KEYS[1])
+    );
+    bridged
+        .upstream
+        .reply(Reply::new(429, "text/plain", "no").header("retry-after", "60"));
+    assert_eq!(bridged.chat().await.status, 429);
+    let asked = bridged.upstream.asked().len();
+    let answer = Answer::of(bridged.get(path)).await;
+    assert_eq!(
+        (answer.status, bridged.upstream.asked().len()),
+        (429, asked),
+        "all of them rest"
+    );
+    assert!(answer.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_passed_on_has_a_time_for_all_of_it() {
+    let bridged = Bridged::start_with("openai", &KEYS, |config| {
+        config.guards.total = Duration::from_millis(100);
+    })
+    .await;
+    let never = Arc::new(Semaphore::new(0));
+    let path = "/api/v2/aibridge/p0/v1/responses/r1?stream=true";
+    bridged
+        .upstream
+        .reply(Reply::stream("data: {\"type\":\"a\"}\n\ndata: {").held(&never));
+    let answer = Answer::of(bridged.get(path)).await;
+    let rest = answer.text.strip_prefix("data: {\"type\":\"a\"}\n\ndata: {\n\n");
+    let rest = rest.expect("what came first stands, and half a line spoils nothing");
+    assert!(
+        rest.starts_with("event: error\ndata: {") && rest.contains("\"code\":\"timeout\""),
+        "{rest}"
+    );
+    tokio::time::timeout(LIMIT, bridged.upstream.dropped.notified())
+        .await
+        .expect("the vendor is left");
+    bridged
+        .upstream
+        .reply(Reply::new(200, "application/json", "{\"half\":").held(&never));
+    let response = bridged.get(path).send().await.unwrap();
+    assert!(response.bytes().await.is_err(), "a document has no place for an error");
 }
 
 #[tokio::test]

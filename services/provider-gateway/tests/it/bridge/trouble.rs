@@ -47,6 +47,22 @@ async fn the_next_key_is_tried_before_the_first_byte() {
     }
 }
 
+/// Whoever makes up a name learns what the vendor says to it, and keeps nobody else from a key by it.
+#[tokio::test]
+async fn a_model_that_nobody_configured_lets_keys_rest_only_when_they_are_none() {
+    for (status, told, kept) in [(429, 429, true), (403, 502, true), (401, 502, false)] {
+        let bridged = Bridged::start_with("openai", &KEYS, |config| config.bridge.any_model = true).await;
+        for _ in KEYS {
+            bridged.upstream.reply(failing(status));
+        }
+        let made_up = bridged.post("/openai/v1/chat/completions", &chat("p0/made-up"));
+        assert_eq!(Answer::of(made_up).await.status, told, "{status}");
+        assert_eq!(bridged.upstream.asked().len(), 2, "{status}: both keys were tried");
+        bridged.upstream.reply(Reply::json(&completion()));
+        assert_eq!(bridged.chat().await.status == 200, kept, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn when_all_keys_are_limited_the_shortest_pause_is_told() {
     let bridged = Bridged::start("openai").await;

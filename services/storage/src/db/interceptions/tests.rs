@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::lists::{self, Filter, Key, Page};
+use super::{End, Prompt, Start, Tokens};
 use crate::postgres::testing;
 
 const INTERCEPTIONS: i64 = 20_000;
@@ -157,4 +158,81 @@ async fn every_session_is_on_one_page_when_all_are_turned() {
     let count = lists::count_sessions(&mut conn, &filter).await.unwrap();
     assert_eq!(i64::try_from(seen.len()).unwrap(), count);
     assert!(count >= 15_000, "{count}");
+}
+
+fn start(id: Uuid, at: i64) -> Start {
+    Start {
+        id,
+        initiator_id: Uuid::nil(),
+        credential_id: "token".to_owned(),
+        provider_id: None,
+        provider_type: "openai".to_owned(),
+        provider_name: "main".to_owned(),
+        model: "gpt".to_owned(),
+        client: String::new(),
+        user_agent: String::new(),
+        client_session_id: String::new(),
+        correlating_tool_call_id: String::new(),
+        credential_kind: "centralized",
+        credential_hint: String::new(),
+        started_us: at,
+        ended_us: None,
+        status: None,
+    }
+}
+
+#[tokio::test]
+async fn what_is_recorded_is_looked_up_although_the_tables_were_empty_when_that_was_planned() {
+    let database: PgConnectOptions = testing::database().await;
+    let mut conn = PgConnection::connect_with(&database).await.unwrap();
+    // A plan is kept from its sixth use on.
+    for batch in 0..10_i64 {
+        let ids: Vec<Uuid> = (0..50).map(|_| Uuid::now_v7()).collect();
+        let starts: Vec<Start> = ids.iter().map(|id| start(*id, batch)).collect();
+        let ends = ids.iter().map(|id| End {
+            interception_id: *id,
+            ended_us: batch,
+            status: 200,
+        });
+        let tokens = ids.iter().map(|id| Tokens {
+            id: *id,
+            interception_id: *id,
+            message_id: String::new(),
+            input_tokens: 1,
+            output_tokens: 1,
+            cache_read_tokens: 0,
+            cache_write_tokens: 0,
+            extra: std::collections::BTreeMap::new(),
+            created_us: batch,
+        });
+        let prompts = ids.iter().map(|id| Prompt {
+            id: *id,
+            interception_id: *id,
+            message_id: String::new(),
+            prompt: "words".to_owned(),
+            created_us: batch,
+        });
+        let mut tx = conn.begin().await.unwrap();
+        super::look_up(&mut tx).await.unwrap();
+        super::lock(&mut tx, &[Uuid::nil()], &ids).await.unwrap();
+        super::insert(&mut tx, &starts).await.unwrap();
+        super::end(&mut tx, &ends.collect::<Vec<_>>()).await.unwrap();
+        super::insert_tokens(&mut tx, &tokens.collect::<Vec<_>>())
+            .await
+            .unwrap();
+        super::insert_prompts(&mut tx, &prompts.collect::<Vec<_>>())
+            .await
+            .unwrap();
+        let read: i64 = sqlx::query_scalar("SELECT sum(seq_tup_read)::bigint FROM pg_stat_xact_user_tables")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        assert_eq!(read, 0, "rows read in batch {batch}");
+        tx.commit().await.unwrap();
+    }
+    let ended: i64 = sqlx::query_scalar("SELECT count(*) FROM interceptions WHERE ended_at IS NOT NULL")
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+    assert_eq!(ended, 500);
 }

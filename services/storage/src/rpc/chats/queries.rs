@@ -58,23 +58,20 @@ impl Chats {
     ) -> Result<ListChatsResponse, Error> {
         let filter = request.filter.unwrap_or_default();
         let is_archived = filter.archived.unwrap_or(false);
-        if request.offset < 0 {
-            return Err(convert::one("offset", "must not be negative"));
-        }
         let page = chats::Page {
             user: asker.user,
             is_archived,
             has_unread: filter.has_unread,
-            title: if filter.title.is_empty() {
-                String::new()
-            } else {
-                // A backslash is a letter like any other; `%` and `_` are wildcards.
-                format!("%{}%", filter.title.replace('\\', "\\\\"))
-            },
+            title: substring(&filter.title),
+            pull_request_title: substring(&filter.pull_request_title),
+            repository: substring(&filter.repository),
+            pull_request_number: filter.pull_request_number,
+            pull_request_statuses: filter.pull_request_statuses,
+            diff_url: filter.diff_url,
             labels: serde_json::json!(filter.labels),
             after: convert::optional_id(&request.after_id, "after_id")?,
-            limit: i64::from(limit(request.limit, DEFAULT_CHATS, MAX_CHATS)?),
-            offset: i64::from(request.offset),
+            limit: i64::from(convert::limit(request.limit, DEFAULT_CHATS, MAX_CHATS)?),
+            offset: convert::offset(request.offset)?,
         };
         let mut tx = self.pool.begin().await?;
         let rows = chats::list(&mut tx, &page).await?;
@@ -144,7 +141,7 @@ impl Chats {
         if before > 0 && after > 0 && after >= before {
             return Err(convert::one("after_id", "must be below before_id"));
         }
-        let limit = limit(request.limit, DEFAULT_MESSAGES, MAX_MESSAGES)?;
+        let limit = convert::limit(request.limit, DEFAULT_MESSAGES, MAX_MESSAGES)?;
         let is_ascending = after > 0 && before == 0;
         let end = if before > 0 { before } else { i64::MAX };
         let mut tx = self.pool.begin().await?;
@@ -173,7 +170,7 @@ impl Chats {
         request: ListPromptsRequest,
     ) -> Result<ListPromptsResponse, Error> {
         let id = convert::id(&request.chat_id, "chat_id")?;
-        let limit = limit(request.limit, DEFAULT_PROMPTS, MAX_PROMPTS)?;
+        let limit = convert::limit(request.limit, DEFAULT_PROMPTS, MAX_PROMPTS)?;
         let mut tx = self.pool.begin().await?;
         chats::find(&mut tx, id, asker.user).await?.ok_or_else(chat_not_found)?;
         let rows = messages::prompts(&mut tx, id, i64::from(limit)).await?;
@@ -221,7 +218,7 @@ impl Chats {
         request: ListChatChangesRequest,
     ) -> Result<ListChatChangesResponse, Error> {
         let id = convert::id(&request.chat_id, "chat_id")?;
-        let limit = limit(request.limit, MAX_CHANGES, MAX_CHANGES)?;
+        let limit = convert::limit(request.limit, MAX_CHANGES, MAX_CHANGES)?;
         let mut tx = self.pool.begin().await?;
         sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             .execute(&mut *tx)
@@ -287,6 +284,15 @@ impl Chats {
     }
 }
 
+/// An `ILIKE` pattern for what contains this text; empty for all.
+fn substring(text: &str) -> String {
+    match text {
+        "" => String::new(),
+        // A backslash is a letter like any other; `%` and `_` are wildcards.
+        text => format!("%{}%", text.replace('\\', "\\\\")),
+    }
+}
+
 /// Files listed with a chat, oldest first.
 pub(super) async fn files(conn: &mut PgConnection, chat: Uuid) -> Result<Vec<FileMetadata>, Error> {
     let rows = sqlx::query!(
@@ -316,15 +322,6 @@ fn live_turn(asker: &Asker, row: &chats::Row) -> Option<LiveTurn> {
         epoch: row.epoch,
         replica_address: row.lease_address.clone().unwrap_or_default(),
     })
-}
-
-/// A page size: 0 means the default, more than the most is refused.
-fn limit(asked: i32, default: i32, most: i32) -> Result<i32, Error> {
-    match asked {
-        0 => Ok(default),
-        asked if (1..=most).contains(&asked) => Ok(asked),
-        _ => Err(convert::one("limit", &format!("must be 1 to {most}"))),
-    }
 }
 
 fn text(part: &part::Part) -> Option<&str> {

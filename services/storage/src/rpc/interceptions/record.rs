@@ -1,7 +1,7 @@
 //! What the bridge tells of its exchanges. Texts come from clients and vendors: what is too long is cut and what PostgreSQL cannot store is
 //! replaced, so that one record never holds up those that come with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use prost::Message as _;
@@ -46,11 +46,15 @@ pub(super) async fn record_interceptions(
     let links_something = !waiting_ids.is_empty() || !tool_ids.is_empty();
 
     let mut tx = pool.begin().await?;
+    interceptions::look_up(&mut tx).await?;
     // Ends too: linking moves whole threads, which may be among those that end.
     if links_something || !ends.is_empty() {
         let initiators: Vec<Uuid> = starts.iter().map(|start| start.initiator_id).collect();
         let changed = tools.iter().map(|tool| tool.interception_id);
-        let changed: Vec<Uuid> = changed.chain(ends.iter().map(|end| end.interception_id)).collect();
+        let changed = changed.chain(ends.iter().map(|end| end.interception_id));
+        // Whose those are that begin here is known.
+        let begun: HashSet<Uuid> = starts.iter().map(|start| start.id).collect();
+        let changed: Vec<Uuid> = changed.filter(|id| !begun.contains(id)).collect();
         interceptions::lock(&mut tx, &initiators, &changed).await?;
     }
     interceptions::insert(&mut tx, &starts).await?;

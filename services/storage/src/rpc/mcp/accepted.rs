@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::{Mcp, not_found};
 use crate::db::mcp::accepted::{self, Approval, Pin};
 use crate::db::{chats, mcp, workspaces};
-use crate::error::Error;
+use crate::error::{Error, chat_not_found};
 use crate::rpc::convert;
+use crate::rpc::workspaces::not_found as workspace_not_found;
 
 /// Definitions recorded of one server.
 const MAX_PINS: i64 = 1_024;
@@ -117,7 +118,7 @@ impl Mcp {
     pub(super) async fn found(&self, user: Uuid, chat: &str) -> Result<Vec<String>, Error> {
         let chat = convert::id(chat, "chat_id")?;
         let mut conn = self.pool.acquire().await?;
-        chats::find(&mut conn, chat, user).await?.ok_or_else(no_chat)?;
+        chats::find(&mut conn, chat, user).await?.ok_or_else(chat_not_found)?;
         Ok(accepted::found(&mut conn, chat, MAX_FOUND).await?)
     }
 
@@ -129,7 +130,7 @@ impl Mcp {
             return Err(convert::one("names", "must be 1 to 64 names of 1 to 64 bytes"));
         }
         let mut tx = self.pool.begin().await?;
-        chats::find(&mut tx, chat, user).await?.ok_or_else(no_chat)?;
+        chats::find(&mut tx, chat, user).await?.ok_or_else(chat_not_found)?;
         accepted::put_found(&mut tx, chat, &names, MAX_FOUND).await?;
         tx.commit().await?;
         Ok(())
@@ -140,8 +141,7 @@ impl Mcp {
 async fn own_workspace(conn: &mut sqlx::PgConnection, user: Uuid, workspace: &str) -> Result<Uuid, Error> {
     let id = convert::id(workspace, "workspace_id")?;
     let found = workspaces::find(conn, id, Some(user)).await?;
-    let missing = || Fault::not_found("WORKSPACE_NOT_FOUND", "There is no such workspace.");
-    Ok(found.map(|row| row.id).ok_or_else(missing)?)
+    found.map(|row| row.id).ok_or_else(workspace_not_found)
 }
 
 fn check_digest(digest: &[u8]) -> Result<(), Error> {
@@ -150,8 +150,4 @@ fn check_digest(digest: &[u8]) -> Result<(), Error> {
     } else {
         Err(convert::one("digest", "must have 32 bytes"))
     }
-}
-
-fn no_chat() -> Error {
-    Fault::not_found("CHAT_NOT_FOUND", "There is no such chat.").into()
 }

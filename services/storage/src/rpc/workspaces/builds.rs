@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::{Workspaces, not_found, read, user_filter};
 use crate::db::workspace_builds::{self, End, Holder};
 use crate::db::{settings, templates, workspaces};
-use crate::error::Error;
+use crate::error::{Error, violations};
 use crate::idempotency::{Attempt, Tx};
 use crate::rpc::{convert, templates as template_rules};
+use crate::template_spec::Broken;
 
 /// How long a build stays with a runner that does not renew, in milliseconds.
 const LEASE_MS: i64 = 20_000;
@@ -32,6 +33,54 @@ const QUOTA: &str = "max_running_workspaces";
 
 /// What a build says that a user's quota kept from starting.
 pub(crate) const INSUFFICIENT_QUOTA: &str = "INSUFFICIENT_QUOTA";
+
+/// Gives the parameters of a workspace that is about to start new values, and takes it to its template's active version where that is
+/// required. Whether it has another version now. The workspace is locked by this transaction, and the row follows.
+pub(super) async fn prepare(
+    conn: &mut PgConnection,
+    row: &mut workspaces::Row,
+    given: &BTreeMap<String, String>,
+) -> Result<bool, Error> {
+    // Nobody makes another version the active one until this start is stored.
+    let active = match row.template_id {
+        Some(template) => templates::active(&mut *conn, template).await?,
+        None => None,
+    };
+    let required = active
+        .filter(|active| active.is_required)
+        .map(|active| active.version_id);
+    let newer = required.filter(|version| row.template_version_id != Some(*version));
+    if newer.is_none() && given.is_empty() {
+        return Ok(false);
+    }
+    let version = match newer.or(row.template_version_id) {
+        Some(version) => templates::version(&mut *conn, version).await?,
+        None => None,
+    };
+    let (_, spec) = version.ok_or_else(template_rules::not_found)?;
+    let values = match newer {
+        Some(_) => spec.renew(&row.parameters, given).map_err(outdated),
+        None => {
+            let changed = spec.change(&row.parameters, given);
+            changed.map_err(|broken| template_rules::refused("", broken))
+        }
+    };
+    row.parameters.0 = values?;
+    row.template_version_id = newer.or(row.template_version_id);
+    workspaces::set_version(conn, row.id, row.template_version_id, &row.parameters).await?;
+    Ok(newer.is_some())
+}
+
+/// The workspace cannot start with the version it has, and not with the active one either.
+fn outdated(broken: Vec<Broken>) -> Error {
+    let wrong: Vec<String> = broken.iter().map(|(field, rule)| format!("{field} {rule}")).collect();
+    let text = format!(
+        "The workspace must start with its template's active version, which asks for other parameters: {}. Start it with values for them, \
+        or ask the user to.",
+        wrong.join("; ")
+    );
+    violations(&text, template_rules::named("", broken))
+}
 
 /// Makes a build of a workspace that this transaction has locked. Whoever starts one more than the quota allows is refused here, where
 /// nobody else of the same user can get in between.
@@ -86,7 +135,7 @@ impl Workspaces {
         };
         let given: BTreeMap<String, String> = request.parameters.into_iter().collect();
         let mut tx = Tx::begin(&self.pool, attempt).await?;
-        let row = workspaces::lock(&mut tx, id, user_filter(user))
+        let mut row = workspaces::lock(&mut tx, id, user_filter(user))
             .await?
             .ok_or_else(not_found)?;
         let latest: Vec<Uuid> = row.latest_build_id.into_iter().collect();
@@ -102,12 +151,15 @@ impl Workspaces {
             // One of before there were builds may be running without any.
             None => transition == WorkspaceTransition::Stop && row.status == "stopped",
         };
-        if transition == WorkspaceTransition::Start && !given.is_empty() {
-            if is_so {
+        let mut is_updated = false;
+        if transition == WorkspaceTransition::Start {
+            if is_so && !given.is_empty() {
                 let rule = "can be changed while the workspace is stopped";
                 return Err(convert::one("parameters", rule));
             }
-            self.change_parameters(&mut tx, &row, &given).await?;
+            if !is_so {
+                is_updated = prepare(&mut tx, &mut row, &given).await?;
+            }
         }
         if !is_so {
             begin(&mut tx, &row, transition, reason, Some(user.id)).await?;
@@ -115,26 +167,10 @@ impl Workspaces {
         let answer = CreateWorkspaceBuildResponse {
             workspace: Some(read(&mut tx, id).await?),
             is_unchanged: is_so,
+            is_updated,
         };
         tx.answer(&answer).await?;
         Ok(answer)
-    }
-
-    async fn change_parameters(
-        &self,
-        conn: &mut PgConnection,
-        row: &workspaces::Row,
-        given: &BTreeMap<String, String>,
-    ) -> Result<(), Error> {
-        let version = match row.template_version_id {
-            Some(version) => templates::version(&mut *conn, version).await?,
-            None => None,
-        };
-        let (_, spec) = version.ok_or_else(template_rules::not_found)?;
-        let changed = spec
-            .change(&row.parameters, given)
-            .map_err(|broken| template_rules::refused("", broken))?;
-        Ok(workspaces::set_parameters(conn, row.id, &changed).await?)
     }
 
     pub(super) async fn builds(
@@ -143,10 +179,7 @@ impl Workspaces {
         request: ListWorkspaceBuildsRequest,
     ) -> Result<ListWorkspaceBuildsResponse, Error> {
         let id = convert::id(&request.workspace_id, "workspace_id")?;
-        let limit = match request.limit {
-            0 => DEFAULT_BUILDS,
-            limit => limit.clamp(1, MAX_BUILDS),
-        };
+        let limit = convert::limit(request.limit, DEFAULT_BUILDS, MAX_BUILDS)?;
         let mut conn = self.pool.acquire().await?;
         workspaces::find(&mut conn, id, user_filter(user))
             .await?

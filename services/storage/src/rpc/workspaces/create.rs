@@ -16,6 +16,7 @@ use crate::db::{chats, settings, sqlstate, templates, workspaces};
 use crate::error::{Error, chat_not_found};
 use crate::hints::Hint;
 use crate::idempotency::{Attempt, Tx};
+use crate::names;
 use crate::rpc::{convert, templates as template_rules};
 use crate::template_spec::{self, Spec};
 
@@ -41,15 +42,31 @@ impl Workspaces {
         let preset = convert::optional_id(&request.preset_id, "preset_id")?;
         let given: BTreeMap<String, String> = request.parameters.into_iter().collect();
         let mut tx = Tx::begin(&self.pool, attempt).await?;
-        if let Some(chat) = chat {
-            // Of two calls at once, the second sees what the first made.
-            chats::lock(&mut tx, chat, user.id).await?.ok_or_else(chat_not_found)?;
-        }
+        // Of two calls at once, the second sees what the first made.
+        let bound = match chat {
+            Some(chat) => {
+                chats::lock(&mut tx, chat, user.id)
+                    .await?
+                    .ok_or_else(chat_not_found)?
+                    .workspace_id
+            }
+            None => None,
+        };
+        let existing = of_use(&mut tx, bound, user.id).await?;
         let filter = template_rules::visible(&mut tx, user, chat).await?;
+        // Nobody makes another version the active one before the workspace has this one.
+        templates::active(&mut tx, template).await?;
         let template = templates::find(&mut tx, template, &filter)
             .await?
-            .filter(|found| filter.allowed.is_empty() || filter.allowed.contains(&found.id))
             .ok_or_else(template_rules::not_found)?;
+        if let Some(existing) = existing {
+            let answer = CreateWorkspaceResponse {
+                workspace: Some(wire(&mut tx, &existing).await?),
+                is_existing: true,
+            };
+            tx.answer(&answer).await?;
+            return Ok(answer);
+        }
         if chat.is_some() && template.backend == "external" {
             let text = "Workspaces of this template run on a host of the user's own, which only the user can start. Choose another \
                 template, or ask the user to create the workspace, to start it there and to attach it to the chat.";
@@ -112,6 +129,7 @@ impl Workspaces {
         }
         let answer = CreateWorkspaceResponse {
             workspace: Some(read(&mut tx, id).await?),
+            is_existing: false,
         };
         tx.answer(&answer).await?;
         if let Some(hint) = told {
@@ -146,14 +164,9 @@ impl Workspaces {
         let mut found = bound.ok_or_else(not_found)?;
         if found.latest_build_id.is_none() {
             // Made before there were builds.
-            builds::begin(
-                &mut tx,
-                &found,
-                WorkspaceTransition::Start,
-                BuildReason::Chat,
-                Some(user),
-            )
-            .await?;
+            builds::prepare(&mut tx, &mut found, &BTreeMap::new()).await?;
+            let transition = WorkspaceTransition::Start;
+            builds::begin(&mut tx, &found, transition, BuildReason::Chat, Some(user)).await?;
             found = workspaces::find(&mut tx, found.id, None).await?.ok_or_else(not_found)?;
         }
         let answer = answer(&mut tx, &found, false).await?;
@@ -162,13 +175,31 @@ impl Workspaces {
     }
 }
 
+/// The workspace a chat is bound to, if it can be worked in, or once it is started; its build is waited for by whoever is told of it.
+async fn of_use(conn: &mut PgConnection, bound: Option<Uuid>, user: Uuid) -> Result<Option<workspaces::Row>, Error> {
+    let Some(bound) = bound else { return Ok(None) };
+    let Some(row) = workspaces::lock(&mut *conn, bound, Some(user)).await? else {
+        return Ok(None);
+    };
+    let is_local = row.backend.as_deref().is_none_or(|backend| backend == "local");
+    let is_of_use = match row.status.as_str() {
+        "stopped" | "starting" | "stopping" => true,
+        // Agents of ours start when they are needed; others are there or not.
+        "running" => is_local || row.agent_is_connected,
+        _ => false,
+    };
+    Ok(is_of_use.then_some(row))
+}
+
 /// Makes a chat's workspace from the built-in template, and binds the chat.
 async fn local(tx: &mut PgConnection, chat: &chats::Row) -> Result<Uuid, Error> {
     let is_allowed = settings::deployment(&mut *tx, CHATS_GET_WORKSPACES).await?;
     if chat.workspace_id.is_some() || is_allowed == Some(serde_json::Value::Bool(false)) {
         return Err(none(chat));
     }
-    let (template_id, template_version_id) = templates::local(&mut *tx, chat.organization_id).await?;
+    let (template_id, _) = templates::local(&mut *tx, chat.organization_id).await?;
+    let active = templates::active(&mut *tx, template_id).await?;
+    let template_version_id = active.ok_or_else(template_rules::not_found)?.version_id;
     let (_, spec) = templates::version(&mut *tx, template_version_id)
         .await?
         .ok_or_else(template_rules::not_found)?;
@@ -280,8 +311,7 @@ pub(super) fn invalid_name() -> Error {
 
 /// Whether people can name a workspace so.
 pub(super) fn is_name(name: &str) -> bool {
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    name.len() <= MAX_NAME_BYTES && name.split(['-', '_']).all(is_word)
+    names::is_words(name, MAX_NAME_BYTES, &['-', '_'], |byte| byte.is_ascii_alphanumeric())
 }
 
 pub(super) fn name_taken(error: sqlx::Error, name: &str) -> Error {

@@ -12,7 +12,7 @@ use crate::harness::reason;
 use crate::stage::{Stage, status};
 
 /// Makes the second chat a subagent's chat of the first.
-async fn adopt(stage: &Stage, parent: &str, child: &str) {
+pub(super) async fn adopt(stage: &Stage, parent: &str, child: &str) {
     sqlx::query("UPDATE chats SET parent_chat_id = $1, root_chat_id = $1 WHERE id = $2")
         .bind(parent.parse::<Uuid>().unwrap())
         .bind(child.parse::<Uuid>().unwrap())

@@ -6,6 +6,7 @@ use tandem_proto::storage::v1::*;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
+use super::family::adopt;
 use crate::stage::Stage;
 
 /// Titles of a page.
@@ -249,6 +250,136 @@ async fn every_term_of_a_filter_must_hold() {
         filtered(&stage, titled("'; DROP TABLE chats; --")).await,
         Vec::<String>::new()
     );
+}
+
+/// Stores what a forge says of a chat.
+async fn pull_request(stage: &Stage, chat: &str, origin: &str, number: i32, title: &str, state: &str, is_draft: bool) {
+    sqlx::query(
+        "INSERT INTO chat_diff_statuses (chat_id, git_branch, git_remote_origin, observed_at, url, pull_request_state,
+            pull_request_title, is_draft, pull_request_number)
+        VALUES ($1, 'b', $2::text, now(), $2::text || '/pull/' || $3::integer, $4, $5, $6, $3::integer)",
+    )
+    .bind(chat.parse::<Uuid>().unwrap())
+    .bind(origin)
+    .bind(number)
+    .bind(state)
+    .bind(title)
+    .bind(is_draft)
+    .execute(&stage.world.pool)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn chats_are_found_by_their_repositories_and_pull_requests() {
+    let stage = Stage::start().await;
+    let ids = chats(&stage, &["door", "window", "roof", "bare"]).await;
+    for (title, origin, number, named, state, is_draft) in [
+        (
+            "door",
+            "https://git.example.com/Tandem/house",
+            7,
+            "Fix the Door",
+            "open",
+            false,
+        ),
+        (
+            "window",
+            "https://git.example.com/tandem/house",
+            8,
+            "New window",
+            "open",
+            true,
+        ),
+        (
+            "roof",
+            "https://git.example.com/other/roof",
+            7,
+            "100% tight",
+            "merged",
+            false,
+        ),
+    ] {
+        pull_request(&stage, &ids[title], origin, number, named, state, is_draft).await;
+    }
+    let none = ChatFilter::default;
+    let repository = |text: &str| ChatFilter {
+        repository: text.to_owned(),
+        ..none()
+    };
+    let number = |number| ChatFilter {
+        pull_request_number: number,
+        ..none()
+    };
+    let titled = |text: &str| ChatFilter {
+        pull_request_title: text.to_owned(),
+        ..none()
+    };
+    let is = |statuses: &[&str]| ChatFilter {
+        pull_request_statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
+        ..none()
+    };
+    let at = |url: &str| ChatFilter {
+        diff_url: url.to_owned(),
+        ..none()
+    };
+    let table: [(ChatFilter, &[&str]); 15] = [
+        (none(), &["bare", "roof", "window", "door"]),
+        (repository("TANDEM/house"), &["window", "door"]),
+        (repository("roof/pull"), &["roof"]),
+        (repository("nowhere"), &[]),
+        (number(7), &["roof", "door"]),
+        (number(9), &[]),
+        (titled("the door"), &["door"]),
+        (titled("100% t"), &["roof"]),
+        (is(&["open"]), &["door"]),
+        (is(&["draft", "merged"]), &["roof", "window"]),
+        (is(&["closed"]), &[]),
+        (at("HTTPS://git.example.com/tandem/HOUSE/pull/7"), &["door"]),
+        (at("https://git.example.com/tandem/house/pull"), &[]),
+        (
+            ChatFilter {
+                pull_request_number: 7,
+                ..repository("house")
+            },
+            &["door"],
+        ),
+        (
+            ChatFilter {
+                title: "roof".to_owned(),
+                ..number(7)
+            },
+            &["roof"],
+        ),
+    ];
+    for (filter, expected) in table {
+        assert_eq!(filtered(&stage, filter.clone()).await, expected, "{filter:?}");
+    }
+    // A subagent's pull request is found by its address, and by nothing else.
+    let child = stage.waiting("child").await;
+    adopt(&stage, &ids["bare"], &child).await;
+    pull_request(
+        &stage,
+        &child,
+        "https://git.example.com/sub/way",
+        99,
+        "Below",
+        "open",
+        false,
+    )
+    .await;
+    assert_eq!(
+        filtered(&stage, at("https://git.example.com/sub/way/pull/99")).await,
+        ["bare"]
+    );
+    assert_eq!(filtered(&stage, number(99)).await, Vec::<String>::new());
+    // Nobody else's chats are found.
+    let mia = stage.world.member(&stage.admin, "mia").await;
+    let message = ListChatsRequest {
+        filter: Some(number(7)),
+        ..ListChatsRequest::default()
+    };
+    assert!(stage.list_chats(&mia, message).await.unwrap().chats.is_empty());
 }
 
 #[tokio::test]

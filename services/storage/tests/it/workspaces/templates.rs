@@ -248,9 +248,9 @@ async fn a_spec_is_refused_with_every_field_that_is_wrong() {
         .map(|violation| violation.field.as_str())
         .collect();
     let all = [
-        "spec.backend",
         "spec.environment",
         "spec.default_ttl_ms",
+        "spec.kubernetes.image",
         "spec.parameters[0].name",
         "spec.parameters[1].validation_regex",
     ];

@@ -39,7 +39,7 @@ function RepositoryChanges({ repository: { root, branch, remote, diff } }: { rep
     <section aria-label={root}>
       <div className="mb-2 flex items-center gap-2">
         <h3 className="min-w-0 flex-1 truncate font-mono text-[13px]" title={root}>
-          {root}
+          {lastPart(root)}
         </h3>
         {branch === "" ? null : (
           <span className="inline-flex min-w-0 items-center gap-1 text-xs text-muted">
@@ -49,7 +49,9 @@ function RepositoryChanges({ repository: { root, branch, remote, diff } }: { rep
         )}
         {files.length > 0 ? <CopyButton text={diff} label="Copy the patch" /> : null}
       </div>
-      {remote === "" ? null : <p className="mb-2 truncate text-xs text-faint">{remote}</p>}
+      {remote === "" ? null : <p className="mb-2 truncate text-xs text-faint" title={remote}>
+          from {remote.startsWith("/") ? lastPart(remote) : remote}
+        </p>}
       {files.length > 0 ? (
         <div className="divide-y divide-line overflow-hidden rounded-md border border-line">
           {files.map((file) => (
@@ -62,6 +64,9 @@ function RepositoryChanges({ repository: { root, branch, remote, diff } }: { rep
     </section>
   );
 }
+
+/** The name that a path ends with: what lies before it is the same for everything in a workspace. */
+const lastPart = (path: string) => path.split("/").findLast(Boolean) ?? path;
 
 const BECAME: Record<FilePatch["kind"], string> = { added: "new", removed: "removed", changed: "", binary: "binary" };
 

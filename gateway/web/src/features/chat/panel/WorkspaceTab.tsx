@@ -51,6 +51,7 @@ function Bound({ workspaceId }: { workspaceId: string }) {
         <WorkspaceState workspace={workspace} />
       </p>
       {workspace.agent.status === "resting" ? <p className="mt-1 text-sm text-muted">Its agent rests, and is there again with the next tool.</p> : null}
+      {workspace.backend === "external" && workspace.agent.status === "disconnected" ? <p className="mt-1 text-sm text-muted">What runs there goes on. The agent dials in again by itself, and is then asked how it went.</p> : null}
       {workspace.status_message ? <p className="mt-1 text-sm text-danger wrap-anywhere">{workspace.status_message}</p> : null}
       {workspace.backend === "external" && workspace.agent.status !== "connected" ? (
         <div className="mt-4">

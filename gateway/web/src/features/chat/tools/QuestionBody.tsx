@@ -65,7 +65,7 @@ function OneQuestion({ question, picked, isOpen, onPick }: OneQuestionProps) {
         {question.header === "" ? null : <span className="block text-xs text-faint">{question.header}</span>}
         {question.question}
       </legend>
-      <div className="divide-y divide-line rounded-md border border-line">
+      <div className="divide-y divide-line overflow-hidden rounded-md border border-line">
         {question.options.map((option, index) => (
           <label key={option.label} htmlFor={`${name}-${String(index)}`} className={classes("flex gap-3 px-3.5 py-2.5", isOpen && "cursor-pointer hover:bg-hover", picked.option === index && "bg-selected")}>
             <input

@@ -83,10 +83,10 @@ describe("a tool's card", () => {
     expect(screen.getByText(/It may have happened/)).toBeTruthy();
   });
 
-  it("shows arguments and result of a tool it does not know", () => {
+  it("shows arguments and result of a tool it does not know", async () => {
     show(<ToolCard row={toolRow({ name: "teleport", args: { to: "moon" }, result: { arrived: true } })} />);
     fireEvent.click(button());
-    expect(screen.getByText(/"to": "moon"/)).toBeTruthy();
+    expect(await screen.findByText(/"to": "moon"/)).toBeTruthy();
     expect(screen.getByText(/"arrived": true/)).toBeTruthy();
   });
 });

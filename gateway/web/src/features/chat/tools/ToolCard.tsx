@@ -1,25 +1,26 @@
 import { BookOpen, Box, ChevronRight, ClipboardList, FilePen, FilePlus2, FileText, List, MessageCircleQuestion, Paperclip, Search, SquareTerminal, Wrench } from "lucide-react";
 import { type ComponentType, lazy, memo, Suspense, useId } from "react";
 import { classes } from "@/lib/classes.ts";
+import { loadLater } from "@/lib/loadLater.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
 import { useOpened } from "../opened.ts";
 import { EditBody } from "./EditBody.tsx";
 import { ExecuteBody } from "./ExecuteBody.tsx";
 import { foreignCall } from "./foreign.ts";
 import { ForeignHead } from "./ForeignHead.tsx";
-import { GenericBody } from "./GenericBody.tsx";
-import { ReadBody } from "./ReadBody.tsx";
 import { editedPaths, type Outcome, summarize } from "./summary.ts";
 import { ToolTime } from "./ToolTime.tsx";
 import { type Trouble, troubleOf } from "./trouble.ts";
-import { WriteBody } from "./WriteBody.tsx";
 
 // Fetched with the first card of their kind that is opened.
 const ForeignBody = lazy(() => import("./ForeignBody.tsx").then((module) => ({ default: module.ForeignBody })));
+const GenericBody = lazy(loadLater(() => import("./GenericBody.tsx").then((module) => ({ default: module.GenericBody }))));
 const PlanBody = lazy(() => import("./PlanBody.tsx").then((module) => ({ default: module.PlanBody })));
 const QuestionBody = lazy(() => import("./QuestionBody.tsx").then((module) => ({ default: module.QuestionBody })));
+const ReadBody = lazy(loadLater(() => import("./ReadBody.tsx").then((module) => ({ default: module.ReadBody }))));
 const SkillBody = lazy(() => import("./SkillBody.tsx").then((module) => ({ default: module.SkillBody })));
 const TemplatesBody = lazy(() => import("./TemplatesBody.tsx").then((module) => ({ default: module.TemplatesBody })));
+const WriteBody = lazy(loadLater(() => import("./WriteBody.tsx").then((module) => ({ default: module.WriteBody }))));
 
 interface Kind {
   icon: ComponentType<{ size?: number; className?: string }>;
@@ -87,7 +88,7 @@ export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
         ) : (
           <>
             <Icon size={15} className={classes("shrink-0", tone)} aria-hidden />
-            <span className="flex min-w-0 flex-1 items-baseline gap-2">
+            <span className={classes("flex min-w-0 flex-1 items-baseline", isCode ? "gap-2" : "gap-1")}>
               <span className={classes("shrink-0", active ? "text-ink" : "text-muted")}>{verb}</span>
               <span className={classes("truncate", isCode ? "font-mono text-[12.5px] text-ink" : "text-muted")}>{object}</span>
             </span>

@@ -22,7 +22,7 @@ export function HealthLine({ level, word, children, className }: HealthLineProps
   const { icon: Icon, look } = LOOKS[level];
   return (
     <span className={classes("flex gap-1.5", className)}>
-      <Icon size={14} className={classes("mt-px shrink-0", look)} aria-hidden />
+      <Icon size={14} className={classes("mt-[calc((1lh-14px)/2)] shrink-0", look)} aria-hidden />
       <span className="min-w-0 wrap-anywhere">
         <span className={classes("font-medium", look)}>{word}</span>
         {children}

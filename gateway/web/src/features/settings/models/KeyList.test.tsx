@@ -31,6 +31,15 @@ describe("keys of a provider", () => {
     await waitFor(() => expect(changes).toEqual([{ what: "PATCH /ai/providers/p", body: { api_keys: [{ id: "a" }, { id: "c" }, { id: "b" }] } }]));
   });
 
+  it("are replaced in their place, once the new one works", async () => {
+    const changes = serve({ "PATCH /ai/providers/p": provider, "POST /ai/providers/test": { ok: true, message: "", models: [], latency_ms: 4 } });
+    draw(<KeyList provider={provider} health={undefined} />);
+    fireEvent.click(screen.getByRole("button", { name: "Replace sk-…b" }));
+    fireEvent.change(screen.getByLabelText("New key"), { target: { value: "sk-new" } });
+    fireEvent.click(screen.getByRole("button", { name: "Test and replace" }));
+    await waitFor(() => expect(changes.at(-1)).toEqual({ what: "PATCH /ai/providers/p", body: { api_keys: [{ id: "a" }, { api_key: "sk-new" }, { id: "c" }] } }));
+  });
+
   it("that are alone have no order", () => {
     serve({});
     draw(<KeyList provider={{ ...provider, api_keys: [key("a")] }} health={undefined} />);

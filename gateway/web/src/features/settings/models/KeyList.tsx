@@ -8,6 +8,7 @@ import { Dialog } from "@/components/Dialog.tsx";
 import { keys } from "@/data/keys.ts";
 import { needsKey, providerName } from "@/lib/names.ts";
 import { moved } from "@/lib/order.ts";
+import { Confirm } from "../Confirm.tsx";
 import { LIST, Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
 import { AddKey } from "./AddKey.tsx";
@@ -22,7 +23,7 @@ interface KeyListProps {
 /** The keys of a provider in the order in which they are tried. */
 export function KeyList({ provider, health }: KeyListProps) {
   const { busy, run } = useChange(keys.providers, keys.providerHealth);
-  const [panel, setPanel] = useState<"add" | ProviderKey | null>(null);
+  const [panel, setPanel] = useState<{ kind: "add" } | { kind: "replace"; key: ProviderKey } | { kind: "remove"; key: ProviderKey } | null>(null);
   const close = () => setPanel(null);
   const stored = provider.api_keys;
   const save = (api_keys: ProviderPatch["api_keys"] & object) => run(() => patchProvider(provider.id, { api_keys }));
@@ -35,7 +36,7 @@ export function KeyList({ provider, health }: KeyListProps) {
       title="Keys"
       text={stored.length > 1 ? "The first that works is used. One that is refused or busy rests, and the next stands in." : "With more than one, the next stands in when one is refused or busy."}
       action={
-        <Button onClick={() => setPanel("add")}>
+        <Button onClick={() => setPanel({ kind: "add" })}>
           <Plus size={15} /> Add
         </Button>
       }
@@ -50,35 +51,40 @@ export function KeyList({ provider, health }: KeyListProps) {
             count={stored.length}
             disabled={busy}
             onMove={(step) => move(place, step)}
-            onRemove={() => setPanel(key)}
+            onReplace={() => setPanel({ kind: "replace", key })}
+            onRemove={() => setPanel({ kind: "remove", key })}
           />
         ))}
         {stored.length === 0 ? (
-          <li className="px-4 py-4 text-sm text-muted">{needsKey(provider.type) ? "None. It answers nobody without one." : "None. Some servers need none."}</li>
+          <li className="px-4 py-4 text-sm text-muted">{noKeyText(provider)}</li>
         ) : null}
       </ul>
-      {panel ? (
-        <Dialog label={panel === "add" ? `Add a key of ${providerName(provider)}` : `Remove ${panel.masked}?`} onClose={close}>
+      {panel && panel.kind !== "remove" ? (
+        <Dialog label={titleOf(panel, provider)} onClose={close}>
           <div className="p-5">
-            <h2 className="mb-4 font-semibold">{panel === "add" ? `Add a key of ${providerName(provider)}` : `Remove ${panel.masked}?`}</h2>
-            {panel === "add" ? (
-              <AddKey provider={provider} onDone={close} />
-            ) : (
-              <div className="space-y-4">
-                <p className="text-sm text-muted">{stored.length > 1 ? "The others go on answering." : "Its models answer nobody until there is another."} Nobody can read it back.</p>
-                <div className="flex gap-2">
-                  <Button look="danger" busy={busy} onClick={() => void remove(panel)}>
-                    Remove key
-                  </Button>
-                  <Button look="quiet" onClick={close}>
-                    Keep it
-                  </Button>
-                </div>
-              </div>
-            )}
+            <h2 className="mb-4 font-semibold">{titleOf(panel, provider)}</h2>
+            <AddKey provider={provider} {...(panel.kind === "replace" && { inPlaceOf: panel.key })} onDone={close} />
           </div>
         </Dialog>
       ) : null}
+      {panel?.kind === "remove" ? (
+        <Confirm
+          title={`Remove ${panel.key.masked}?`}
+          text={`${stored.length > 1 ? "The others go on answering." : "Its models answer nobody until there is another."} Nobody can read it back.`}
+          action="Remove key"
+          busy={busy}
+          onConfirm={() => void remove(panel.key)}
+          onClose={close}
+        />
+      ) : null}
     </Section>
   );
+}
+
+const titleOf = (panel: { kind: "add" } | { kind: "replace"; key: ProviderKey }, provider: Provider) =>
+  panel.kind === "add" ? `Add a key of ${providerName(provider)}` : `Replace ${panel.key.masked}`;
+
+function noKeyText(provider: Provider): string {
+  if (needsKey(provider)) return "None. It answers nobody without one.";
+  return provider.type === "bedrock" ? "None. It is asked with the AWS credentials of the machine Tandem runs on." : "None. Some servers need none.";
 }

@@ -1,4 +1,4 @@
-import { ArrowDown, ArrowUp, Trash2 } from "lucide-react";
+import { ArrowDown, ArrowUp, KeyRound, Trash2 } from "lucide-react";
 import type { KeyHealth } from "@/api/providerHealth.ts";
 import type { ProviderKey } from "@/api/modelTypes.ts";
 import { IconButton } from "@/components/IconButton.tsx";
@@ -18,11 +18,12 @@ interface KeyRowProps {
   count: number;
   disabled: boolean;
   onMove: (step: 1 | -1) => void;
+  onReplace: () => void;
   onRemove: () => void;
 }
 
 /** One key: its ends, how it does, and its place in the order. */
-export function KeyRow({ stored: key, health, place, count, disabled, onMove, onRemove }: KeyRowProps) {
+export function KeyRow({ stored: key, health, place, count, disabled, onMove, onReplace, onRemove }: KeyRowProps) {
   const now = useNow(STEP_MS, health !== undefined);
   const state = health && keyText(health, now);
   return (
@@ -47,6 +48,9 @@ export function KeyRow({ stored: key, health, place, count, disabled, onMove, on
           </IconButton>
         </>
       ) : null}
+      <IconButton label={`Replace ${key.masked}`} tipSide="left" disabled={disabled} onClick={onReplace}>
+        <KeyRound size={15} />
+      </IconButton>
       <IconButton label={`Remove ${key.masked}`} tipSide="left" disabled={disabled} onClick={onRemove}>
         <Trash2 size={15} />
       </IconButton>

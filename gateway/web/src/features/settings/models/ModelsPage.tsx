@@ -11,6 +11,7 @@ import { DEMO_TYPE, providerName, typeName } from "@/lib/names.ts";
 import { LIST, Loading, Section } from "../Section.tsx";
 import { ModelItem } from "./ModelItem.tsx";
 import { ProviderItem } from "./ProviderItem.tsx";
+import { SealAnew } from "./SealAnew.tsx";
 
 export function ModelsPage() {
   const isAdministrator = useIsAdministrator() === true;
@@ -59,11 +60,12 @@ function Providers({ providers, models }: { providers: readonly Provider[] | und
         {providers === undefined ? <Loading /> : null}
         {providers?.length === 0 ? <li className="px-4 py-4 text-sm text-muted">None yet.</li> : null}
       </ul>
+      {providers?.some(({ api_keys }) => api_keys.length > 0) ? <SealAnew /> : null}
       {adding ? (
         <Dialog label="Connect a provider" onClose={() => setAdding(false)} className="w-[min(600px,calc(100vw-32px))]!">
           <div className="p-5">
             <h2 className="mb-4 font-semibold">Connect a provider</h2>
-            <ConnectChoices onDone={() => setAdding(false)} />
+            <ConnectChoices onDone={() => setAdding(false)} offersPrograms />
           </div>
         </Dialog>
       ) : null}

@@ -6,6 +6,7 @@ import { Field } from "@/components/Field.tsx";
 import { toast } from "@/components/toasts.ts";
 import { keys } from "@/data/keys.ts";
 import { isWebAddress, withoutSlash } from "@/lib/address.ts";
+import { isUsersOwn } from "@/lib/names.ts";
 import { Section } from "../Section.tsx";
 import { useChange } from "../useChange.ts";
 
@@ -38,7 +39,7 @@ export function ProviderForm({ provider }: { provider: Provider }) {
           value={address}
           onChange={(event) => setAddress(event.target.value)}
           problem={isPlaced ? undefined : "An address begins with https:// or http://."}
-          hint="Keys are sent there. Change it only to a server you trust with them."
+          hint={`${isUsersOwn(provider) ? "What programs bring is" : "Keys are"} sent there. Change it only to a server you trust with ${isUsersOwn(provider) ? "that" : "them"}.`}
         />
         <Button type="submit" busy={busy} disabled={Object.keys(patch).length === 0 || !isPlaced}>
           Save

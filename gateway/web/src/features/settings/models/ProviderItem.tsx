@@ -1,5 +1,5 @@
 import { Link, useNavigate } from "@tanstack/react-router";
-import { Activity, Ellipsis, KeyRound, ListPlus, Power, PowerOff, Trash2 } from "lucide-react";
+import { Activity, Ellipsis, KeyRound, ListPlus, Plug, Power, PowerOff, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { patchProvider } from "@/api/models.ts";
 import type { ModelConfig, Provider } from "@/api/modelTypes.ts";
@@ -10,7 +10,7 @@ import { Menu } from "@/components/Menu.tsx";
 import { useNow } from "@/components/useNow.ts";
 import { keys } from "@/data/keys.ts";
 import { useProviderHealth } from "@/data/providers.ts";
-import { needsKey, providerName, typeName } from "@/lib/names.ts";
+import { isUsersOwn, needsKey, providerName, typeName } from "@/lib/names.ts";
 import { summarize } from "@/lib/providerHealth.ts";
 import { useChange } from "../useChange.ts";
 import { AddModel } from "./AddModel.tsx";
@@ -54,9 +54,13 @@ export function ProviderItem({ provider, models }: ProviderItemProps) {
           </IconButton>
         }
         entries={[
-          { label: "Test", icon: <Activity />, onSelect: () => setPanel("test") },
-          { label: "Add a model…", icon: <ListPlus />, onSelect: () => setPanel("model") },
-          { label: "Keys and address", icon: <KeyRound />, onSelect: open },
+          ...(isUsersOwn(provider)
+            ? [{ label: "Address for programs", icon: <Plug />, onSelect: open }]
+            : [
+                { label: "Test", icon: <Activity />, onSelect: () => setPanel("test") },
+                { label: "Add a model…", icon: <ListPlus />, onSelect: () => setPanel("model") },
+                { label: "Keys and address", icon: <KeyRound />, onSelect: open },
+              ]),
           provider.enabled
             ? { label: "Switch off", icon: <PowerOff />, onSelect: () => void run(() => patchProvider(provider.id, { enabled: false })) }
             : { label: "Switch on", icon: <Power />, onSelect: () => void run(() => patchProvider(provider.id, { enabled: true })) },
@@ -84,7 +88,7 @@ const STEP_MS = 10_000;
 function Health({ provider, models }: ProviderItemProps) {
   const now = useNow(STEP_MS);
   const health = useProviderHealth(provider.id);
-  if (!health || !provider.enabled || lacksKey(provider)) return null;
+  if (!health || !provider.enabled || lacksKey(provider) || isUsersOwn(provider)) return null;
   const { level, word, reason } = summarize(health, namesOf(models), now);
   return (
     <HealthLine level={level} word={word} className="mt-0.5 text-xs text-muted">
@@ -96,7 +100,7 @@ function Health({ provider, models }: ProviderItemProps) {
 /** Those that can be chosen, as the provider calls them. */
 export const namesOf = (models: readonly ModelConfig[]) => models.filter(({ enabled }) => enabled).map(({ model }) => model);
 
-const lacksKey = (provider: Provider) => needsKey(provider.type) && provider.api_keys.length === 0 && provider.allow_user_api_key !== true;
+const lacksKey = (provider: Provider) => needsKey(provider) && provider.api_keys.length === 0 && provider.allow_user_api_key !== true;
 
 /** What stands in the way of its answering, if anything does. */
 export function ProviderState({ provider }: { provider: Provider }) {
@@ -109,7 +113,7 @@ function facts(provider: Provider, modelCount: number): string {
   const type = typeName(provider.type);
   return [
     type === providerName(provider) ? "" : type,
-    modelCount === 1 ? "1 model" : `${String(modelCount)} models`,
+    isUsersOwn(provider) ? "for programs, with the sign-in of whoever uses them" : modelCount === 1 ? "1 model" : `${String(modelCount)} models`,
     count === 0 ? "" : count === 1 ? provider.api_keys[0]?.masked : `${String(count)} keys`,
     provider.base_url,
   ]

@@ -1,14 +1,16 @@
 import { type FormEvent, useState } from "react";
-import type { Backend, Template, TemplateFields, TemplateSpec } from "@/api/workspaces.ts";
+import type { Backend, PodSpec, Template, TemplateFields, TemplateSpec } from "@/api/workspaces.ts";
 import { Button } from "@/components/Button.tsx";
 import { Field } from "@/components/Field.tsx";
 import { SelectField } from "@/components/SelectField.tsx";
+import { Switch } from "@/components/Switch.tsx";
 import { TextArea } from "@/components/TextArea.tsx";
 import { BACKENDS, choicesOf, choicesText, EMPTY_SPEC, environmentOf, environmentText, hoursText, ttlOf } from "@/lib/workspace.ts";
 import { Section } from "../Section.tsx";
+import { PodFields } from "./PodFields.tsx";
 
-/** A new template may lie in one of these; the third kind needs a cluster. */
-const OFFERED: readonly Backend[] = ["local", "external"];
+const OFFERED: readonly Backend[] = ["local", "external", "kubernetes"];
+const NO_POD: PodSpec = { image: "", cpu: "", memory: "", home_size: "" };
 const EXAMPLE = `{
   "parameters": [{ "name": "branch", "type": "string", "required": true, "description": "Checked out at the start" }],
   "presets": [{ "name": "Main", "default": true, "parameters": { "branch": "main" } }]
@@ -29,22 +31,25 @@ export function TemplateForm({ template, busy, onSave }: TemplateFormProps) {
     description: template?.description ?? "",
     readme: template?.readme ?? "",
     backend: spec.backend,
+    pod: spec.kubernetes ?? NO_POD,
     script: spec.startup_script,
     environment: environmentText(spec.environment),
     hours: hoursText(spec.default_ttl_ms),
     choices: choicesText(spec),
+    require_active_version: template?.require_active_version ?? false,
   });
   const set = (change: Partial<typeof fields>) => setFields({ ...fields, ...change });
   const environment = environmentOf(fields.environment);
   const choices = choicesOf(fields.choices);
   const ttl = ttlOf(fields.hours);
-  const isSound = fields.name.trim() !== "" && typeof environment !== "string" && typeof choices !== "string" && ttl !== null;
+  const isSound = fields.name.trim() !== "" && typeof environment !== "string" && typeof choices !== "string" && ttl !== null && (fields.backend !== "kubernetes" || fields.pod.image.trim() !== "");
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (typeof environment === "string" || typeof choices === "string" || ttl === null) return;
-    const { name, display_name, description, readme, backend, script } = fields;
+    const { name, display_name, description, readme, backend, script, pod, require_active_version } = fields;
+    const kubernetes = backend === "kubernetes" ? { kubernetes: { ...pod, image: pod.image.trim() } } : {};
     const startup_script = backend === "external" ? "" : script;
-    void onSave({ name: name.trim(), display_name, description, readme, spec: { ...spec, ...choices, backend, environment, default_ttl_ms: ttl, startup_script } });
+    void onSave({ name: name.trim(), display_name, description, readme, require_active_version, spec: { ...spec, ...choices, ...kubernetes, backend, environment, default_ttl_ms: ttl, startup_script } });
   };
   return (
     <form onSubmit={submit}>
@@ -64,10 +69,15 @@ export function TemplateForm({ template, busy, onSave }: TemplateFormProps) {
               </option>
             ))}
           </SelectField>
+          {fields.backend === "kubernetes" ? <PodFields pod={fields.pod} onChange={(change) => set({ pod: { ...fields.pod, ...change } })} /> : null}
           {fields.backend === "external" ? null : <TextArea label="Startup script" rows={6} value={fields.script} hint="Run with sh at each start; parameters are in its environment." onChange={(event) => set({ script: event.target.value })} />}
           <TextArea label="Environment" rows={3} placeholder="NAME=value" value={fields.environment} problem={typeof environment === "string" ? environment : undefined} hint="For every process, a line each. Agents can read it: no place for secrets." onChange={(event) => set({ environment: event.target.value })} />
           <Field label="Stop when unused for hours" className="w-60" inputMode="decimal" placeholder="never" value={fields.hours} problem={ttl === null ? "A number from 0 to 720, or nothing." : undefined} onChange={(event) => set({ hours: event.target.value })} />
           <TextArea label="Parameters and presets" rows={6} placeholder={EXAMPLE} value={fields.choices} problem={typeof choices === "string" ? choices : undefined} hint="What is asked when a workspace is made, as JSON; empty for nothing." onChange={(event) => set({ choices: event.target.value })} />
+          <div>
+            <Switch label="Workspaces must run the active version" checked={fields.require_active_version} onChange={(required) => set({ require_active_version: required })} />
+            <p className="pl-[54px] text-sm text-faint">The next start takes each of them there; those that run stay as they are until then.</p>
+          </div>
         </div>
       </Section>
       <Section title="For those who read on">

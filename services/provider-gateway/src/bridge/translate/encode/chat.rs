@@ -7,6 +7,7 @@ use tandem_chat_core::{
     message::Usage,
     part::{Part, SourcePart},
 };
+use tandem_protocols::call::FinishReason;
 
 use super::{
     Answering,
@@ -15,7 +16,7 @@ use super::{
     usage,
     whole::{Block, Whole},
 };
-use crate::completion::{Event, FinishReason, Finished};
+use crate::completion::{Event, Finished};
 
 /// An answer as chunks.
 #[derive(Debug)]

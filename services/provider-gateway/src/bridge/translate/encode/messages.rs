@@ -6,6 +6,7 @@ use tandem_chat_core::{
     message::Usage,
     part::{ReasoningPart, SourcePart, ToolCallPart, ToolResultPart},
 };
+use tandem_protocols::call::FinishReason;
 
 use super::{
     Answering,
@@ -14,10 +15,7 @@ use super::{
     usage,
     whole::{Block, Whole, sources},
 };
-use crate::{
-    bridge::translate::sealed,
-    completion::{Event, FinishReason},
-};
+use crate::{bridge::translate::sealed, completion::Event};
 
 /// An answer as events.
 #[derive(Debug)]

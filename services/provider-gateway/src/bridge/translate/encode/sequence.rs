@@ -10,8 +10,9 @@ use tandem_chat_core::{
     id::ToolCallId,
     part::{FilePart, Part, ReasoningPart, SourcePart, ToolCallPart, ToolResultPart},
 };
+use tandem_protocols::call::ToolCallDelta;
 
-use crate::completion::{Event, ToolCallDelta};
+use crate::completion::Event;
 
 /// What becomes of an answer. Between a beginning and its end only additions to that block come.
 pub(super) enum Step<'a> {

@@ -1,13 +1,13 @@
+use tandem_protocols::vendor_side;
+
 use super::*;
-use crate::{
-    bridge::{dialect::Dialect, translate::read},
-    catalog::test_support,
-};
+
+use crate::bridge::{dialect::Dialect, translate::read};
 
 fn model(kind: Kind, name: &str, options: Value) -> Model {
     Model {
         model: name.to_owned(),
-        ..test_support::model(kind, options)
+        ..vendor_side::model(kind, options)
     }
 }
 

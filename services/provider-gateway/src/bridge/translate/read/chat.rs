@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tandem_chat_core::{message::Role, part::Part};
+use tandem_protocols::call::ToolChoice;
 
 use super::{
     begin,
@@ -12,10 +13,7 @@ use super::{
     tools::{FREE_FORM, Tools, VENDORS_OWN, require, restrict},
     verbosity,
 };
-use crate::{
-    bridge::translate::{Asked, Refused},
-    completion::ToolChoice,
-};
+use crate::bridge::translate::{Asked, Refused};
 
 /// What says nothing to a model: who asks, where it is kept, how fast, in which lottery.
 const PASSED_OVER: [&str; 11] = [
@@ -90,7 +88,7 @@ fn refuse(fields: &mut Fields) -> Result<(), Refused> {
     fields.refuse_unless("function_call", |choice| *choice == "auto" || *choice == "none", older)
 }
 
-fn tools(fields: &mut Fields) -> Result<Vec<crate::completion::Tool>, Refused> {
+fn tools(fields: &mut Fields) -> Result<Vec<tandem_protocols::call::Tool>, Refused> {
     let mut tools = Tools::default();
     for mut tool in fields.objects("tools")? {
         let kind = tool.kind()?;
@@ -255,7 +253,7 @@ fn piece(mut piece: Fields, shows: bool) -> Result<Part, Refused> {
                 Some(value) => Fields::of(value, path.as_str())?.required_text("url")?,
                 None => return Err(Refused::new(path, "It is missing.")),
             };
-            media::at(&url, "", &path).map(Part::File)
+            media::picture(&url, &path).map(Part::File)
         }
         "file" if shows => {
             let Some(mut file) = piece.object("file")? else {

@@ -1,10 +1,11 @@
-//! Files within a body: `data:` addresses and base64. Nothing is fetched.
+//! Files within a body: `data:` addresses and base64; and addresses of others, for vendors that fetch them. Nothing is fetched here.
 
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use tandem_chat_core::part::FilePart;
+use tandem_protocols::remote::{MAX_URL_BYTES, Remote};
 
 use crate::bridge::translate::Refused;
 
@@ -20,16 +21,43 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// A file at an address.
+/// A picture at an address: within it, or where its vendor may fetch it.
 ///
 /// # Errors
-/// It is not within the address itself.
-pub(super) fn at(url: &str, name: &str, field: &str) -> Result<FilePart, Refused> {
-    let is_data = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
-    if !is_data {
-        return Err(elsewhere(field));
+/// It is neither.
+pub(super) fn picture(url: &str, field: &str) -> Result<FilePart, Refused> {
+    if is_data(url) {
+        return within(url, "", field);
     }
-    let parts = url[5..].split_once(',');
+    remote(Remote::Picture(url), field)
+}
+
+/// A PDF document where its vendor may fetch it.
+///
+/// # Errors
+/// That is no address to fetch from.
+pub(super) fn document(url: &str, field: &str) -> Result<FilePart, Refused> {
+    remote(Remote::Document(url), field)
+}
+
+/// A file that is elsewhere is called by where it stands in the request: that is what a refusal names.
+fn remote(remote: Remote<'_>, field: &str) -> Result<FilePart, Refused> {
+    let wrong = || {
+        let text = format!(
+            "It must be an address that begins with https:// or http://, of at most {MAX_URL_BYTES} bytes, or hold the file itself (data:TYPE;base64,DATA)."
+        );
+        Refused::new(field, text)
+    };
+    remote.file(field).ok_or_else(wrong)
+}
+
+fn is_data(url: &str) -> bool {
+    url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+}
+
+/// A file within a `data:` address.
+fn within(url: &str, name: &str, field: &str) -> Result<FilePart, Refused> {
+    let parts = url.get(5..).and_then(|rest| rest.split_once(','));
     let parts = parts.and_then(|(head, data)| Some((head.strip_suffix(";base64")?, data)));
     let Some((media_type, data)) = parts else {
         return Err(Refused::new(
@@ -40,11 +68,11 @@ pub(super) fn at(url: &str, name: &str, field: &str) -> Result<FilePart, Refused
     file(media_type, data, name, field)
 }
 
-/// A file that is somewhere else, by address or by a vendor's name for it.
-pub(super) fn elsewhere(field: &str) -> Refused {
+/// A file that is somewhere else and cannot be told: by a vendor's name for it, or where this model's vendor fetches none.
+pub(in crate::bridge::translate) fn elsewhere(field: &str) -> Refused {
     Refused::new(
         field,
-        "Tandem fetches no files, and has none that a provider keeps. Send the file itself, as base64 (data:TYPE;base64,DATA).",
+        "Tandem fetches no files and has none that a provider keeps, and this model's provider fetches none of this kind here. Send the file itself, as base64 (data:TYPE;base64,DATA).",
     )
 }
 
@@ -75,8 +103,8 @@ pub(super) fn file(media_type: &str, base64: &str, name: &str, field: &str) -> R
 /// # Errors
 /// As [`file`], or its type cannot be told.
 pub(super) fn named(data: &str, name: &str, field: &str) -> Result<FilePart, Refused> {
-    if data.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
-        return at(data, name, field);
+    if is_data(data) {
+        return within(data, name, field);
     }
     let mut file = file("", data, name, field)?;
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
@@ -106,13 +134,15 @@ mod tests {
 
     #[test]
     fn a_file_within_its_address_is_taken() {
-        let file = at("data:image/PNG;base64,iVBO", "", "f").unwrap();
+        let file = within("data:image/PNG;base64,iVBO", "", "f").unwrap();
         assert_eq!(
             (file.media_type.as_str(), file.data.as_slice()),
             ("image/png", b"\x89PN".as_slice())
         );
         assert_eq!(
-            at("data:text/plain;charset=utf-8;base64,aGk", "", "f").unwrap().data,
+            within("data:text/plain;charset=utf-8;base64,aGk", "", "f")
+                .unwrap()
+                .data,
             b"hi",
             "without padding"
         );
@@ -128,7 +158,7 @@ mod tests {
             "data:",
             "dätä:",
         ] {
-            assert_eq!(at(url, "", "f").unwrap_err().field, "f", "{url}");
+            assert_eq!(within(url, "", "f").unwrap_err().field, "f", "{url}");
         }
         let long = "A".repeat(MAX_FILE_BYTES * 4 / 3 + 8);
         let error = file("image/png", &long, "", "f").unwrap_err();

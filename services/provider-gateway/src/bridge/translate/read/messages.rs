@@ -6,6 +6,7 @@ use tandem_chat_core::{
     message::Role,
     part::{FilePart, Part, ProviderMetadata, ReasoningPart},
 };
+use tandem_protocols::{call::ToolChoice, remote::Remote};
 
 use super::{
     begin,
@@ -15,10 +16,7 @@ use super::{
     media, output, set_number, set_stop, tokens,
     tools::{Tools, VENDORS_OWN, require},
 };
-use crate::{
-    bridge::translate::{Asked, Refused, Thinking, sealed},
-    completion::ToolChoice,
-};
+use crate::bridge::translate::{Asked, Refused, Thinking, sealed};
 
 /// What says nothing to a model: who asks, what is kept for how long, how fast. What context management takes away, a model that is
 /// told everything has.
@@ -232,6 +230,10 @@ fn document(block: &mut Fields, parts: &mut Vec<Part>) -> Result<(), Refused> {
     };
     match origin.kind()?.as_str() {
         "base64" => parts.push(Part::File(bytes(&mut origin, &title)?)),
+        "url" => {
+            let url = origin.required_text("url")?;
+            parts.push(Part::File(media::document(&url, &origin.path("url"))?));
+        }
         "text" => parts.push(Part::File(FilePart {
             media_type: "text/plain".to_owned(),
             name: title,
@@ -258,7 +260,7 @@ fn source(block: &mut Fields, name: &str) -> Result<FilePart, Refused> {
     };
     match source.kind()?.as_str() {
         "base64" => bytes(&mut source, name),
-        "url" => media::at(&source.required_text("url")?, name, &source.path("url")),
+        "url" => media::picture(&source.required_text("url")?, &source.path("url")),
         _ => Err(media::elsewhere(&path)),
     }
 }
@@ -284,6 +286,8 @@ fn result(mut block: Fields) -> Result<(ToolCallId, Output), Refused> {
         for part in parts {
             match part {
                 Part::Text(text) => output.texts.push(text.text),
+                // What came of a call is shown within it, or not at all.
+                Part::File(file) if Remote::of(&file).is_some() => return Err(media::elsewhere(&file.name)),
                 Part::File(file) => output.files.push(file),
                 _ => {}
             }

@@ -1,12 +1,10 @@
 //! The form an answer must have.
 
 use serde_json::Value;
+use tandem_protocols::call::{OutputFormat, OutputSchema};
 
 use super::fields::Fields;
-use crate::{
-    bridge::translate::{Refused, asked::WantedOutput},
-    completion::{OutputFormat, OutputSchema},
-};
+use crate::bridge::translate::{Refused, asked::WantedOutput};
 
 /// The name of a schema that has none.
 const NAME: &str = "answer";

@@ -5,6 +5,7 @@ use tandem_chat_core::{
     message::Role,
     part::{Part, ProviderMetadata},
 };
+use tandem_protocols::{call::ToolChoice, remote::Remote};
 
 use super::{
     begin,
@@ -15,10 +16,7 @@ use super::{
     tools::{FREE_FORM, Tools, VENDORS_OWN, require, restrict},
     verbosity,
 };
-use crate::{
-    bridge::translate::{Asked, Refused},
-    completion::ToolChoice,
-};
+use crate::bridge::translate::{Asked, Refused};
 
 /// What says nothing to a model, or is about what is kept at a vendor.
 const PASSED_OVER: [&str; 13] = [
@@ -223,7 +221,7 @@ fn piece(mut piece: Fields, shows: bool) -> Result<Part, Refused> {
         "input_image" if shows => {
             let path = piece.path("image_url");
             match piece.text("image_url")? {
-                Some(url) => media::at(&url, "", &path).map(Part::File),
+                Some(url) => media::picture(&url, &path).map(Part::File),
                 None => Err(media::elsewhere(&path)),
             }
         }
@@ -232,7 +230,10 @@ fn piece(mut piece: Fields, shows: bool) -> Result<Part, Refused> {
             let path = piece.path("file_data");
             match piece.text("file_data")? {
                 Some(data) => media::named(&data, &name, &path).map(Part::File),
-                None => Err(media::elsewhere(&path)),
+                None => match piece.text("file_url")? {
+                    Some(url) => media::document(&url, &piece.path("file_url")).map(Part::File),
+                    None => Err(media::elsewhere(&path)),
+                },
             }
         }
         _ => Err(piece.refused(
@@ -248,6 +249,8 @@ fn output(item: &mut Fields) -> Result<Output, Refused> {
     for part in content(item, "output", true)? {
         match part {
             Part::Text(text) => output.texts.push(text.text),
+            // What came of a call is shown within it, or not at all.
+            Part::File(file) if Remote::of(&file).is_some() => return Err(media::elsewhere(&file.name)),
             Part::File(file) => output.files.push(file),
             _ => {}
         }

@@ -3,11 +3,9 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
+use tandem_protocols::call::{Tool, ToolChoice};
 
-use crate::{
-    bridge::translate::{Asked, Refused},
-    completion::{Tool, ToolChoice},
-};
+use crate::bridge::translate::{Asked, Refused};
 
 /// Tools in one request.
 const MAX_TOOLS: usize = 512;

@@ -12,12 +12,14 @@ use tandem_chat_core::{
     message::Usage,
     part::SourcePart,
 };
+use tandem_protocols::{
+    Delta,
+    call::{FinishReason, ToolCallDelta},
+    vendor_side,
+};
 
 use super::*;
-use crate::{
-    completion::{Event, Failed, FinishReason, Finished, Started, ToolCallDelta},
-    provider::{Delta, vendor_side},
-};
+use crate::completion::{Event, Failed, Finished, Started};
 
 /// A block of an answer, and how it comes.
 #[derive(Clone, Debug)]
@@ -257,7 +259,7 @@ fn expected(dialect: Dialect, pieces: &[Piece]) -> (Vec<Said>, Vec<String>) {
 }
 
 /// What a protocol has understood, in the same words. Sealed thinking is opened as it is when a client sends it back.
-fn folded(deltas: &[Delta]) -> (Vec<Said>, Vec<String>, Option<crate::provider::Finish>) {
+fn folded(deltas: &[Delta]) -> (Vec<Said>, Vec<String>, Option<tandem_protocols::Finish>) {
     let (mut said, mut thought, mut urls, mut finish) = (Vec::new(), String::new(), Vec::new(), None);
     let mut streamed: BTreeMap<String, String> = BTreeMap::new();
     let mut searches: BTreeMap<String, Value> = BTreeMap::new();
@@ -304,6 +306,7 @@ fn folded(deltas: &[Delta]) -> (Vec<Said>, Vec<String>, Option<crate::provider::
             }
             Delta::Part(Part::Source(source)) => urls.push(source.url.clone()),
             Delta::Part(other) => panic!("{other:?}"),
+            Delta::Spent(_) | Delta::Resumed => panic!("an answer of one request"),
             Delta::Finish(last) => finish = Some(last.clone()),
         }
     }
@@ -375,7 +378,7 @@ fn encoded(dialect: Dialect, answering: Answering, events: &[Event]) -> Vec<u8> 
     bytes
 }
 
-fn parsed(dialect: Dialect, bytes: &[u8]) -> (Vec<Delta>, Option<crate::provider::Failure>) {
+fn parsed(dialect: Dialect, bytes: &[u8]) -> (Vec<Delta>, Option<tandem_protocols::Failure>) {
     let request = request(vec![user("Hi")], vec![tool("look")]);
     vendor_side::understood(protocol(dialect), &request, &model(dialect, json!({})), bytes)
 }

@@ -4,9 +4,10 @@ use tandem_chat_core::{
     error::{ChatError, ErrorKind},
     message::Usage,
 };
+use tandem_protocols::call::{FinishReason, ToolCallDelta};
 
 use super::*;
-use crate::completion::{Event, Failed, FinishReason, Finished, Started, ToolCallDelta};
+use crate::completion::{Event, Failed, Finished, Started};
 
 fn answering(id: &str, wants_usage: bool) -> Answering {
     Answering {

@@ -8,12 +8,12 @@
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use tandem_chat_core::history;
+use tandem_protocols::{
+    call::{OutputFormat, OutputSchema, ToolChoice},
+    output, vendor_side,
+};
 
 use super::*;
-use crate::{
-    completion::{OutputFormat, OutputSchema, ToolChoice},
-    provider::{output, vendor_side},
-};
 
 const DIALECTS: [Dialect; 3] = Dialect::ALL;
 

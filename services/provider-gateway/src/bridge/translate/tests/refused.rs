@@ -23,8 +23,7 @@ fn field(dialect: Dialect, changes: Value) -> String {
 
 #[test]
 fn chat_completions() {
-    let url =
-        json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.org/x.png"}}]}]);
+    let url = json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///x.png"}}]}]);
     let audio = json!([{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]);
     let look = json!([{"type": "function", "function": {"name": "look"}}]);
     for (changes, expected) in [
@@ -97,7 +96,7 @@ fn responses() {
         ),
         (
             json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "f"}]}]}),
-            "input[0].content[0].file_data",
+            "input[0].content[0].file_url",
         ),
         (json!({"previous_response_id": "resp_1"}), "previous_response_id"),
         (json!({"conversation": "conv_1"}), "conversation"),
@@ -133,7 +132,7 @@ fn messages() {
             "messages[0].role",
         ),
         (
-            block(json!({"type": "image", "source": {"type": "url", "url": "https://a.org"}})),
+            block(json!({"type": "image", "source": {"type": "url", "url": "gs://a/b"}})),
             "messages[0].content[0].source.url",
         ),
         (
