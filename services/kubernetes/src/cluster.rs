@@ -16,8 +16,11 @@ use crate::error::Error;
 use crate::manifest::{Place, Writer, secret_name, selector, workspace_name};
 use crate::pod::{Pod, State};
 
-/// Longest that a start may be told to take.
-const MAX_START_TIME: Duration = Duration::from_secs(10 * 60);
+/// Longest that [`Cluster::start_timeout`] can be told to be.
+pub const LONGEST_START: Duration = Duration::from_secs(10 * 60);
+
+/// Longest that [`Cluster::end_pod`] waits for a pod to go, whatever the settings are.
+pub const LONGEST_END: Duration = MAX_GRACE.saturating_add(GOING_TIME).saturating_add(STRIKING_TIME);
 
 /// Longest grace, so that a stop ends within the time of a build.
 const MAX_GRACE: Duration = Duration::from_secs(5 * 60);
@@ -75,7 +78,7 @@ impl Cluster {
         if config.user_id == 0 {
             return refuse("user_id", "must not be 0: nothing in a pod runs as root");
         }
-        if config.start_timeout.is_zero() || config.start_timeout > MAX_START_TIME {
+        if config.start_timeout.is_zero() || config.start_timeout > LONGEST_START {
             return refuse("start_timeout", "must be more than 0 and at most 10m");
         }
         if config.stop_grace > MAX_GRACE {

@@ -24,6 +24,8 @@ pub struct Config {
     pub agent_image: Option<String>,
     /// Size of a home directory where the template does not say.
     pub home_size: String,
+    /// What a pod may write outside its home, on the disk of its node, as Kubernetes writes it; empty: the namespace's default.
+    pub ephemeral_storage: String,
     /// Storage class of home directories; unset: the cluster's default.
     pub storage_class: Option<String>,
     /// Runtime class of pods, such as one with a kernel of their own; unset: the cluster's default.
@@ -53,6 +55,7 @@ impl Default for Config {
             agent_ca_file: None,
             agent_image: None,
             home_size: "10Gi".to_owned(),
+            ephemeral_storage: "10Gi".to_owned(),
             storage_class: None,
             runtime_class: None,
             image_pull_secrets: Vec::new(),

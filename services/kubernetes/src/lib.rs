@@ -8,7 +8,7 @@ mod error;
 mod manifest;
 mod pod;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, LONGEST_END, LONGEST_START};
 pub use config::Config;
 pub use error::Error;
 pub use manifest::Place;

@@ -28,6 +28,9 @@ const HOME: &str = "/home/tandem";
 const PROGRAM_DIR: &str = "/opt/tandem";
 const PROGRAM_IN_IMAGE: &str = "/usr/local/bin/tandem";
 
+/// More than the agent's program ever is. The directory counts as its node's disk.
+const PROGRAM_SIZE: &str = "512Mi";
+
 /// Where the certificates are that the agent trusts.
 const CA_DIR: &str = "/etc/tandem";
 
@@ -165,7 +168,7 @@ impl Writer<'_> {
                 "securityContext": confined(),
             }));
             mounts.push(json!({ "name": "program", "mountPath": PROGRAM_DIR, "readOnly": true }));
-            volumes.push(json!({ "name": "program", "emptyDir": {} }));
+            volumes.push(json!({ "name": "program", "emptyDir": { "sizeLimit": PROGRAM_SIZE } }));
         }
         let token = json!({ "secretKeyRef": { "name": secret, "key": TOKEN_KEY } });
         let mut spec = json!({
@@ -220,7 +223,11 @@ impl Writer<'_> {
 
     /// What is asked for is also the most, so that workspaces do not live at their neighbours' expense.
     fn resources(&self) -> Value {
-        let wanted = [("cpu", &self.place.cpu), ("memory", &self.place.memory)];
+        let wanted = [
+            ("cpu", &self.place.cpu),
+            ("memory", &self.place.memory),
+            ("ephemeral-storage", &self.config.ephemeral_storage),
+        ];
         let wanted: Value = wanted
             .into_iter()
             .filter(|(_, amount)| !amount.is_empty())

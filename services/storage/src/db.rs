@@ -14,6 +14,7 @@ pub(crate) mod messages;
 pub(crate) mod model_choice;
 pub(crate) mod models;
 pub(crate) mod organizations;
+mod page;
 mod pool;
 pub(crate) mod providers;
 pub(crate) mod queue;

@@ -80,6 +80,15 @@ impl Agents {
         connection.filter(Connection::is_open)
     }
 
+    /// The workspaces whose agents are connected now, whoever started those.
+    pub(crate) fn connected_ids(&self) -> Vec<String> {
+        let expected = self.lock();
+        let connected = expected
+            .iter()
+            .filter(|(_, entry)| entry.connection.borrow().as_ref().is_some_and(Connection::is_open));
+        connected.map(|(id, _)| id.clone()).collect()
+    }
+
     /// Waits for the workspace's agent to connect.
     pub(crate) async fn wait(&self, workspace_id: &str, limit: Duration) -> Option<Connection> {
         let mut connection = self.lock().get(workspace_id)?.connection.subscribe();

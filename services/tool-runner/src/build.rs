@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tandem_chassis::lifecycle::OnEnd;
+use tandem_kubernetes::{LONGEST_END, LONGEST_START};
 use tandem_proto::storage::v1::{
     BuildStatus, ClaimWorkspaceBuildRequest, ClaimWorkspaceBuildResponse, FinishWorkspaceBuildRequest,
     RenewWorkspaceBuildRequest, StartupOutcome, TemplateBackend, TemplateSpec, Workspace, WorkspaceBuild,
@@ -26,8 +27,17 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a lease is renewed and the log shown; a third of what the lease lasts.
 const RENEWAL: Duration = Duration::from_secs(6);
 
-/// Time for the whole of a build.
-const BUILD_TIME: Duration = Duration::from_secs(15 * 60);
+/// Time for the whole of a build: more than its parts may take together, each of which says better what took so long.
+const BUILD_TIME: Duration = Duration::from_secs(45 * 60);
+
+/// What a build asks of storage and of the cluster, each several times if need be.
+const ASKING_TIME: Duration = Duration::from_secs(10 * 60);
+
+// The longest build ends an earlier pod, starts one and runs its script.
+const _: () = assert!(
+    LONGEST_END.as_secs() + LONGEST_START.as_secs() + startup::LONGEST.as_secs() + ASKING_TIME.as_secs()
+        < BUILD_TIME.as_secs()
+);
 
 /// Builds that run at once because of one look.
 const MAX_CLAIMED: usize = 16;
@@ -102,9 +112,20 @@ impl Workspaces {
             attempt = job.build.attempt,
             "build begins"
         );
-        let work = tokio::time::timeout(BUILD_TIME, self.carry_out(&job));
+        // Tidying up is within the lease too: nobody else begins with the same pod meanwhile.
+        let work = async {
+            match tokio::time::timeout(BUILD_TIME, self.carry_out(&job)).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    if transition == WorkspaceTransition::Start && job.spec.backend() == TemplateBackend::Kubernetes {
+                        self.abandon_pod(&job).await;
+                    }
+                    Err("It took too long.".to_owned())
+                }
+            }
+        };
         let outcome = tokio::select! {
-            outcome = work => outcome.unwrap_or_else(|_| Err("It took too long.".to_owned())),
+            outcome = work => outcome,
             () = self.0.closing.cancelled() => {
                 tracing::info!(build_id = id, "stopping; the build is left to whoever comes next");
                 return;
@@ -193,7 +214,7 @@ impl Workspaces {
             (WorkspaceTransition::Stop, TemplateBackend::External) => {
                 job.log
                     .line("Sending the workspace's agent away. What it started ends with `tandem agent` on its host.");
-                self.forget_agent(id);
+                self.forget_stopped(id);
                 Ok(StartupOutcome::Unspecified)
             }
             (WorkspaceTransition::Stop, _) => {

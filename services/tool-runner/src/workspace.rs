@@ -239,6 +239,12 @@ impl Workspaces {
         self.0.agents.forget(workspace_id);
     }
 
+    /// Sends the agent of a workspace away that runs no more, and keeps nothing of it. Not for agents of this machine, which must be ended.
+    pub(crate) fn forget_stopped(&self, workspace_id: &str) {
+        self.0.agents.forget(workspace_id);
+        self.lock().remove(workspace_id);
+    }
+
     /// An agent that storage knows may come, and is waited for.
     pub(crate) fn await_agent(&self, workspace_id: &str) {
         self.0.agents.await_external(workspace_id);

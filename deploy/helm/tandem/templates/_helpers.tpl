@@ -95,9 +95,9 @@ gateway: { values: gateway, port: 7080, peers: [storage, provider-gateway, tool-
 - { name: {{ $prefix }}KUBERNETES__AGENT_URL, value: "{{ $scheme }}://{{ include "tandem.name" $root }}-agents.{{ $root.Release.Namespace }}:{{ .agents.port }}" }
 - { name: {{ $prefix }}KUBERNETES__AGENT_IMAGE, value: {{ include "tandem.image" $root | quote }} }
 {{- if .agents.tlsSecret }}
-- { name: {{ $prefix }}AGENT__TLS__CERT_FILE, value: /etc/tandem/agents/tls.crt }
-- { name: {{ $prefix }}AGENT__TLS__KEY_FILE, value: /etc/tandem/agents/tls.key }
-- { name: {{ $prefix }}KUBERNETES__AGENT_CA_FILE, value: /etc/tandem/agents/ca.crt }
+- { name: {{ $prefix }}AGENT__TLS__CERT_FILE, value: /run/tandem/agents/tls.crt }
+- { name: {{ $prefix }}AGENT__TLS__KEY_FILE, value: /run/tandem/agents/tls.key }
+- { name: {{ $prefix }}KUBERNETES__AGENT_CA_FILE, value: /run/tandem/agents/ca.crt }
 {{- end }}
 {{- end }}
 {{- end }}

@@ -140,13 +140,15 @@ export const getWorkspace = (id: string) => call<Workspace>("GET", at(id));
 export const createWorkspace = (workspace: NewWorkspace) => call<Workspace>("POST", "/workspaces", { body: workspace });
 export const patchWorkspace = (id: string, patch: { name?: string; ttl_ms?: number }) => call<Workspace>("PATCH", at(id), { body: patch });
 export const deleteWorkspace = (id: string) => call<unknown>("DELETE", at(id));
-export const startWorkspace = (id: string) => call<unknown>("POST", `${at(id)}/start`, { body: {} });
+/** `parameters`: those that get a new value. */
+export const startWorkspace = (id: string, parameters: Readonly<Record<string, string>> = {}) => call<unknown>("POST", `${at(id)}/start`, { body: { parameters } });
 export const stopWorkspace = (id: string) => call<unknown>("POST", `${at(id)}/stop`);
 export const listBuilds = (id: string) => call<WorkspaceBuild[]>("GET", `${at(id)}/builds`);
 export const issueAgentToken = (id: string) => call<AgentToken>("POST", `${at(id)}/agent-token`);
 export const getConfinement = (id: string) => call<{ mechanisms: Mechanism[] }>("GET", `${at(id)}/confinement`);
 
 export const listTemplates = () => call<{ templates: Template[]; count: number }>("GET", "/templates", { query: { limit: PAGE } });
+export const getTemplate = (id: string) => call<Template>("GET", templateAt(id));
 export const createTemplate = (fields: TemplateFields & { name: string; spec: TemplateSpec }) => call<Template>("POST", "/templates", { body: fields });
 export const patchTemplate = (id: string, fields: TemplateFields) => call<Template>("PATCH", templateAt(id), { body: fields });
 export const deleteTemplate = (id: string) => call<void>("DELETE", templateAt(id));

@@ -1,5 +1,6 @@
 // Words for the state of workspaces, and their drafts. Pure.
-import type { TemplateSpec, Workspace, WorkspaceBuild } from "@/api/workspaces.ts";
+import { ApiError, describe } from "@/api/problem.ts";
+import type { TemplateParameter, TemplateSpec, Workspace, WorkspaceBuild } from "@/api/workspaces.ts";
 
 export const isMoving = ({ status }: Workspace): boolean => status === "starting" || status === "stopping" || status === "deleting";
 
@@ -59,6 +60,33 @@ export function ttlOf(hours: string): number | null {
 }
 
 export const hoursText = (ms: number): string => (ms === 0 ? "" : String(Math.round((ms / HOUR_MS) * 100) / 100));
+
+const PARAMETER = "parameters.";
+
+/** The parameters whose values a start was refused for; none where it was refused for anything else. */
+export function refusedParameters(error: unknown): string[] {
+  if (!(error instanceof ApiError) || error.status !== 400) return [];
+  const fields = error.violations.map(({ field }) => field);
+  return fields.every((field) => field.startsWith(PARAMETER)) ? fields.map((field) => field.slice(PARAMETER.length)) : [];
+}
+
+/** Such as `Region is required`, for each value that a start was refused for; otherwise what the server says. */
+export function refusalText(error: unknown, parameters: readonly TemplateParameter[]): string {
+  if (!(error instanceof ApiError) || refusedParameters(error).length === 0) return describe(error);
+  return error.violations
+    .map(({ field, detail }) => {
+      const name = field.slice(PARAMETER.length);
+      return `${parameters.find((parameter) => parameter.name === name)?.display_name || name} ${detail}.`;
+    })
+    .join(" ");
+}
+
+/** What a field for a parameter begins with: the value so far, unless the template offers it no more. */
+export function firstValue({ name, type, options, default: preset = "" }: TemplateParameter, current: Readonly<Record<string, string>>): string {
+  const value = current[name] ?? preset;
+  if (options.length > 0) return [value, preset].find((one) => options.some((option) => option.value === one)) ?? "";
+  return type === "bool" && value !== "true" ? "false" : value;
+}
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

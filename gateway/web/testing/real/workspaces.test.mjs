@@ -33,7 +33,9 @@ scene("a template is written, and a workspace made of it runs its startup script
   await page.getByRole("button", { name: "Make the workspace" }).click();
   await page.getByRole("heading", { name: /by-hand/ }).waitFor();
   await page.getByText("Running", { exact: true }).waitFor();
-  await page.getByText("What it printed").first().click();
+  await page.getByText(/^Start: succeeded/).waitFor();
+  const printed = page.locator("details").filter({ hasText: "What it printed" }).first();
+  if (!(await printed.evaluate(({ open }) => open))) await printed.getByText("What it printed").click();
   await page.getByText("greeter.git is ready").waitFor();
   await someone.shoot("workspace");
   someone.tolerates(/404.*\/api\/v1\/workspaces\//);

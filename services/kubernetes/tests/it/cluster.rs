@@ -104,7 +104,7 @@ async fn a_pod_may_do_nothing_a_users_program_need_not_and_its_token_is_in_no_fi
     );
     assert_eq!(spec["runtimeClassName"], "isolated");
     let container = &spec["containers"][0];
-    let amounts = json!({ "cpu": "500m", "memory": "1Gi" });
+    let amounts = json!({ "cpu": "500m", "memory": "1Gi", "ephemeral-storage": "10Gi" });
     assert_eq!(
         container["resources"],
         json!({ "requests": amounts, "limits": amounts })
@@ -124,6 +124,9 @@ async fn a_pod_may_do_nothing_a_users_program_need_not_and_its_token_is_in_no_fi
         format!("tandem-{}", place.build_id)
     );
     assert_eq!(spec["initContainers"][0]["image"], "tandem:1");
+    let volumes = spec["volumes"].as_array().unwrap();
+    let program = volumes.iter().find(|volume| volume["name"] == "program").unwrap();
+    assert_eq!(program["emptyDir"]["sizeLimit"], "512Mi", "nobody fills a node's disk");
     let claim = &world.fake.all("persistentvolumeclaims")[0]["spec"];
     assert_eq!(
         (&claim["resources"]["requests"]["storage"], &claim["storageClassName"]),

@@ -10,7 +10,7 @@ use crate::fake::{CREDENTIAL, Fake, Fault};
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_given_up_and_asked_for_again() {
-    let world = world(|config, _| config.call_timeout = Duration::from_millis(200)).await;
+    let world = world(|config, _| config.call_timeout = Duration::from_secs(2)).await;
     let id = place().workspace_id;
     world.fake.misbehave([Fault::Hang, Fault::Garble]);
     assert_eq!(

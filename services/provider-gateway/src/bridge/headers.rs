@@ -85,9 +85,10 @@ pub fn for_vendor(client: HeaderMap, is_byok: bool) -> HeaderMap {
     headers
 }
 
-/// Whether the client has brought something to prove itself with to a vendor.
+/// Whether the client has brought something to prove itself with to a vendor. A header without a word in it is nothing: whoever brings
+/// nothing is asked for in the deployment's name, and pays.
 pub fn has_credential(headers: &HeaderMap) -> bool {
-    CREDENTIALS.iter().take(3).any(|name| headers.contains_key(name))
+    own_credential(headers).is_some()
 }
 
 /// Whether the client has brought a bearer token, which stands for one person at a vendor.
@@ -246,7 +247,15 @@ mod tests {
         let sent = for_vendor(client(), true);
         assert_eq!(names(&sent), ["authorization"]);
         assert!(!format!("{sent:?}").contains("sk-own"), "never printed");
-        assert!(has_credential(&client()) && !has_credential(&headers(&[("cookie", "a")])));
+        assert!(has_credential(&client()));
+        for nothing in [
+            ("cookie", "a"),
+            ("x-api-key", ""),
+            ("x-api-key", " "),
+            ("authorization", "Bearer "),
+        ] {
+            assert!(!has_credential(&headers(&[nothing])), "{nothing:?}");
+        }
     }
 
     #[test]

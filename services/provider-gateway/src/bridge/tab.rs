@@ -6,7 +6,7 @@ use http::HeaderMap;
 use tandem_chat_core::{error::ErrorKind, id::CompletionId, wire::time_to_wire};
 use tandem_proto::storage::v1::{CredentialKind, Interception};
 use tandem_protocols::call::Purpose;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use uuid::Uuid;
 
@@ -30,6 +30,10 @@ use crate::{
 
 /// The HTTP status recorded for an exchange whose client left before there was one.
 const CLIENT_LEFT: u16 = 499;
+
+/// How often a later round of an exchange is tried again whose reservation finds others in its way: the one of the round before it may
+/// be among them, which storage has not heard the end of yet.
+const ROUND_RETRIES: u32 = 2;
 
 /// One exchange with a model.
 pub struct Tab {
@@ -185,11 +189,18 @@ impl Tab {
     /// # Errors
     /// The limit is reached.
     pub async fn reserve(&self) -> Result<(), Refusal> {
-        let reserved = self
-            .parts
-            .ledger
-            .reserve(&self.order(), Some(self.payer()), &self.model, &self.account)
-            .await;
+        let mut retries = if self.order == self.id { 0 } else { ROUND_RETRIES };
+        let reserved = loop {
+            let (order, payer) = (self.order(), Some(self.payer()));
+            let reserving = self.parts.ledger.reserve(&order, payer, &self.model, &self.account);
+            match reserving.await {
+                Err(refusal) if retries > 0 && refusal.kind == ErrorKind::UsageLimit && refusal.is_retryable => {
+                    retries -= 1;
+                    sleep(refusal.retry_after).await;
+                }
+                reserved => break reserved,
+            }
+        };
         reserved.map_err(|refusal: spend::ledger::Refusal| {
             let reason = match refusal.kind {
                 // Others hold what is left of the limit: it may well be given back.
@@ -260,16 +271,24 @@ impl Tab {
         }
     }
 
-    /// The vendor is asked once more in the same exchange, with a body of so many bytes: what it has told so far is paid, and kept for
-    /// the end.
-    pub fn ask_again(&mut self, mut heard: Heard, body_bytes: usize) {
+    /// The vendor has answered, and will be asked once more in the same exchange: what it has told so far is paid, and kept for the end.
+    pub fn pay_round(&mut self, mut heard: Heard) {
         self.settle(&mut heard);
         heard.follow(std::mem::take(&mut self.earlier));
         self.earlier = heard;
         self.account = Account::default();
         self.order = Uuid::now_v7();
+    }
+
+    /// The vendor is asked once more, with a body of so many bytes.
+    pub fn ask_again(&mut self, body_bytes: usize) {
         self.ordered_at = self.parts.clock.monotonic();
         self.body_bytes = body_bytes;
+    }
+
+    /// What was heard in the rounds that are paid.
+    pub fn earlier(&mut self) -> &mut Heard {
+        &mut self.earlier
     }
 
     /// Pays for what was asked of the vendor.

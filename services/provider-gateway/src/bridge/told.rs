@@ -58,6 +58,9 @@ impl Drop for Telling {
         if !self.completion.buffer.is_closed() {
             self.completion.cancel.cancel();
         }
+        if let Some(rounds) = &self.rounds {
+            rounds.leave(&mut self.heard);
+        }
         // Closed before, it is not closed again.
         self.tab.close(&mut self.heard, false);
     }
@@ -319,13 +322,16 @@ impl Telling {
 
     /// The whole answer.
     async fn all(&mut self) -> Result<Bytes, Box<Failed>> {
+        let mut has_words = false;
         while let Some(event) = self.event().await {
             if let Event::Failed(failed) = &*event {
-                if self.goes_on_without_tools(failed) {
+                // What has been said would be said twice.
+                if !has_words && self.goes_on_without_tools(failed) {
                     continue;
                 }
                 return Err(failed.clone());
             }
+            has_words |= !matches!(*event, Event::Started(_));
             self.tell(&event);
         }
         Ok(self.encoder.take().map(Encoder::finish).unwrap_or_default())

@@ -6,7 +6,7 @@
 use prost::Message as _;
 use serde_json::{Map, Value};
 use tandem_chat_core::{message::Usage, part::Part, wire};
-use tandem_protocols::call::Request;
+use tandem_protocols::{call::Request, remote::Remote};
 
 use super::{Order, Prompt};
 use crate::{catalog::Model, meter};
@@ -59,6 +59,8 @@ pub fn cost_usd_micros(order: &Order<'_>, model: &Model) -> i64 {
 fn part_tokens(part: &Part) -> usize {
     match part {
         Part::Text(text) => text.text.len() / BYTES_PER_TOKEN,
+        // What is behind an address is only known to the vendor, who fetches it.
+        Part::File(file) if Remote::of(file).is_some() => MAX_FILE_TOKENS,
         Part::File(file) => (file.data.len() / BYTES_PER_TOKEN).min(MAX_FILE_TOKENS),
         _ => wire::part_to_wire(part).encoded_len() / BYTES_PER_TOKEN,
     }
@@ -84,14 +86,14 @@ mod tests {
         message::{Message, Role},
         part::FilePart,
     };
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::catalog::test_support;
     use tandem_protocols::{
         Kind,
         call::{Purpose, ToolChoice},
     };
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::catalog::test_support;
 
     fn asked(parts: Vec<Part>, max_output_tokens: Option<u32>) -> Request {
         Request {
@@ -154,6 +156,12 @@ mod tests {
             data: vec![0; 4_000_000],
         };
         assert_eq!(input_tokens(&(&asked(vec![Part::File(file)], None)).into()), 20_000);
+        let elsewhere = Remote::Document("https://example.com/a.pdf").file("a.pdf").unwrap();
+        assert_eq!(
+            input_tokens(&(&asked(vec![Part::File(elsewhere)], None)).into()),
+            20_000,
+            "nobody knows how long it is"
+        );
         assert_eq!(output_tokens(5), 2);
     }
 }

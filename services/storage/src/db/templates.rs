@@ -1,5 +1,6 @@
 //! The rows of `templates` and `template_versions`.
 
+use prost::Message as _;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tandem_chat_core::wire::time_to_wire;
@@ -7,6 +8,7 @@ use tandem_proto::storage::v1::Template;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::page::until_full;
 use crate::template_spec::Spec;
 
 /// The name of every organisation's built-in template.
@@ -92,14 +94,14 @@ pub(crate) async fn list(
     limit: i64,
     offset: i64,
 ) -> Result<Vec<Row>, sqlx::Error> {
-    select_templates!(
+    let rows = select_templates!(
         r#"ORDER BY "active_user_count!" DESC, t.name, t.id LIMIT $6 OFFSET $7"#,
         filter,
         limit,
         offset
     )
-    .fetch_all(conn)
-    .await
+    .fetch(conn);
+    until_full(rows, |row| row.to_wire().encoded_len()).await
 }
 
 /// How many there are.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message as _;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tandem_chat_core::wire::time_to_wire;
@@ -9,7 +10,7 @@ use tandem_proto::storage::v1::{Workspace, WorkspaceAgentState, WorkspaceStatus}
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::workspace_builds;
+use super::{page::until_full, workspace_builds};
 use crate::template_spec::backend_of;
 
 /// A workspace, with the backend of its version, its owner's name and its latest build's id.
@@ -101,14 +102,14 @@ pub(crate) async fn lock(conn: &mut PgConnection, id: Uuid, user: Option<Uuid>) 
     find(conn, id, user).await
 }
 
-/// Workspaces, newest first.
+/// Workspaces, newest first; as many as fit in one answer.
 pub(crate) async fn list(
     conn: &mut PgConnection,
     filter: &Filter,
     limit: i64,
     offset: i64,
 ) -> Result<Vec<Row>, sqlx::Error> {
-    select_workspaces!(
+    let rows = select_workspaces!(
         "WHERE w.deleted_at IS NULL AND ($1::uuid IS NULL OR w.owner_id = $1) AND ($2 = '' OR lower(u.username) = lower($2))
             AND ($3 = '' OR w.template_name = $3) AND ($4 = '' OR w.status = $4)
             AND ($5 = '' OR strpos(lower(w.name), lower($5)) > 0)
@@ -121,8 +122,8 @@ pub(crate) async fn list(
         limit,
         offset
     )
-    .fetch_all(conn)
-    .await
+    .fetch(conn);
+    until_full(rows, |row| row.to_wire(None).encoded_len()).await
 }
 
 /// How many there are.

@@ -113,7 +113,7 @@ impl Connection {
         !self.0.closed.is_cancelled() && !self.0.outgoing.is_closed()
     }
 
-    pub(super) fn is_same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 

@@ -31,13 +31,20 @@ impl Workspaces {
         let cluster = self.cluster()?;
         let outcome = self.raise(cluster, job).await;
         if outcome.is_err() {
-            self.forget_agent(&job.workspace.id);
-            if let Err(error) = cluster.end_pod(&job.workspace.id).await {
-                job.log
-                    .line(&format!("What is left of the pod could not be ended: {error}."));
-            }
+            self.abandon_pod(job).await;
         }
         outcome
+    }
+
+    /// Ends the pod of a start that failed: nobody would count or stop it, and it would go on at its owner's expense. Its home stays.
+    pub(super) async fn abandon_pod(&self, job: &Job) {
+        let id = &job.workspace.id;
+        self.forget_stopped(id);
+        let Some(cluster) = &self.0.cluster else { return };
+        if let Err(error) = cluster.end_pod(id).await {
+            job.log
+                .line(&format!("What is left of the pod could not be ended: {error}."));
+        }
     }
 
     async fn raise(&self, cluster: &Cluster, job: &Job) -> Result<Connection, String> {
@@ -141,7 +148,7 @@ impl Workspaces {
             .line("Ending the pod and all that runs in it; its home is kept.");
         let id = &job.workspace.id;
         let ended = cluster.end_pod(id).await;
-        self.forget_agent(id);
+        self.forget_stopped(id);
         ended.map_err(|error| sentence(&error))?;
         cluster.delete_tokens(id).await.map_err(|error| sentence(&error))
     }

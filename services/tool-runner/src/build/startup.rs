@@ -24,6 +24,9 @@ const WAIT_TIME: Duration = Duration::from_secs(5);
 /// Time for an agent to answer what takes none.
 const ASK_TIME: Duration = Duration::from_secs(15);
 
+/// Longest time for all of it: the script, and asking to start it, to wait for it and to end it.
+pub(super) const LONGEST: Duration = DEFAULT_TIME.saturating_add(ASK_TIME.saturating_mul(3));
+
 /// Runs the build's script, if there is one.
 pub(super) async fn run(connection: &Connection, job: &Job) -> StartupOutcome {
     connection.set_environment(environment::of(&job.spec, &job.workspace));

@@ -23,6 +23,9 @@ pub(super) const MAX_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);
 /// Longest single wait the agent accepts; longer ones are several, each of which shows output from where the last stood.
 const MAX_WAIT: Duration = Duration::from_secs(5 * 60);
 
+/// Time before a connection that gave no answer is asked again.
+const AGAIN_TIME: Duration = Duration::from_secs(1);
+
 /// Time between asking a process to end and ending it, and for it to be gone then.
 const TERMINATE_TIME: Duration = Duration::from_secs(2);
 const KILL_TIME: Duration = Duration::from_secs(1);
@@ -70,8 +73,17 @@ pub(super) async fn wait(
             Ok(snapshot) if !snapshot.is_running => return Ok(Waited::Exited(snapshot)),
             Ok(snapshot) if Instant::now() >= deadline => return Ok(Waited::TimedOut(snapshot)),
             Ok(_) => {}
+            Err(Refusal::Broken | Refusal::Late) if Instant::now() >= deadline => return Err(Stop::Unknown),
             Err(Refusal::Broken | Refusal::Late) => {
-                connection = context.workspace().await.map_err(|_| Stop::Unknown)?.connection;
+                let found = context.workspace().await.map_err(|_| Stop::Unknown)?.connection;
+                if found.is_same(&connection) {
+                    // Its end may not have been noticed yet, or it answers what was not asked.
+                    tokio::select! {
+                        () = tokio::time::sleep(AGAIN_TIME) => {}
+                        () = context.call.cancelled.cancelled() => return Ok(Waited::Cancelled(connection)),
+                    }
+                }
+                connection = found;
             }
             Err(refusal) => return Err(refused(refusal)),
         }

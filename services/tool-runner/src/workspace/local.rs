@@ -20,8 +20,9 @@ const START_TIME: Duration = Duration::from_secs(10);
 /// Time for an agent that is alive to dial in again after its link broke.
 const RECONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// How often idle agents are looked for.
+/// How often busy and idle agents are looked for; more often where agents are put to rest sooner, within reason.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
+const MIN_SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Time for an agent to say what runs.
 const LOOK_TIME: Duration = Duration::from_secs(5);
@@ -120,37 +121,45 @@ impl Workspaces {
         }
     }
 
-    /// Puts agents to rest that nobody uses, until the future is dropped.
+    /// Tells storage which workspaces are busy, and puts agents to rest that nobody uses, until the future is dropped.
     pub(crate) async fn sweep(&self) {
-        let mut ticks = tokio::time::interval(SWEEP_INTERVAL.min(self.0.idle_timeout.max(Duration::from_millis(100))));
+        let interval = SWEEP_INTERVAL.min(self.0.idle_timeout.max(MIN_SWEEP_INTERVAL));
         loop {
-            ticks.tick().await;
+            tokio::time::sleep(interval).await;
+            // Pods and hosts outlive this service: what they do was begun by calls that an earlier one served.
+            for id in self.0.agents.connected_ids() {
+                self.slot(&id);
+            }
             let slots: Vec<(String, Arc<Slot>)> = self
                 .lock()
                 .iter()
                 .map(|(id, slot)| (id.clone(), Arc::clone(slot)))
                 .collect();
-            for (id, slot) in slots {
-                let connection = self.0.agents.connected(&id);
-                let is_busy =
-                    connection.is_some_and(|connection| connection.is_busy()) || self.has_processes(&id).await;
-                if is_busy {
-                    slot.touch();
-                    self.tell_use(&id, &slot);
-                }
-                if slot.idle_for() < self.0.idle_timeout {
-                    continue;
-                }
-                let Ok(mut running) = slot.running.try_lock() else {
-                    continue;
-                };
-                if let Some(running) = running.take() {
-                    tracing::info!(workspace_id = id, "workspace is idle, stopping its agent");
-                    running.stop();
-                    running.ended().await;
-                    self.0.agents.forget(&id);
-                }
-            }
+            // At once, so that agents which do not answer keep nobody else's use from being told.
+            let looks = slots.iter().map(|(id, slot)| self.look_after(id, slot));
+            futures::future::join_all(looks).await;
+        }
+    }
+
+    /// Tells that the workspace is busy, or puts its agent to rest when it is one of ours and idle for long.
+    async fn look_after(&self, id: &str, slot: &Slot) {
+        let connection = self.0.agents.connected(id);
+        let is_busy = connection.is_some_and(|connection| connection.is_busy()) || self.has_processes(id).await;
+        if is_busy {
+            slot.touch();
+            self.tell_use(id, slot);
+        }
+        if slot.idle_for() < self.0.idle_timeout {
+            return;
+        }
+        let Ok(mut running) = slot.running.try_lock() else {
+            return;
+        };
+        if let Some(running) = running.take() {
+            tracing::info!(workspace_id = id, "workspace is idle, stopping its agent");
+            running.stop();
+            running.ended().await;
+            self.0.agents.forget(id);
         }
     }
 

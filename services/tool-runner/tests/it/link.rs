@@ -13,14 +13,17 @@ use tandem_proto::workspace::v1::link_response::Message as Answer;
 use tandem_proto::workspace::v1::operation::Operation;
 use tandem_proto::workspace::v1::reply::Result as Outcome;
 use tandem_proto::workspace::v1::{
-    Hello, LinkRequest, LinkResponse, ProcessChunk, ProcessSnapshot, Reply, StartProcessResult, WaitProcess,
+    Hello, LinkRequest, LinkResponse, ListProcessesResult, ProcessChunk, ProcessSnapshot, Reply, StartProcessResult,
+    WaitProcess,
 };
+use tandem_tool_runner::Config;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;
 
 use crate::harness::Harness;
+use crate::stub::Storage;
 
 const TIME: Duration = Duration::from_secs(20);
 
@@ -215,4 +218,64 @@ async fn an_agent_that_does_not_count_its_output_is_not_followed_twice() {
     let (answer, asked) = tokio::join!(command, hosting);
     assert!(!asked.is_following, "{asked:?}");
     assert_eq!(answer.unwrap().live, "one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_where_no_call_came_since_the_service_started_counts_as_use() {
+    let config = Config {
+        idle_timeout: Duration::from_millis(100),
+        ..Config::default()
+    };
+    let harness = Harness::start_config(Storage::default(), tempfile::tempdir().unwrap(), config).await;
+    let id = host(&harness, "t0ken");
+    let mut agent = Agent::dial(&harness, &id, "t0ken").await.unwrap();
+    let running = |is_running| {
+        let process = ProcessSnapshot {
+            is_running,
+            ..ProcessSnapshot::default()
+        };
+        Outcome::ListProcesses(ListProcessesResult {
+            processes: vec![process],
+        })
+    };
+    for is_running in [false, true] {
+        assert_eq!(*harness.storage.uses.lock().unwrap(), Vec::<String>::new());
+        let (look, asked) = agent.asked().await;
+        assert!(matches!(asked, Operation::ListProcesses(_)), "{asked:?}");
+        agent.answer(look, running(is_running)).await;
+    }
+    let told = async {
+        while harness.storage.uses.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(TIME, told).await.unwrap();
+    assert_eq!(*harness.storage.uses.lock().unwrap(), [id]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_answers_nonsense_is_asked_now_and_then_until_the_time_is_over() {
+    let harness = Harness::start().await;
+    let id = host(&harness, "t0ken");
+    let mut agent = Agent::dial(&harness, &id, "t0ken").await.unwrap();
+    let command = harness.call("chat", "1", "execute", json!({"command": "make all", "timeout": "3s"}));
+    let mut waits = 0;
+    let hosting = async {
+        let (start, _) = agent.asked().await;
+        agent
+            .answer(start, Outcome::StartProcess(StartProcessResult::default()))
+            .await;
+        loop {
+            let (asked, operation) = agent.asked().await;
+            waits += usize::from(matches!(operation, Operation::WaitProcess(_)));
+            let nonsense = Outcome::StartProcess(StartProcessResult::default());
+            agent.answer(asked, nonsense).await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = command => answer.unwrap(),
+        () = hosting => panic!("it goes on for ever"),
+    };
+    assert!(answer.outcome.is_unknown, "{answer:?}");
+    assert!((2..=6).contains(&waits), "{waits}");
 }

@@ -21,6 +21,8 @@ pub struct Storage {
     /// What workspaces are, and the builds that have ended.
     pub spec: Arc<Mutex<TemplateSpec>>,
     pub ended: Arc<Mutex<Vec<FinishWorkspaceBuildRequest>>>,
+    /// Workspaces that were used, each time.
+    pub uses: Arc<Mutex<Vec<String>>>,
     /// The only token by which agents that nobody here started are let in.
     pub agent_token_hash: Arc<Mutex<Vec<u8>>>,
     /// It is taken back as soon as an agent has shown it.

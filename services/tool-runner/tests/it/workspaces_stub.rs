@@ -215,6 +215,9 @@ impl WorkspaceService for Storage {
         request: Request<RecordWorkspaceUseRequest>,
     ) -> Result<Response<RecordWorkspaceUseResponse>, Status> {
         let request = request.into_inner();
+        if request.change() == AgentChange::Unspecified {
+            self.uses.lock().unwrap().push(request.workspace_id.clone());
+        }
         self.change(&request.workspace_id, |workspace| {
             let agent = workspace.agent.get_or_insert_default();
             match request.change() {

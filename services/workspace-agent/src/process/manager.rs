@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub(crate) struct Process {
     pub(super) output: Mutex<Output>,
     pub(super) exit: watch::Sender<Option<Exit>>,
     group: Pid,
+    /// We were asked to kill it: then it was not the kernel that did, whatever it has killed elsewhere.
+    was_killed: AtomicBool,
 }
 
 impl Manager {
@@ -154,6 +157,7 @@ impl Manager {
             output: Mutex::default(),
             exit: watch::Sender::new(None),
             group,
+            was_killed: AtomicBool::new(false),
         });
         let reading = tokio::spawn(read_output(output, Arc::clone(&process)));
         let ended = Arc::clone(&process);
@@ -162,7 +166,10 @@ impl Manager {
         tokio::spawn(async move {
             let status = child.wait().await.ok();
             // The kernel counts before it kills, so whoever was killed is counted by now.
-            let kills = memory.as_ref().map_or(0, |memory| memory.kills());
+            let kills = match ended.was_killed.load(Ordering::SeqCst) {
+                true => kills_before,
+                false => memory.as_ref().map_or(0, |memory| memory.kills()),
+            };
             // What is still in the pipe belongs to the snapshot of the end.
             let _ = tokio::time::timeout(OUTPUT_GRACE, reading).await;
             ended.exit.send_replace(Some(Exit {
@@ -255,7 +262,7 @@ impl Manager {
         if !process.is_running() {
             return Err(Failure::new(OperationErrorKind::Conflict, "the process is not running"));
         }
-        match kill_process_group(process.group, signal) {
+        match process.send(signal) {
             Ok(()) => Ok(()),
             Err(Errno::SRCH) => Err(Failure::new(OperationErrorKind::Conflict, "the process is not running")),
             Err(errno) => Err(Failure::system("the process could not be signalled", errno)),
@@ -266,7 +273,7 @@ impl Manager {
     pub(crate) fn kill_all(&self) {
         for process in self.lock().values().filter(|process| process.is_running()) {
             // It may have ended meanwhile.
-            let _ = kill_process_group(process.group, Signal::KILL);
+            let _ = process.send(Signal::KILL);
         }
     }
 
@@ -289,6 +296,18 @@ impl Manager {
 impl Process {
     pub(crate) fn is_running(&self) -> bool {
         self.exit.borrow().is_none()
+    }
+
+    /// Signals its group.
+    fn send(&self, signal: Signal) -> Result<(), Errno> {
+        let is_kill = signal == Signal::KILL;
+        // Before it is sent: its end may be seen at once.
+        let was_killed = is_kill && self.was_killed.swap(true, Ordering::SeqCst);
+        let sent = kill_process_group(self.group, signal);
+        if is_kill && sent.is_err() {
+            self.was_killed.store(was_killed, Ordering::SeqCst);
+        }
+        sent
     }
 
     pub(crate) fn directory(&self) -> &Path {

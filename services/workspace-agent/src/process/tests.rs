@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::files::Root;
+use crate::setup;
 
 const TIME: Duration = Duration::from_secs(20);
 
@@ -214,4 +215,37 @@ async fn the_signal_that_ended_a_process_is_told() {
     let snapshot = ended(&manager, "a").await;
     assert_eq!((snapshot.exit_code, snapshot.exit_signal), (-1, 9));
     assert_eq!(snapshot.out_of_memory_kills, 0);
+}
+
+#[tokio::test]
+async fn who_is_killed_on_request_was_not_killed_for_want_of_memory() {
+    let home = tempfile::tempdir().unwrap();
+    let counted = tempfile::tempdir().unwrap();
+    let events = counted.path().join("memory.events");
+    std::fs::write(&events, "oom_kill 0\n").unwrap();
+    let memory = Memory::open(Some(&setup::Memory {
+        events: events.clone(),
+        limit_bytes: 1 << 20,
+    }));
+    let root = Arc::new(Root::open(home.path()).unwrap());
+    let manager = Manager::new(root, Arc::new(clock::System), memory);
+    for id in ["asked", "all", "kernel"] {
+        let script = format!("while [ ! -e {id} ]; do sleep 0.02; done; kill -9 $$");
+        manager.start("chat", command(id, &script)).unwrap();
+    }
+    // Somebody else's.
+    std::fs::write(&events, "oom_kill 1\n").unwrap();
+    std::fs::write(home.path().join("kernel"), "").unwrap();
+    let kernel = ended(&manager, "kernel").await;
+    assert_eq!((kernel.exit_signal, kernel.out_of_memory_kills), (9, 1));
+    let kill = SignalProcess {
+        process_id: "asked".to_owned(),
+        signal: ProcessSignal::Kill.into(),
+    };
+    manager.signal("chat", &kill).unwrap();
+    manager.kill_all();
+    for id in ["asked", "all"] {
+        let killed = ended(&manager, id).await;
+        assert_eq!((killed.exit_signal, killed.out_of_memory_kills), (9, 0), "{id}");
+    }
 }

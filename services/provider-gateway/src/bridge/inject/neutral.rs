@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tandem_chat_core::{
-    error::ChatError,
+    error::{ChatError, ErrorKind},
     id::CompletionId,
     message::{Message, Role, Usage},
     part::{Part, ProviderMetadata, ToolCallPart, ToolResultPart},
@@ -15,6 +15,7 @@ use tandem_protocols::{
     Protocol,
     call::{FinishReason, Request, ToolChoice},
 };
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{Call, Done, Offer, budget::Budget};
@@ -25,6 +26,10 @@ use crate::{
     meter,
     spend::Payer,
 };
+
+/// How often a later round is asked for again whose reservation finds others in its way: the one of the round before it may be among
+/// them, which storage has not heard the end of yet.
+const ROUND_RETRIES: u32 = 2;
 
 /// What is needed to ask once more.
 pub(in crate::bridge) struct Asking {
@@ -56,6 +61,8 @@ pub(in crate::bridge) struct Rounds {
     offer: Arc<Offer>,
     is_later: bool,
     is_last: bool,
+    /// How often this one may still be asked for again.
+    retries: u32,
     /// Of all rounds.
     usage: Usage,
     /// What the model said in this one.
@@ -69,16 +76,18 @@ pub(in crate::bridge) struct Rounds {
 enum State {
     Asked(Box<(Asking, Budget)>),
     /// Tools run, and then the model is asked.
-    Between(BoxFuture<'static, Result<Next, Box<Failed>>>),
+    Between(BoxFuture<'static, Began>),
     /// It cannot be asked again.
     Over,
 }
+
+/// What came of the tools, and of asking the model then.
+type Began = (Vec<Done>, Result<Next, Box<Failed>>);
 
 /// A round that has begun.
 struct Next {
     asking: Asking,
     budget: Budget,
-    done: Vec<Done>,
     /// The model may call nothing in it.
     is_last: bool,
     completion: Arc<Completion>,
@@ -92,6 +101,7 @@ impl Rounds {
             offer: Arc::new(offer),
             is_later: false,
             is_last: false,
+            retries: 0,
             usage: Usage::default(),
             said: Vec::new(),
             calls: Vec::new(),
@@ -133,14 +143,19 @@ impl Rounds {
         let State::Between(running) = &mut self.state else {
             return Err(failed("The answer broke off."));
         };
-        let ended = running.await;
+        let (done, began) = running.await;
         self.state = State::Over;
-        let next = ended?;
-        self.offer.mark(heard, &next.done);
+        self.offer.mark(heard, &done);
+        let next = began?;
         self.is_last = next.is_last;
         self.state = State::Asked(Box::new((next.asking, next.budget)));
         self.is_later = true;
         Ok((next.completion, next.reader))
+    }
+
+    /// The exchange ends here, wherever it is.
+    pub(in crate::bridge) fn leave(&self, heard: &mut Heard) {
+        self.offer.mark(heard, &[]);
     }
 
     /// Takes in what happens; what of it the client sees.
@@ -177,7 +192,17 @@ impl Rounds {
                 }
             }
             Event::Finished(finished) => self.finished(finished, heard),
-            Event::Failed(_) => {
+            Event::Failed(failed) => {
+                if self.retries > 0
+                    && waits_for_others(failed)
+                    && let State::Asked(asked) = std::mem::replace(&mut self.state, State::Over)
+                {
+                    self.retries -= 1;
+                    let (asking, budget) = *asked;
+                    let running = again(asking, budget, self.is_last, failed.retry_after);
+                    self.state = State::Between(Box::pin(running));
+                    return None;
+                }
                 // What the rounds before have used is not forgotten.
                 heard.usage = self.usage;
                 self.offer.mark(heard, &[]);
@@ -196,6 +221,7 @@ impl Rounds {
             !calls.is_empty() && self.shown_calls == 0 && !self.is_last && finished.reason == FinishReason::ToolCalls;
         if goes_on && let State::Asked(asked) = std::mem::replace(&mut self.state, State::Over) {
             let (asking, budget) = *asked;
+            self.retries = ROUND_RETRIES;
             let running = next(asking, budget, Arc::clone(&self.offer), said, calls);
             self.state = State::Between(Box::pin(running));
             return None;
@@ -217,10 +243,10 @@ async fn next(
     offer: Arc<Offer>,
     said: Vec<Part>,
     calls: Vec<ToolCallPart>,
-) -> Result<Next, Box<Failed>> {
+) -> Began {
     let parts = Arc::clone(&asking.parts);
     let Some(injector) = &parts.injector else {
-        return Err(failed("The answer broke off."));
+        return (Vec::new(), Err(failed("The answer broke off.")));
     };
     let asked = calls.iter().map(|call| Call {
         id: call.tool_call_id.as_str().to_owned(),
@@ -250,15 +276,31 @@ async fn next(
     if is_last {
         request.tool_choice = ToolChoice::None;
     }
+    (done, begin(asking, budget, is_last))
+}
+
+/// Asks once more, after a while, what could not be asked.
+async fn again(mut asking: Asking, budget: Budget, is_last: bool, pause: Duration) -> Began {
+    sleep(pause).await;
+    asking.request.id = CompletionId::new(Uuid::now_v7());
+    (Vec::new(), begin(asking, budget, is_last))
+}
+
+fn begin(asking: Asking, budget: Budget, is_last: bool) -> Result<Next, Box<Failed>> {
     let (completion, reader) = asking.start()?;
     Ok(Next {
         asking,
         budget,
-        done,
         is_last,
         completion,
         reader,
     })
+}
+
+/// Whether nothing was asked of a vendor, since calls under way may use up the limit.
+fn waits_for_others(failed: &Failed) -> bool {
+    let error = &failed.error;
+    error.kind == ErrorKind::UsageLimit && error.retryable && error.status_code.is_none()
 }
 
 fn failed(message: impl Into<String>) -> Box<Failed> {

@@ -1,7 +1,7 @@
 //! The rounds of an exchange whose vendor speaks the client's dialect.
 //!
 //! Every round passes the doors an exchange passes: room at the provider, spend limit, breaker, keys. Nothing is held at the provider
-//! while tools run. What a round has used is paid when it ends, whatever becomes of the next one.
+//! while tools run. What a round has used is paid when it ends, before its tools run, whatever becomes of them and of the next one.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -298,18 +298,20 @@ impl Running {
             let Some(injector) = &self.parts.injector else {
                 return Ok(());
             };
+            // Tools may take minutes, for which what is set aside is in the way of the user's other calls.
+            let heard = std::mem::take(self.sniffer.heard());
+            self.sniffer = Sniffer::opaque(self.tab.dialect);
+            self.tab.pay_round(heard);
             let running = self.budget.run(injector, &self.offer, round.calls);
             let done = with_pings(running, self.tab.dialect, client).await;
-            let mut heard = std::mem::take(self.sniffer.heard());
-            self.offer.mark(&mut heard, &done);
+            self.offer.mark(self.tab.earlier(), &done);
             self.draft.add_round(round.said, &done);
             if !self.budget.has_more() {
                 self.draft.forbid_tools();
                 is_last = true;
             }
             let body = self.draft.bytes();
-            self.sniffer = Sniffer::opaque(self.tab.dialect);
-            self.tab.ask_again(heard, body.len());
+            self.tab.ask_again(body.len());
             self.stitch.again();
             let asking = Asking {
                 protocol: self.protocol,
@@ -409,6 +411,7 @@ impl Running {
     fn close(&mut self, is_complete: bool) {
         // A stream that was left in its middle has been heard so far.
         let _ = self.sniffer.finish();
+        self.offer.mark(self.tab.earlier(), &[]);
         self.offer.mark(self.sniffer.heard(), &[]);
         self.tab.close(self.sniffer.heard(), is_complete);
     }

@@ -549,3 +549,157 @@ async fn the_spend_limit_is_asked_before_each_round() {
     assert_eq!(bridged.chat().await.status, 200);
     assert_eq!(bridged.world.storage.ledger.lock().unwrap().reservations.len(), 2);
 }
+
+/// An answer in words, for a vendor of another dialect.
+fn hello() -> Reply {
+    Reply::stream(concat!(
+        "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"}}]}\n\n",
+        "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+        "data: {\"id\":\"c1\",\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n",
+        "data: [DONE]\n\n",
+    ))
+}
+
+/// A request in another dialect than that of `openai-compat`.
+fn message() -> Value {
+    json!({ "model": "m-1", "max_tokens": 50, "messages": [{ "role": "user", "content": "hi" }] })
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_in_its_middle_is_not_begun_again() {
+    let bridged = bridged("openai-compat").await;
+    bridged.upstream.reply(Reply::stream(concat!(
+        "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"}}]}\n\n",
+        "data: {\"error\":{\"message\":\"broke\",\"code\":400}}\n\n",
+    )));
+    bridged.upstream.reply(hello());
+    let answer = Answer::of(bridged.post("/anthropic/v1/messages", &message())).await;
+    assert!(answer.status >= 400, "{} {}", answer.status, answer.text);
+    assert_eq!(bridged.upstream.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_for_several_answers_goes_on_for_one_with_tools() {
+    let bridged = bridged("openai").await;
+    let mut body = chat("m-1");
+    body["n"] = json!(2);
+    bridged.upstream.reply(Reply::json(&completion()));
+    let answer = Answer::of(bridged.post("/openai/v1/chat/completions", &body)).await;
+    assert_eq!(answer.json(), completion());
+    let asked = bridged.upstream.last().json();
+    assert_eq!((&asked["n"], asked["tools"].as_array().unwrap().len()), (&json!(1), 1));
+}
+
+#[tokio::test]
+async fn a_round_is_paid_before_its_tools_have_run() {
+    for (kind, path, body) in [
+        ("openai", "/openai/v1/chat/completions", chat("m-1")),
+        ("openai-compat", "/anthropic/v1/messages", message()),
+    ] {
+        let bridged = bridged(kind).await;
+        bridged.world.storage.ledger.lock().unwrap().is_limited = true;
+        *bridged.world.tool_runner.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+        bridged.upstream.reply(calls_streamed("c1", READ));
+        let asking = tokio::spawn(Answer::of(bridged.post(path, &streamed(body))));
+        bridged.world.tool_runner.called.notified().await;
+        assert_eq!(bridged.paid_each(1).await, [2], "{kind}");
+        asking.abort();
+        let tools = bridged.tools().await;
+        assert!(
+            tools[0].is_injected && tools[0].invocation_error.starts_with("not run to its end"),
+            "{kind}: {tools:?}"
+        );
+        let ledger = bridged.world.storage.ledger.lock().unwrap();
+        let counts = (ledger.reservations.len(), ledger.records.len(), ledger.released.len());
+        assert_eq!(
+            counts,
+            (1, 1, 0),
+            "{kind}: nothing more is set aside, paid or given back"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_later_round_waits_a_moment_for_what_the_one_before_had_set_aside() {
+    for (kind, path, body, last) in [
+        (
+            "openai",
+            "/openai/v1/chat/completions",
+            chat("m-1"),
+            Reply::json(&completion()),
+        ),
+        ("openai-compat", "/anthropic/v1/messages", message(), hello()),
+    ] {
+        let bridged = bridged(kind).await;
+        let storage = bridged.world.storage.clone();
+        storage.ledger.lock().unwrap().is_limited = true;
+        let gate = Arc::new(Semaphore::new(0));
+        *bridged.world.tool_runner.gate.lock().unwrap() = Some(Arc::clone(&gate));
+        bridged.upstream.reply(match kind {
+            "openai" => Reply::json(&calls("c1", READ)),
+            _ => calls_streamed("c1", READ),
+        });
+        bridged.upstream.reply(last);
+        let asking = tokio::spawn(Answer::of(bridged.post(path, &body)));
+        bridged.world.tool_runner.called.notified().await;
+        storage.ledger.lock().unwrap().refusal = Some(Fault::rate_limited("SPEND_RESERVED", "wait"));
+        gate.add_permits(1);
+        super::until(&storage.told, || storage.ledger.lock().unwrap().reservations.len() == 2).await;
+        storage.ledger.lock().unwrap().refusal = None;
+        let answer = asking.await.unwrap();
+        assert!(
+            answer.status == 200 && answer.text.contains("hello"),
+            "{kind}: {} {}",
+            answer.status,
+            answer.text
+        );
+        let tools = bridged.tools().await;
+        assert!(
+            tools[0].is_injected && tools[0].invocation_error.is_empty(),
+            "{kind}: {tools:?}"
+        );
+        assert_eq!(bridged.world.tool_runner.ran().len(), 1, "{kind}: the tool runs once");
+    }
+}
+
+#[tokio::test]
+async fn a_later_round_does_not_wait_for_ever() {
+    for (kind, path, body) in [
+        ("openai", "/openai/v1/chat/completions", chat("m-1")),
+        ("openai-compat", "/anthropic/v1/messages", message()),
+    ] {
+        let bridged = bridged(kind).await;
+        let storage = bridged.world.storage.clone();
+        storage.ledger.lock().unwrap().is_limited = true;
+        let gate = Arc::new(Semaphore::new(0));
+        *bridged.world.tool_runner.gate.lock().unwrap() = Some(Arc::clone(&gate));
+        bridged.upstream.reply(match kind {
+            "openai" => Reply::json(&calls("c1", READ)),
+            _ => calls_streamed("c1", READ),
+        });
+        let asking = tokio::spawn(Answer::of(bridged.post(path, &body)));
+        bridged.world.tool_runner.called.notified().await;
+        storage.ledger.lock().unwrap().refusal = Some(Fault::rate_limited("SPEND_RESERVED", "wait"));
+        gate.add_permits(1);
+        assert_eq!(asking.await.unwrap().status, 429, "{kind}");
+        assert_eq!(storage.ledger.lock().unwrap().reservations.len(), 4, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_run_is_recorded_so_though_the_model_cannot_be_asked_again() {
+    let bridged = bridged("openai-compat").await;
+    let gate = Arc::new(Semaphore::new(0));
+    *bridged.world.tool_runner.gate.lock().unwrap() = Some(Arc::clone(&gate));
+    bridged.upstream.reply(calls_streamed("c1", READ));
+    let asking = tokio::spawn(Answer::of(bridged.post("/anthropic/v1/messages", &message())));
+    bridged.world.tool_runner.called.notified().await;
+    bridged.world.drain_gateway();
+    gate.add_permits(1);
+    assert!(asking.await.unwrap().status >= 500);
+    let tools = bridged.tools().await;
+    assert!(
+        tools[0].is_injected && tools[0].invocation_error.is_empty(),
+        "{tools:?}"
+    );
+}

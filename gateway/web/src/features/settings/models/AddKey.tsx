@@ -27,7 +27,9 @@ export function AddKey({ provider, inPlaceOf, onDone }: AddKeyProps) {
   const add = async () => {
     const added = { api_key: apiKey };
     const wanted = provider.api_keys.map(({ id }) => (id === inPlaceOf?.id ? added : { id }));
-    if (await run(() => patchProvider(provider.id, { api_keys: inPlaceOf ? wanted : [...wanted, added] }))) onDone();
+    // The key to be replaced may have been removed meanwhile: then the new one comes last, as without one.
+    const isThere = provider.api_keys.some(({ id }) => id === inPlaceOf?.id);
+    if (await run(() => patchProvider(provider.id, { api_keys: isThere ? wanted : [...wanted, added] }))) onDone();
   };
   const submit = async (event: FormEvent) => {
     event.preventDefault();

@@ -1,4 +1,5 @@
-import { fireEvent, screen, waitFor } from "@testing-library/react";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { fireEvent, render, screen, waitFor } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import type { KeyHealth, ProviderHealth } from "@/api/providerHealth.ts";
 import type { Provider } from "@/api/modelTypes.ts";
@@ -38,6 +39,22 @@ describe("keys of a provider", () => {
     fireEvent.change(screen.getByLabelText("New key"), { target: { value: "sk-new" } });
     fireEvent.click(screen.getByRole("button", { name: "Test and replace" }));
     await waitFor(() => expect(changes.at(-1)).toEqual({ what: "PATCH /ai/providers/p", body: { api_keys: [{ id: "a" }, { api_key: "sk-new" }, { id: "c" }] } }));
+  });
+
+  it("are added last if the one to be replaced was removed meanwhile", async () => {
+    const changes = serve({ "PATCH /ai/providers/p": provider, "POST /ai/providers/test": { ok: true, message: "", models: [], latency_ms: 4 } });
+    const client = new QueryClient();
+    const list = (api_keys: Provider["api_keys"]) => (
+      <QueryClientProvider client={client}>
+        <KeyList provider={{ ...provider, api_keys }} health={undefined} />
+      </QueryClientProvider>
+    );
+    const { rerender } = render(list(provider.api_keys));
+    fireEvent.click(screen.getByRole("button", { name: "Replace sk-…b" }));
+    rerender(list([key("a"), key("c")]));
+    fireEvent.change(screen.getByLabelText("New key"), { target: { value: "sk-new" } });
+    fireEvent.click(screen.getByRole("button", { name: "Test and replace" }));
+    await waitFor(() => expect(changes.at(-1)).toEqual({ what: "PATCH /ai/providers/p", body: { api_keys: [{ id: "a" }, { id: "c" }, { api_key: "sk-new" }] } }));
   });
 
   it("that are alone have no order", () => {

@@ -41,7 +41,8 @@ export function TemplateForm({ template, busy, onSave }: TemplateFormProps) {
   const set = (change: Partial<typeof fields>) => setFields({ ...fields, ...change });
   const environment = environmentOf(fields.environment);
   const choices = choicesOf(fields.choices);
-  const ttl = ttlOf(fields.hours);
+  // Hours are shown rounded: what nobody changed stays to the millisecond, or saving would make another version.
+  const ttl = fields.hours === hoursText(spec.default_ttl_ms) ? spec.default_ttl_ms : ttlOf(fields.hours);
   const isSound = fields.name.trim() !== "" && typeof environment !== "string" && typeof choices !== "string" && ttl !== null && (fields.backend !== "kubernetes" || fields.pod.image.trim() !== "");
   const submit = (event: FormEvent) => {
     event.preventDefault();

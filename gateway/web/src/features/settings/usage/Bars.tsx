@@ -30,8 +30,8 @@ export function Bars({ caption, what, bars }: BarsProps) {
         <thead>
           <tr className="text-xs text-faint [&>th]:px-4 [&>th]:pt-2.5 [&>th]:pb-1 [&>th]:font-normal">
             <th scope="col">{what}</th>
-            <th scope="col" className="w-24 text-right max-sm:hidden">
-              Answers
+            <th scope="col" className="w-28 text-right max-sm:hidden">
+              Model calls
             </th>
             <th scope="col" className="w-36 text-right max-sm:hidden">
               Tokens in / out

@@ -64,10 +64,10 @@ export function Costs({ user, span, linksChats }: CostsProps) {
 }
 
 function Figures({ summary }: { summary: CostSummary }) {
-  const answers = summary.priced_message_count + summary.unpriced_message_count;
+  const calls = summary.priced_message_count + summary.unpriced_message_count;
   const figures = [
     ["Cost", money(summary.total_cost_micros)],
-    ["Answers", answers.toLocaleString("en-US")],
+    ["Model calls", calls.toLocaleString("en-US")],
     ["Tokens in", count(summary.total_input_tokens + summary.total_cache_creation_tokens)],
     ["From cache", count(summary.total_cache_read_tokens)],
     ["Tokens out", count(summary.total_output_tokens)],
@@ -84,7 +84,7 @@ function Figures({ summary }: { summary: CostSummary }) {
       </dl>
       {summary.unpriced_message_count > 0 ? (
         <p className="mt-3 text-sm text-muted">
-          {summary.unpriced_message_count === 1 ? "1 answer came" : `${summary.unpriced_message_count.toLocaleString("en-US")} answers came`} from models without prices and {summary.unpriced_message_count === 1 ? "is" : "are"} not in the cost.
+          {summary.unpriced_message_count === 1 ? "1 call came" : `${summary.unpriced_message_count.toLocaleString("en-US")} calls came`} from models without prices and {summary.unpriced_message_count === 1 ? "is" : "are"} not in the cost.
         </p>
       ) : null}
     </div>

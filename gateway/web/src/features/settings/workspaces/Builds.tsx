@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { describe } from "@/api/problem.ts";
 import type { Workspace, WorkspaceBuild } from "@/api/workspaces.ts";
 import { Notice } from "@/components/Notice.tsx";
@@ -24,6 +25,14 @@ export function Builds({ workspace }: { workspace: Workspace }) {
 
 function BuildItem({ build, isNewest }: { build: WorkspaceBuild; isNewest: boolean }) {
   const runs = isUnderWay(build);
+  const wanted = isNewest && (runs || build.status === "failed" || build.startup === "failed");
+  // What is being read does not close when the build ends.
+  const [open, setOpen] = useState(wanted);
+  const [wasWanted, setWasWanted] = useState(wanted);
+  if (wanted !== wasWanted) {
+    setWasWanted(wanted);
+    if (wanted) setOpen(true);
+  }
   return (
     <li className="px-4 py-2.5 text-sm">
       <p className="flex flex-wrap items-baseline justify-between gap-x-3">
@@ -34,7 +43,7 @@ function BuildItem({ build, isNewest }: { build: WorkspaceBuild; isNewest: boole
       </p>
       {build.error ? <p className="text-danger wrap-anywhere">{build.error}</p> : null}
       {build.log ? (
-        <details open={isNewest && (runs || build.status === "failed" || build.startup === "failed")} className="mt-1">
+        <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)} className="mt-1">
           <summary className="cursor-pointer text-xs leading-6 text-muted touch:leading-[44px]">What it printed</summary>
           <div className="mt-1 overflow-hidden rounded-md border border-line">
             <Terminal text={build.log} label={`What start ${String(build.number)} printed`} isLive={runs} />

@@ -13,10 +13,12 @@ import { useChange } from "../useChange.ts";
 export function IdleStop({ workspace }: { workspace: Workspace }) {
   const { busy, run } = useChange(keys.workspaces);
   const [hours, setHours] = useState(hoursText(workspace.ttl_ms));
-  const ttl = ttlOf(hours);
+  // Hours are shown rounded: what nobody changed stays to the millisecond.
+  const ttl = hours === hoursText(workspace.ttl_ms) ? workspace.ttl_ms : ttlOf(hours);
+  const isChanged = ttl !== workspace.ttl_ms;
   const save = async (event: FormEvent) => {
     event.preventDefault();
-    if (ttl !== null && (await run(() => patchWorkspace(workspace.id, { ttl_ms: ttl })))) toast("Saved");
+    if (ttl !== null && isChanged && (await run(() => patchWorkspace(workspace.id, { ttl_ms: ttl })))) toast("Saved");
   };
   return (
     <Section title="When nobody uses it">
@@ -31,7 +33,7 @@ export function IdleStop({ workspace }: { workspace: Workspace }) {
           hint={workspace.stops_at ? `Unless it is used: ${exactTime(workspace.stops_at)}.` : "Its files stay."}
           onChange={(event) => setHours(event.target.value)}
         />
-        {ttl !== workspace.ttl_ms ? (
+        {isChanged ? (
           <Button type="submit" busy={busy} disabled={ttl === null} className="mt-[26px] h-10">
             Save
           </Button>

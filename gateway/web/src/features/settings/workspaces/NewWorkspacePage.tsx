@@ -6,12 +6,12 @@ import { createWorkspace, type Template } from "@/api/workspaces.ts";
 import { Button } from "@/components/Button.tsx";
 import { Field } from "@/components/Field.tsx";
 import { Notice } from "@/components/Notice.tsx";
+import { ParameterField } from "@/components/ParameterField.tsx";
 import { SelectField } from "@/components/SelectField.tsx";
 import { keys } from "@/data/keys.ts";
 import { useTemplates } from "@/data/workspaces.ts";
 import { BackLink } from "../BackLink.tsx";
 import { Detail } from "../Detail.tsx";
-import { ParameterField } from "./ParameterField.tsx";
 
 /** A workspace is made from a template, with what that asks for. */
 export function NewWorkspacePage() {

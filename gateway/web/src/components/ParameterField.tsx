@@ -1,7 +1,7 @@
 import type { TemplateParameter } from "@/api/workspaces.ts";
-import { Field } from "@/components/Field.tsx";
-import { SelectField } from "@/components/SelectField.tsx";
-import { Switch } from "@/components/Switch.tsx";
+import { Field } from "./Field.tsx";
+import { SelectField } from "./SelectField.tsx";
+import { Switch } from "./Switch.tsx";
 
 interface ParameterFieldProps {
   parameter: TemplateParameter;
