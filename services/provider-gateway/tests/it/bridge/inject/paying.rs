@@ -124,7 +124,7 @@ async fn a_later_round_waits_a_moment_for_what_the_one_before_had_set_aside() {
         bridged.world.tool_runner.called.notified().await;
         storage.ledger.lock().unwrap().refusal = Some(Fault::rate_limited("SPEND_RESERVED", "wait"));
         gate.add_permits(1);
-        super::until(&storage.told, || storage.ledger.lock().unwrap().reservations.len() == 2).await;
+        super::super::until(&storage.told, || storage.ledger.lock().unwrap().reservations.len() == 2).await;
         storage.ledger.lock().unwrap().refusal = None;
         let answer = asking.await.unwrap();
         assert!(
