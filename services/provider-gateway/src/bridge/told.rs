@@ -364,14 +364,7 @@ impl Telling {
         match event {
             Event::Part(part) => {
                 if let Part::ToolCall(call) = &**part {
-                    let arguments = call.args.to_string();
-                    let index = i64::try_from(heard.calls.len()).unwrap_or(i64::MAX);
-                    heard.call(
-                        index,
-                        Some(call.tool_call_id.as_str()),
-                        Some(&call.tool_name),
-                        Some(&arguments),
-                    );
+                    heard.whole_call(call);
                 }
             }
             Event::ReasoningDone(part) => {

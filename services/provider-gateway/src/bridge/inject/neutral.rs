@@ -178,9 +178,7 @@ impl Rounds {
                 self.said.push((**part).clone());
                 match &**part {
                     Part::ToolCall(call) if self.offer.find(&call.tool_name).is_some() => {
-                        let index = i64::try_from(heard.calls.len()).unwrap_or(i64::MAX);
-                        let (id, arguments) = (call.tool_call_id.as_str(), call.args.to_string());
-                        heard.call(index, Some(id), Some(&call.tool_name), Some(&arguments));
+                        heard.whole_call(call);
                         self.calls.push(call.clone());
                         None
                     }

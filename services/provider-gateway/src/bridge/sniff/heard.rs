@@ -1,7 +1,7 @@
 //! What was heard of an answer.
 
 use serde_json::Value;
-use tandem_chat_core::message::Usage;
+use tandem_chat_core::{message::Usage, part::ToolCallPart};
 
 use crate::meter;
 
@@ -118,6 +118,13 @@ impl Heard {
             Some((_, known)) => *known = count,
             None => self.extra.push((name, count)),
         }
+    }
+
+    /// A call that comes whole.
+    pub fn whole_call(&mut self, call: &ToolCallPart) {
+        let index = i64::try_from(self.calls.len()).unwrap_or(i64::MAX);
+        let (id, arguments) = (call.tool_call_id.as_str(), call.args.to_string());
+        self.call(index, Some(id), Some(&call.tool_name), Some(&arguments));
     }
 
     /// Adds to the call at that place, or begins it.
