@@ -10,6 +10,7 @@ mod database;
 mod faults;
 mod mode;
 mod network;
+mod ports;
 mod process;
 mod rest;
 mod stream;
@@ -17,7 +18,6 @@ mod transcript;
 
 use std::{
     io::Write as _,
-    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::ExitStatus,
     time::{Duration, Instant},
@@ -36,6 +36,7 @@ pub use self::{
     faults::Faults,
     mode::{Mode, Service},
     network::{Network, Wire},
+    ports::free_address,
     rest::{Answer, Rest, finish},
     stream::Stream,
     transcript::{Transcript, lines},
@@ -432,15 +433,6 @@ fn wait_for_orphans(data: &Path) {
 fn member(object: &Value, name: &str) -> anyhow::Result<String> {
     let text = object[name].as_str();
     Ok(text.with_context(|| format!("no {name} in {object}"))?.to_owned())
-}
-
-/// An address nobody listens on at this moment.
-///
-/// # Errors
-/// When there is none.
-pub fn free_address() -> anyhow::Result<String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?.to_string())
 }
 
 fn random_hex(bytes: usize) -> anyhow::Result<String> {

@@ -1,10 +1,11 @@
 //! TLS as an operator configures it.
 
-use std::net::TcpListener;
-
 use reqwest::Certificate;
 
-use crate::process::{Place, get};
+use crate::{
+    ports::free_address,
+    process::{Place, get},
+};
 
 /// A certificate for this machine in `cert.pem` and `key.pem`; the certificate.
 fn issue(place: &Place) -> Certificate {
@@ -12,10 +13,6 @@ fn issue(place: &Place) -> Certificate {
     std::fs::write(place.path("cert.pem"), issued.cert.pem()).unwrap();
     std::fs::write(place.path("key.pem"), issued.signing_key.serialize_pem()).unwrap();
     Certificate::from_der(issued.cert.der()).unwrap()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn files(place: &Place) -> [(&'static str, String); 2] {
@@ -49,11 +46,11 @@ fn a_certificate_that_is_not_there_is_named() {
 async fn a_gateway_with_a_certificate_speaks_tls() {
     let place = Place::new();
     let trusted = issue(&place);
-    let port = free_port();
+    let address = free_address().unwrap();
     let mut environment = files(&place).to_vec();
-    environment.push(("TANDEM_LISTEN", format!("127.0.0.1:{port}")));
+    environment.push(("TANDEM_LISTEN", address.clone()));
     let mut process = place.start(&["gateway"], &environment);
-    let serving = format!("https://127.0.0.1:{port}");
+    let serving = format!("https://{address}");
     let log = place.path("gateway.log");
     process.until("serving", || {
         std::fs::read_to_string(&log)
@@ -72,17 +69,17 @@ fn services_meet_over_tls_with_certificates_on_both_sides() {
     let place = Place::new();
     issue(&place);
     let authority = place.path("cert.pem").display().to_string();
-    let port = free_port();
+    let address = free_address().unwrap();
     let mut storage = files(&place).to_vec();
     storage.push(("TANDEM_TLS__CLIENT_CA_FILE", authority.clone()));
-    storage.push(("TANDEM_STORAGE__LISTEN", format!("127.0.0.1:{port}")));
+    storage.push(("TANDEM_STORAGE__LISTEN", address.clone()));
     let _storage = place.start(&["storage"], &storage);
     let missing = |place: &Place, with_certificate: bool| {
         let admin = place.path("admin");
         let mut gateway = vec![
             ("TANDEM_LISTEN", format!("unix:{}", place.path("face").display())),
             ("TANDEM_ADMIN_LISTEN", format!("unix:{}", admin.display())),
-            ("TANDEM_GATEWAY__PEERS__STORAGE", format!("https://127.0.0.1:{port}")),
+            ("TANDEM_GATEWAY__PEERS__STORAGE", format!("https://{address}")),
             ("TANDEM_GATEWAY__PEER_TLS__CA_FILE", authority.clone()),
         ];
         if with_certificate {

@@ -112,7 +112,7 @@ impl Builder {
             std::fs::create_dir(path)?;
         }
         let (token, secret) = (random_hex(20)?, random_hex(32)?);
-        let listen = (0..self.replicas.unwrap_or(1)).map(|_| free_address());
+        let listen = (0..self.replicas.unwrap_or(1)).map(|_| free_address().map_err(anyhow::Error::from));
         let listen = listen.collect::<anyhow::Result<Vec<String>>>()?;
         let program = match self.program {
             Some(program) => program,

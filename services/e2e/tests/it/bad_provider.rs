@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tandem_e2e::{
     fake_llm::{KeyState, Reply, Script},
-    world::{Transcript, World, id_of},
+    world::{Transcript, World, free_address, id_of},
 };
 
 use crate::{LIMIT, Result, settled};
@@ -66,8 +66,7 @@ async fn refusals_that_no_retry_helps_end_the_turn_with_their_kind() -> Result {
 #[tokio::test]
 async fn an_unreachable_provider_is_retried_until_stopped() -> Result {
     let world = World::builder().without_provider().start().await?;
-    // A port that was free a moment ago.
-    let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let address = free_address()?;
     let provider = world
         .register_provider("gone", &format!("http://{address}/v1"), &["sk-any"])
         .await?;

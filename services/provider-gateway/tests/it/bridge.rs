@@ -7,13 +7,15 @@ mod inject;
 mod limits;
 mod own;
 mod passing;
+#[path = "../../../e2e/src/world/ports.rs"]
+mod ports;
 mod records;
 mod refusals;
 mod translated;
 mod trouble;
 mod upstream;
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -25,7 +27,10 @@ use tandem_provider_gateway::Config;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use self::upstream::{Asked, Upstream};
+use self::{
+    ports::free_address,
+    upstream::{Asked, Upstream},
+};
 use crate::{
     storage::{GOOD_TOKEN, Recorded},
     world::World,
@@ -57,7 +62,7 @@ impl Bridged {
 
     async fn start_with(kind: &str, keys: &[&str], change: impl FnOnce(&mut Config)) -> Self {
         let (upstream, vendor) = Upstream::start().await;
-        let base = format!("http://{}", free_address());
+        let base = format!("http://{}", free_address().unwrap());
         let world = World::start_with(|config| {
             config.bridge.listen = Some(base.parse().unwrap());
             change(config);
@@ -164,11 +169,6 @@ async fn until(told: &Arc<Notify>, met: impl Fn() -> bool) {
         }
     };
     tokio::time::timeout(LIMIT, waiting).await.expect("it happens in time");
-}
-
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 /// A request for an answer.
