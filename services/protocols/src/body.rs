@@ -99,7 +99,11 @@ impl<A: Answer> Parser<A> {
                     }
                 });
                 outcome?;
-                cut.map_err(|too_long| Failure::known(ErrorKind::Generic, too_long.to_string()))
+                // Behind the end nothing matters, also if it came in one piece with the end.
+                match cut {
+                    Err(too_long) if !answer.is_done() => Err(Failure::known(ErrorKind::Generic, too_long.to_string())),
+                    Ok(()) | Err(_) => Ok(()),
+                }
             }
             Form::Frames(cutter) => {
                 let answer = &mut self.answer;
@@ -110,7 +114,10 @@ impl<A: Answer> Parser<A> {
                     }
                 });
                 outcome?;
-                cut
+                match cut {
+                    Err(damaged) if !answer.is_done() => Err(damaged),
+                    Ok(()) | Err(_) => Ok(()),
+                }
             }
             Form::Document(document) => {
                 if document.len() + bytes.len() > MAX_BODY_BYTES {

@@ -72,10 +72,7 @@ impl Conversation {
     /// # Errors
     /// When the chat is not created or its first turn does not end well.
     pub async fn create(user: &User, model: &ClockedModel, mark: Mark) -> anyhow::Result<Self> {
-        let body = json!({ "organization_id": user.organization_id, "content": text(&mark.text()) });
-        let chat = user.rest.post("/api/v1/chats", &body).await?.expect(201)?;
-        let chat_id = chat["id"].as_str().context("a chat has an id")?.to_owned();
-        let socket = open(user, &chat_id).await?;
+        let (chat_id, socket) = begin(user, mark).await?;
         let mut conversation = Self {
             user: user.clone(),
             chat_id,
@@ -130,21 +127,8 @@ impl Conversation {
 
     async fn follow_turn(&mut self) -> anyhow::Result<Followed> {
         let mut following = Following::default();
-        let reading = async {
-            loop {
-                let Some(frame) = self.socket.next().await else {
-                    bail!("the stream of chat {} ended in a turn", self.chat_id);
-                };
-                let now = Instant::now();
-                if let Message::Text(text) = frame?
-                    && let Some(followed) = following.apply(&serde_json::from_str(&text)?, now)?
-                {
-                    return Ok(followed);
-                }
-            }
-        };
-        let outcome = timeout(TURN_LIMIT, reading).await;
-        outcome.with_context(|| format!("a turn of chat {} takes longer than {TURN_LIMIT:?}", self.chat_id))?
+        let take = |frame: &Value, now| following.apply(frame, now);
+        read_turn(&mut self.socket, &self.chat_id, TURN_LIMIT, take).await
     }
 }
 
@@ -186,6 +170,45 @@ impl Following {
             settled: now,
         }))
     }
+}
+
+/// Creates a chat, whose marked first message makes its first turn, and opens a reader of it; its id comes with that.
+///
+/// # Errors
+/// When the chat is not created or its stream does not open.
+pub async fn begin(user: &User, mark: Mark) -> anyhow::Result<(String, Socket)> {
+    let body = json!({ "organization_id": user.organization_id, "content": text(&mark.text()) });
+    let chat = user.rest.post("/api/v1/chats", &body).await?.expect(201)?;
+    let chat_id = chat["id"].as_str().context("a chat has an id")?.to_owned();
+    let socket = open(user, &chat_id).await?;
+    Ok((chat_id, socket))
+}
+
+/// Reads the frames of a turn, each with the instant when it was there, until `take` makes something of one.
+///
+/// # Errors
+/// When `take` fails, the stream ends, or the turn takes longer than `limit`.
+pub async fn read_turn<T>(
+    socket: &mut Socket,
+    chat_id: &str,
+    limit: Duration,
+    mut take: impl FnMut(&Value, Instant) -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let reading = async {
+        loop {
+            let Some(frame) = socket.next().await else {
+                bail!("the stream of chat {chat_id} ended in a turn");
+            };
+            let now = Instant::now();
+            if let Message::Text(text) = frame?
+                && let Some(taken) = take(&serde_json::from_str(&text)?, now)?
+            {
+                return Ok(taken);
+            }
+        }
+    };
+    let outcome = timeout(limit, reading).await;
+    outcome.with_context(|| format!("a turn of chat {chat_id} takes longer than {limit:?}"))?
 }
 
 /// Opens a reader of a chat.

@@ -6,13 +6,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use futures::StreamExt as _;
 use serde_json::{Value, json};
-use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
 
 use super::{
-    conversation::{Socket, open},
+    conversation::{Socket, begin, read_turn},
     model::{ClockedModel, Mark},
 };
 use crate::world::{User, text};
@@ -49,10 +46,7 @@ impl Worker {
     /// # Errors
     /// When the chat is not created or its first turn does not end well.
     pub async fn create(user: &User, model: &ClockedModel, mark: Mark) -> anyhow::Result<Self> {
-        let body = json!({ "organization_id": user.organization_id, "content": text(&mark.text()) });
-        let chat = user.rest.post("/api/v1/chats", &body).await?.expect(201)?;
-        let chat_id = chat["id"].as_str().context("a chat has an id")?.to_owned();
-        let socket = open(user, &chat_id).await?;
+        let (chat_id, socket) = begin(user, mark).await?;
         let mut worker = Self {
             user: user.clone(),
             chat_id,
@@ -83,21 +77,8 @@ impl Worker {
 
     async fn follow(&mut self, limit: Duration) -> anyhow::Result<Seen> {
         let mut seen = Seen::default();
-        let reading = async {
-            loop {
-                let Some(frame) = self.socket.next().await else {
-                    bail!("the stream of chat {} ended in a turn", self.chat_id);
-                };
-                let now = Instant::now();
-                if let Message::Text(text) = frame?
-                    && seen.apply(&serde_json::from_str(&text)?, now)?
-                {
-                    return Ok(());
-                }
-            }
-        };
-        let outcome = timeout(limit, reading).await;
-        outcome.with_context(|| format!("a turn of chat {} takes longer than {limit:?}", self.chat_id))??;
+        let take = |frame: &Value, now| Ok(seen.apply(frame, now)?.then_some(()));
+        read_turn(&mut self.socket, &self.chat_id, limit, take).await?;
         Ok(seen)
     }
 }

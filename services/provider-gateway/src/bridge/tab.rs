@@ -6,7 +6,7 @@ use http::HeaderMap;
 use tandem_chat_core::{error::ErrorKind, id::CompletionId, wire::time_to_wire};
 use tandem_proto::storage::v1::{CredentialKind, Interception};
 use tandem_protocols::call::Purpose;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use uuid::Uuid;
 
@@ -25,15 +25,11 @@ use super::{
 use crate::{
     catalog::Model,
     meter,
-    spend::{self, Account, Order, Payer, Prompt, ledger::Bill},
+    spend::{Account, Order, Payer, Prompt, ledger::Bill},
 };
 
 /// The HTTP status recorded for an exchange whose client left before there was one.
 const CLIENT_LEFT: u16 = 499;
-
-/// How often a later round of an exchange is tried again whose reservation finds others in its way: the one of the round before it may
-/// be among them, which storage has not heard the end of yet.
-const ROUND_RETRIES: u32 = 2;
 
 /// One exchange with a model.
 pub struct Tab {
@@ -189,19 +185,9 @@ impl Tab {
     /// # Errors
     /// The limit is reached.
     pub async fn reserve(&self) -> Result<(), Refusal> {
-        let mut retries = if self.order == self.id { 0 } else { ROUND_RETRIES };
-        let reserved = loop {
-            let (order, payer) = (self.order(), Some(self.payer()));
-            let reserving = self.parts.ledger.reserve(&order, payer, &self.model, &self.account);
-            match reserving.await {
-                Err(refusal) if retries > 0 && refusal.kind == ErrorKind::UsageLimit && refusal.is_retryable => {
-                    retries -= 1;
-                    sleep(refusal.retry_after).await;
-                }
-                reserved => break reserved,
-            }
-        };
-        reserved.map_err(|refusal: spend::ledger::Refusal| {
+        let (order, payer) = (self.order(), Some(self.payer()));
+        let reserving = self.parts.ledger.reserve(&order, payer, &self.model, &self.account);
+        reserving.await.map_err(|refusal| {
             let reason = match refusal.kind {
                 // Others hold what is left of the limit: it may well be given back.
                 ErrorKind::UsageLimit if refusal.is_retryable => Reason::RateLimited,
@@ -280,8 +266,9 @@ impl Tab {
         self.order = Uuid::now_v7();
     }
 
-    /// The vendor is asked once more, with a body of so many bytes.
-    pub fn ask_again(&mut self, body_bytes: usize) {
+    /// The vendor is asked once more, with a body of so many bytes; returns when what was set aside for the round before is not in the way.
+    pub async fn ask_again(&mut self, body_bytes: usize) {
+        self.parts.ledger.settled(Some(self.payer()), &self.model).await;
         self.ordered_at = self.parts.clock.monotonic();
         self.body_bytes = body_bytes;
     }

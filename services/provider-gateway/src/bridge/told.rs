@@ -279,13 +279,13 @@ impl Telling {
     }
 
     /// Asks once more without our tools, if they may be why the vendor has refused.
-    fn goes_on_without_tools(&mut self, failed: &Failed) -> bool {
+    async fn goes_on_without_tools(&mut self, failed: &Failed) -> bool {
         let may_be = failed.error.status_code.is_some_and(may_mean_tools);
         let rounds = self.rounds.take().filter(|_| may_be);
-        let Some(Ok((completion, reader))) = rounds
-            .and_then(|rounds| rounds.without_tools())
-            .map(|asking| asking.start())
-        else {
+        let Some(mut asking) = rounds.and_then(|rounds| rounds.without_tools()) else {
+            return false;
+        };
+        let Ok((completion, reader)) = asking.again().await else {
             return false;
         };
         (self.completion, self.reader) = (completion, reader);
@@ -307,7 +307,7 @@ impl Telling {
                 Err(_) => continue,
             };
             if let Event::Failed(failed) = &*event {
-                if self.goes_on_without_tools(failed) {
+                if self.goes_on_without_tools(failed).await {
                     continue;
                 }
                 return Err(failed.clone());
@@ -326,7 +326,7 @@ impl Telling {
         while let Some(event) = self.event().await {
             if let Event::Failed(failed) = &*event {
                 // What has been said would be said twice.
-                if !has_words && self.goes_on_without_tools(failed) {
+                if !has_words && self.goes_on_without_tools(failed).await {
                     continue;
                 }
                 return Err(failed.clone());

@@ -7,12 +7,15 @@ use tandem_chassis::{client::Outbound, clock::Clock, status::Fault, with_message
 use tandem_chat_core::{error::ErrorKind, message::Usage, wire};
 use tandem_proto::storage::v1::{ReserveSpendRequest, UsageRecord, usage_service_client::UsageServiceClient};
 use tandem_protocols::call::Purpose;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 use tonic::transport::Channel;
 
 use super::{
     Account, Config, Order, Payer, estimate,
-    teller::{Ended, Entry, MAX_WAITING, Teller},
+    teller::{Ended, Entry, MAX_WAITING, SETTLED_DEADLINE, Teller},
 };
 use crate::{catalog::Model, meter, metrics::Metrics};
 
@@ -89,7 +92,7 @@ impl Ledger {
         model: &Model,
         account: &Account,
     ) -> Result<(), Refusal> {
-        let Some(payer) = payer.filter(|payer| model.is_spend_limited && !payer.brings_key) else {
+        let Some(payer) = limited(payer, model) else {
             return Ok(());
         };
         // Before it is asked for: whoever is stopped while asking does not hear of it.
@@ -108,6 +111,20 @@ impl Ledger {
         let (outcome, answer) = judge(refused, self.0.config.fail_closed);
         self.0.metrics.spend_checked(outcome);
         answer
+    }
+
+    /// Waits until storage knows how everything has ended that ended before, if `payer` has a limit: what was set aside for it counts until
+    /// then, and would be in the way of what they ask `model` next. They may be refused for that if they ask all the same, which they do when
+    /// storage does not take it in time.
+    pub async fn settled(&self, payer: Option<Payer>, model: &Model) {
+        if limited(payer, model).is_none() {
+            return;
+        }
+        if timeout(SETTLED_DEADLINE, self.answered(Entry::Tell)).await.is_err() {
+            tracing::warn!(
+                "storage could not be told in time what was used; what was set aside for it may be in the way"
+            );
+        }
     }
 
     /// A completion has ended as the vendor intends. What it has not told is estimated.
@@ -175,8 +192,13 @@ impl Ledger {
 
     /// Tells what is left. Nothing may be recorded after this.
     pub async fn close(&self) {
+        self.answered(Entry::Close).await;
+    }
+
+    /// Waits for the teller's answer to an entry.
+    async fn answered(&self, entry: fn(oneshot::Sender<()>) -> Entry) {
         let (told, wait) = oneshot::channel();
-        if self.0.queue.send(Entry::Close(told)).await.is_ok() {
+        if self.0.queue.send(entry(told)).await.is_ok() {
             // The teller is gone, or has answered.
             let _ = wait.await;
         }
@@ -190,6 +212,11 @@ pub struct Bill<'a> {
     pub model: &'a Model,
     pub account: &'a Account,
     pub runtime: Duration,
+}
+
+/// Who pays for what `model` is asked, if they have a limit.
+fn limited(payer: Option<Payer>, model: &Model) -> Option<Payer> {
+    payer.filter(|payer| model.is_spend_limited && !payer.brings_key)
 }
 
 /// What a completion that was cut off has used, and whether some of it is estimated; empty if nothing.

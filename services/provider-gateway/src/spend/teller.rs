@@ -28,6 +28,10 @@ const MAX_BATCH: usize = 256;
 /// Before what storage did not take is told again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long one waits for storage to know: an attempt that is under way may run out of its time, and behind the pause comes the one that
+/// tells of what is waited for.
+pub(super) const SETTLED_DEADLINE: Duration = SETTLE_DEADLINE.saturating_mul(2).saturating_add(RETRY_PAUSE);
+
 /// Time for the last of it when the service stops.
 const CLOSING_TIME: Duration = Duration::from_secs(3);
 
@@ -45,6 +49,8 @@ pub struct Teller {
 /// What comes to the teller.
 pub(super) enum Entry {
     Ended(Ended),
+    /// Somebody waits for what came before: answered when storage has taken it, or it was given up.
+    Tell(oneshot::Sender<()>),
     /// No more will come; answered when all is told, or given up.
     Close(oneshot::Sender<()>),
 }
@@ -63,6 +69,8 @@ pub(super) struct Ended {
 #[derive(Default)]
 struct Untold {
     ended: VecDeque<Ended>,
+    /// Who waits for it.
+    waiting: Vec<oneshot::Sender<()>>,
     /// When it is to be told.
     due: Option<Instant>,
     /// Storage did not take it the last time; then nothing is pressed on it before the time.
@@ -83,6 +91,10 @@ impl Teller {
                         is_due |= ended.is_urgent && !untold.has_failed;
                         untold.ended.push_back(ended);
                     }
+                    Entry::Tell(told) => {
+                        is_due |= !untold.has_failed;
+                        untold.waiting.push(told);
+                    }
                     Entry::Close(told) => closing = Some(told),
                 }
                 next = self.queue.try_recv().ok();
@@ -100,7 +112,14 @@ impl Teller {
                 untold.has_failed = self.tell_all(&mut untold.ended).await.is_err();
                 untold.due = None;
             }
-            if !untold.ended.is_empty() {
+            if untold.ended.is_empty() {
+                for told in untold.waiting.drain(..) {
+                    // Nobody may be waiting any more.
+                    let _ = told.send(());
+                }
+            } else {
+                // Those who waited too long do not pile up while storage is away.
+                untold.waiting.retain(|told| !told.is_closed());
                 let pause = if untold.has_failed { RETRY_PAUSE } else { self.gather };
                 untold.due.get_or_insert_with(|| Instant::now() + pause);
             }

@@ -1,7 +1,7 @@
 //! A storage that keeps providers and models in memory. It hides ciphertext from everybody but the provider gateway, as the real one does.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
@@ -13,7 +13,7 @@ use tandem_proto::{
     common::v1::ModelConfig,
     storage::v1::{settings_service_server::SettingsService, usage_service_server::UsageService, *},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tonic::{Request, Response, Status};
 
 mod bridge;
@@ -30,8 +30,10 @@ pub struct Storage {
     pub models: Arc<Mutex<HashMap<String, ModelConfig>>>,
     pub user_keys: Arc<Mutex<Vec<UserProviderKey>>>,
     pub ledger: Arc<Mutex<Ledger>>,
-    /// Something was told to the ledger.
+    /// Something is told to the ledger, or was.
     pub told: Arc<Notify>,
+    /// What is told waits for a permit before it counts.
+    pub gate: Arc<Mutex<Option<Arc<Semaphore>>>>,
     /// What went over the bridge.
     pub recorded: Arc<Mutex<Recorded>>,
     /// Something was recorded, or refused.
@@ -43,13 +45,19 @@ pub struct Storage {
 pub struct Ledger {
     /// Users have limits.
     pub is_limited: bool,
+    /// The limit leaves room for one reservation at a time.
+    pub is_narrow: bool,
     /// Why nothing is set aside.
     pub refusal: Option<Fault>,
     /// Why nothing is recorded.
     pub outage: Option<Fault>,
+    /// All that was asked for.
     pub reservations: Vec<ReserveSpendRequest>,
+    /// Completions for which something is set aside.
+    pub reserved: HashSet<String>,
     pub records: Vec<UsageRecord>,
     pub released: Vec<String>,
+    /// How often something was told, whatever came of it.
     pub settlements: usize,
 }
 
@@ -159,20 +167,36 @@ impl UsageService for Storage {
     async fn reserve_spend(&self, request: Request<ReserveSpendRequest>) -> Answer<ReserveSpendResponse> {
         assert_eq!(Caller::of(&request)?.service, ServiceName::ProviderGateway);
         let mut ledger = self.ledger.lock().unwrap();
-        ledger.reservations.push(request.into_inner());
-        match &ledger.refusal {
-            Some(fault) => Err(fault.clone().into()),
-            None => Ok(Response::new(ReserveSpendResponse { is_limited: true })),
+        let message = request.into_inner();
+        ledger.reservations.push(message.clone());
+        if let Some(fault) = &ledger.refusal {
+            return Err(fault.clone().into());
         }
+        if ledger.is_narrow && ledger.reserved.iter().any(|id| *id != message.completion_id) {
+            return Err(Fault::rate_limited("SPEND_RESERVED", "Wait for the others.").into());
+        }
+        ledger.reserved.insert(message.completion_id);
+        Ok(Response::new(ReserveSpendResponse { is_limited: true }))
     }
 
     async fn settle_spend(&self, request: Request<SettleSpendRequest>) -> Answer<SettleSpendResponse> {
         assert_eq!(Caller::of(&request)?.service, ServiceName::ProviderGateway);
         let message = request.into_inner();
+        self.ledger.lock().unwrap().settlements += 1;
+        self.told.notify_one();
+        let gate = self.gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
         let mut ledger = self.ledger.lock().unwrap();
-        ledger.settlements += 1;
         let outage = ledger.outage.clone();
         if outage.is_none() {
+            for record in &message.records {
+                ledger.reserved.remove(&record.completion_id);
+            }
+            for id in &message.released_completion_ids {
+                ledger.reserved.remove(id);
+            }
             ledger.records.extend(message.records);
             ledger.released.extend(message.released_completion_ids);
         }

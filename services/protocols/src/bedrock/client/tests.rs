@@ -115,6 +115,13 @@ fn an_answer_in_frames_is_understood_and_one_cut_off_is_worth_another_try() {
 }
 
 #[test]
+fn what_comes_behind_the_end_does_not_matter_in_one_piece_either() {
+    let whole = recorded();
+    let damaged = [whole.as_slice(), &[0, 0, 0, 20, 0, 0, 0, 0, 1, 2, 3, 4]].concat();
+    assert_eq!(parse(&damaged), parse(&whole));
+}
+
+#[test]
 fn an_exception_within_an_answer_has_its_status() {
     for (kind, status) in [
         ("throttlingException", 429),

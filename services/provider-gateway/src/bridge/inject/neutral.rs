@@ -1,12 +1,12 @@
 //! The rounds of an exchange that goes through the neutral request. Each is a completion of its own, with all that belongs to one:
 //! spend limit, breaker, keys, guards, and its own place in the ledger.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tandem_chat_core::{
-    error::{ChatError, ErrorKind},
+    error::ChatError,
     id::CompletionId,
     message::{Message, Role, Usage},
     part::{Part, ProviderMetadata, ToolCallPart, ToolResultPart},
@@ -15,7 +15,6 @@ use tandem_protocols::{
     Protocol,
     call::{FinishReason, Request, ToolChoice},
 };
-use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{Call, Done, Offer, budget::Budget};
@@ -26,10 +25,6 @@ use crate::{
     meter,
     spend::Payer,
 };
-
-/// How often a later round is asked for again whose reservation finds others in its way: the one of the round before it may be among
-/// them, which storage has not heard the end of yet.
-const ROUND_RETRIES: u32 = 2;
 
 /// What is needed to ask once more.
 pub(in crate::bridge) struct Asking {
@@ -42,11 +37,13 @@ pub(in crate::bridge) struct Asking {
 }
 
 impl Asking {
-    /// Asks.
+    /// Asks, under another id than before, when what was set aside before is not in the way.
     ///
     /// # Errors
     /// There is no room for it, or the service stops.
-    pub(in crate::bridge) fn start(&self) -> Result<(Arc<Completion>, Reader), Box<Failed>> {
+    pub(in crate::bridge) async fn again(&mut self) -> Result<(Arc<Completion>, Reader), Box<Failed>> {
+        self.parts.ledger.settled(self.payer, &self.model).await;
+        self.request.id = CompletionId::new(Uuid::now_v7());
         let (request, model) = (self.request.clone(), Arc::clone(&self.model));
         let started = self.parts.runner.start(request, self.payer, model, self.protocol);
         let completion = started.map_err(|error| failed(directory::refusal(error).message))?;
@@ -61,8 +58,6 @@ pub(in crate::bridge) struct Rounds {
     offer: Arc<Offer>,
     is_later: bool,
     is_last: bool,
-    /// How often this one may still be asked for again.
-    retries: u32,
     /// Of all rounds.
     usage: Usage,
     /// What the model said in this one.
@@ -75,14 +70,17 @@ pub(in crate::bridge) struct Rounds {
 
 enum State {
     Asked(Box<(Asking, Budget)>),
-    /// Tools run, and then the model is asked.
-    Between(BoxFuture<'static, Began>),
+    Running(BoxFuture<'static, Ran>),
+    /// Tools have run, and the model is asked.
+    Asking(BoxFuture<'static, Began>),
     /// It cannot be asked again.
     Over,
 }
 
-/// What came of the tools, and of asking the model then.
-type Began = (Vec<Done>, Result<Next, Box<Failed>>);
+/// What came of the tools, and how the model is asked then.
+type Ran = (Vec<Done>, BoxFuture<'static, Began>);
+
+type Began = Result<Next, Box<Failed>>;
 
 /// A round that has begun.
 struct Next {
@@ -101,7 +99,6 @@ impl Rounds {
             offer: Arc::new(offer),
             is_later: false,
             is_last: false,
-            retries: 0,
             usage: Usage::default(),
             said: Vec::new(),
             calls: Vec::new(),
@@ -110,7 +107,7 @@ impl Rounds {
         }
     }
 
-    /// The request without our tools, under another id; `None` once they have been used.
+    /// The request without our tools; `None` once they have been used.
     pub(in crate::bridge) fn without_tools(self) -> Option<Asking> {
         let State::Asked(asked) = self.state else { return None };
         let (mut asking, _) = *asked;
@@ -118,7 +115,6 @@ impl Rounds {
             .request
             .tools
             .retain(|tool| self.offer.find(&tool.name).is_none());
-        asking.request.id = CompletionId::new(Uuid::now_v7());
         Some(asking).filter(|_| !self.is_later)
     }
 
@@ -127,9 +123,9 @@ impl Rounds {
         self.is_later || self.is_between()
     }
 
-    /// Whether tools run now: [`Rounds::next`] is to be waited for.
+    /// Whether the next round has yet to begin: [`Rounds::next`] is to be waited for.
     pub(in crate::bridge) fn is_between(&self) -> bool {
-        matches!(self.state, State::Between(_))
+        matches!(self.state, State::Running(_) | State::Asking(_))
     }
 
     /// Where the next round is read. Nothing is lost if it is not waited for to its end.
@@ -140,12 +136,17 @@ impl Rounds {
         &mut self,
         heard: &mut Heard,
     ) -> Result<(Arc<Completion>, Reader), Box<Failed>> {
-        let State::Between(running) = &mut self.state else {
+        if let State::Running(running) = &mut self.state {
+            let (done, asking) = running.await;
+            // Whoever leaves from now on has had them run.
+            self.offer.mark(heard, &done);
+            self.state = State::Asking(asking);
+        }
+        let State::Asking(asking) = &mut self.state else {
             return Err(failed("The answer broke off."));
         };
-        let (done, began) = running.await;
+        let began = asking.await;
         self.state = State::Over;
-        self.offer.mark(heard, &done);
         let next = began?;
         self.is_last = next.is_last;
         self.state = State::Asked(Box::new((next.asking, next.budget)));
@@ -190,17 +191,7 @@ impl Rounds {
                 }
             }
             Event::Finished(finished) => self.finished(finished, heard),
-            Event::Failed(failed) => {
-                if self.retries > 0
-                    && waits_for_others(failed)
-                    && let State::Asked(asked) = std::mem::replace(&mut self.state, State::Over)
-                {
-                    self.retries -= 1;
-                    let (asking, budget) = *asked;
-                    let running = again(asking, budget, self.is_last, failed.retry_after);
-                    self.state = State::Between(Box::pin(running));
-                    return None;
-                }
+            Event::Failed(_) => {
                 // What the rounds before have used is not forgotten.
                 heard.usage = self.usage;
                 self.offer.mark(heard, &[]);
@@ -219,9 +210,8 @@ impl Rounds {
             !calls.is_empty() && self.shown_calls == 0 && !self.is_last && finished.reason == FinishReason::ToolCalls;
         if goes_on && let State::Asked(asked) = std::mem::replace(&mut self.state, State::Over) {
             let (asking, budget) = *asked;
-            self.retries = ROUND_RETRIES;
-            let running = next(asking, budget, Arc::clone(&self.offer), said, calls);
-            self.state = State::Between(Box::pin(running));
+            let running = run(asking, budget, Arc::clone(&self.offer), said, calls);
+            self.state = State::Running(Box::pin(running));
             return None;
         }
         self.offer.mark(heard, &[]);
@@ -234,17 +224,17 @@ impl Rounds {
     }
 }
 
-/// Runs the calls of a round and asks the model with their results.
-async fn next(
+/// Runs the calls of a round, so that the model can be asked with their results.
+async fn run(
     mut asking: Asking,
     mut budget: Budget,
     offer: Arc<Offer>,
     said: Vec<Part>,
     calls: Vec<ToolCallPart>,
-) -> Began {
+) -> Ran {
     let parts = Arc::clone(&asking.parts);
     let Some(injector) = &parts.injector else {
-        return (Vec::new(), Err(failed("The answer broke off.")));
+        return (Vec::new(), Box::pin(ready(Err(failed("The answer broke off.")))));
     };
     let asked = calls.iter().map(|call| Call {
         id: call.tool_call_id.as_str().to_owned(),
@@ -269,23 +259,15 @@ async fn next(
     let request = &mut asking.request;
     request.messages.push(Message::new(Role::Assistant, said));
     request.messages.push(results);
-    request.id = CompletionId::new(Uuid::now_v7());
     let is_last = !budget.has_more();
     if is_last {
         request.tool_choice = ToolChoice::None;
     }
-    (done, begin(asking, budget, is_last))
+    (done, Box::pin(begin(asking, budget, is_last)))
 }
 
-/// Asks once more, after a while, what could not be asked.
-async fn again(mut asking: Asking, budget: Budget, is_last: bool, pause: Duration) -> Began {
-    sleep(pause).await;
-    asking.request.id = CompletionId::new(Uuid::now_v7());
-    (Vec::new(), begin(asking, budget, is_last))
-}
-
-fn begin(asking: Asking, budget: Budget, is_last: bool) -> Result<Next, Box<Failed>> {
-    let (completion, reader) = asking.start()?;
+async fn begin(mut asking: Asking, budget: Budget, is_last: bool) -> Began {
+    let (completion, reader) = asking.again().await?;
     Ok(Next {
         asking,
         budget,
@@ -293,12 +275,6 @@ fn begin(asking: Asking, budget: Budget, is_last: bool) -> Result<Next, Box<Fail
         completion,
         reader,
     })
-}
-
-/// Whether nothing was asked of a vendor, since calls under way may use up the limit.
-fn waits_for_others(failed: &Failed) -> bool {
-    let error = &failed.error;
-    error.kind == ErrorKind::UsageLimit && error.retryable && error.status_code.is_none()
 }
 
 fn failed(message: impl Into<String>) -> Box<Failed> {

@@ -287,6 +287,7 @@ impl Running {
         mut slot: Slot,
         client: Option<&mpsc::Sender<Bytes>>,
     ) -> Result<(), Trouble> {
+        let dialect = self.tab.dialect;
         let mut is_last = false;
         loop {
             self.read(begun, client).await?;
@@ -300,10 +301,10 @@ impl Running {
             };
             // Tools may take minutes, for which what is set aside is in the way of the user's other calls.
             let heard = std::mem::take(self.sniffer.heard());
-            self.sniffer = Sniffer::opaque(self.tab.dialect);
+            self.sniffer = Sniffer::opaque(dialect);
             self.tab.pay_round(heard);
             let running = self.budget.run(injector, &self.offer, round.calls);
-            let done = with_pings(running, self.tab.dialect, client).await;
+            let done = with_pings(running, dialect, client).await;
             self.offer.mark(self.tab.earlier(), &done);
             self.draft.add_round(round.said, &done);
             if !self.budget.has_more() {
@@ -311,16 +312,18 @@ impl Running {
                 is_last = true;
             }
             let body = self.draft.bytes();
-            self.tab.ask_again(body.len());
             self.stitch.again();
-            let asking = Asking {
-                protocol: self.protocol,
-                headers: self.headers.clone(),
-                query: self.query.as_deref(),
-                body,
+            let asking = async {
+                self.tab.ask_again(body.len()).await;
+                let asking = Asking {
+                    protocol: self.protocol,
+                    headers: self.headers.clone(),
+                    query: self.query.as_deref(),
+                    body,
+                };
+                ask(&self.parts, &self.tab, asking).await
             };
-            let asking = ask(&self.parts, &self.tab, asking);
-            (begun, slot) = match with_pings(asking, self.tab.dialect, client).await? {
+            (begun, slot) = match with_pings(asking, dialect, client).await? {
                 (Answered::Begun(begun), slot) => (*begun, slot),
                 (Answered::Refused(refused), _) => return Err(Trouble::Theirs(refused)),
             };

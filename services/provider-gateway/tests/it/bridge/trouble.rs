@@ -141,7 +141,11 @@ async fn a_vendor_that_is_not_there_is_a_bad_gateway_and_then_left_alone() {
     let bridged = Bridged::start("openai").await;
     let dead = bridged
         .world
-        .provider("openai-compat", &format!("http://{}/v1", super::free_address().unwrap()), &[])
+        .provider(
+            "openai-compat",
+            &format!("http://{}/v1", super::free_address().unwrap()),
+            &[],
+        )
         .await;
     let id = bridged.world.model(&dead, "{}");
     bridged.world.storage.models.lock().unwrap().get_mut(&id).unwrap().model = "dead".to_owned();
