@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::{again, assets, auth, bridge, idempotency, observe, problem::Problem, service::App, ws};
 
+pub mod approvals;
 pub mod bridge_records;
 pub mod byok;
 pub mod chats;
@@ -171,6 +172,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(memory::compact))
         .routes(routes!(memory::clear))
         .routes(routes!(messages::submit_tool_results))
+        .routes(routes!(approvals::decide))
         .routes(routes!(messages::list, messages::send))
         .routes(routes!(messages::edit))
         .routes(routes!(messages::prompts))

@@ -66,6 +66,8 @@ pub struct CreateChatBody {
     pub plan_mode: Option<String>,
     /// `api`, the default, or `ui`.
     pub client_type: Option<String>,
+    /// Which tool calls a person must approve: `never`, `risky` or `always`. Left out: the least the operator allows.
+    pub approval_mode: Option<String>,
 }
 
 /// What changes in a chat; members left out stay.
@@ -80,6 +82,8 @@ pub struct UpdateChatBody {
     /// The nil id unbinds.
     pub workspace_id: Option<Uuid>,
     pub plan_mode: Option<String>,
+    /// `never`, `risky` or `always`; not less than the operator allows. Calls that wait already go on waiting.
+    pub approval_mode: Option<String>,
 }
 
 /// The caller's chats: pinned first, then by last activity.
@@ -155,6 +159,9 @@ pub async fn create(
         labels: input::labels(body.labels)?,
         dynamic_tools: input::dynamic_tools(body.unsafe_dynamic_tools)?,
         client_type: input::client_type(body.client_type.as_deref())?.into(),
+        approval_mode: input::approval_mode(body.approval_mode.as_deref())?
+            .unwrap_or_default()
+            .into(),
     };
     let request = app.clients.ask(caller.user(), message);
     let answer = app.clients.commands.clone().create_chat(request).await.answer();
@@ -217,6 +224,7 @@ pub async fn update(
         pin_order: body.pin_order,
         workspace_id: body.workspace_id.map(|id| id_text(Some(id).filter(|id| !id.is_nil()))),
         plan_mode: input::plan_mode(body.plan_mode.as_deref())?.map(i32::from),
+        approval_mode: input::approval_mode(body.approval_mode.as_deref())?.map(i32::from),
     };
     let request = app.clients.ask(caller.user(), message);
     let answer = app.clients.commands.clone().update_chat(request).await.answer();

@@ -51,6 +51,7 @@ async fn a_chat_is_created_with_all_that_was_said() {
         "labels": { "a": "b" },
         "plan_mode": "plan",
         "client_type": "ui",
+        "approval_mode": "risky",
         "unsafe_dynamic_tools": [{ "name": "ask", "description": "d", "input_schema": { "type": "object" } }],
         "unknown": { "is": "ignored" },
     });
@@ -74,6 +75,7 @@ async fn a_chat_is_created_with_all_that_was_said() {
         }],
         plan_mode: common::PlanMode::Plan.into(),
         client_type: common::ClientType::Ui.into(),
+        approval_mode: common::ApprovalMode::Risky.into(),
         ..Default::default()
     };
     assert_eq!(asked, expected);
@@ -103,6 +105,9 @@ async fn bad_bodies_are_refused_before_anybody_is_asked() {
         with("model_config_id", json!("00000000-0000-0000-0000-000000000000")),
         with("plan_mode", json!("maybe")),
         with("client_type", json!("tui")),
+        with("approval_mode", json!("sometimes")),
+        with("approval_mode", json!("")),
+        with("approval_mode", json!(true)),
         with("labels", json!({ "": "x" })),
         with("unsafe_dynamic_tools", json!([{ "name": "a" }, { "name": "a" }])),
     ];
@@ -154,6 +159,8 @@ async fn bad_addresses_and_queries_are_refused() {
         json!({ "title": "x".repeat(201) }),
         json!({ "pin_order": -1 }),
         json!({ "plan_mode": "x" }),
+        json!({ "approval_mode": "x" }),
+        json!({ "approval_mode": "" }),
         json!({ "labels": { "a": "" } }),
     ] {
         let got = world.send(Method::PATCH, &format!("/api/v1/chats/{CHAT}"), &body).await;
@@ -208,6 +215,7 @@ async fn changes_are_passed_on_together() {
         "archived": true,
         "pin_order": 0,
         "plan_mode": "",
+        "approval_mode": "never",
         "workspace_id": "00000000-0000-0000-0000-000000000000",
     });
     let got = world.send(Method::PATCH, &format!("/api/v1/chats/{CHAT}"), &body).await;
@@ -220,8 +228,35 @@ async fn changes_are_passed_on_together() {
         pin_order: Some(0),
         workspace_id: Some(String::new()),
         plan_mode: Some(0),
+        approval_mode: Some(common::ApprovalMode::Never.into()),
     };
     assert_eq!(asked.lock().unwrap().clone(), Some(expected));
+    let bare = json!({ "title": "New", "approval_mode": null });
+    let got = world.send(Method::PATCH, &format!("/api/v1/chats/{CHAT}"), &bare).await;
+    assert_eq!(got.status, 204, "{}", got.text);
+    let mode = asked.lock().unwrap().clone().map(|asked| asked.approval_mode);
+    assert_eq!(mode, Some(None), "what is not said is not changed");
+}
+
+#[tokio::test]
+async fn a_mode_below_the_operators_minimum_is_refused_by_name() {
+    let world = World::start().await;
+    let refuse = |_: ()| {
+        let fault = Fault::invalid("INVALID_REQUEST", "The request is not valid.");
+        Err::<(), _>(fault.violation("approval_mode", "must be at least risky"))
+    };
+    for method in ["CreateChat", "UpdateChat"] {
+        world.stubs.on(&format!("{COMMANDS}/{method}"), refuse);
+    }
+    let create = json!({ "organization_id": ORGANIZATION, "content": text("hi"), "approval_mode": "never" });
+    let created = world.send(Method::POST, "/api/v1/chats", &create).await;
+    let body = json!({ "approval_mode": "never" });
+    let changed = world.send(Method::PATCH, &format!("/api/v1/chats/{CHAT}"), &body).await;
+    for got in [created, changed] {
+        assert_eq!(got.status, 400, "{}", got.text);
+        let expected = json!([{ "field": "approval_mode", "detail": "must be at least risky" }]);
+        assert_eq!(got.json["validations"], expected);
+    }
 }
 
 #[tokio::test]

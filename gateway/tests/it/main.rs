@@ -1,6 +1,7 @@
 //! The gateway over real HTTP, with scripted services behind it.
 
 mod again;
+mod approvals;
 mod auth;
 mod bridge;
 mod bridge_records;

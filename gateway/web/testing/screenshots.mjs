@@ -30,6 +30,16 @@ const ask = async (page, text) => {
   // On a touch screen Enter is a new line, so the button it is.
   await page.getByRole("button", { name: /^(Send|Queue)$/ }).click();
 };
+/** Where it is chosen how the agent works: on a phone behind another button. */
+const manner = (page) => page.getByRole("button", { name: /^(?:Approvals|How it works): / });
+const beginAsking = async (page, mode, text) => {
+  await page.goto("/");
+  await manner(page).click();
+  await page.getByRole("menuitemradio", { name: mode }).click();
+  await ask(page, text);
+  await page.getByRole("button", { name: /^Approve/ }).first().waitFor({ timeout: 20_000 });
+  await page.waitForTimeout(400);
+};
 const settled = async (page) => {
   await page.waitForURL(/\/chats\//);
   await page.getByRole("button", { name: "Stop (Esc)" }).waitFor({ timeout: 10_000 }).catch(() => undefined);
@@ -497,6 +507,17 @@ const scenes = {
     await page.getByLabel("Name").fill("ci");
     await page.getByRole("button", { name: "Create" }).click();
     await page.getByText("Copy it now").waitFor();
+  }],
+  "approval-one": [{ SEED: "1", SPEED: "8" }, async (page) => {
+    await beginAsking(page, "Ask before risky calls", "Tidy up, please");
+    await page.getByRole("button", { name: /^Decline: / }).click();
+    await page.getByLabel("Note to the model").fill("Only cargo clean");
+  }],
+  "approval-several": [{ SEED: "1", SPEED: "8", MCP: "1" }, (page) => beginAsking(page, "Ask before every change", "Ship it")],
+  "approval-modes": [{ SEED: "1" }, async (page) => {
+    await page.goto("/");
+    await manner(page).click();
+    await page.getByRole("menu").waitFor();
   }],
   palette: [{ SEED: "1" }, async (page) => {
     await page.goto("/");

@@ -1,5 +1,6 @@
 // The scripted answers of the stub server. Each is a function of a turn and plays in real time.
 import { randomUUID } from "node:crypto";
+import { approvalAnswers } from "./stub-approvals.mjs";
 import { DOCS, TRACKER } from "./stub-mcp.mjs";
 import { workspaceAnswers } from "./stub-workspaces.mjs";
 
@@ -13,6 +14,9 @@ export function answers(text, tries = 0) {
   if (/\bplan it/i.test(text)) return workspaces.plan;
   if (/ask me/i.test(text)) return workspaces.question;
   if (/template/i.test(text)) return workspaces.templates;
+  if (/tidy up/i.test(text)) return approvals.one;
+  if (/ship it/i.test(text)) return approvals.several;
+  if (/unseen/i.test(text)) return approvals.unseen;
   if (/markdown/i.test(text)) return markdown;
   if (/slow/i.test(text)) return slow;
   if (/code/i.test(text)) return code;
@@ -306,3 +310,4 @@ async function tracker(turn) {
 }
 
 const workspaces = workspaceAnswers({ say, callArgs, result });
+const approvals = approvalAnswers({ say, callArgs, result, output });

@@ -1,9 +1,9 @@
 // A small stand-in for the gateway, in memory, for developing and photographing the UI without the other services.
 // It serves `dist/` too, or STUB_DIST. Usage: node testing/stub-server.mjs [port]. Words in a prompt choose the scripted answer:
-// "uname", "hello.txt", "markdown", "code", "slow", "fail", "retry", "lost", "full", "stand in", "tracker", "plan it", "ask me", "template"; anything else explains. SETUP=1 starts as a new
+// "uname", "hello.txt", "markdown", "code", "slow", "fail", "retry", "lost", "full", "stand in", "tracker", "plan it", "ask me", "template", "tidy up", "ship it", "unseen"; anything else explains. SETUP=1 starts as a new
 // installation, SEED=1 with some chats. FAIL_SEND=1 refuses messages; LOSE_ANSWERS=n takes the first n and loses the confirmation;
 // NO_KEYS=1 knows no Idempotency-Key; OLD=1 lacks the routes that came last. PROVIDERS=1 has providers with keys and prices; LIMIT=1 and
-// SPENT=1 have a spending limit, see stub-usage.mjs; TROUBLE=1 and OWN_KEYS=1: stub-providers.mjs; BRIDGE=1: stub-bridge.mjs; WORKSPACES=1: chats have one, see stub-workspaces.mjs; MCP=1: stub-mcp.mjs. MEMBER=1 is no
+// SPENT=1 have a spending limit, see stub-usage.mjs; TROUBLE=1 and OWN_KEYS=1: stub-providers.mjs; BRIDGE=1: stub-bridge.mjs; MINIMUM: stub-approvals.mjs; WORKSPACES=1: chats have one, see stub-workspaces.mjs; MCP=1: stub-mcp.mjs. MEMBER=1 is no
 // administrator. POST /stub/upstream {lost} plays a server that is cut off from its agents.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { setMaxListeners } from "node:events";
@@ -12,6 +12,7 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { randomUUID } from "node:crypto";
 import { WebSocketServer } from "ws";
+import { approvals, modeOf, waitOf } from "./stub-approvals.mjs";
 import { answers, summarize } from "./stub-answers.mjs";
 import { matches, readQuery, seed } from "./stub-chats.mjs";
 import { bridge } from "./stub-bridge.mjs";
@@ -151,6 +152,7 @@ function newChat(body, parent) {
     archived: false,
     pin_order: 0,
     mcp_server_ids: body.mcp_server_ids ?? [],
+    approval_mode: modeOf(body.approval_mode),
     ...(body.plan_mode && { plan_mode: body.plan_mode }),
     ...(process.env.WORKSPACES && { workspace_id: WORKSPACE, ...PLACE }),
     labels: {},
@@ -182,6 +184,7 @@ async function runTurn(chat, script) {
       addMessage(chat, role, content, more);
     },
     otherModel: () => state.models.find((model) => model.id !== chat.row.last_model_config_id)?.id,
+    approve: (wanted) => asking.ask(chat, wanted, stop.signal),
     retry: (retry) => publish(chat, { type: "retry", retry }),
     previewReset: () => publish(chat, { type: "preview_reset" }),
     fail: (error) => Object.assign(new Error(error.message), { chatError: error }),
@@ -262,6 +265,7 @@ const find = (id) => {
   return chat;
 };
 
+const asking = approvals({ find, publish, setStatus, Problem });
 const money = usage({ me: USER, Problem, usersOf: () => state.users, organizations: ORGANIZATIONS });
 
 const routes = [
@@ -353,6 +357,7 @@ const routes = [
     for (const chat of state.chats.values()) chat.held = [];
   }],
   ...money.routes,
+  ...asking.routes,
   ...providers({ state, Problem, known: recent }),
   ...bridge({ me: USER, Problem, known: recent }),
   ...mcp({ isAdministrator: USER.roles.length > 0, Problem, known: recent }),
@@ -382,6 +387,7 @@ const routes = [
   }],
   ["POST", "/chats", ({ body }) => {
     money.charge();
+    asking.refuse(body.approval_mode);
     const chat = newChat(body);
     watch("created", chat);
     start(chat, body.content);
@@ -391,6 +397,7 @@ const routes = [
   ["PATCH", "/chats/:id", ({ id, body }) => {
     const chat = find(id);
     const { archived, ...rest } = body;
+    asking.refuse(rest.approval_mode);
     Object.assign(chat.row, rest);
     if (archived === undefined) watch("title_change", chat);
     else setArchived(chat.row, archived);
@@ -572,6 +579,7 @@ function snapshot(chat, query) {
     { ...position, type: "status", status: { status: chat.row.status } },
     ...(chat.retry ? [chat.retry] : chat.log.slice(sealed + 1).filter((e) => e.type === "message_part")),
     ...chat.messages.filter((m) => m.id > after).map((message) => ({ ...position, type: "message", message })),
+    ...(chat.pending ? [{ ...position, ...waitOf(chat) }] : []),
     { ...position, type: "queue_update", ...(chat.queue.length > 0 && { queued_messages: chat.queue }) },
   ];
 }

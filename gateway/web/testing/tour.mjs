@@ -1,5 +1,5 @@
 // Takes the pictures of docs/tour.md from the real binary, whose services run as processes of their own so that one can be killed.
-// Usage: node testing/tour.mjs [directory [scene…]] (scenes: first, work, host, administration; needs dist/, Chromium, and the binary: `make binaries`, or TANDEM_BIN)
+// Usage: node testing/tour.mjs [directory [scene…]] (scenes: first, work, approvals, host, administration; needs dist/, Chromium, and the binary: `make binaries`, or TANDEM_BIN)
 import { spawn } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { PROGRAM } from "./real/tandem.mjs";
 import { essence } from "./real/transcript.mjs";
 import { until } from "./real/until.mjs";
 import { administration } from "./tour/administration.mjs";
+import { approvals } from "./tour/approvals.mjs";
 import { host } from "./tour/host.mjs";
 import { camera, DESKTOP, PHONE, TALL } from "./tour/stage.mjs";
 import { work } from "./tour/work.mjs";
@@ -139,7 +140,7 @@ async function tour(browser) {
 }
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-quic", "--disable-background-networking"] });
-const SCENES = { first: tour, work, host, administration };
+const SCENES = { first: tour, work, approvals, host, administration };
 const wanted = process.argv.slice(3);
 try {
   for (const [name, play] of Object.entries(SCENES)) if (wanted.length === 0 || wanted.includes(name)) await play(browser, shoot);

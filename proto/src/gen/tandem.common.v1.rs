@@ -400,7 +400,7 @@ pub struct Chat {
     /// Files linked to the chat; filled by GetChat and CreateChat.
     #[prost(message, repeated, tag = "26")]
     pub files: ::prost::alloc::vec::Vec<FileMetadata>,
-    /// Dynamic tool calls the client must answer, while `status` is requires_action.
+    /// Dynamic tool calls the client must answer and calls a person must allow, while `status` is requires_action.
     #[prost(message, repeated, tag = "27")]
     pub pending_tool_calls: ::prost::alloc::vec::Vec<PendingToolCall>,
     /// What the model is told of the workspace, without contents; filled by GetChat.
@@ -409,6 +409,24 @@ pub struct Chat {
     /// Absent while no repository is known.
     #[prost(message, optional, tag = "29")]
     pub diff_status: ::core::option::Option<DiffStatus>,
+    /// What is asked before a tool runs: the chat's own choice, or the operator's where that is stricter.
+    #[prost(enumeration = "ApprovalMode", tag = "30")]
+    pub approval_mode: i32,
+    /// When waiting for `pending_tool_calls` ends; absent unless `status` is requires_action.
+    #[prost(message, optional, tag = "31")]
+    pub action_expires_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What a person is asked before a call runs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApprovalRequest {
+    /// SHA-256 of what would run; an approval holds for this alone.
+    #[prost(bytes = "vec", tag = "1")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(enumeration = "ToolRisk", tag = "2")]
+    pub risk: i32,
+    /// Why it is asked, in words for people.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// One entry of a chat. Ids grow in conversation order and are unique over all chats.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -476,7 +494,7 @@ pub struct QueuedMessage {
     #[prost(string, tag = "6")]
     pub created_by: ::prost::alloc::string::String,
 }
-/// A call the client must answer.
+/// A call somebody else must act on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PendingToolCall {
     #[prost(string, tag = "1")]
@@ -485,6 +503,9 @@ pub struct PendingToolCall {
     pub tool_name: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub arguments_json: ::prost::alloc::string::String,
+    /// A person has to allow the call before it runs. Absent: the client has to run it.
+    #[prost(message, optional, tag = "4")]
+    pub approval: ::core::option::Option<ApprovalRequest>,
 }
 /// What is known of a stored file without reading it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -690,6 +711,84 @@ impl PlanMode {
         match value {
             "PLAN_MODE_UNSPECIFIED" => Some(Self::Unspecified),
             "PLAN_MODE_PLAN" => Some(Self::Plan),
+            _ => None,
+        }
+    }
+}
+/// Which tool calls wait for a person's word before they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ApprovalMode {
+    /// As NEVER.
+    Unspecified = 0,
+    /// None: confinement alone is the boundary.
+    Never = 1,
+    /// Those whose effects cannot be told from their arguments.
+    Risky = 2,
+    /// Those too that change anything.
+    Always = 3,
+}
+impl ApprovalMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "APPROVAL_MODE_UNSPECIFIED",
+            Self::Never => "APPROVAL_MODE_NEVER",
+            Self::Risky => "APPROVAL_MODE_RISKY",
+            Self::Always => "APPROVAL_MODE_ALWAYS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "APPROVAL_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "APPROVAL_MODE_NEVER" => Some(Self::Never),
+            "APPROVAL_MODE_RISKY" => Some(Self::Risky),
+            "APPROVAL_MODE_ALWAYS" => Some(Self::Always),
+            _ => None,
+        }
+    }
+}
+/// What a tool call may do, as far as its name and arguments tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ToolRisk {
+    /// As UNKNOWN.
+    Unspecified = 0,
+    /// It reads.
+    None = 1,
+    /// It changes files or workspaces, in ways that its arguments show.
+    Changes = 2,
+    /// Commands that are not known to be harmless, tools of other servers.
+    Unknown = 3,
+    /// Nobody would want it. Not run where anything is asked at all.
+    Forbidden = 4,
+}
+impl ToolRisk {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TOOL_RISK_UNSPECIFIED",
+            Self::None => "TOOL_RISK_NONE",
+            Self::Changes => "TOOL_RISK_CHANGES",
+            Self::Unknown => "TOOL_RISK_UNKNOWN",
+            Self::Forbidden => "TOOL_RISK_FORBIDDEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TOOL_RISK_UNSPECIFIED" => Some(Self::Unspecified),
+            "TOOL_RISK_NONE" => Some(Self::None),
+            "TOOL_RISK_CHANGES" => Some(Self::Changes),
+            "TOOL_RISK_UNKNOWN" => Some(Self::Unknown),
+            "TOOL_RISK_FORBIDDEN" => Some(Self::Forbidden),
             _ => None,
         }
     }

@@ -659,6 +659,38 @@ pub mod chat_command_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Approves or declines tool calls that wait for it.
+        pub async fn decide_tool_calls(
+            &mut self,
+            request: impl tonic::IntoRequest<
+                super::super::super::storage::v1::DecideToolCallsRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::storage::v1::DecideToolCallsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.orchestrator.v1.ChatCommandService/DecideToolCalls",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "tandem.orchestrator.v1.ChatCommandService",
+                        "DecideToolCalls",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -803,6 +835,16 @@ pub mod chat_command_service_server {
             >,
         ) -> std::result::Result<
             tonic::Response<super::super::super::storage::v1::SubmitToolResultsResponse>,
+            tonic::Status,
+        >;
+        /// Approves or declines tool calls that wait for it.
+        async fn decide_tool_calls(
+            &self,
+            request: tonic::Request<
+                super::super::super::storage::v1::DecideToolCallsRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::super::super::storage::v1::DecideToolCallsResponse>,
             tonic::Status,
         >;
     }
@@ -1563,6 +1605,58 @@ pub mod chat_command_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SubmitToolResultsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.orchestrator.v1.ChatCommandService/DecideToolCalls" => {
+                    #[allow(non_camel_case_types)]
+                    struct DecideToolCallsSvc<T: ChatCommandService>(pub Arc<T>);
+                    impl<
+                        T: ChatCommandService,
+                    > tonic::server::UnaryService<
+                        super::super::super::storage::v1::DecideToolCallsRequest,
+                    > for DecideToolCallsSvc<T> {
+                        type Response = super::super::super::storage::v1::DecideToolCallsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::super::super::storage::v1::DecideToolCallsRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatCommandService>::decide_tool_calls(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DecideToolCallsSvc(inner);
                         let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

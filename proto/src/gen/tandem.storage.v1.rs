@@ -34,6 +34,9 @@ pub struct CreateChatRequest {
     pub plan_mode: i32,
     #[prost(enumeration = "super::super::common::v1::ClientType", tag = "9")]
     pub client_type: i32,
+    /// NEVER unless said otherwise; never less than the operator wants.
+    #[prost(enumeration = "super::super::common::v1::ApprovalMode", tag = "10")]
+    pub approval_mode: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateChatResponse {
@@ -149,6 +152,9 @@ pub struct UpdateChatRequest {
     pub workspace_id: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(enumeration = "super::super::common::v1::PlanMode", optional, tag = "7")]
     pub plan_mode: ::core::option::Option<i32>,
+    /// At least what the operator wants.
+    #[prost(enumeration = "super::super::common::v1::ApprovalMode", optional, tag = "8")]
+    pub approval_mode: ::core::option::Option<i32>,
 }
 /// A full set of labels; present and empty clears them.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -322,6 +328,33 @@ pub struct SubmitToolResultsRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SubmitToolResultsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub chat: ::core::option::Option<super::super::common::v1::Chat>,
+}
+/// A person's word on one call.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolCallDecision {
+    #[prost(string, tag = "1")]
+    pub tool_call_id: ::prost::alloc::string::String,
+    /// Of the request that was shown.
+    #[prost(bytes = "vec", tag = "2")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bool, tag = "3")]
+    pub is_approved: bool,
+    /// Told to the model when declined; at most 1 KiB, may be empty.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DecideToolCallsRequest {
+    #[prost(string, tag = "1")]
+    pub chat_id: ::prost::alloc::string::String,
+    /// Exactly the pending calls with an approval request, each once.
+    #[prost(message, repeated, tag = "2")]
+    pub decisions: ::prost::alloc::vec::Vec<ToolCallDecision>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DecideToolCallsResponse {
     #[prost(message, optional, tag = "1")]
     pub chat: ::core::option::Option<super::super::common::v1::Chat>,
 }
@@ -987,6 +1020,7 @@ pub mod chat_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Answers the dynamic tool calls of a chat in requires_action.
+        /// ABORTED (APPROVAL_REQUIRED) while calls wait for a person's word.
         pub async fn submit_tool_results(
             &mut self,
             request: impl tonic::IntoRequest<super::SubmitToolResultsRequest>,
@@ -1010,6 +1044,34 @@ pub mod chat_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("tandem.storage.v1.ChatService", "SubmitToolResults"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves or declines the calls of a chat in requires_action that wait for it. The first decision stands: a second one finds nothing
+        /// that waits. ABORTED (APPROVAL_CHANGED) for another digest than the one that was asked for.
+        pub async fn decide_tool_calls(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DecideToolCallsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DecideToolCallsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::Codec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tandem.storage.v1.ChatService/DecideToolCalls",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tandem.storage.v1.ChatService", "DecideToolCalls"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -1271,11 +1333,21 @@ pub mod chat_service_server {
             tonic::Status,
         >;
         /// Answers the dynamic tool calls of a chat in requires_action.
+        /// ABORTED (APPROVAL_REQUIRED) while calls wait for a person's word.
         async fn submit_tool_results(
             &self,
             request: tonic::Request<super::SubmitToolResultsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SubmitToolResultsResponse>,
+            tonic::Status,
+        >;
+        /// Approves or declines the calls of a chat in requires_action that wait for it. The first decision stands: a second one finds nothing
+        /// that waits. ABORTED (APPROVAL_CHANGED) for another digest than the one that was asked for.
+        async fn decide_tool_calls(
+            &self,
+            request: tonic::Request<super::DecideToolCallsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DecideToolCallsResponse>,
             tonic::Status,
         >;
         /// Sets the owner's read cursor to the newest assistant message.
@@ -2063,6 +2135,51 @@ pub mod chat_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SubmitToolResultsSvc(inner);
+                        let codec = crate::codec::Codec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tandem.storage.v1.ChatService/DecideToolCalls" => {
+                    #[allow(non_camel_case_types)]
+                    struct DecideToolCallsSvc<T: ChatService>(pub Arc<T>);
+                    impl<
+                        T: ChatService,
+                    > tonic::server::UnaryService<super::DecideToolCallsRequest>
+                    for DecideToolCallsSvc<T> {
+                        type Response = super::DecideToolCallsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DecideToolCallsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ChatService>::decide_tool_calls(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DecideToolCallsSvc(inner);
                         let codec = crate::codec::Codec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -11790,6 +11907,9 @@ pub struct ToolCall {
     pub finished_at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(string, tag = "11")]
     pub workspace_id: ::prost::alloc::string::String,
+    /// What the person who declined it said; may be empty.
+    #[prost(string, tag = "12")]
+    pub decline_reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BeginToolCallRequest {
@@ -11807,6 +11927,9 @@ pub struct BeginToolCallRequest {
     /// A uuid of this attempt to begin. The same attempt may ask again: it is told once more that the call is new.
     #[prost(string, tag = "6")]
     pub attempt_id: ::prost::alloc::string::String,
+    /// With the chat's approval mode it decides whether the call may start.
+    #[prost(enumeration = "super::super::common::v1::ToolRisk", tag = "7")]
+    pub risk: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BeginToolCallResponse {
@@ -11870,6 +11993,12 @@ pub enum ToolCallState {
     Finished = 3,
     /// Nobody can know whether it took effect.
     Unknown = 4,
+    /// Nothing is recorded: a person has to allow it first.
+    AwaitsApproval = 5,
+    /// Nothing is recorded: a person has declined it.
+    Declined = 6,
+    /// Nothing is recorded: its risk is FORBIDDEN.
+    Refused = 7,
 }
 impl ToolCallState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11883,6 +12012,9 @@ impl ToolCallState {
             Self::Started => "TOOL_CALL_STATE_STARTED",
             Self::Finished => "TOOL_CALL_STATE_FINISHED",
             Self::Unknown => "TOOL_CALL_STATE_UNKNOWN",
+            Self::AwaitsApproval => "TOOL_CALL_STATE_AWAITS_APPROVAL",
+            Self::Declined => "TOOL_CALL_STATE_DECLINED",
+            Self::Refused => "TOOL_CALL_STATE_REFUSED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11893,6 +12025,9 @@ impl ToolCallState {
             "TOOL_CALL_STATE_STARTED" => Some(Self::Started),
             "TOOL_CALL_STATE_FINISHED" => Some(Self::Finished),
             "TOOL_CALL_STATE_UNKNOWN" => Some(Self::Unknown),
+            "TOOL_CALL_STATE_AWAITS_APPROVAL" => Some(Self::AwaitsApproval),
+            "TOOL_CALL_STATE_DECLINED" => Some(Self::Declined),
+            "TOOL_CALL_STATE_REFUSED" => Some(Self::Refused),
             _ => None,
         }
     }
@@ -11990,6 +12125,7 @@ pub mod tool_call_service_client {
             self
         }
         /// Records that a call is about to start, or tells what is known of it. ABORTED (INPUT_MISMATCH) for another input under the same id.
+        /// A call that has to be approved starts once a person has approved that very input in that very workspace, at most 15 minutes ago.
         pub async fn begin_tool_call(
             &mut self,
             request: impl tonic::IntoRequest<super::BeginToolCallRequest>,
@@ -12119,6 +12255,7 @@ pub mod tool_call_service_server {
     #[async_trait]
     pub trait ToolCallService: std::marker::Send + std::marker::Sync + 'static {
         /// Records that a call is about to start, or tells what is known of it. ABORTED (INPUT_MISMATCH) for another input under the same id.
+        /// A call that has to be approved starts once a person has approved that very input in that very workspace, at most 15 minutes ago.
         async fn begin_tool_call(
             &self,
             request: tonic::Request<super::BeginToolCallRequest>,

@@ -3302,7 +3302,7 @@ pub struct CallToolRequest {
 /// Zero or more outputs, then one result.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CallToolResponse {
-    #[prost(oneof = "call_tool_response::Event", tags = "1, 2")]
+    #[prost(oneof = "call_tool_response::Event", tags = "1, 2, 3")]
     pub event: ::core::option::Option<call_tool_response::Event>,
 }
 /// Nested message and enum types in `CallToolResponse`.
@@ -3314,6 +3314,9 @@ pub mod call_tool_response {
         OutputDelta(::prost::alloc::string::String),
         #[prost(message, tag = "2")]
         Outcome(super::ToolOutcome),
+        /// The call was not started: a person has to allow it. The stream ends with it.
+        #[prost(message, tag = "3")]
+        ApprovalRequired(super::super::super::common::v1::ApprovalRequest),
     }
 }
 /// The recorded outcome of a call.

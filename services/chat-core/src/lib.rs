@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+pub mod approval;
 pub mod chat;
 pub mod classify;
+pub mod command_policy;
 pub mod context;
 pub mod cursor;
 pub mod error;

@@ -1,4 +1,4 @@
-//! Whether a client's tool results answer exactly the calls that are open.
+//! Whether a client's tool results, or a person's decisions, answer exactly the calls that wait for them.
 //!
 //! Owns that rule. The first submission wins because it moves the chat on (`chat`); running the tools is the client's.
 
@@ -9,11 +9,13 @@ use crate::violation::Violation;
 
 /// Checks the submitted ids against the open calls: each open call once, nothing else, any order.
 ///
+/// * `list`: the name of the field that holds what was submitted.
+///
 /// # Errors
-/// One [`Violation`] per unexpected or repeated id with the path `results[i].tool_call_id`, and one for `results` per missing id.
-pub fn check(open: &[ToolCallId], submitted: &[ToolCallId]) -> Result<(), Vec<Violation>> {
+/// One [`Violation`] per unexpected or repeated id with the path `{list}[i].tool_call_id`, and one for `list` per missing id.
+pub fn check(list: &str, open: &[ToolCallId], submitted: &[ToolCallId]) -> Result<(), Vec<Violation>> {
     if submitted.is_empty() {
-        return Err(vec![Violation::new("results", "must not be empty")]);
+        return Err(vec![Violation::new(list, "must not be empty")]);
     }
     let mut seen = BTreeSet::new();
     let mut violations = Vec::new();
@@ -25,10 +27,10 @@ pub fn check(open: &[ToolCallId], submitted: &[ToolCallId]) -> Result<(), Vec<Vi
         } else {
             continue;
         };
-        violations.push(Violation::new(format!("results[{index}].tool_call_id"), rule));
+        violations.push(Violation::new(format!("{list}[{index}].tool_call_id"), rule));
     }
     let missing = open.iter().filter(|id| !seen.contains(id));
-    violations.extend(missing.map(|id| Violation::new("results", format!("must answer tool call {id}"))));
+    violations.extend(missing.map(|id| Violation::new(list, format!("must answer tool call {id}"))));
     if violations.is_empty() { Ok(()) } else { Err(violations) }
 }
 
@@ -41,7 +43,7 @@ mod tests {
     }
 
     fn refused(open: &[&str], submitted: &[&str]) -> String {
-        let violations = check(&ids(open), &ids(submitted)).unwrap_err();
+        let violations = check("results", &ids(open), &ids(submitted)).unwrap_err();
         violations
             .iter()
             .map(Violation::to_string)
@@ -51,7 +53,7 @@ mod tests {
 
     #[test]
     fn any_order_is_accepted_if_each_call_is_answered_once() {
-        assert_eq!(check(&ids(&["a", "b"]), &ids(&["b", "a"])), Ok(()));
+        assert_eq!(check("results", &ids(&["a", "b"]), &ids(&["b", "a"])), Ok(()));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use prost_types::Timestamp;
 use tandem_proto::common::v1 as wire;
 use time::OffsetDateTime;
 
+use crate::approval::{ApprovalMode, ToolRisk};
 use crate::chat::StatusKind;
 use crate::message::{Role, Usage, Visibility};
 
@@ -54,6 +55,44 @@ pub fn time_to_wire(time: OffsetDateTime) -> Timestamp {
 pub fn time_from_wire(time: &Timestamp) -> Option<OffsetDateTime> {
     let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
     OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()
+}
+
+/// An approval mode's number in the contracts.
+pub fn approval_mode_to_wire(mode: ApprovalMode) -> wire::ApprovalMode {
+    match mode {
+        ApprovalMode::Never => wire::ApprovalMode::Never,
+        ApprovalMode::Risky => wire::ApprovalMode::Risky,
+        ApprovalMode::Always => wire::ApprovalMode::Always,
+    }
+}
+
+/// The mode of a number; none is the most lenient.
+pub fn approval_mode_from_wire(mode: wire::ApprovalMode) -> ApprovalMode {
+    match mode {
+        wire::ApprovalMode::Unspecified | wire::ApprovalMode::Never => ApprovalMode::Never,
+        wire::ApprovalMode::Risky => ApprovalMode::Risky,
+        wire::ApprovalMode::Always => ApprovalMode::Always,
+    }
+}
+
+/// A risk's number in the contracts.
+pub fn tool_risk_to_wire(risk: ToolRisk) -> wire::ToolRisk {
+    match risk {
+        ToolRisk::None => wire::ToolRisk::None,
+        ToolRisk::Changes => wire::ToolRisk::Changes,
+        ToolRisk::Unknown => wire::ToolRisk::Unknown,
+        ToolRisk::Forbidden => wire::ToolRisk::Forbidden,
+    }
+}
+
+/// The risk of a number; none is one that nobody can tell.
+pub fn tool_risk_from_wire(risk: wire::ToolRisk) -> ToolRisk {
+    match risk {
+        wire::ToolRisk::None => ToolRisk::None,
+        wire::ToolRisk::Changes => ToolRisk::Changes,
+        wire::ToolRisk::Unspecified | wire::ToolRisk::Unknown => ToolRisk::Unknown,
+        wire::ToolRisk::Forbidden => ToolRisk::Forbidden,
+    }
 }
 
 /// A role's number in the contracts.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tandem_chassis::clock::Clock;
 use tandem_chassis::identity::User;
 use tandem_chat_core::message::{Message, Role};
-use tandem_proto::common::v1::{Chat, ChatError, ModelConfig, Part, PendingToolCall};
+use tandem_proto::common::v1::{ApprovalRequest, Chat, ChatError, ModelConfig, Part, PendingToolCall};
 use tandem_proto::storage::v1::{NewMessage, StepIntent, StepOutcome, StepPurpose};
 use tokio::sync::watch;
 use tracing::Instrument;
@@ -29,6 +29,7 @@ mod briefing;
 mod compact;
 mod complete;
 mod context;
+mod open_calls;
 mod settle;
 mod tools;
 
@@ -166,19 +167,17 @@ impl Turn {
 
         let open = prompt.open_calls();
         if !open.is_empty() {
-            // Taken over between an answer and its results. Live output of the last owner cannot be continued exactly.
-            self.log.begin(step, 0);
-            self.log.withdraw(
-                intent.as_ref().map_or(1, |intent| intent.attempt.unsigned_abs() + 1),
-                None,
-            );
+            // Taken over between an answer and its results, or gone on after a wait. Live output of the last owner cannot be continued
+            // exactly.
+            let (of_calls, attempt) = open_calls::place(step, self.epoch);
+            self.log.begin(of_calls, attempt);
             self.room.tick();
             prompt.inherit(&open);
             if self.run_tools(&mut prompt, open).await? != StepOutcome::Continue {
                 return Ok(());
             }
             intent = None;
-            step += 1;
+            step = step.max(of_calls + 1);
         }
 
         let mut memory = Memory::new(loaded.compaction_threshold, model.context_limit);
@@ -308,11 +307,13 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    fn pending(&self) -> PendingToolCall {
+    /// The call as somebody else is told of it: a person who has to allow it, or else the client, who has to run it.
+    fn pending(&self, approval: Option<ApprovalRequest>) -> PendingToolCall {
         PendingToolCall {
             tool_call_id: self.id.clone(),
             tool_name: self.tool_name.clone(),
             arguments_json: self.arguments_json.clone(),
+            approval,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Clients that do not return: turns that wait too long for a client's own tools are failed, by the database's clock.
+//! Clients that do not return: turns that wait too long for a client's own tools, or for a person's word, are failed, by the database's
+//! clock.
 
 use std::time::Duration;
 
@@ -44,7 +45,12 @@ async fn expire_one(pool: &Pool, hints: &Hints, chat: Uuid) -> Result<(), Error>
     };
     let now = row.now;
     let mut open = Open::new(tx, row)?;
-    let text = "The client did not return the results of its tools in time. Send a message to go on.";
+    let is_for_person = open.row.pending_tool_calls.iter().any(|call| call.approval.is_some());
+    let text = if is_for_person {
+        "Nobody approved the tool calls in time, so they did not run. Send a message to go on."
+    } else {
+        "The client did not return the results of its tools in time. Send a message to go on."
+    };
     let payload = Payload {
         error: Some(ChatError::generic(text)),
         ..Payload::default()

@@ -448,10 +448,20 @@ impl Open {
     async fn answer_open_calls(&mut self, reason: AnswerReason) -> Result<(), Error> {
         let open = open_calls(&messages::tail(&mut self.tx, self.row.id).await?);
         let now = self.row.now;
+        let asked = self
+            .before
+            .pending_tool_calls
+            .iter()
+            .filter(|call| call.approval.is_some());
+        let asked: Vec<&str> = asked.map(|call| call.tool_call_id.as_str()).collect();
         let results: Vec<_> = open
             .iter()
             .map(|call| {
-                let result = ToolResultPart::synthetic_error(call, reason.text(), Some(now));
+                let text = match asked.contains(&call.tool_call_id.as_str()) {
+                    true => reason.text_unapproved(),
+                    false => reason.text(),
+                };
+                let result = ToolResultPart::synthetic_error(call, text, Some(now));
                 messages::New::plain(Role::Tool, Visibility::Both, vec![Part::ToolResult(result)])
             })
             .collect();

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tandem_chassis::config::Secret;
+use tandem_chat_core::approval::ApprovalMode;
 
 /// Settings of storage.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,8 +22,27 @@ pub struct Config {
     /// How long a client's own tools may take before their turn fails.
     #[serde(with = "tandem_chassis::config::duration")]
     pub action_limit: Duration,
+    /// What people are asked before tools run.
+    pub approvals: Approvals,
     /// Start even if PostgreSQL may lose acknowledged commits at a power failure.
     pub allow_unsafe_postgres: bool,
+}
+
+/// Approvals of tool calls.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approvals {
+    /// The least that every chat asks: `never`, `risky` or `always`. Chats that ask less are changed at the start.
+    #[serde(deserialize_with = "approval_mode")]
+    pub minimum: ApprovalMode,
+    /// How long a call waits for a person before its turn fails.
+    #[serde(with = "tandem_chassis::config::duration")]
+    pub limit: Duration,
+}
+
+fn approval_mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ApprovalMode, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
 }
 
 /// Connections to PostgreSQL.
@@ -50,7 +70,17 @@ impl Default for Config {
             change_retention_days: 7,
             usage_retention_days: 400,
             action_limit: Duration::from_secs(300),
+            approvals: Approvals::default(),
             allow_unsafe_postgres: false,
+        }
+    }
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        Self {
+            minimum: ApprovalMode::Never,
+            limit: Duration::from_secs(24 * 60 * 60),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The only code that speaks SQL: one file for each table or tight group. Functions take a connection; the RPC owns the transaction.
 
+pub(crate) mod approvals;
 pub(crate) mod changes;
 pub(crate) mod chats;
 pub(crate) mod context;

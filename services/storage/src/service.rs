@@ -9,6 +9,7 @@ use tandem_chassis::lifecycle::OnEnd;
 use tandem_chassis::server::Server;
 use tandem_chassis::transport::Listener;
 use tandem_chassis::with_message_limits;
+use tandem_chat_core::approval::ApprovalMode;
 use tandem_proto::storage::v1::chat_context_service_server::ChatContextServiceServer;
 use tandem_proto::storage::v1::chat_service_server::ChatServiceServer;
 use tandem_proto::storage::v1::feed_service_server::FeedServiceServer;
@@ -29,7 +30,7 @@ use tandem_proto::storage::v1::workspace_service_server::WorkspaceServiceServer;
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::db::{Pool, in_time};
+use crate::db::{Pool, approvals, in_time};
 use crate::hints::{self, Hints};
 use crate::rpc::{
     Chats, Contexts, Feed, Files, Git, Interceptions, Mcp, PersonalSkills, ProviderKeys, Settings, Templates, Titles,
@@ -57,6 +58,9 @@ pub enum RunError {
     /// The schema could not be brought up to date.
     #[error("could not migrate the database")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Chats that ask for fewer approvals than the operator wants could not be changed.
+    #[error("could not set the approval mode of chats")]
+    Raise(#[source] sqlx::Error),
     /// The server may acknowledge commits it can lose.
     #[error(
         "PostgreSQL runs with {setting} = off and may lose acknowledged messages at a power failure; switch it on, or set allow_unsafe_postgres"
@@ -83,6 +87,11 @@ pub async fn run(
     let retention = Duration::from_secs(u64::from(config.change_retention_days) * 86_400);
     let pool = connect(&config, database).await?;
     sqlx::migrate!("../../migrations").run(pool.library()).await?;
+    if config.approvals.minimum > ApprovalMode::Never {
+        let raise = async { approvals::raise(&mut *pool.acquire().await?, config.approvals.minimum).await };
+        let raised = raise.await.map_err(RunError::Raise)?;
+        tracing::info!(chats = raised, minimum = %config.approvals.minimum, "chats ask for approvals that did not");
+    }
     let process = Uuid::now_v7();
     let (hints, outgoing) = Hints::new();
 
@@ -139,12 +148,14 @@ pub async fn run(
     let served = Server::new(ServiceName::Storage, &runtime)
         .add_service(with_message_limits!(ChatServiceServer::new(Chats::new(
             pool.clone(),
-            hints.clone()
+            hints.clone(),
+            config.approvals.minimum
         ))))
         .add_service(with_message_limits!(TurnServiceServer::new(Turns::new(
             pool.clone(),
             hints.clone(),
-            config.action_limit
+            config.action_limit,
+            config.approvals.limit
         ))))
         .add_service(with_message_limits!(TitleServiceServer::new(Titles::new(
             pool.clone(),
@@ -180,7 +191,8 @@ pub async fn run(
         )))
         .add_service(with_message_limits!(McpServiceServer::new(Mcp::new(pool.clone()))))
         .add_service(with_message_limits!(ToolCallServiceServer::new(ToolCalls::new(
-            pool.clone()
+            pool.clone(),
+            config.approvals.minimum
         ))))
         .add_service(with_message_limits!(TemplateServiceServer::new(Templates::new(
             pool.clone()

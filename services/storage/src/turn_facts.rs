@@ -1,7 +1,7 @@
 //! Small facts of a turn that are stored as JSON beside the chat: they are read and written whole, never searched.
 
 use serde::{Deserialize, Serialize};
-use tandem_proto::common::v1::PendingToolCall;
+use tandem_proto::common::v1::{ApprovalRequest, PendingToolCall};
 use tandem_proto::storage::v1::{StepIntent, StepPosition};
 use time::OffsetDateTime;
 
@@ -31,12 +31,25 @@ pub(crate) struct Sealed {
     pub(crate) part_count: i64,
 }
 
-/// A call only the client can answer.
+/// A call only the client can answer, or a person must allow.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct PendingCall {
     pub(crate) tool_call_id: String,
     pub(crate) tool_name: String,
     pub(crate) arguments_json: String,
+    /// What a person is asked; `None` for the client's own calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) approval: Option<Approval>,
+}
+
+/// What a person is asked before a call runs.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Approval {
+    /// SHA-256 of what would run, in hexadecimal.
+    pub(crate) digest: String,
+    /// The number of a `ToolRisk`.
+    pub(crate) risk: i32,
+    pub(crate) reason: String,
 }
 
 impl From<&Sealed> for StepPosition {
@@ -56,6 +69,11 @@ impl From<&PendingCall> for PendingToolCall {
             tool_call_id: call.tool_call_id.clone(),
             tool_name: call.tool_name.clone(),
             arguments_json: call.arguments_json.clone(),
+            approval: call.approval.as_ref().map(|approval| ApprovalRequest {
+                digest: hex::decode(&approval.digest).unwrap_or_default(),
+                risk: approval.risk,
+                reason: approval.reason.clone(),
+            }),
         }
     }
 }
@@ -66,6 +84,11 @@ impl From<PendingToolCall> for PendingCall {
             tool_call_id: call.tool_call_id,
             tool_name: call.tool_name,
             arguments_json: call.arguments_json,
+            approval: call.approval.map(|approval| Approval {
+                digest: hex::encode(approval.digest),
+                risk: approval.risk,
+                reason: approval.reason,
+            }),
         }
     }
 }

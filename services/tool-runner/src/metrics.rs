@@ -9,7 +9,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tandem_chassis::metrics::{Registry, STAGE_SECONDS};
 use tandem_chat_core::tool_policy::BuiltinTool;
-use tandem_proto::tool::v1::{McpOutcome, ToolOutcome};
+use tandem_proto::tool::v1::McpOutcome;
+
+use crate::call::End;
 
 /// What stands for the names of tools that do not exist: models invent them without end.
 const OTHER: &str = "other";
@@ -101,17 +103,23 @@ impl Metrics {
         Counted::new(&self.agents)
     }
 
-    /// A call ended; `None` when it ended without an outcome.
-    pub(crate) fn call_ended(&self, tool_name: &str, outcome: Option<&ToolOutcome>, after: Duration) {
+    /// A call ended; `None` when nobody knows how. The time of those that were not started says nothing.
+    pub(crate) fn call_ended(&self, tool_name: &str, end: Option<&End>, after: Duration) {
         let tool_name = label(tool_name);
-        let outcome = match outcome {
-            None => "lost",
-            Some(outcome) if outcome.is_replayed => "replayed",
-            Some(outcome) if outcome.is_unknown => "unknown",
-            Some(outcome) if outcome.is_error => "error",
-            Some(_) => "done",
+        let (outcome, has_run) = match end {
+            None => ("lost", true),
+            Some(End::Outcome(outcome)) if outcome.is_replayed => ("replayed", true),
+            Some(End::Outcome(outcome)) if outcome.is_unknown => ("unknown", true),
+            Some(End::Outcome(outcome)) if outcome.is_error => ("error", true),
+            Some(End::Outcome(_)) => ("done", true),
+            Some(End::AwaitsApproval(_)) => ("awaits_approval", false),
+            Some(End::Declined(_)) => ("declined", false),
+            Some(End::Refused(_)) => ("refused", false),
         };
         self.calls.get_or_create(&CallLabels { tool_name, outcome }).inc();
+        if !has_run {
+            return;
+        }
         let labels = ToolLabels { tool_name };
         self.seconds.get_or_create(&labels).observe(after.as_secs_f64());
     }
@@ -162,6 +170,9 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
+    use tandem_proto::common::v1::ApprovalRequest;
+    use tandem_proto::tool::v1::ToolOutcome;
+
     use super::*;
 
     #[test]
@@ -169,17 +180,23 @@ mod tests {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry);
         for name in ["execute", "fly", "swim"] {
-            metrics.call_ended(name, Some(&ToolOutcome::default()), Duration::from_millis(20));
+            let end = End::Outcome(ToolOutcome::default());
+            metrics.call_ended(name, Some(&end), Duration::from_millis(20));
         }
+        let end = End::AwaitsApproval(ApprovalRequest::default());
+        metrics.call_ended("write_file", Some(&end), Duration::ZERO);
         metrics.call_ended("execute", None, Duration::ZERO);
         let text = registry.render();
         for line in [
             r#"tandem_tool_calls_total{tool_name="other",outcome="done"} 2"#,
             r#"tandem_tool_calls_total{tool_name="execute",outcome="done"} 1"#,
             r#"tandem_tool_calls_total{tool_name="execute",outcome="lost"} 1"#,
+            r#"tandem_tool_calls_total{tool_name="write_file",outcome="awaits_approval"} 1"#,
         ] {
             assert!(text.contains(line), "{text}");
         }
+        let untimed = r#"tandem_tool_call_duration_seconds_count{tool_name="write_file"}"#;
+        assert!(!text.contains(untimed), "{text}");
     }
 
     #[test]

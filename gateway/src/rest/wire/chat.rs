@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tandem_chat_core::wire;
 use tandem_proto::common::v1 as proto;
 use utoipa::ToSchema;
 
 use super::{
     git::ChatDiffStatus,
     part::{ChatMessagePart, parts},
-    some_text, time,
+    some_text, some_time, time,
 };
 
 /// A conversation.
@@ -73,6 +74,12 @@ pub struct Chat {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     pub client_type: &'static str,
+    /// Which tool calls a person must approve: none (`never`), those of unclear effect (`risky`), all that change anything (`always`).
+    pub approval_mode: &'static str,
+    /// When waiting for the pending tool calls ends; only while `status` is `requires_action`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime)]
+    pub action_expires_at: Option<String>,
     /// Subagent chats; their own list is empty.
     #[schema(no_recursion)]
     pub children: Vec<Chat>,
@@ -141,6 +148,8 @@ impl From<proto::Chat> for Chat {
             last_injected_context: parts(chat.last_injected_context),
             warnings: Vec::new(),
             client_type: client_type(chat.client_type),
+            approval_mode: approval_mode(chat.approval_mode),
+            action_expires_at: some_time(chat.action_expires_at.as_ref()),
             children: chat.children.into_iter().map(Self::from).collect(),
         }
     }
@@ -208,6 +217,12 @@ fn client_type(client: i32) -> &'static str {
         Ok(proto::ClientType::Ui) => "ui",
         Ok(proto::ClientType::Api | proto::ClientType::Unspecified) | Err(_) => "api",
     }
+}
+
+fn approval_mode(mode: i32) -> &'static str {
+    // A mode of a newer release is shown as the strictest one known here: nobody should believe that less is asked.
+    let mode = proto::ApprovalMode::try_from(mode).unwrap_or(proto::ApprovalMode::Always);
+    wire::approval_mode_from_wire(mode).as_str()
 }
 
 /// An error kind's word.

@@ -89,19 +89,34 @@ pub struct ChatStreamRetry {
     pub retrying_at: String,
 }
 
-/// The client must run these tools.
+/// Somebody must act on these calls: the client runs those without an `approval`, a person decides on those with one.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ChatStreamActionRequired {
     pub tool_calls: Vec<ChatStreamToolCall>,
 }
 
-/// A call the client must answer.
+/// A call somebody must act on.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ChatStreamToolCall {
     pub tool_call_id: String,
     pub tool_name: String,
     /// JSON text.
     pub args: String,
+    /// The call runs when a person has approved it; the client does not run it itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub approval: Option<ChatStreamApproval>,
+}
+
+/// What a person is asked before a call runs.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ChatStreamApproval {
+    /// Of what would run: 64 hexadecimal digits, handed back with the decision.
+    pub digest: String,
+    /// What the call may do as far as can be told: `none`, `changes`, `unknown` or `forbidden`.
+    pub risk: &'static str,
+    /// Why it is asked, in words for people.
+    pub reason: String,
 }
 
 /// Messages from this id on are withdrawn.
@@ -236,7 +251,27 @@ impl From<proto::PendingToolCall> for ChatStreamToolCall {
             tool_call_id: call.tool_call_id,
             tool_name: call.tool_name,
             args: call.arguments_json,
+            approval: call.approval.map(ChatStreamApproval::from),
         }
+    }
+}
+
+impl From<proto::ApprovalRequest> for ChatStreamApproval {
+    fn from(asked: proto::ApprovalRequest) -> Self {
+        Self {
+            risk: tool_risk(asked.risk),
+            digest: hex::encode(&asked.digest),
+            reason: asked.reason,
+        }
+    }
+}
+
+fn tool_risk(risk: i32) -> &'static str {
+    match proto::ToolRisk::try_from(risk) {
+        Ok(proto::ToolRisk::None) => "none",
+        Ok(proto::ToolRisk::Changes) => "changes",
+        Ok(proto::ToolRisk::Forbidden) => "forbidden",
+        Ok(proto::ToolRisk::Unknown | proto::ToolRisk::Unspecified) | Err(_) => "unknown",
     }
 }
 

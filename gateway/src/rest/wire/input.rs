@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tandem_chat_core::{approval::ApprovalMode, wire};
 use tandem_proto::common::v1 as proto;
 use tandem_proto::storage::v1 as storage;
 use utoipa::ToSchema;
@@ -141,6 +142,16 @@ pub fn plan_mode(mode: Option<&str>) -> Result<Option<proto::PlanMode>, Problem>
         Some("plan") => Ok(Some(proto::PlanMode::Plan)),
         Some(_) => Err(Problem::field("plan_mode", "must be empty or plan")),
     }
+}
+
+/// `never`, `risky` and `always`.
+///
+/// # Errors
+/// 400 for any other word.
+pub fn approval_mode(mode: Option<&str>) -> Result<Option<proto::ApprovalMode>, Problem> {
+    let mode = mode.map(str::parse::<ApprovalMode>).transpose();
+    let mode = mode.map_err(|unknown| Problem::field("approval_mode", unknown.to_string()))?;
+    Ok(mode.map(wire::approval_mode_to_wire))
 }
 
 /// `ui` and `api`, the latter being the default.
@@ -316,6 +327,15 @@ mod tests {
         assert!(plan_mode(Some("maybe")).is_err());
         assert_eq!(client_type(None).unwrap(), proto::ClientType::Api);
         assert!(client_type(Some("tui")).is_err());
+        use proto::ApprovalMode;
+        let modes = [None, Some("never"), Some("risky"), Some("always")].map(|mode| approval_mode(mode).unwrap());
+        let expected = [ApprovalMode::Never, ApprovalMode::Risky, ApprovalMode::Always].map(Some);
+        assert_eq!((modes[0], &modes[1..]), (None, &expected[..]));
+        for bad in ["", "Never", "sometimes"] {
+            let problem = approval_mode(Some(bad)).unwrap_err();
+            assert_eq!(problem.status(), 400);
+            assert!(format!("{problem:?}").contains("\"approval_mode\""), "{problem:?}");
+        }
         assert_eq!(
             busy_behavior(Some("interrupt")).unwrap(),
             storage::BusyBehavior::Interrupt

@@ -1,6 +1,6 @@
 // Chats, their messages, queue and files.
 import { API_BASE, call, readText } from "./client.ts";
-import type { BusyBehavior, Chat, ChatMessage, InputPart, MessagesPage, SendResult } from "./types.ts";
+import type { ApprovalDecision, ApprovalMode, BusyBehavior, Chat, ChatMessage, InputPart, MessagesPage, SendResult } from "./types.ts";
 
 /** A model thinks about it, and the server gives it 45 s. */
 const TITLE_DEADLINE_MS = 60_000;
@@ -13,6 +13,8 @@ export interface NewChat {
   model_config_id?: string;
   mcp_server_ids?: readonly string[];
   plan_mode?: PlanMode;
+  /** Absent: the least the operator asks for. */
+  approval_mode?: ApprovalMode;
 }
 
 /** `plan`: the agent looks around and proposes a plan instead of changing anything; empty: it works. */
@@ -52,6 +54,8 @@ export interface ChatPatch {
   workspace_id?: string;
   /** 0 unpins, anything greater pins. */
   pin_order?: number;
+  /** Refused where the operator asks for more. */
+  approval_mode?: ApprovalMode;
 }
 
 const at = (id: string) => `/chats/${encodeURIComponent(id)}`;
@@ -64,6 +68,8 @@ export const createChat = (chat: NewChat, key: string) =>
   call<Chat>("POST", "/chats", { body: { ...chat, client_type: "ui" }, idempotencyKey: key });
 export const patchChat = (id: string, patch: ChatPatch) => call<void>("PATCH", at(id), { body: patch });
 export const interruptChat = (id: string) => call<Chat>("POST", `${at(id)}/interrupt`);
+/** Decides all calls that wait for a person, no fewer: 409 when nothing waits any more, or something else does. */
+export const decideCalls = (id: string, decisions: readonly ApprovalDecision[], key: string) => call<Chat>("POST", `${at(id)}/approvals`, { body: { decisions }, idempotencyKey: key });
 /** Has a model name it anew; takes as long as the model does. */
 export const regenerateTitle = (id: string) => call<Chat>("POST", `${at(id)}/title/regenerate`, { deadlineMs: TITLE_DEADLINE_MS });
 /** Has a model think of a name, which nobody has taken over yet. Empty if there are no messages. */

@@ -945,6 +945,72 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/v1/chats/{chat}/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approves or declines the pending calls that have an `approval`, all at once; then the turn goes on. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /** @description Makes it safe to send the request again when its answer was lost: it is carried out once, and its answer comes again. A new key for each request; kept for 24 hours. */
+                    "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                };
+                path: {
+                    chat: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ApprovalsBody"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Chat"];
+                    };
+                };
+                /** @description No call waits for a decision, perhaps because it was decided already (`NO_APPROVAL_REQUIRED`), or what would run is not what was shown (`APPROVAL_CHANGED`). With `Idempotency-Key`: the earlier request is still under way (`IDEMPOTENCY_KEY_IN_FLIGHT`; repeat after `Retry-After`), or its answer held a secret that is shown once (`IDEMPOTENT_SECRET_SHOWN_ONCE`) */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                422: components["responses"]["IdempotencyKeyReused"];
+                /** @description What went wrong */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Error"];
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/chats/{chat}/clear": {
         parameters: {
             query?: never;
@@ -6641,6 +6707,21 @@ export interface components {
             /** Format: uuid */
             user_id: string;
         };
+        /** @description The word on one call. */
+        ApprovalDecision: {
+            /** @description `approve` or `decline`. */
+            decision?: string;
+            /** @description The `digest` that was shown with the call: 64 hexadecimal digits. The word holds for this alone. */
+            digest?: string;
+            /** @description With `decline`: what the model is told of it, at most 1 KiB. */
+            reason?: string;
+            tool_call_id?: string;
+        };
+        /** @description A word on every call that waits for one, each once. */
+        ApprovalsBody: {
+            /** @description 1 to 128. */
+            decisions?: components["schemas"]["ApprovalDecision"][];
+        };
         /** @description Tools to accept as they are now. */
         ApproveMCPToolsRequest: {
             /** @description 1 to 128. */
@@ -6658,6 +6739,13 @@ export interface components {
         };
         /** @description A conversation. */
         Chat: {
+            /**
+             * Format: date-time
+             * @description When waiting for the pending tool calls ends; only while `status` is `requires_action`.
+             */
+            action_expires_at?: string;
+            /** @description Which tool calls a person must approve: none (`never`), those of unclear effect (`risky`), all that change anything (`always`). */
+            approval_mode: string;
             archived: boolean;
             /** @description Subagent chats; their own list is empty. */
             children: components["schemas"]["Chat"][];
@@ -7064,9 +7152,18 @@ export interface components {
             /** Format: uuid */
             model_config_id?: string;
         };
-        /** @description The client must run these tools. */
+        /** @description Somebody must act on these calls: the client runs those without an `approval`, a person decides on those with one. */
         ChatStreamActionRequired: {
             tool_calls: components["schemas"]["ChatStreamToolCall"][];
+        };
+        /** @description What a person is asked before a call runs. */
+        ChatStreamApproval: {
+            /** @description Of what would run: 64 hexadecimal digits, handed back with the decision. */
+            digest: string;
+            /** @description Why it is asked, in words for people. */
+            reason: string;
+            /** @description What the call may do as far as can be told: `none`, `changes`, `unknown` or `forbidden`. */
+            risk: string;
         };
         /** @description One event of a chat's stream: `type` says which of the payloads is there. */
         ChatStreamEvent: {
@@ -7125,8 +7222,10 @@ export interface components {
         ChatStreamStatus: {
             status: string;
         };
-        /** @description A call the client must answer. */
+        /** @description A call somebody must act on. */
         ChatStreamToolCall: {
+            /** @description The call runs when a person has approved it; the client does not run it itself. */
+            approval?: components["schemas"]["ChatStreamApproval"];
             /** @description JSON text. */
             args: string;
             tool_call_id: string;
@@ -7256,6 +7355,8 @@ export interface components {
         };
         /** @description What a chat is started with. */
         CreateChatBody: {
+            /** @description Which tool calls a person must approve: `never`, `risky` or `always`. Left out: the least the operator allows. */
+            approval_mode?: string | null;
             /** @description `api`, the default, or `ui`. */
             client_type?: string | null;
             content?: components["schemas"]["ChatInputPart"][];
@@ -7867,6 +7968,8 @@ export interface components {
         };
         /** @description What changes in a chat; members left out stay. */
         UpdateChatBody: {
+            /** @description `never`, `risky` or `always`; not less than the operator allows. Calls that wait already go on waiting. */
+            approval_mode?: string | null;
             archived?: boolean | null;
             /** @description Replaces all labels. */
             labels?: {

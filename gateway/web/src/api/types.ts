@@ -1,6 +1,9 @@
 // The shapes of Tandem's HTTP and WebSocket interface as this UI uses them. Only data: no behaviour, no defaults.
 // Fields the server may leave out are optional; fields that may be null say so. Times are RFC 3339 text.
 
+/** What is asked before a tool runs: nothing, what nobody can tell the effects of, or every change. */
+export type ApprovalMode = "never" | "risky" | "always";
+
 export type ChatStatus = "waiting" | "pending" | "running" | "requires_action" | "error";
 
 export interface User {
@@ -48,6 +51,10 @@ export interface Chat {
   pin_order: number;
   /** `plan` while the agent only looks and writes a plan. */
   plan_mode?: string;
+  /** The chat's own choice, or the operator's where that is stricter. */
+  approval_mode: ApprovalMode;
+  /** When the wait of `requires_action` ends by itself; absent in every other status. */
+  action_expires_at?: string;
   /** Chosen for the chat; those that every chat uses come on top. */
   mcp_server_ids?: string[];
   /** What the model is told of the workspace; only of a chat that is asked for by itself. */
@@ -225,6 +232,25 @@ export interface PendingToolCall {
   tool_call_id: string;
   tool_name: string;
   args: string;
+  /** A person has to allow it. Absent: the program that started the chat has to run it. */
+  approval?: ApprovalRequest;
+}
+
+export interface ApprovalRequest {
+  /** Hexadecimal SHA-256 of what would run: a decision holds for this alone. */
+  digest: string;
+  /** `changes`: in ways its arguments show. `unknown`: nobody can tell what it does. */
+  risk: "changes" | "unknown";
+  /** Why it is asked, in words for people, without a full stop. */
+  reason: string;
+}
+
+export interface ApprovalDecision {
+  tool_call_id: string;
+  digest: string;
+  decision: "approve" | "decline";
+  /** What the model is told; at most 1,024 bytes, only of what is declined. */
+  reason?: string;
 }
 
 export interface ChatWatchEvent {

@@ -4,6 +4,8 @@ import { MenuPopup } from "./MenuPopup.tsx";
 export interface MenuEntry {
   label: string;
   hint?: string;
+  /** The hint is a sentence, and is never cut. */
+  isHintWhole?: boolean;
   icon?: ReactNode;
   /** For choices: whether this one is chosen. */
   checked?: boolean;

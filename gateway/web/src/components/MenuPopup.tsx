@@ -101,7 +101,7 @@ function Item({ entry, onClose }: { entry: MenuEntry; onClose: MenuPopupProps["o
       {entry.icon ? <span className="shrink-0 text-muted [&>svg]:size-4">{entry.icon}</span> : null}
       <span className="min-w-0 flex-1">
         <span className="block truncate">{entry.label}</span>
-        {entry.hint ? <span className="block truncate text-xs text-faint">{entry.hint}</span> : null}
+        {entry.hint ? <span className={classes("block text-xs text-faint", !entry.isHintWhole && "truncate")}>{entry.hint}</span> : null}
       </span>
       {entry.isOneOfSeveral ? (
         <span aria-hidden className={classes("grid size-4 shrink-0 place-items-center rounded border", entry.checked ? "border-accent bg-accent text-accent-ink" : "border-line-strong")}>

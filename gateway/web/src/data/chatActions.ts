@@ -2,7 +2,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type ChatPatch, patchChat, regenerateTitle } from "@/api/chats.ts";
 import { describe } from "@/api/problem.ts";
-import type { Chat } from "@/api/types.ts";
+import type { ApprovalMode, Chat } from "@/api/types.ts";
 import { dismiss, toast } from "@/components/toasts.ts";
 import { plainTitle } from "@/lib/title.ts";
 import { isBusy } from "@/stream/view.ts";
@@ -16,27 +16,38 @@ export interface ChatActions {
   setPinned: (chat: Chat, pinned: boolean) => Promise<void>;
   /** Replaces all of them. */
   setLabels: (chat: Chat, labels: Record<string, string>) => Promise<boolean>;
+  /** Throws what the server refuses it with: the operator may ask for more. */
+  setApprovalMode: (chat: Chat, mode: ApprovalMode) => Promise<void>;
   /** With its children. Archiving can be undone for as long as its message is shown. */
   setArchived: (chat: Chat, archived: boolean) => Promise<void>;
 }
 
 export function useChatActions(): ChatActions {
   const client = useQueryClient();
-  const change = async (chat: Chat, patch: ChatPatch): Promise<boolean> => {
+  /** Shown at once, and taken back if it is refused. */
+  const apply = async (chat: Chat, patch: ChatPatch): Promise<void> => {
     const before = [keys.chats, keys.archivedChats].map((key) => [key, client.getQueryData<Chat[]>(key)] as const);
     for (const [key] of before) client.setQueryData<Chat[]>(key, (chats) => chats && patched(chats, chat.id, patch));
+    const alone = client.getQueryData<Chat>(keys.chat(chat.id));
     client.setQueryData<Chat>(keys.chat(chat.id), (one) => one && patched([one], chat.id, { ...patch, archived: undefined })[0]);
     try {
       await patchChat(chat.id, patch);
-      return true;
     } catch (error) {
       for (const [key, chats] of before) client.setQueryData(key, chats);
-      toast(describe(error), { tone: "danger" });
-      return false;
+      client.setQueryData(keys.chat(chat.id), alone);
+      throw error;
     } finally {
       void client.invalidateQueries({ queryKey: keys.chats });
     }
   };
+  const change = (chat: Chat, patch: ChatPatch): Promise<boolean> =>
+    apply(chat, patch).then(
+      () => true,
+      (error: unknown) => {
+        toast(describe(error), { tone: "danger" });
+        return false;
+      },
+    );
   const keepTitle = (id: string, title: string) => {
     client.setQueryData<Chat[]>(keys.chats, (chats) => chats && patched(chats, id, { title }));
     client.setQueryData<Chat>(keys.chat(id), (one) => one && patched([one], id, { title })[0]);
@@ -61,6 +72,7 @@ export function useChatActions(): ChatActions {
     setPinned: async (chat, pinned) => {
       await change(chat, { pin_order: pinned ? 1 : 0 });
     },
+    setApprovalMode: (chat, approval_mode) => apply(chat, { approval_mode }),
     setLabels: (chat, labels) => change(chat, { labels }),
     setArchived: async (chat, archived) => {
       const family = [chat, ...chat.children];

@@ -41,7 +41,7 @@ export function patched(chats: readonly Chat[], id: string, patch: Omit<ChatPatc
     if (chat.id !== id) return children === chat.children ? [chat] : [{ ...chat, children }];
     if (patch.archived !== undefined) return [];
     const pin_order = patch.pin_order === undefined ? chat.pin_order : patch.pin_order === 0 ? 0 : chat.pin_order || pinned + 1;
-    return [{ ...chat, title: patch.title ?? chat.title, labels: patch.labels ?? chat.labels, pin_order }];
+    return [{ ...chat, title: patch.title ?? chat.title, labels: patch.labels ?? chat.labels, approval_mode: patch.approval_mode ?? chat.approval_mode, pin_order }];
   });
 }
 

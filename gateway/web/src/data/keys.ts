@@ -9,6 +9,7 @@ export const keys = {
   chats: ["chats"],
   archivedChats: ["chats", "archived"],
   chat: (id: string) => ["chats", "one", id] as const,
+  wait: (id: string, moment: string) => ["wait", id, moment] as const,
   told: (id: string, moment: string) => ["told", id, moment] as const,
   foundChats: (q: string, labels: readonly string[]) => ["chats", "found", q, ...labels] as const,
   plan: (fileId: string) => ["plan", fileId] as const,

@@ -1,4 +1,5 @@
 // What this browser remembers about how the reader likes to see things. Not server state.
+import type { ApprovalMode } from "@/api/types.ts";
 import { create } from "zustand";
 import { persist } from "zustand/middleware";
 
@@ -12,6 +13,8 @@ interface Prefs {
   sidebarOpen: boolean;
   /** The model chosen last for a new chat; empty means the default. */
   modelId: string;
+  /** What was chosen last for a new chat; empty while nothing was. */
+  approvalMode: "" | ApprovalMode;
   /** What the panel beside a conversation shows; empty while it is closed. */
   panel: "" | PanelTab;
   /** Where it was when it was open last. */
@@ -20,7 +23,7 @@ interface Prefs {
 }
 
 export const usePrefs = create<Prefs>()(
-  persist((set) => ({ theme: "system", density: "comfortable", sidebarOpen: true, modelId: "", panel: "", lastPanel: "changes", set: (change) => set(change.panel ? { lastPanel: change.panel, ...change } : change) }), {
+  persist((set) => ({ theme: "system", density: "comfortable", sidebarOpen: true, modelId: "", approvalMode: "", panel: "", lastPanel: "changes", set: (change) => set(change.panel ? { lastPanel: change.panel, ...change } : change) }), {
     name: "tandem.prefs",
     version: 1,
   }),

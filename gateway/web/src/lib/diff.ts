@@ -40,6 +40,37 @@ export function parseDiff(text: string): Diff {
   return { lines, added: countOf(lines, "add"), removed: countOf(lines, "del") };
 }
 
+/** A replacement that has not been made: nobody knows yet on which lines. */
+export interface Proposal {
+  search: string;
+  replace: string;
+  /** Said above it; may be empty. */
+  note: string;
+}
+
+/** What replacements would do, in the look of a diff. What both sides begin and end with alike is shown once. */
+export function proposedDiff(proposals: readonly Proposal[]): Diff {
+  const lines: DiffLine[] = [];
+  const put = (kind: DiffLine["kind"], texts: readonly string[]) => lines.push(...texts.map((text): DiffLine => ({ kind, text, oldLine: null, newLine: null, mark: null })));
+  for (const [index, { search, replace, note }] of proposals.entries()) {
+    const [before, after] = [linesOf(search), linesOf(replace)];
+    const shorter = Math.min(before.length, after.length);
+    let head = 0;
+    while (head < shorter && before[head] === after[head]) head += 1;
+    let tail = 0;
+    while (tail < shorter - head && before.at(-1 - tail) === after.at(-1 - tail)) tail += 1;
+    if (index > 0 || note !== "") put("hunk", [note]);
+    put("same", before.slice(0, head));
+    put("del", before.slice(head, before.length - tail));
+    put("add", after.slice(head, after.length - tail));
+    put("same", before.slice(before.length - tail));
+  }
+  markPairs(lines);
+  return { lines, added: countOf(lines, "add"), removed: countOf(lines, "del") };
+}
+
+const linesOf = (text: string): string[] => (text === "" ? [] : text.replace(/\n$/, "").split("\n"));
+
 function countOf(lines: readonly DiffLine[], kind: DiffLine["kind"]): number {
   return lines.reduce((n, line) => (line.kind === kind ? n + 1 : n), 0);
 }

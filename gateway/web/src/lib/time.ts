@@ -16,6 +16,17 @@ export function ago(iso: string, now: number): string {
   return new Date(then).toLocaleDateString(undefined, { month: "short", day: "numeric" });
 }
 
+/** "in 40 s", "in 12 min", "in 5 h", "in 2 days"; "any moment" once it is past. Rounded down: nobody is promised more than there is. */
+export function ahead(iso: string, now: number): string {
+  const left = Date.parse(iso) - now;
+  if (Number.isNaN(left)) return "";
+  if (left < 1_000) return "any moment";
+  if (left < MINUTE) return `in ${Math.floor(left / 1_000)} s`;
+  if (left < HOUR) return `in ${Math.floor(left / MINUTE)} min`;
+  if (left < 2 * DAY) return `in ${Math.floor(left / HOUR)} h`;
+  return `in ${Math.floor(left / DAY)} days`;
+}
+
 export function exactTime(iso: string): string {
   const date = new Date(iso);
   return Number.isNaN(date.getTime()) ? "" : date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });

@@ -205,6 +205,16 @@ describe("status, errors and retries", () => {
     expect(play(asked, events.status("pending")).pendingCalls).toEqual([]);
   });
 
+  it("calls that wait for a person say why, survive a reload, and are replaced by what waits next", () => {
+    const wait = (id: string, digest: string) => parseEvent({ type: "action_required", action_required: { tool_calls: [{ tool_call_id: id, tool_name: "execute", args: "{}", approval: { digest, risk: "unknown", reason: "It runs a command" } }] } });
+    const asked = play(liveView(), events.status("requires_action"), wait("a", "11"));
+    expect(asked.pendingCalls[0]?.approval).toEqual({ digest: "11", risk: "unknown", reason: "It runs a command" });
+    const again = play(connected(asked, false), events.status("requires_action"), wait("a", "11"), events.queue());
+    expect(again.pendingCalls).toEqual(asked.pendingCalls);
+    expect(play(asked, wait("a", "22")).pendingCalls.map((pending) => pending.approval?.digest)).toEqual(["22"]);
+    expect(play(asked, events.status("pending"), events.status("running"), events.status("requires_action")).pendingCalls).toEqual([]);
+  });
+
   it("unknown kinds are remembered, but not without end", () => {
     const strange = parseEvent({ type: "telepathy", telepathy: 1 });
     const view = Array.from({ length: MAX_UNKNOWN + 5 }).reduce((v: ReturnType<typeof liveView>) => reduce(v, strange, NOW), liveView(message(4, "user", text("hi"))));

@@ -95,6 +95,13 @@ export class ChatSession {
     else this.socket.retryNow();
   };
 
+  /** What is shown turned out to be old: everything live is told again. */
+  readonly refresh = (): void => {
+    this.flush();
+    this.set({ view: { ...this.state.view, cursor: null } });
+    this.socket.reopen();
+  };
+
   /** A message the server has just confirmed to this page; the stream will tell it again, harmlessly. */
   confirm(message: ChatMessage): void {
     this.applyOwn(message.id, [{ type: "message", message: normalizeMessage(message) }]);

@@ -59,6 +59,14 @@ export class ReconnectingSocket {
     this.open();
   };
 
+  /** Begins anew at once, whatever the connection looks like. */
+  reopen(): void {
+    if (this.stopped) return;
+    clearTimeout(this.retryTimer);
+    this.abandon();
+    this.open();
+  }
+
   private halt(reason: "stopped" | "refused"): void {
     this.stopped = true;
     window.removeEventListener("online", this.retryNow);

@@ -10,6 +10,29 @@ const tool = (rows: readonly Row[], id = "a") => {
 };
 const out = (delta: string) => events.part({ type: "tool-result", tool_call_id: "a", tool_name: "execute", result_delta: delta }, "tool");
 
+describe("a call that waits for a person", () => {
+  const pending = (id: string, approval?: object) => ({ tool_call_id: id, tool_name: "execute", args: '{"command":"rm"}', ...(approval && { approval }) });
+  const asks = (...calls: object[]) => [events.status("requires_action"), parseEvent({ type: "action_required", action_required: { tool_calls: calls } })];
+  const approval = { digest: "11", risk: "unknown", reason: "It runs a command" };
+  const called = liveView(message(1, "assistant", call("a"), call("b")), message(2, "tool", result("b")));
+
+  it("says so in its row until it is decided; the others are as they were", () => {
+    const view = play(called, ...asks(pending("a", approval)));
+    expect(tool(timeline(view))).toMatchObject({ state: "awaiting", approval, args: { command: "ls" } });
+    expect(tool(timeline(view), "b")).toMatchObject({ state: "done", approval: null });
+    expect(tool(timeline(play(view, events.status("pending"))))).toMatchObject({ state: "running", approval: null });
+    expect(tool(timeline(play(view, events.status("waiting"))))).toMatchObject({ state: "stopped", approval: null });
+  });
+
+  it("is not what a program has to answer", () => {
+    expect(tool(timeline(play(called, ...asks(pending("a"))))).state).toBe("running");
+  });
+
+  it("has a row even if nobody has told the call itself", () => {
+    expect(tool(timeline(play(called, ...asks(pending("z", approval)))), "z")).toMatchObject({ state: "awaiting", args: { command: "rm" } });
+  });
+});
+
 describe("a tool's row", () => {
   it("joins call and result of different messages", () => {
     const rows = timeline(liveView(message(1, "assistant", call("a")), message(2, "tool", result("a"))));

@@ -1,11 +1,11 @@
 // From a chat's view to the rows a reader sees: tool calls joined with their results, live and durable alike. Pure.
-import type { ChatMessage, FilePart, FileReferencePart, MessagePart, SourcePart } from "@/api/types.ts";
+import type { ApprovalRequest, ChatMessage, FilePart, FileReferencePart, MessagePart, SourcePart } from "@/api/types.ts";
 import { type StandIn, standInFinder } from "./standIn.ts";
 import { type ChatView, isBusy, type LiveToolCall, type LiveToolResult } from "./view.ts";
 import { open as fieldsOf, str } from "@/lib/open.ts";
 import { contextText, isContext } from "@/lib/speech.ts";
 
-export type ToolState = "writing" | "running" | "done" | "failed" | "stopped";
+export type ToolState = "writing" | "awaiting" | "running" | "done" | "failed" | "stopped";
 
 export interface ToolRow {
   kind: "tool";
@@ -24,6 +24,8 @@ export interface ToolRow {
   isMedia: boolean;
   startedAt: string;
   endedAt: string | null;
+  /** What a person is asked about it, while it waits for that. */
+  approval: ApprovalRequest | null;
 }
 
 export interface UserRow {
@@ -100,10 +102,22 @@ export function timeline(view: ChatView): readonly Row[] {
     if (row?.kind === "tool") rows[index] = withLiveResult(row, results.get(callId), isOpen(view));
   }
   rows.push(...liveRows(view, results, history.open));
+  addWaits(rows, view);
   for (const event of view.unknown) {
     rows.push({ kind: "note", key: `event-${event.afterMessageId}-${rows.length}`, label: `Event “${event.kind}”`, raw: event.raw });
   }
   return rows;
+}
+
+/** Calls that wait for a person's word say so; one whose card is not known here gets one, so that nothing waits unseen. */
+function addWaits(rows: Row[], view: ChatView): void {
+  for (const { tool_call_id: id, tool_name: name, args, approval } of view.pendingCalls) {
+    if (approval === undefined) continue;
+    const index = rows.findLastIndex((row) => row.kind === "tool" && row.callId === id);
+    const known = rows[index];
+    const row = known?.kind === "tool" ? known : { ...blankTool(id, name, ""), args: parsed(args) };
+    if (row.state === "running") rows[index < 0 ? rows.length : index] = { ...row, state: "awaiting", approval };
+  }
 }
 
 function isOpen(view: ChatView): boolean {
@@ -208,6 +222,7 @@ function blankTool(callId: string, name: string, startedAt: string, serverId: st
     isMedia: false,
     startedAt,
     endedAt: null,
+    approval: null,
   };
 }
 

@@ -53,6 +53,7 @@ export function chat(change: Partial<Chat> = {}): Chat {
     updated_at: NOW,
     archived: false,
     pin_order: 0,
+    approval_mode: "never",
     labels: {},
     has_unread: false,
     children: [],
@@ -75,6 +76,7 @@ export function toolRow(change: Partial<ToolRow> = {}): ToolRow {
     isMedia: false,
     startedAt: NOW,
     endedAt: "2026-11-21T10:00:02.000Z",
+    approval: null,
     ...change,
   };
 }

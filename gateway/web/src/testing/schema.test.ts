@@ -9,7 +9,8 @@ import type { SkillSummary } from "@/api/skills.ts";
 import type { AgentToken, Mechanism, NewWorkspace, Template, TemplateParameter, TemplatePreset, TemplateSpec, Workspace, WorkspaceAgent, WorkspaceBuild } from "@/api/workspaces.ts";
 import type { CostSummary, CostUsers, GroupLimit, UsageStatus, UserLimit } from "@/api/usage.ts";
 import type { DetectedServer, ModelConfig, Provider, ProviderCheckResult } from "@/api/modelTypes.ts";
-import type { DiffStatus, User } from "@/api/types.ts";
+import type { ChatPatch, NewChat } from "@/api/chats.ts";
+import type { ApprovalDecision, ApprovalMode, ApprovalRequest, Chat, DiffStatus, PendingToolCall, User } from "@/api/types.ts";
 
 type Schemas = components["schemas"];
 /** The fields this UI reads, as the server's document has them. */
@@ -49,6 +50,13 @@ describe("hand-written shapes", () => {
     expectTypeOf<Schemas["UserSkillMetadata"]>().toExtend<SkillSummary>();
     expectTypeOf<Schemas["GitCredential"]>().toExtend<GitCredential>();
     expectTypeOf<keyof DiffStatus>().toExtend<keyof Schemas["ChatDiffStatus"]>();
+    expectTypeOf<ApprovalDecision>().toExtend<Schemas["ApprovalDecision"]>();
+    expectTypeOf<keyof ApprovalRequest>().toEqualTypeOf<keyof Schemas["ChatStreamApproval"]>();
+    expectTypeOf<Omit<Read<"ChatStreamToolCall", PendingToolCall>, "approval">>().toEqualTypeOf<Omit<PendingToolCall, "approval">>();
+    expectTypeOf<ApprovalMode>().toExtend<Schemas["Chat"]["approval_mode"]>();
+    expectTypeOf<Chat["action_expires_at"]>().toEqualTypeOf<Schemas["Chat"]["action_expires_at"]>();
+    expectTypeOf<NewChat["approval_mode"]>().toExtend<Schemas["CreateChatBody"]["approval_mode"]>();
+    expectTypeOf<ChatPatch["approval_mode"]>().toExtend<Schemas["UpdateChatBody"]["approval_mode"]>();
     expectTypeOf<keyof McpTools>().toEqualTypeOf<keyof Schemas["MCPServerTools"]>();
     expectTypeOf<NewMcpServer>().toExtend<Schemas["CreateMCPServerConfigRequest"]>();
     expectTypeOf<keyof McpServerPatch>().toExtend<keyof Schemas["UpdateMCPServerConfigRequest"]>();

@@ -10,13 +10,15 @@ export interface Asked {
   body: unknown;
 }
 
-/** `answers`: by "GET /path"; what is not there is 404. The returned list grows with everything but reads. */
+/** `answers`: by "GET /path", each a body or a whole response; what is not there is 404. The returned list grows with everything but reads. */
 export function serve(answers: Readonly<Record<string, unknown>>): Asked[] {
   const changes: Asked[] = [];
   const answer = async (input: RequestInfo | URL, init?: RequestInit) => {
     const what = `${init?.method ?? "GET"} ${String(input).replace(API_BASE, "").split("?")[0] ?? ""}`;
     if (init?.method !== "GET") changes.push({ what, body: typeof init?.body === "string" ? (JSON.parse(init.body) as unknown) : undefined });
-    return what in answers ? Response.json(answers[what]) : Response.json({ message: "Route not found." }, { status: 404 });
+    const given = answers[what];
+    if (given instanceof Response) return given.clone();
+    return what in answers ? Response.json(given) : Response.json({ message: "Route not found." }, { status: 404 });
   };
   vi.stubGlobal("fetch", vi.fn<typeof fetch>(answer));
   return changes;

@@ -54,6 +54,9 @@ pub enum Command {
     ClearContext,
     /// The client hands in the results of its dynamic tools; storage has checked that they match the open calls exactly.
     SubmitToolResults,
+    /// A person has said of every call that waited for it whether it may run; storage has checked that. The open calls are gone through
+    /// again: some run, some are answered, some may still be the client's.
+    DecideToolCalls,
     /// The chat is set aside. For a family, one command per member that is not archived yet.
     Archive,
     /// The chat is taken back.
@@ -180,6 +183,7 @@ impl Command {
             | Self::Compact
             | Self::ClearContext
             | Self::SubmitToolResults
+            | Self::DecideToolCalls
             | Self::Archive
             | Self::Unarchive
             | Self::UpdateMetadata { .. }
@@ -201,6 +205,7 @@ impl Command {
             Self::Compact => CommandKind::Compact,
             Self::ClearContext => CommandKind::ClearContext,
             Self::SubmitToolResults => CommandKind::SubmitToolResults,
+            Self::DecideToolCalls => CommandKind::DecideToolCalls,
             Self::Archive => CommandKind::Archive,
             Self::Unarchive => CommandKind::Unarchive,
             Self::UpdateMetadata { .. } => CommandKind::UpdateMetadata,
@@ -233,6 +238,7 @@ pub enum CommandKind {
     Compact,
     ClearContext,
     SubmitToolResults,
+    DecideToolCalls,
     Archive,
     Unarchive,
     UpdateMetadata,
@@ -262,6 +268,7 @@ impl fmt::Display for CommandKind {
             Self::Compact => "compact",
             Self::ClearContext => "clear_context",
             Self::SubmitToolResults => "submit_tool_results",
+            Self::DecideToolCalls => "decide_tool_calls",
             Self::Archive => "archive",
             Self::Unarchive => "unarchive",
             Self::UpdateMetadata => "update_metadata",

@@ -72,6 +72,7 @@ fn dispatch(state: &State, command: &Command) -> Result<Decision, Reason> {
         Command::Compact => context::compact(state),
         Command::ClearContext => context::clear(state),
         Command::SubmitToolResults => people::submit_tool_results(state),
+        Command::DecideToolCalls => people::decide_tool_calls(state),
         Command::DeleteQueued { queued } => queue::delete(state, *queued),
         Command::PromoteQueued { queued } => queue::promote(state, *queued),
         Command::ReorderQueued { current, queued, place } => queue::reorder(state, current, *queued, *place),

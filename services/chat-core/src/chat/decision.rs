@@ -203,4 +203,15 @@ impl AnswerReason {
             Self::Failed => "The turn failed before a result was recorded; the outcome is unknown.",
         }
     }
+
+    /// The same of a call that a person had not allowed yet: it has not begun.
+    pub const fn text_unapproved(self) -> &'static str {
+        match self {
+            Self::Interrupted => "Interrupted by the user before the call was allowed; it did not run.",
+            Self::Superseded => "Set aside for a newer message before the call was allowed; it did not run.",
+            Self::Archived => "The chat was archived before the call was allowed; it did not run.",
+            Self::TimedOut => "Nobody allowed the call in time; it did not run.",
+            Self::Failed => "The turn failed before the call was allowed; it did not run.",
+        }
+    }
 }

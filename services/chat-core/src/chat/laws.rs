@@ -40,6 +40,7 @@ pub(super) enum Ask {
     Compact,
     Clear,
     Submit,
+    Decide,
     Archive,
     Unarchive,
     Rename,
@@ -94,6 +95,7 @@ impl Ask {
             Self::Compact => Command::Compact,
             Self::Clear => Command::ClearContext,
             Self::Submit => Command::SubmitToolResults,
+            Self::Decide => Command::DecideToolCalls,
             Self::Archive => Command::Archive,
             Self::Unarchive => Command::Unarchive,
             Self::Rename => Command::UpdateMetadata { is_pinning: false },
@@ -164,6 +166,7 @@ fn asks() -> impl Strategy<Value = Ask> {
         1 => Just(Ask::Compact),
         1 => Just(Ask::Clear),
         2 => Just(Ask::Submit),
+        2 => Just(Ask::Decide),
         1 => Just(Ask::Archive),
         3 => Just(Ask::Unarchive),
         1 => Just(Ask::Rename),
@@ -237,7 +240,7 @@ proptest! {
     fn messages_are_answered_in_the_order_they_were_sent(steps in proptest::collection::vec(asks(), 200)) {
         let in_order = steps.into_iter().filter(|step| match step {
             Ask::Edit(_) | Ask::Delete(_) | Ask::Promote(_) | Ask::Move { .. } => false,
-            Ask::Send(_) | Ask::Interrupt | Ask::Retry | Ask::Compact | Ask::Clear | Ask::Submit | Ask::Archive | Ask::Unarchive | Ask::Rename | Ask::Pin
+            Ask::Send(_) | Ask::Interrupt | Ask::Retry | Ask::Compact | Ask::Clear | Ask::Submit | Ask::Decide | Ask::Archive | Ask::Unarchive | Ask::Rename | Ask::Pin
             | Ask::Claim | Ask::Work { .. } | Ask::Expire | Ask::Pass(_) => true,
         });
         let model = walk(in_order)?;

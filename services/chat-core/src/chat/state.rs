@@ -53,7 +53,7 @@ pub enum Status {
         /// How far the turn got.
         progress: Progress,
     },
-    /// The client must run dynamic tools. Their calls are open.
+    /// The client must run dynamic tools, or a person must say whether tools may run. Their calls are open.
     RequiresAction {
         /// When waiting for the client ends.
         deadline: OffsetDateTime,

@@ -85,6 +85,7 @@ fn sections() -> Vec<Section> {
         section("Compact", Command::Compact),
         section("ClearContext", Command::ClearContext),
         section("SubmitToolResults", Command::SubmitToolResults),
+        section("DecideToolCalls", Command::DecideToolCalls),
         section("Archive", Command::Archive),
         section("Unarchive", Command::Unarchive),
         child_section("Unarchive, child of an archived parent", Command::Unarchive, true),
@@ -396,6 +397,6 @@ mod tests {
     #[test]
     fn every_command_has_a_section() {
         let shown: BTreeSet<_> = sections().iter().map(|section| section.command.kind()).collect();
-        assert_eq!(shown.len(), 24);
+        assert_eq!(shown.len(), 25);
     }
 }

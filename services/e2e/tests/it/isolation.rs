@@ -31,9 +31,15 @@ async fn a_chat_exists_for_its_owner_only() -> Result {
 
 async fn sees_nothing(stranger: &User, id: &str) -> Result {
     let message = json!({ "content": text("mine now") });
+    let results = json!({ "results": [{ "tool_call_id": "call_1", "output": "mine now", "is_error": false }] });
+    let decision = json!({ "tool_call_id": "call_1", "digest": "0".repeat(64), "decision": "approve" });
+    let decisions = json!({ "decisions": [decision] });
     for (method, path, body) in [
         (Method::GET, String::new(), None),
         (Method::PATCH, String::new(), Some(json!({ "title": "stolen" }))),
+        (Method::PATCH, String::new(), Some(json!({ "approval_mode": "never" }))),
+        (Method::POST, "/tool-results".to_owned(), Some(results)),
+        (Method::POST, "/approvals".to_owned(), Some(decisions)),
         (Method::GET, "/messages".to_owned(), None),
         (Method::GET, "/prompts".to_owned(), None),
         (Method::POST, "/messages".to_owned(), Some(message.clone())),

@@ -3,6 +3,7 @@
 //! `TANDEM_E2E_MODE=separate` runs the same tests with every service as a process of its own.
 
 mod anthropic;
+mod approvals;
 mod bad_input;
 mod bad_provider;
 mod bedrock;

@@ -13,11 +13,11 @@ use tandem_proto::orchestrator::v1::{
 };
 use tandem_proto::storage::v1::{
     ClearChatContextRequest, ClearChatContextResponse, CompactChatRequest, CompactChatResponse, CreateChatRequest,
-    CreateChatResponse, DeleteQueuedMessageRequest, DeleteQueuedMessageResponse, EditMessageRequest,
-    EditMessageResponse, GetChatRequest, InterruptChatRequest, InterruptChatResponse, PromoteQueuedMessageRequest,
-    PromoteQueuedMessageResponse, ReorderQueuedMessageRequest, ReorderQueuedMessageResponse, RetryChatRequest,
-    RetryChatResponse, SendMessageRequest, SendMessageResponse, SubmitToolResultsRequest, SubmitToolResultsResponse,
-    UpdateChatRequest, UpdateChatResponse,
+    CreateChatResponse, DecideToolCallsRequest, DecideToolCallsResponse, DeleteQueuedMessageRequest,
+    DeleteQueuedMessageResponse, EditMessageRequest, EditMessageResponse, GetChatRequest, InterruptChatRequest,
+    InterruptChatResponse, PromoteQueuedMessageRequest, PromoteQueuedMessageResponse, ReorderQueuedMessageRequest,
+    ReorderQueuedMessageResponse, RetryChatRequest, RetryChatResponse, SendMessageRequest, SendMessageResponse,
+    SubmitToolResultsRequest, SubmitToolResultsResponse, UpdateChatRequest, UpdateChatResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -247,6 +247,14 @@ impl ChatCommandService for Commands {
         request: Request<SubmitToolResultsRequest>,
     ) -> Result<Response<SubmitToolResultsResponse>, Status> {
         let (_, answer) = pass_on!(self, submit_tool_results, request);
+        Ok(answer)
+    }
+
+    async fn decide_tool_calls(
+        &self,
+        request: Request<DecideToolCallsRequest>,
+    ) -> Result<Response<DecideToolCallsResponse>, Status> {
+        let (_, answer) = pass_on!(self, decide_tool_calls, request);
         Ok(answer)
     }
 }

@@ -196,6 +196,17 @@ impl Prompt {
         calls
     }
 
+    /// Results of the last answer's calls, as far as there are any.
+    pub(super) fn results(&self) -> Vec<Part> {
+        let is_answer = |message: &Message| message.role == Role::Assistant;
+        let behind = self.history.iter().rposition(is_answer).map_or(0, |last| last + 1);
+        let of_tools = self.history[behind..].iter();
+        of_tools
+            .filter(|message| message.role == Role::Tool)
+            .flat_map(|message| wire::parts_to_wire(&message.parts))
+            .collect()
+    }
+
     /// The model has answered with this.
     pub(super) fn push_answer(&mut self, answer: &NewMessage) -> Result<(), Stop> {
         self.context_tokens = measured_tokens(answer.usage.as_ref())

@@ -1,4 +1,5 @@
-//! The calls of one step: all at once, each journalled by tool-runner, their results stored together in call order.
+//! The calls of one step: all at once, each journalled by tool-runner, their results stored together in call order. Those that stay open are
+//! `open_calls`'.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tandem_proto::tool::v1::{
 };
 use tonic::{Code, Status};
 
+use super::open_calls::{self, Became};
 use super::{Call, Cause, Prompt, Stop, Turn, attachments};
 use crate::clients::persist;
 
@@ -30,6 +32,12 @@ const FIND_TOOLS: &str = "find_tools";
 
 /// Time for tool-runner to accept a call; the tool's own limits bound the rest.
 const OPEN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The result of a call that was stopped before anybody knew what became of it.
+const STOPPED: &str = "Interrupted by the user before a result was recorded; the outcome is unknown.";
+
+/// The result of a call that was waiting to be allowed when the turn was stopped.
+const STOPPED_BEFORE_START: &str = "Interrupted by the user before the call was allowed; it did not run.";
 
 /// How long a stopped call may take to report what it did.
 const CANCEL_GRACE: Duration = Duration::from_millis(2_500);
@@ -107,27 +115,34 @@ impl Turn {
 
     /// Runs the calls, stores their results, and says what follows.
     pub(super) async fn run_tools(&mut self, prompt: &mut Prompt, calls: Vec<Call>) -> Result<StepOutcome, Stop> {
-        let (dynamic, local): (Vec<Call>, Vec<Call>) =
-            calls.into_iter().partition(|call| prompt.is_dynamic(&call.tool_name));
-        let mut results: HashMap<String, Part> = HashMap::new();
-        let cause = self.run_local(prompt, &local, &mut results).await;
+        let is_local = |call: &&Call| !prompt.is_dynamic(&call.tool_name);
+        let local: Vec<Call> = calls.iter().filter(is_local).cloned().collect();
+        let mut became: HashMap<String, Became> = HashMap::new();
+        let cause = self.run_local(prompt, &local, &mut became).await;
 
         let turn_kind = self.turn_kind();
         let mut is_over = false;
         let mut files = Vec::new();
+        let mut look_at = |result: &Part| {
+            is_over |= turn_kind.is_some_and(|kind| attachments::ends_turn(kind, result));
+            files.extend(attachments::of_result(result));
+        };
+        // Results from before a wait count when the step is through.
+        prompt.results().iter().for_each(&mut look_at);
+        let mut awaiting = HashMap::new();
         let mut messages = Vec::with_capacity(local.len());
         for call in &local {
-            let result = match results.remove(&call.id) {
-                Some(result) => result,
-                None => self.result(
-                    call,
-                    "Interrupted by the user before a result was recorded; the outcome is unknown.",
-                    true,
-                ),
+            let result = match became.remove(&call.id) {
+                Some(Became::Result(result)) => result,
+                Some(Became::AwaitsApproval(request)) if cause.is_none() => {
+                    awaiting.insert(call.id.clone(), request);
+                    continue;
+                }
+                Some(Became::AwaitsApproval(_)) => self.result(call, STOPPED_BEFORE_START, true),
+                None => self.result(call, STOPPED, true),
             };
             prompt.push_result(&result)?;
-            is_over |= turn_kind.is_some_and(|kind| attachments::ends_turn(kind, &result));
-            files.extend(attachments::of_result(&result));
+            look_at(&result);
             messages.push(result_message(result));
         }
         match cause {
@@ -135,18 +150,14 @@ impl Turn {
             Some(cause) => return Err(Stop::from_cause(cause, Vec::new())),
             None => {}
         }
-        let outcome = match (dynamic.is_empty(), is_over) {
-            (true, true) => StepOutcome::Finish,
-            (true, false) => StepOutcome::Continue,
-            (false, _) => StepOutcome::RequireAction,
-        };
+        let open = open_calls::still_open(&calls, |name| prompt.is_dynamic(name), awaiting);
+        let outcome = open_calls::outcome(!open.is_empty(), is_over);
         // Calls that are still open are looked for behind the assistant's last message, which must stay the one that made them.
         if outcome != StepOutcome::RequireAction {
             messages.extend(attachments::message(files));
         }
-        let pending = dynamic.iter().map(Call::pending).collect();
         let before = self.room.explained();
-        if let Some(chat) = self.store_results(messages, outcome, pending).await? {
+        if let Some(chat) = self.store_results(messages, outcome, open).await? {
             self.progress.wrote(before, chat.version);
             // A tool may have made the chat's workspace.
             self.chat.workspace_id = chat.workspace_id;
@@ -163,12 +174,12 @@ impl Turn {
         Ok(outcome)
     }
 
-    /// Runs local calls at once, collecting results as they come. Returns why it had to stop before all were in.
+    /// Runs local calls at once, collecting what becomes of them. Returns why it had to stop before all were in.
     async fn run_local(
         &mut self,
         prompt: &Prompt,
         calls: &[Call],
-        results: &mut HashMap<String, Part>,
+        became: &mut HashMap<String, Became>,
     ) -> Option<Cause> {
         let mut cause = self.cause.clone();
         let this = &*self;
@@ -181,7 +192,7 @@ impl Turn {
                 biased;
                 cause = Self::stopped(&mut cause) => break cause,
                 next = running.next() => match next {
-                    Some((call, result)) => this.publish_result(call, result, results),
+                    Some((call, end)) => this.came_to(call, end, became),
                     None => return None,
                 },
             }
@@ -189,7 +200,7 @@ impl Turn {
         if stopped != Cause::Interrupted {
             return Some(stopped);
         }
-        for call in calls.iter().filter(|call| !results.contains_key(&call.id)) {
+        for call in calls.iter().filter(|call| !became.contains_key(&call.id)) {
             this.cancel_call(call).await;
         }
         let deadline = tokio::time::sleep(CANCEL_GRACE);
@@ -198,14 +209,21 @@ impl Turn {
             tokio::select! {
                 () = &mut deadline => return Some(stopped),
                 next = running.next() => match next {
-                    Some((call, result)) => this.publish_result(call, result, results),
+                    Some((call, end)) => this.came_to(call, end, became),
                     None => return Some(stopped),
                 },
             }
         }
     }
 
-    fn publish_result(&self, call: &Call, result: Part, results: &mut HashMap<String, Part>) {
+    fn came_to(&self, call: &Call, end: Became, became: &mut HashMap<String, Became>) {
+        self.publish_result(&end);
+        became.insert(call.id.clone(), end);
+    }
+
+    /// Shows the result of a call. One that awaits approval has nothing to show: readers hear of it when the chat waits.
+    fn publish_result(&self, became: &Became) {
+        let Became::Result(result) = became else { return };
         let live = LivePart {
             role: Role::Tool.into(),
             content: Some(Content::Part(result.clone())),
@@ -215,24 +233,23 @@ impl Turn {
         if self.log.push(live).is_ok() {
             self.room.tick();
         }
-        results.insert(call.id.clone(), result);
     }
 
-    /// One call to its result. Whatever goes wrong is a result too.
-    async fn run_call(&self, prompt: &Prompt, call: &Call) -> Part {
+    /// One call to its result, or to what a person has to be asked. Whatever goes wrong is a result too.
+    async fn run_call(&self, prompt: &Prompt, call: &Call) -> Became {
         if let Some(sent) = &call.invalid_arguments {
             let shown: String = sent.chars().take(200).collect();
             let text = format!("The arguments must be a JSON object, but were: {shown}");
-            return self.result(call, &text, true);
+            return Became::Result(self.result(call, &text, true));
         }
         if !prompt.offers(&call.tool_name) {
             let text = format!("There is no tool named {:?} in this turn.", call.tool_name);
-            return self.result(call, &text, true);
+            return Became::Result(self.result(call, &text, true));
         }
         let mut pauses = REJOIN_PAUSES.iter();
         loop {
             let status = match self.follow_call(call).await {
-                Ok(outcome) => return self.outcome(call, outcome),
+                Ok(became) => return became,
                 Err(status) => status,
             };
             // The call goes on without us and is journalled by its id: joining again never runs it twice.
@@ -245,13 +262,13 @@ impl Turn {
                         "The tool could not be run ({}). Whether it took effect is unknown.",
                         reason(&status)
                     );
-                    return self.result(call, &text, true);
+                    return Became::Result(self.result(call, &text, true));
                 }
             }
         }
     }
 
-    async fn follow_call(&self, call: &Call) -> Result<ToolOutcome, Status> {
+    async fn follow_call(&self, call: &Call) -> Result<Became, Status> {
         let message = CallToolRequest {
             chat_id: self.chat.id.clone(),
             epoch: self.epoch,
@@ -288,7 +305,8 @@ impl Turn {
                     }
                     self.fault_point("tool_running");
                 }
-                Some(Event::Outcome(outcome)) => return Ok(outcome),
+                Some(Event::Outcome(outcome)) => return Ok(Became::Result(self.outcome(call, outcome))),
+                Some(Event::ApprovalRequired(request)) => return Ok(Became::AwaitsApproval(request)),
                 None => {}
             }
         }

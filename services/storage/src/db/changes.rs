@@ -70,8 +70,9 @@ impl Change {
 pub(crate) async fn create(conn: &mut PgConnection, row: &chats::Row, change: &Change) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO chats (id, organization_id, owner_id, parent_chat_id, root_chat_id, workspace_id, last_model_config_id,
-            title, client_type, plan_mode, labels, mcp_server_ids, dynamic_tools, status, progress, epoch, version)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            title, client_type, plan_mode, labels, mcp_server_ids, dynamic_tools, status, progress, epoch, version,
+            approval_mode)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         row.id,
         row.organization_id,
         row.owner_id,
@@ -88,7 +89,8 @@ pub(crate) async fn create(conn: &mut PgConnection, row: &chats::Row, change: &C
         row.status,
         row.progress,
         row.epoch,
-        row.version
+        row.version,
+        row.approval_mode
     )
     .execute(&mut *conn)
     .await?;
@@ -123,7 +125,7 @@ pub(crate) async fn save(
                 lease_owner = $15, lease_expires_at = $16, lease_address = $17, action_deadline = $18, last_error = $19,
                 pending_tool_calls = $20, intent = $21, turn_step = $22, sealed = $23,
                 is_compaction_requested = $35, crash_count = $36, takeover_count = $37,
-                queued_count = $38, last_turn_summary = $39,
+                queued_count = $38, last_turn_summary = $39, approval_mode = $40,
                 updated_at = CASE WHEN $24 THEN now() ELSE updated_at END
             WHERE id = $1 AND version = $2
             RETURNING id, owner_id)
@@ -169,7 +171,8 @@ pub(crate) async fn save(
         to.crash_count,
         to.takeover_count,
         to.queued_count,
-        to.last_turn_summary
+        to.last_turn_summary,
+        to.approval_mode
     )
     .execute(conn)
     .await?;

@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use tandem_chat_core::approval::ApprovalMode;
 use tandem_chat_core::chat::{Lease, Lineage, Progress, State, Status, StatusKind};
 use tandem_chat_core::error::ChatError;
 use tandem_chat_core::id::{Epoch, ReplicaId, Version};
@@ -28,6 +29,8 @@ pub(crate) struct Row {
     pub(crate) title: String,
     pub(crate) client_type: String,
     pub(crate) plan_mode: Option<String>,
+    /// The name of an `ApprovalMode`.
+    pub(crate) approval_mode: String,
     pub(crate) labels: Json<std::collections::BTreeMap<String, String>>,
     pub(crate) mcp_server_ids: Vec<Uuid>,
     pub(crate) dynamic_tools: serde_json::Value,
@@ -75,7 +78,7 @@ macro_rules! select_chats {
         sqlx::query_as!(
             Row,
             r#"SELECT c.id, c.organization_id, c.owner_id, c.parent_chat_id, c.root_chat_id, c.workspace_id,
-                c.last_model_config_id, c.title, c.client_type, c.plan_mode,
+                c.last_model_config_id, c.title, c.client_type, c.plan_mode, c.approval_mode,
                 c.labels AS "labels: Json<std::collections::BTreeMap<String, String>>", c.mcp_server_ids, c.dynamic_tools,
                 c.pin_order, c.last_turn_summary, c.status, c.progress, c.is_archived, c.epoch, c.version, c.lease_owner,
                 c.lease_expires_at, c.lease_address, c.action_deadline, c.last_error AS "last_error: Json<ChatError>",
@@ -316,6 +319,11 @@ impl Row {
         };
         state.check().map_err(|error| damaged(&error))?;
         Ok(state)
+    }
+
+    /// What is asked before a tool runs; a text that nobody knows asks for everything.
+    pub(crate) fn approval_mode(&self) -> ApprovalMode {
+        self.approval_mode.parse().unwrap_or(ApprovalMode::Always)
     }
 
     /// Takes the next state over into the row's columns.

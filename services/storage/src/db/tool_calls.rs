@@ -134,6 +134,7 @@ impl Row {
             begun_at: Some(time_to_wire(self.begun_at)),
             finished_at: self.finished_at.map(time_to_wire),
             workspace_id: self.workspace_id.map(|id| id.to_string()).unwrap_or_default(),
+            decline_reason: String::new(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `ChatService`: what people do with their chats. The commands that change one live beside this file, the questions here.
 
+use tandem_chat_core::approval::ApprovalMode;
 use tandem_proto::storage::v1::chat_service_server::ChatService;
 use tandem_proto::storage::v1::*;
 use tonic::{Request, Response, Status};
@@ -10,6 +11,7 @@ use crate::error::Error;
 use crate::hints::Hints;
 use crate::idempotency::{Attempt, Tx, respond};
 
+mod approvals;
 mod context;
 mod create;
 mod input;
@@ -23,11 +25,13 @@ mod send;
 pub(crate) struct Chats {
     pool: Pool,
     hints: Hints,
+    /// The least that every chat asks before a tool runs.
+    minimum: ApprovalMode,
 }
 
 impl Chats {
-    pub(crate) fn new(pool: Pool, hints: Hints) -> Self {
-        Self { pool, hints }
+    pub(crate) fn new(pool: Pool, hints: Hints, minimum: ApprovalMode) -> Self {
+        Self { pool, hints, minimum }
     }
 }
 
@@ -82,6 +86,7 @@ serve! {
     compact_chat(CompactChatRequest) -> CompactChatResponse;
     clear_chat_context(ClearChatContextRequest) -> ClearChatContextResponse;
     submit_tool_results(SubmitToolResultsRequest) -> SubmitToolResultsResponse;
+    decide_tool_calls(DecideToolCallsRequest) -> DecideToolCallsResponse;
     mark_chat_read(MarkChatReadRequest) -> MarkChatReadResponse;
     list_messages(ListMessagesRequest) -> ListMessagesResponse;
     list_prompts(ListPromptsRequest) -> ListPromptsResponse;

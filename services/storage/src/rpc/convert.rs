@@ -131,6 +131,8 @@ pub(super) fn chat(row: &chats::Row) -> wire::Chat {
         pending_tool_calls: row.pending_tool_calls.iter().map(Into::into).collect(),
         last_injected_context: Vec::new(),
         diff_status: row.diff_status.as_ref().map(|status| status.0.to_wire()),
+        approval_mode: core::approval_mode_to_wire(row.approval_mode()).into(),
+        action_expires_at: row.action_deadline.map(core::time_to_wire),
     }
 }
 

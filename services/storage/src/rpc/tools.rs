@@ -1,15 +1,18 @@
 //! `ToolCallService`: what tool-runner must not forget.
 
+use sqlx::PgConnection;
 use tandem_chassis::identity::{Caller, ServiceName};
 use tandem_chassis::status::Fault;
+use tandem_chat_core::approval::{ApprovalMode, Gate};
 use tandem_chat_core::chat::StatusKind;
+use tandem_chat_core::wire;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallService;
 use tandem_proto::storage::v1::*;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::convert;
-use crate::db::{Pool, chats, tool_calls};
+use crate::db::{Pool, approvals, chats, tool_calls};
 use crate::error::{Error, chat_not_found, stale_epoch};
 
 const MAX_RESULT_BYTES: usize = 1024 * 1024;
@@ -18,11 +21,13 @@ const MAX_CALL_ID_BYTES: usize = 256;
 /// Serves [`ToolCallService`].
 pub(crate) struct ToolCalls {
     pool: Pool,
+    /// The least that every chat asks before a tool runs.
+    minimum: ApprovalMode,
 }
 
 impl ToolCalls {
-    pub(crate) fn new(pool: Pool) -> Self {
-        Self { pool }
+    pub(crate) fn new(pool: Pool, minimum: ApprovalMode) -> Self {
+        Self { pool, minimum }
     }
 
     async fn begin(&self, user: Uuid, request: BeginToolCallRequest) -> Result<ToolCall, Error> {
@@ -39,6 +44,9 @@ impl ToolCalls {
         if row.epoch != request.epoch || !is_live {
             return Err(stale_epoch(request.epoch, row.epoch));
         }
+        if let Some(stopped) = self.stop(&mut tx, &row, &request).await? {
+            return Ok(stopped);
+        }
         let begun = tool_calls::begin(&mut tx, chat, id, &request.tool_name, &request.input_digest, attempt).await?;
         let is_first = begun.is_some();
         let call = match begun {
@@ -53,6 +61,46 @@ impl ToolCalls {
         // The same attempt asks again because the answer to its first question was lost.
         let is_repeated = attempt.is_some() && call.attempt_id == attempt && call.finished_at.is_none();
         Ok(call.to_wire(is_first || is_repeated))
+    }
+
+    /// What is said of a call that may not start (yet); `None` lets it, and uses up the approval it needed.
+    async fn stop(
+        &self,
+        tx: &mut PgConnection,
+        chat: &chats::Row,
+        request: &BeginToolCallRequest,
+    ) -> Result<Option<ToolCall>, Error> {
+        let mode = chat.approval_mode().max(self.minimum);
+        let gate = mode.gate(wire::tool_risk_from_wire(request.risk()));
+        let id = &request.tool_call_id;
+        // What was started once is only told of.
+        if gate == Gate::Open || tool_calls::find(tx, chat.id, id).await?.is_some() {
+            return Ok(None);
+        }
+        let stopped = |state: ToolCallState, decline_reason: String| {
+            Ok(Some(ToolCall {
+                tool_call_id: id.clone(),
+                chat_id: request.chat_id.clone(),
+                tool_name: request.tool_name.clone(),
+                input_digest: request.input_digest.clone(),
+                state: state.into(),
+                decline_reason,
+                ..ToolCall::default()
+            }))
+        };
+        if gate == Gate::Closed {
+            return stopped(ToolCallState::Refused, String::new());
+        }
+        let said = approvals::find(tx, chat.id, id).await?;
+        let said = said.filter(|said| said.is_about(&request.tool_name, &request.input_digest, chat.workspace_id));
+        match said {
+            Some(said) if said.is_valid(chat.now) => {
+                approvals::spend(tx, chat.id, id).await?;
+                Ok(None)
+            }
+            Some(said) if !said.is_approved => stopped(ToolCallState::Declined, said.reason),
+            Some(_) | None => stopped(ToolCallState::AwaitsApproval, String::new()),
+        }
     }
 
     async fn finish(&self, user: Uuid, request: FinishToolCallRequest) -> Result<ToolCall, Error> {

@@ -7,7 +7,7 @@ use tandem_chat_core::error::ChatError;
 use tandem_chat_core::id::{Epoch, ReplicaId};
 use tandem_chat_core::message::Role;
 use tandem_chat_core::wire as core;
-use tandem_proto::common::v1::DynamicTool;
+use tandem_proto::common::v1::{DynamicTool, PendingToolCall};
 use tandem_proto::storage::v1::turn_service_server::TurnService;
 use tandem_proto::storage::v1::{
     BeginStepRequest, BeginStepResponse, ClaimChatsRequest, ClaimChatsResponse, ClaimedChat, CommitStepRequest,
@@ -47,14 +47,17 @@ pub(crate) struct Turns {
     hints: Hints,
     /// How long a client's tools may take.
     action_limit: Duration,
+    /// How long a call waits for a person.
+    approval_limit: Duration,
 }
 
 impl Turns {
-    pub(crate) fn new(pool: Pool, hints: Hints, action_limit: Duration) -> Self {
+    pub(crate) fn new(pool: Pool, hints: Hints, action_limit: Duration, approval_limit: Duration) -> Self {
         Self {
             pool,
             hints,
             action_limit,
+            approval_limit,
         }
     }
 
@@ -146,8 +149,14 @@ impl Turns {
         open.commit(&self.hints).await
     }
 
-    async fn action_deadline(&self) -> Result<OffsetDateTime, Error> {
-        Ok(leases::now(&mut *self.pool.acquire().await?).await? + self.action_limit)
+    /// Until when a chat waits for its client, or for a person.
+    async fn action_deadline(&self, is_for_person: bool) -> Result<OffsetDateTime, Error> {
+        let limit = if is_for_person {
+            self.approval_limit
+        } else {
+            self.action_limit
+        };
+        Ok(leases::now(&mut *self.pool.acquire().await?).await? + limit)
     }
 
     async fn load(&self, message: LoadTurnRequest) -> Result<LoadTurnResponse, Error> {
@@ -378,7 +387,10 @@ impl TurnService for Turns {
         if !answer.is_empty() || message.outcome() != StepOutcome::Finish {
             commands.push(Command::CommitStep { epoch, calls });
         }
-        commands.extend(self.following(message.outcome(), epoch).await?);
+        commands.extend(
+            self.following(message.outcome(), epoch, &message.pending_tool_calls)
+                .await?,
+        );
         let payload = Payload {
             answer,
             sealed: convert::sealed(message.epoch, message.step, message.attempt, message.part_count),
@@ -407,7 +419,7 @@ impl TurnService for Turns {
         }
         let calls = calls(outcome == StepOutcome::RequireAction);
         let mut commands = vec![Command::StoreResults { epoch, calls }];
-        commands.extend(self.following(outcome, epoch).await?);
+        commands.extend(self.following(outcome, epoch, &message.pending_tool_calls).await?);
         let payload = Payload {
             results: convert::new_messages(&message.messages)?,
             sealed: convert::sealed(message.epoch, message.step, message.attempt, message.part_count),
@@ -495,12 +507,19 @@ impl TurnService for Turns {
 
 impl Turns {
     /// The command that follows an answer or its results.
-    async fn following(&self, outcome: StepOutcome, epoch: Epoch) -> Result<Option<Command>, Error> {
+    async fn following(
+        &self,
+        outcome: StepOutcome,
+        epoch: Epoch,
+        pending: &[PendingToolCall],
+    ) -> Result<Option<Command>, Error> {
         Ok(match outcome {
             StepOutcome::Finish => Some(Command::FinishTurn { epoch }),
             StepOutcome::RequireAction => Some(Command::RequireAction {
                 epoch,
-                deadline: self.action_deadline().await?,
+                deadline: self
+                    .action_deadline(pending.iter().any(|call| call.approval.is_some()))
+                    .await?,
             }),
             StepOutcome::Continue | StepOutcome::RunTools => None,
             StepOutcome::Unspecified => return Err(convert::one("outcome", "must be set")),

@@ -501,6 +501,13 @@ async fn refusals(stage: &Stage, user: &tandem_chassis::identity::User, chat: &s
             results
         }
     );
+    ask!(
+        decide_tool_calls,
+        DecideToolCallsRequest {
+            chat_id: chat_id(),
+            decisions: Vec::new()
+        }
+    );
     ask!(mark_chat_read, MarkChatReadRequest { chat_id: chat_id() });
     ask!(
         list_messages,

@@ -1,5 +1,6 @@
 //! Storage through its own door, on a real PostgreSQL.
 
+mod approvals;
 mod chats;
 mod context;
 mod feed;

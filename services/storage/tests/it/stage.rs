@@ -69,6 +69,7 @@ as_user! {
     compact_chat(CompactChatRequest) -> CompactChatResponse;
     clear_chat_context(ClearChatContextRequest) -> ClearChatContextResponse;
     submit_tool_results(SubmitToolResultsRequest) -> SubmitToolResultsResponse;
+    decide_tool_calls(DecideToolCallsRequest) -> DecideToolCallsResponse;
     mark_chat_read(MarkChatReadRequest) -> MarkChatReadResponse;
     list_messages(ListMessagesRequest) -> ListMessagesResponse;
     list_prompts(ListPromptsRequest) -> ListPromptsResponse;
@@ -490,6 +491,7 @@ pub fn pending(call: &str) -> PendingToolCall {
         tool_call_id: call.to_owned(),
         tool_name: "look".to_owned(),
         arguments_json: "{}".to_owned(),
+        approval: None,
     }
 }
 

@@ -46,6 +46,7 @@ fn begin(chat: &str, epoch: i64, digest: u8) -> BeginToolCallRequest {
         tool_call_id: "call_1".to_owned(),
         tool_name: "execute".to_owned(),
         input_digest: vec![digest; 32],
+        ..BeginToolCallRequest::default()
     }
 }
 

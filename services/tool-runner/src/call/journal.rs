@@ -1,20 +1,24 @@
 //! What storage is told of a call: its intent before the effect, its result after it.
 
 use tandem_chassis::identity::User;
+use tandem_chat_core::approval::ToolRisk;
+use tandem_chat_core::wire;
 use tandem_proto::storage::v1::{
     BeginToolCallRequest, FinishToolCallRequest, ToolCall, ToolCallState, UpdateToolCallRequest,
 };
 use tonic::Status;
 use uuid::Uuid;
 
+use super::registry::Call;
 use super::task::Input;
 use crate::clients::{Clients, PATIENT_PAUSES, PAUSES, persist};
 
-/// Records the intent, or learns what is known of the call.
+/// Records the intent, or learns what is known of the call, or that it must not start now: nothing is recorded then.
 ///
 /// # Errors
 /// Storage's own: the epoch is stale, the input differs, the chat is not the user's.
-pub(super) async fn begin(clients: &Clients, input: &Input) -> Result<ToolCall, Status> {
+pub(super) async fn begin(clients: &Clients, call: &Call, risk: ToolRisk) -> Result<ToolCall, Status> {
+    let input = &call.input;
     let attempt_id = Uuid::now_v7().to_string();
     let answer = persist(&PAUSES, || {
         let message = BeginToolCallRequest {
@@ -23,7 +27,8 @@ pub(super) async fn begin(clients: &Clients, input: &Input) -> Result<ToolCall, 
             tool_call_id: input.tool_call_id.clone(),
             tool_name: input.tool_name.clone(),
             attempt_id: attempt_id.clone(),
-            input_digest: super::digest(&input.arguments_json),
+            input_digest: call.digest.clone(),
+            risk: wire::tool_risk_to_wire(risk).into(),
         };
         let request = clients.request(&input.user, message);
         let mut calls = clients.calls.clone();

@@ -8,13 +8,14 @@ use futures::stream::{self, Stream};
 use tandem_chassis::identity::User;
 use tandem_chassis::lifecycle::OnEnd;
 use tandem_chassis::status::Fault;
+use tandem_proto::tool::v1::CallToolResponse;
 use tandem_proto::tool::v1::call_tool_response::Event;
-use tandem_proto::tool::v1::{CallToolResponse, ToolOutcome};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::task::{Input, Shared, run};
+use super::digest;
+use super::task::{End, Input, Shared, run};
 
 /// Calls at once; more are refused.
 const MAX_RUNNING: usize = 10_000;
@@ -39,6 +40,8 @@ pub(crate) struct Registry {
 /// A running call: what it printed so far, and how it ended.
 pub(crate) struct Call {
     pub(crate) input: Input,
+    /// Of the arguments.
+    pub(super) digest: Vec<u8>,
     pub(crate) cancelled: CancellationToken,
     live: Mutex<String>,
     progress: watch::Sender<Progress>,
@@ -47,7 +50,7 @@ pub(crate) struct Call {
 #[derive(Clone, Default)]
 struct Progress {
     printed: usize,
-    outcome: Option<Result<ToolOutcome, Fault>>,
+    end: Option<Result<End, Fault>>,
 }
 
 impl Registry {
@@ -64,15 +67,20 @@ impl Registry {
     /// The id is taken by other arguments or another user, or too much is running.
     pub(crate) fn open(&self, input: Input) -> Result<Arc<Call>, Status> {
         let key = (input.chat_id.clone(), input.tool_call_id.clone());
+        let digest = digest::of(&input.arguments_json);
         let mut running = self.lock();
         if let Some(call) = running.get(&key) {
-            return call.join(&input).map(|()| Arc::clone(call)).map_err(Status::from);
+            return call
+                .join(&input, &digest)
+                .map(|()| Arc::clone(call))
+                .map_err(Status::from);
         }
         if running.len() >= MAX_RUNNING {
             return Err(Fault::unavailable("OVERLOADED", "too many tool calls are running").into());
         }
         let call = Arc::new(Call {
             input,
+            digest,
             cancelled: CancellationToken::new(),
             live: Mutex::default(),
             progress: watch::Sender::default(),
@@ -87,10 +95,10 @@ impl Registry {
         self.shared.tasks.spawn("tool call", OnEnd::Expected, async move {
             let metrics = &entry.registry.shared.metrics;
             let (running, begun) = (metrics.call_running(), std::time::Instant::now());
-            let outcome = run(&entry.registry.shared, &entry.call).await;
-            metrics.call_ended(&entry.call.input.tool_name, outcome.as_ref().ok(), begun.elapsed());
+            let end = run(&entry.registry.shared, &entry.call).await;
+            metrics.call_ended(&entry.call.input.tool_name, end.as_ref().ok(), begun.elapsed());
             drop(running);
-            entry.call.end(outcome.map_err(Fault::from));
+            entry.leave(end.map_err(Fault::from));
         });
         Ok(call)
     }
@@ -118,10 +126,21 @@ struct Entry {
     call: Arc<Call>,
 }
 
+impl Entry {
+    /// Whoever hears of the end may ask for the call again, and must not find this one: a person may have allowed it meanwhile.
+    fn leave(&self, end: Result<End, Fault>) {
+        let mut running = self.registry.lock();
+        if running.get(&self.key).is_some_and(|call| Arc::ptr_eq(call, &self.call)) {
+            running.remove(&self.key);
+        }
+        drop(running);
+        self.call.end(end);
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.registry.lock().remove(&self.key);
-        self.call.end(Err(Fault::internal(
+        self.leave(Err(Fault::internal(
             "CALL_LOST",
             "the call's task ended without an outcome",
         )));
@@ -129,11 +148,11 @@ impl Drop for Entry {
 }
 
 impl Call {
-    fn join(&self, input: &Input) -> Result<(), Fault> {
+    fn join(&self, input: &Input, digest: &[u8]) -> Result<(), Fault> {
         if self.input.user.id != input.user.id {
             return Err(Fault::not_found("CHAT_NOT_FOUND", "there is no such chat"));
         }
-        if self.input.tool_name != input.tool_name || self.input.arguments_json != input.arguments_json {
+        if self.input.tool_name != input.tool_name || self.digest != digest {
             return Err(Fault::conflict(
                 "INPUT_MISMATCH",
                 "the call id is taken by a call with another input",
@@ -159,24 +178,24 @@ impl Call {
         self.progress.send_modify(|progress| progress.printed = printed);
     }
 
-    /// The first outcome stays.
-    fn end(&self, outcome: Result<ToolOutcome, Fault>) {
+    /// The first end stays.
+    fn end(&self, end: Result<End, Fault>) {
         self.progress.send_if_modified(|progress| {
-            let is_first = progress.outcome.is_none();
+            let is_first = progress.end.is_none();
             if is_first {
-                progress.outcome = Some(outcome);
+                progress.end = Some(end);
             }
             is_first
         });
     }
 
-    /// Live output from the beginning, then the outcome.
+    /// Live output from the beginning, then how it ended.
     pub(crate) fn follow(self: Arc<Self>) -> impl Stream<Item = Result<CallToolResponse, Status>> + Send + 'static {
         let progress = self.progress.subscribe();
         stream::unfold(Some((self, progress, 0_usize)), |state| async move {
             let (call, mut progress, position) = state?;
             let event = {
-                let ready = pin!(progress.wait_for(|now| now.printed > position || now.outcome.is_some()));
+                let ready = pin!(progress.wait_for(|now| now.printed > position || now.end.is_some()));
                 // The sender lives in the call, which is held here.
                 ready.await.ok().map(|now| now.clone())?
             };
@@ -185,10 +204,7 @@ impl Call {
                 let next = position + delta.len();
                 return Some((Ok(response(Event::OutputDelta(delta))), Some((call, progress, next))));
             }
-            let last = match event.outcome? {
-                Ok(outcome) => Ok(response(Event::Outcome(outcome))),
-                Err(fault) => Err(Status::from(fault)),
-            };
+            let last = event.end?.map(|end| response(end.into())).map_err(Status::from);
             Some((last, None))
         })
     }

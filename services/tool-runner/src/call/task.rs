@@ -10,16 +10,18 @@ use tandem_chassis::clock::Clock;
 use tandem_chassis::identity::User;
 use tandem_chassis::lifecycle::Tasks;
 use tandem_chat_core::tool_policy::{BuiltinTool, TurnKind};
+use tandem_proto::common::v1::ApprovalRequest;
 use tandem_proto::storage::v1::{
     GetPersonalSkillRequest, PersonalSkill, ToolCall, ToolCallState, UpdateToolCallRequest,
 };
 use tandem_proto::tool::v1::ToolOutcome;
+use tandem_proto::tool::v1::call_tool_response::Event;
 use time::OffsetDateTime;
 use tonic::{Code, Status};
 use uuid::{Builder, Uuid};
 
-use super::journal;
 use super::registry::Call;
+use super::{approval, journal};
 use crate::agents::Connection;
 use crate::clients::{Clients, PAUSES, persist};
 use crate::mcp::{self, Mcp};
@@ -57,6 +59,28 @@ pub(crate) struct Input {
     pub(crate) arguments_json: String,
     pub(crate) kind: TurnKind,
     pub(crate) mcp: mcp::Scope,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// With this outcome, now or earlier.
+    Outcome(ToolOutcome),
+    /// It was not started: a person has to allow it.
+    AwaitsApproval(ApprovalRequest),
+    /// It was not started: a person has declined it.
+    Declined(ToolOutcome),
+    /// It was not started, and no person can allow it.
+    Refused(ToolOutcome),
+}
+
+impl From<End> for Event {
+    fn from(end: End) -> Self {
+        match end {
+            End::Outcome(outcome) | End::Declined(outcome) | End::Refused(outcome) => Self::Outcome(outcome),
+            End::AwaitsApproval(request) => Self::ApprovalRequired(request),
+        }
+    }
 }
 
 /// What a tool may use while it runs.
@@ -188,14 +212,33 @@ impl Context<'_> {
     }
 }
 
-/// Runs a call that is not running here.
-pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<ToolOutcome, Status> {
+/// Runs a call that is not running here, if it may run. Nothing is done before the journal has answered.
+pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<End, Status> {
     let input = &call.input;
-    let known = journal::begin(&shared.clients, input).await?;
-    let is_resumed = match known.state() {
-        ToolCallState::Finished | ToolCallState::Unknown => return Ok(replayed(known)),
+    let assessment = approval::assess(input);
+    let known = journal::begin(&shared.clients, call, assessment.risk).await?;
+    let state = known.state();
+    let not_run = |end| {
+        tracing::info!(
+            chat_id = input.chat_id,
+            tool = input.tool_name,
+            tool_call_id = input.tool_call_id,
+            state = state.as_str_name(),
+            "tool call not started"
+        );
+        Ok(end)
+    };
+    let is_resumed = match state {
+        ToolCallState::Finished | ToolCallState::Unknown => return Ok(End::Outcome(replayed(known))),
         ToolCallState::Started => true,
-        ToolCallState::Starting | ToolCallState::Unspecified => false,
+        ToolCallState::Starting => false,
+        ToolCallState::AwaitsApproval => {
+            return not_run(End::AwaitsApproval(approval::request(&call.digest, assessment)));
+        }
+        ToolCallState::Declined => return not_run(End::Declined(approval::declined(&known.decline_reason))),
+        ToolCallState::Refused => return not_run(End::Refused(approval::refused(&assessment.reason))),
+        // An answer that is not understood allows nothing.
+        ToolCallState::Unspecified => return Err(Status::internal("storage answered with an unknown state")),
     };
     let context = Context {
         shared,
@@ -221,15 +264,15 @@ pub(super) async fn run(shared: &Arc<Shared>, call: &Call) -> Result<ToolOutcome
     // Another owner may have recorded its result first; everybody must see the same one.
     let is_other = !finished.result_json.is_empty() && !is_same_json(&finished.result_json, &result_json);
     if is_other && matches!(finished.state(), ToolCallState::Finished | ToolCallState::Unknown) {
-        return Ok(replayed(finished));
+        return Ok(End::Outcome(replayed(finished)));
     }
-    Ok(ToolOutcome {
+    Ok(End::Outcome(ToolOutcome {
         is_media: is_media(&input.tool_name, &result_json),
         result_json,
         is_error,
         is_replayed: false,
         is_unknown,
-    })
+    }))
 }
 
 /// Whether both say the same, however they are written: storage may write what it was given in another way.

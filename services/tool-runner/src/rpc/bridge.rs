@@ -1,4 +1,7 @@
 //! `McpBridgeService`: tools of MCP servers for requests that programs send through the bridge.
+//!
+//! These calls belong to no chat: nobody is asked before them, and no journal knows them. A tool that runs nowhere but in a chat's workspace
+//! cannot be called here.
 
 use serde_json::{Map, Value};
 use tandem_chassis::identity::{Caller, ServiceName, User};

@@ -10,6 +10,7 @@ use tandem_chassis::lifecycle::OnEnd;
 use tandem_chassis::server::Server;
 use tandem_chassis::transport::{Address, Listener};
 use tandem_chassis::{Runtime, client, tls, with_message_limits};
+use tandem_proto::common::v1::ApprovalRequest;
 use tandem_proto::storage::v1::ToolCallState;
 use tandem_proto::storage::v1::chat_context_service_server::ChatContextServiceServer;
 use tandem_proto::storage::v1::file_service_server::FileServiceServer;
@@ -26,13 +27,13 @@ use tandem_proto::tool::v1::mcp_bridge_service_client::McpBridgeServiceClient;
 use tandem_proto::tool::v1::tool_service_client::ToolServiceClient;
 use tandem_proto::tool::v1::workspace_admin_service_client::WorkspaceAdminServiceClient;
 use tandem_proto::tool::v1::{
-    CallToolRequest, CancelToolCallRequest, ChatKind, ConfinementMechanism, GetConfinementRequest, McpScope,
-    ToolOutcome,
+    CallToolRequest, CallToolResponse, CancelToolCallRequest, ChatKind, ConfinementMechanism, GetConfinementRequest,
+    McpScope, ToolOutcome,
 };
 use tandem_tool_runner::{Config, Peers, run};
 use tempfile::TempDir;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Status, Streaming};
 use uuid::Uuid;
 
 use crate::stub::Storage;
@@ -74,6 +75,32 @@ fn agent() -> String {
     let tests = std::env::current_exe().unwrap();
     let target = tests.parent().and_then(|deps| deps.parent()).unwrap();
     target.join("tandem-workspace-agent").to_string_lossy().into_owned()
+}
+
+/// The last event of a call; what comes before it is put into `live`.
+async fn end(mut events: Streaming<CallToolResponse>, live: &mut String) -> Result<Event, Status> {
+    while let Some(event) = events.message().await? {
+        match event.event {
+            Some(Event::OutputDelta(text)) => live.push_str(&text),
+            Some(last) => {
+                assert!(events.message().await?.is_none(), "something follows {last:?}");
+                return Ok(last);
+            }
+            None => {}
+        }
+    }
+    panic!("no end");
+}
+
+/// What a person is asked before the call runs; it has shown nothing.
+pub async fn approval(events: Streaming<CallToolResponse>) -> ApprovalRequest {
+    let mut live = String::new();
+    let end = end(events, &mut live).await.unwrap();
+    assert_eq!(live, "");
+    match end {
+        Event::ApprovalRequired(request) => request,
+        other => panic!("nobody is asked: {other:?}"),
+    }
 }
 
 fn request(chat_id: &str, call_id: &str, tool: &str, arguments_json: String) -> CallToolRequest {
@@ -235,17 +262,44 @@ impl Harness {
     }
 
     async fn send(&self, message: CallToolRequest) -> Result<Answer, Status> {
-        let request = self.outbound.request(Some(&self.user), TIME, message);
-        let mut events = self.tools.clone().call_tool(request).await?.into_inner();
         let mut live = String::new();
-        while let Some(event) = events.message().await? {
-            match event.event {
-                Some(Event::OutputDelta(text)) => live.push_str(&text),
-                Some(Event::Outcome(outcome)) => return Ok(Answer { live, outcome }),
-                None => {}
-            }
+        match end(self.begin(message).await?, &mut live).await? {
+            Event::Outcome(outcome) => Ok(Answer { live, outcome }),
+            other => panic!("no outcome, but {other:?}"),
         }
-        panic!("no outcome");
+    }
+
+    async fn begin(&self, message: CallToolRequest) -> Result<Streaming<CallToolResponse>, Status> {
+        let request = self.outbound.request(Some(&self.user), TIME, message);
+        Ok(self.tools.clone().call_tool(request).await?.into_inner())
+    }
+
+    /// A call that is begun, or joined, when this returns.
+    pub async fn open(&self, chat_id: &str, call_id: &str, tool: &str, arguments: &str) -> Streaming<CallToolResponse> {
+        let message = request(chat_id, call_id, tool, arguments.to_owned());
+        self.begin(message).await.unwrap()
+    }
+
+    /// What a person is asked before the call runs.
+    pub async fn asked(&self, chat_id: &str, call_id: &str, tool: &str, arguments: Value) -> ApprovalRequest {
+        self.asked_with(chat_id, call_id, tool, arguments, McpScope::default())
+            .await
+    }
+
+    /// The same in a chat with MCP servers.
+    pub async fn asked_with(
+        &self,
+        chat_id: &str,
+        call_id: &str,
+        tool: &str,
+        arguments: Value,
+        scope: McpScope,
+    ) -> ApprovalRequest {
+        let message = CallToolRequest {
+            mcp: Some(scope),
+            ..request(chat_id, call_id, tool, arguments.to_string())
+        };
+        approval(self.begin(message).await.unwrap()).await
     }
 
     /// A call with an id of its own whose result is no error.

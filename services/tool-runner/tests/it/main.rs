@@ -1,5 +1,6 @@
 //! A tool-runner with real agents and a stub of storage.
 
+mod approvals;
 mod confinement;
 mod context;
 mod execute;

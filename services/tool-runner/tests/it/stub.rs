@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use tandem_chassis::idempotency::Attempt;
+use tandem_chat_core::approval::{ApprovalMode, Gate};
+use tandem_chat_core::wire;
 use tandem_proto::common::v1::FileMetadata;
 use tandem_proto::storage::v1::file_service_server::FileService;
 use tandem_proto::storage::v1::git_service_server::GitService;
@@ -17,6 +19,12 @@ use uuid::Uuid;
 #[derive(Clone, Default)]
 pub struct Storage {
     pub calls: Arc<Mutex<HashMap<(String, String), ToolCall>>>,
+    /// Of all chats.
+    pub mode: Arc<Mutex<ApprovalMode>>,
+    /// A person's word, by chat and call.
+    pub decisions: Arc<Mutex<HashMap<(String, String), ToolCallDecision>>>,
+    /// Where given, each question whether a call may begin takes one permit from here, and waits for it.
+    pub beginning: Option<Arc<tokio::sync::Semaphore>>,
     pub workspaces: Arc<Mutex<HashMap<String, Workspace>>>,
     /// What workspaces are, and the builds that have ended.
     pub spec: Arc<Mutex<TemplateSpec>>,
@@ -44,6 +52,24 @@ pub struct Storage {
 }
 
 impl Storage {
+    /// Why a call may not begin.
+    fn kept_back(&self, request: &BeginToolCallRequest, decision: Option<&ToolCallDecision>) -> Option<ToolCallState> {
+        let risk = wire::tool_risk_from_wire(request.risk());
+        match (self.mode.lock().unwrap().gate(risk), decision) {
+            (Gate::Open, _) => None,
+            (Gate::Closed, _) => Some(ToolCallState::Refused),
+            (Gate::Asks, Some(decision)) if !decision.is_approved => Some(ToolCallState::Declined),
+            (Gate::Asks, Some(decision)) if decision.digest == request.input_digest => None,
+            (Gate::Asks, _) => Some(ToolCallState::AwaitsApproval),
+        }
+    }
+
+    /// A person says of a call whether it may run.
+    pub fn decide(&self, chat_id: &str, decision: ToolCallDecision) {
+        let key = (chat_id.to_owned(), decision.tool_call_id.clone());
+        self.decisions.lock().unwrap().insert(key, decision);
+    }
+
     fn pins_of(&self, server_id: &str) -> Vec<McpToolPin> {
         let pins = self.pins.lock().unwrap();
         let of = pins.iter().filter(|((server, _), _)| server == server_id);
@@ -272,6 +298,9 @@ impl ToolCallService for Storage {
         request: Request<BeginToolCallRequest>,
     ) -> Result<Response<BeginToolCallResponse>, Status> {
         let request = request.into_inner();
+        if let Some(permits) = &self.beginning {
+            permits.acquire().await.unwrap().forget();
+        }
         if request.epoch < 0 {
             return Err(Status::aborted("STALE_EPOCH"));
         }
@@ -285,14 +314,20 @@ impl ToolCallService for Storage {
                 call: Some(known.clone()),
             }));
         }
-        let call = ToolCall {
-            tool_call_id: request.tool_call_id,
-            chat_id: request.chat_id,
-            tool_name: request.tool_name,
-            input_digest: request.input_digest,
+        let mut call = ToolCall {
+            tool_call_id: request.tool_call_id.clone(),
+            chat_id: request.chat_id.clone(),
+            tool_name: request.tool_name.clone(),
+            input_digest: request.input_digest.clone(),
             state: ToolCallState::Started.into(),
             ..ToolCall::default()
         };
+        let decision = self.decisions.lock().unwrap().get(&key).cloned();
+        if let Some(state) = self.kept_back(&request, decision.as_ref()) {
+            call.set_state(state);
+            call.decline_reason = decision.map(|decision| decision.reason).unwrap_or_default();
+            return Ok(Response::new(BeginToolCallResponse { call: Some(call) }));
+        }
         calls.insert(key, call.clone());
         let starting = ToolCall {
             state: ToolCallState::Starting.into(),

@@ -35,6 +35,7 @@ fn a_bare_chat_has_every_key_a_client_may_read() {
       "labels": {},
       "has_unread": false,
       "client_type": "api",
+      "approval_mode": "never",
       "children": []
     }
     "#);
@@ -65,6 +66,7 @@ fn a_full_chat_shows_all_it_has() {
         labels: [("k".to_owned(), "v".to_owned())].into(),
         has_unread: true,
         client_type: proto::ClientType::Ui.into(),
+        approval_mode: proto::ApprovalMode::Risky.into(),
         children: vec![chat()],
         files: vec![proto::FileMetadata {
             id: "f".to_owned(),
@@ -82,6 +84,7 @@ fn a_full_chat_shows_all_it_has() {
     assert_eq!(children.as_array().map(Vec::len), Some(1));
     insta::assert_json_snapshot!(value, @r#"
     {
+      "approval_mode": "risky",
       "archived": true,
       "children": null,
       "client_type": "ui",
@@ -128,6 +131,22 @@ fn a_full_chat_shows_all_it_has() {
       "workspace_id": "w"
     }
     "#);
+}
+
+#[test]
+fn a_chat_says_what_is_asked_and_how_long_it_waits() {
+    let shown = |approval_mode: i32| {
+        let waiting = proto::Chat {
+            status: proto::ChatStatus::RequiresAction.into(),
+            approval_mode,
+            action_expires_at: Some(prost_types::Timestamp { seconds: 300, nanos: 0 }),
+            ..chat()
+        };
+        serde_json::to_value(Chat::from(waiting)).unwrap()
+    };
+    let modes = [0, 1, 2, 3, 99].map(|mode| shown(mode)["approval_mode"].clone());
+    assert_eq!(modes, ["never", "never", "risky", "always", "always"]);
+    assert_eq!(shown(1)["action_expires_at"], "1970-01-01T00:05:00Z");
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn each_event_has_its_one_payload() {
         tool_call_id: "t".to_owned(),
         tool_name: "ask".to_owned(),
         arguments_json: "{}".to_owned(),
+        approval: None,
     };
     let table = [
         (
@@ -115,6 +116,42 @@ fn each_event_has_its_one_payload() {
     for (event, expected) in table {
         assert_eq!(shown(event), expected);
     }
+}
+
+#[test]
+fn a_call_that_waits_for_a_person_says_what_is_asked() {
+    let call = |risk: i32| proto::PendingToolCall {
+        tool_call_id: "t".to_owned(),
+        tool_name: "execute".to_owned(),
+        arguments_json: "{}".to_owned(),
+        approval: Some(proto::ApprovalRequest {
+            digest: vec![0xab; 32],
+            risk,
+            reason: "It writes to a file".to_owned(),
+        }),
+    };
+    let calls = [0, 1, 2, 3, 4, 99].map(|risk| json!(ChatStreamToolCall::from(call(risk))));
+    let risks = calls.clone().map(|call| call["approval"]["risk"].clone());
+    assert_eq!(risks, ["unknown", "none", "changes", "unknown", "forbidden", "unknown"]);
+    let expected = json!({
+        "tool_call_id": "t", "tool_name": "execute", "args": "{}",
+        "approval": { "digest": "ab".repeat(32), "risk": "changes", "reason": "It writes to a file" },
+    });
+    assert_eq!(calls[2], expected);
+    let asked = || vec![call(2)];
+    let live = shown(Event::ActionRequired(proto::ActionRequiredEvent {
+        tool_calls: asked(),
+    }));
+    assert_eq!(live["action_required"]["tool_calls"], json!([expected]));
+    let watched = ChatWatchEvent::from_proto(proto::WatchEvent {
+        kind: proto::WatchKind::ActionRequired.into(),
+        chat: Some(proto::Chat {
+            pending_tool_calls: asked(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    assert_eq!(json!(watched)["tool_calls"], json!([expected]));
 }
 
 #[test]

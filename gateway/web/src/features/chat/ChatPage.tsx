@@ -10,10 +10,12 @@ import { timeline } from "@/stream/timeline.ts";
 import { newestMessageId } from "@/stream/view.ts";
 import { Announcer } from "./Announcer.tsx";
 import { AnsweringContext, awaitedRow } from "./answering.ts";
+import { ApprovalsProvider } from "./approvals/ApprovalsProvider.tsx";
 import { ClockOffsetContext } from "./clockOffset.ts";
 import type { CommandName } from "./composer/commands.ts";
 import { Composer } from "./composer/Composer.tsx";
 import type { Outgoing } from "./composer/useComposer.ts";
+import { useApprovalChoice } from "./composer/useApprovalChoice.ts";
 import { usePlanChoice } from "./composer/usePlanChoice.ts";
 import { useServerChoice } from "./composer/useServerChoice.ts";
 import { ConnectionBadge } from "./ConnectionBadge.tsx";
@@ -48,6 +50,7 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
   const turn = useTurn(chatId, view, chat);
   const servers = useServerChoice(chat);
   const plan = usePlanChoice(chat);
+  const approval = useApprovalChoice(chat);
   const editing = useMessageEdit(session, view, chat?.archived === false);
   const modelId = chosenModel || view.messages.findLast(isAsked)?.model_config_id || chat?.last_model_config_id || "";
   const isLoaded = hasOlder !== null;
@@ -93,54 +96,57 @@ export function ChatPage({ chatId, lead }: { chatId: string; lead: ReactNode }) 
         <LoadFailure failure={failure} onRetry={session.retryNow} />
       ) : (
         <EditingContext value={editing}>
-          <PanelFrame chat={chat} rows={rows}>
-            {isLoaded ? (
-              <AnsweringContext value={answering}>
-                <Conversation
-                  key={chatId}
-                  rows={rows}
-                  hasOlder={hasOlder}
-                  loadingOlder={loadingOlder}
-                  onOlder={() => void session.loadOlder()}
-                  sent={sentCount}
-                  fadeBehind={editing.messageId === null ? null : `m${String(editing.messageId)}`}
-                  status={
-                    <TurnStatus chatId={chatId} view={view} rows={rows} isCompacting={compactedAt === newestMessageId(view)} stopping={turn.stopping} end={turn.end} newsAt={newsAt} onRetry={retry} onStop={turn.stop} />
-                  }
-                />
-              </AnsweringContext>
-            ) : (
-              <div className="flex-1" />
-            )}
-            <div className="mx-auto w-full max-w-[808px] px-6 pb-4 max-sm:px-3 max-sm:pb-3">
-              <Queue chatId={chatId} queue={view.queue} isHeld={view.status === "error"} />
-              {chat?.archived ? (
-                <div className="flex flex-wrap items-center justify-between gap-3 rounded-xl border border-line bg-sunken py-2.5 pr-2.5 pl-4 text-sm text-muted">
-                  This chat is archived. Restore it to go on.
-                  <Button onClick={() => void setArchived(chat, false)}>Restore</Button>
-                </div>
+          <ApprovalsProvider key={chatId} chatId={chatId} chat={chat} pending={view.pendingCalls} onOld={session.refresh}>
+            <PanelFrame chat={chat} rows={rows}>
+              {isLoaded ? (
+                <AnsweringContext value={answering}>
+                  <Conversation
+                    key={chatId}
+                    rows={rows}
+                    hasOlder={hasOlder}
+                    loadingOlder={loadingOlder}
+                    onOlder={() => void session.loadOlder()}
+                    sent={sentCount}
+                    fadeBehind={editing.messageId === null ? null : `m${String(editing.messageId)}`}
+                    status={
+                      <TurnStatus chatId={chatId} view={view} rows={rows} isCompacting={compactedAt === newestMessageId(view)} stopping={turn.stopping} end={turn.end} newsAt={newsAt} onRetry={retry} onStop={turn.stop} />
+                    }
+                  />
+                </AnsweringContext>
               ) : (
-                <Composer
-                  key={chatId}
-                  draftKey={chatId}
-                  organizationId={chat?.organization_id}
-                  modelId={modelId}
-                  pickedModelId={chosenModel}
-                  onModel={setChosenModel}
-                  servers={chat && servers}
-                  plan={chat && plan}
-                  isBusy={turn.isBusy}
-                  stopping={turn.stopping}
-                  prompts={prompts}
-                  mark={isLoaded ? markOf(view) : undefined}
-                  hasArrived={(text, mark) => hasArrived(view, text, mark)}
-                  onSend={send}
-                  onStop={turn.stop}
-                  onCommand={command}
-                />
+                <div className="flex-1" />
               )}
-            </div>
-          </PanelFrame>
+              <div className="mx-auto w-full max-w-[808px] px-6 pb-4 max-sm:px-3 max-sm:pb-3">
+                <Queue chatId={chatId} queue={view.queue} isHeld={view.status === "error"} />
+                {chat?.archived ? (
+                  <div className="flex flex-wrap items-center justify-between gap-3 rounded-xl border border-line bg-sunken py-2.5 pr-2.5 pl-4 text-sm text-muted">
+                    This chat is archived. Restore it to go on.
+                    <Button onClick={() => void setArchived(chat, false)}>Restore</Button>
+                  </div>
+                ) : (
+                  <Composer
+                    key={chatId}
+                    draftKey={chatId}
+                    organizationId={chat?.organization_id}
+                    modelId={modelId}
+                    pickedModelId={chosenModel}
+                    onModel={setChosenModel}
+                    servers={chat && servers}
+                    plan={chat && plan}
+                    approval={chat && approval}
+                    isBusy={turn.isBusy}
+                    stopping={turn.stopping}
+                    prompts={prompts}
+                    mark={isLoaded ? markOf(view) : undefined}
+                    hasArrived={(text, mark) => hasArrived(view, text, mark)}
+                    onSend={send}
+                    onStop={turn.stop}
+                    onCommand={command}
+                  />
+                )}
+              </div>
+            </PanelFrame>
+          </ApprovalsProvider>
           <Announcer view={view} rows={rows} connection={connection} isCutOff={upstreamLostAt !== null} />
         </EditingContext>
       )}

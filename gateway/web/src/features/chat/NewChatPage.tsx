@@ -14,6 +14,7 @@ import { NEW_CHAT, writeDraft } from "@/lib/drafts.ts";
 import { defaultChoice } from "@/lib/mcpChoice.ts";
 import { Composer } from "./composer/Composer.tsx";
 import type { Outgoing } from "./composer/useComposer.ts";
+import { useNewApprovalChoice } from "./composer/useApprovalChoice.ts";
 import { useNewPlanChoice } from "./composer/usePlanChoice.ts";
 import { useNewServerChoice } from "./composer/useServerChoice.ts";
 import { toContent } from "./content.ts";
@@ -32,6 +33,7 @@ export function NewChatPage({ lead }: { lead: ReactNode }) {
   const setPrefs = usePrefs((prefs) => prefs.set);
   const servers = useNewServerChoice();
   const plan = useNewPlanChoice();
+  const approval = useNewApprovalChoice();
   const [draftVersion, setDraftVersion] = useState(0);
   const chosen = models.find((model) => model.id === modelId);
 
@@ -40,7 +42,7 @@ export function NewChatPage({ lead }: { lead: ReactNode }) {
     const home = organization ?? homeOf(await client.ensureQueryData(organizationsQuery));
     if (!home) throw new ApiError(403, "You belong to no organization, so there is no place for a chat.");
     const serverIds = servers.sent ?? defaultChoice((await client.ensureQueryData(mcpServersQuery).catch(() => null)) ?? []);
-    const body = { organization_id: home.id, content: toContent(text, fileIds), ...(chosen && { model_config_id: chosen.id }), ...(serverIds.length > 0 && { mcp_server_ids: serverIds }), ...(plan.sent && { plan_mode: plan.sent }) };
+    const body = { organization_id: home.id, content: toContent(text, fileIds), ...(chosen && { model_config_id: chosen.id }), ...(serverIds.length > 0 && { mcp_server_ids: serverIds }), ...(plan.sent && { plan_mode: plan.sent }), ...(approval.sent && { approval_mode: approval.sent }) };
     const chat = await createChat(body, key).catch((error: unknown) => {
       // It may have been started all the same: then it is in the list.
       if (error instanceof ApiError && error.mayHaveHappened) void client.invalidateQueries({ queryKey: keys.chats });
@@ -80,6 +82,7 @@ export function NewChatPage({ lead }: { lead: ReactNode }) {
                 onModel={(id) => setPrefs({ modelId: id })}
                 servers={servers}
                 plan={plan}
+                approval={approval}
                 onSend={send}
               />
               <Examples isFirst={chats?.length === 0} onPick={tryExample} />

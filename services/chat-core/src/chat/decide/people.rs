@@ -1,4 +1,4 @@
-//! Commands of the people and programs that talk in a chat: send, edit, interrupt, tool results.
+//! Commands of the people and programs that talk in a chat: send, edit, interrupt, tool results and the word on calls that wait for it.
 //!
 //! Owns what each means in every status. Queue management is in `queue`, archiving in `family`.
 
@@ -6,7 +6,7 @@ use super::{FRESH, after_turn, require_live};
 use crate::chat::command::BusyBehavior;
 use crate::chat::decision::{AnswerReason, Decision, Effect};
 use crate::chat::rejection::Reason;
-use crate::chat::state::{MAX_QUEUED, State, Status};
+use crate::chat::state::{MAX_QUEUED, Progress, State, Status};
 use crate::id::MessageId;
 
 pub(super) fn send(state: &State, behavior: BusyBehavior) -> Result<Decision, Reason> {
@@ -100,6 +100,22 @@ pub(super) fn submit_tool_results(state: &State) -> Result<Decision, Reason> {
         Status::RequiresAction { .. } => Ok(Decision::to(state, FRESH)
             .then(Effect::StoreToolResults)
             .then(Effect::WakeWorkers)),
+        Status::Waiting
+        | Status::Pending { .. }
+        | Status::Running { .. }
+        | Status::Interrupting { .. }
+        | Status::Error => Err(Reason::NoActionRequired),
+    }
+}
+
+/// The turn goes on where it stands, with its calls still open: whoever claims it finds what was decided.
+pub(super) fn decide_tool_calls(state: &State) -> Result<Decision, Reason> {
+    require_live(state)?;
+    match state.status {
+        Status::RequiresAction { .. } => {
+            let progress = Progress::Calling;
+            Ok(Decision::to(state, Status::Pending { progress }).then(Effect::WakeWorkers))
+        }
         Status::Waiting
         | Status::Pending { .. }
         | Status::Running { .. }

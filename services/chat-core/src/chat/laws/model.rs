@@ -365,6 +365,7 @@ pub(super) fn commands() -> impl Strategy<Value = Command> {
         Just(Command::Compact),
         Just(Command::ClearContext),
         Just(Command::SubmitToolResults),
+        Just(Command::DecideToolCalls),
         Just(Command::Archive),
         Just(Command::Unarchive),
         any::<bool>().prop_map(|is_pinning| Command::UpdateMetadata { is_pinning }),

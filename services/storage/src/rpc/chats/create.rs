@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tandem_chassis::status::Fault;
+use tandem_chat_core::approval::ApprovalMode;
 use tandem_chat_core::chat::{Lineage, State};
 use tandem_chat_core::message::{Role, Visibility};
 use tandem_chat_core::part::Part;
@@ -46,6 +47,7 @@ impl Chats {
         let labels: BTreeMap<String, String> = request.labels.clone().into_iter().collect();
         label::validate(&labels).map_err(convert::many)?;
         let tools = dynamic_tools(request.dynamic_tools.clone())?;
+        let approval_mode = super::approvals::mode(request.approval_mode(), self.minimum)?;
 
         let mut tx = asker.begin(&self.pool).await?;
         let input = input::read(&mut tx, request.message.clone(), asker.user).await?;
@@ -62,6 +64,7 @@ impl Chats {
             labels,
             mcp_servers,
             tools,
+            approval_mode,
         );
         let change = Change {
             watch_kinds: vec![WatchKind::Created.into()],
@@ -152,6 +155,7 @@ fn row(
     labels: BTreeMap<String, String>,
     mcp_server_ids: Vec<Uuid>,
     dynamic_tools: serde_json::Value,
+    approval_mode: ApprovalMode,
 ) -> chats::Row {
     let id = Uuid::now_v7();
     let state = State::created(Lineage::Root);
@@ -171,6 +175,7 @@ fn row(
         }
         .to_owned(),
         plan_mode: (request.plan_mode() == PlanMode::Plan).then(|| "plan".to_owned()),
+        approval_mode: approval_mode.as_str().to_owned(),
         labels: Json(labels),
         mcp_server_ids,
         dynamic_tools,

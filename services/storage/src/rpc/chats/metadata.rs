@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use tandem_chat_core::approval::ApprovalMode;
 use tandem_chat_core::chat::Command;
 use tandem_chat_core::{label, title};
 use tandem_proto::common::v1::{PlanMode, WatchKind};
@@ -42,7 +43,7 @@ impl Chats {
             return Err(convert::one("archived", rule));
         }
         let mut commands = Vec::new();
-        if describe(&mut open, asker, &request).await? {
+        if describe(&mut open, asker, &request, self.minimum).await? {
             let is_pinning = request.pin_order.is_some_and(|place| place > 0);
             commands.push(Command::UpdateMetadata { is_pinning });
         }
@@ -106,7 +107,12 @@ async fn archive_family(
 }
 
 /// Writes the given fields into the row; says whether one of them changes anything.
-async fn describe(open: &mut Open, asker: &Asker, request: &UpdateChatRequest) -> Result<bool, Error> {
+async fn describe(
+    open: &mut Open,
+    asker: &Asker,
+    request: &UpdateChatRequest,
+    minimum: ApprovalMode,
+) -> Result<bool, Error> {
     let mut is_change = false;
     if let Some(text) = &request.title {
         let text = title::validate(text).map_err(|error| convert::one("title", &error.to_string()))?;
@@ -124,6 +130,11 @@ async fn describe(open: &mut Open, asker: &Asker, request: &UpdateChatRequest) -
     }
     if request.plan_mode.is_some() {
         open.row.plan_mode = (request.plan_mode() == PlanMode::Plan).then(|| "plan".to_owned());
+        is_change = true;
+    }
+    if request.approval_mode.is_some() {
+        let mode = super::approvals::mode(request.approval_mode(), minimum)?;
+        mode.as_str().clone_into(&mut open.row.approval_mode);
         is_change = true;
     }
     if let Some(id) = &request.workspace_id {

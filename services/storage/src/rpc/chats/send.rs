@@ -153,6 +153,10 @@ impl Chats {
         // The status decides first: a second submission finds nothing open, whatever it brings.
         tandem_chat_core::chat::decide(&open.state, &Command::SubmitToolResults)?;
         let pending = open.row.pending_tool_calls.0.clone();
+        if pending.iter().any(|call| call.approval.is_some()) {
+            let text = "Tool calls of this step wait for a person's approval first.";
+            return Err(Fault::conflict("APPROVAL_REQUIRED", text).into());
+        }
         let ids = |texts: Vec<&str>| {
             texts
                 .into_iter()
@@ -168,7 +172,7 @@ impl Chats {
         if given.len() != request.results.len() {
             return Err(convert::one("results.tool_call_id", "must have 1 to 256 bytes"));
         }
-        tool_results::check(&wanted, &given).map_err(convert::many)?;
+        tool_results::check("results", &wanted, &given).map_err(convert::many)?;
         let now = open.row.now;
         let mut results = Vec::with_capacity(pending.len());
         for call in &pending {

@@ -1,10 +1,11 @@
-import { type ClipboardEvent, type DragEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 import { describe } from "@/api/problem.ts";
 import type { BusyBehavior } from "@/api/types.ts";
 import { COMPOSER_ID, returnToComposer } from "@/components/focus.ts";
 import { Notice } from "@/components/Notice.tsx";
 import { classes } from "@/lib/classes.ts";
 import type { Mark } from "@/lib/intents.ts";
+import { WaitNote } from "../approvals/WaitNote.tsx";
 import { AccountNotes } from "./AccountNotes.tsx";
 import { AttachButton } from "./AttachButton.tsx";
 import { AttachmentChips } from "./AttachmentChips.tsx";
@@ -13,8 +14,10 @@ import { COMMAND_LIST_ID, CommandList, optionId } from "./CommandList.tsx";
 import { type CommandName, commandNamed } from "./commands.ts";
 import { SendButtons } from "./SendButtons.tsx";
 import { SpentUpText } from "./SpentUpText.tsx";
+import type { ApprovalChoice } from "./useApprovalChoice.ts";
 import { useAttachments } from "./useAttachments.ts";
 import { useCommands } from "./useCommands.ts";
+import { useDropping } from "./useDropping.ts";
 import { type Outgoing, useComposer } from "./useComposer.ts";
 import type { PlanChoice } from "./usePlanChoice.ts";
 import type { ServerChoice } from "./useServerChoice.ts";
@@ -33,6 +36,8 @@ export interface ComposerProps {
   servers?: ServerChoice | undefined;
   /** Absent while nobody knows whether the chat plans. */
   plan?: PlanChoice | undefined;
+  /** Absent while nobody knows before what the chat asks. */
+  approval?: ApprovalChoice | undefined;
   isBusy?: boolean;
   stopping?: boolean;
   prompts?: readonly string[];
@@ -50,7 +55,7 @@ export interface ComposerProps {
 const never = () => false;
 
 export function Composer(props: ComposerProps) {
-  const { draftKey, organizationId, modelId, pickedModelId = modelId, onModel, servers, plan, isBusy = false, stopping = false, prompts = [], disabledReason, mark, hasArrived = never, onSend, onStop = () => undefined, onCommand } = props;
+  const { draftKey, organizationId, modelId, pickedModelId = modelId, onModel, servers, plan, approval, isBusy = false, stopping = false, prompts = [], disabledReason, mark, hasArrived = never, onSend, onStop = () => undefined, onCommand } = props;
   const attachments = useAttachments(organizationId, draftKey);
   const composer = useComposer({ draftKey, attachments, modelId: pickedModelId, serverIds: servers?.sent, planMode: plan?.sent, prompts, isBusy, mark, hasArrived, onSend, onStop });
   const commandProblem = isBusy ? "Only when the agent is done. Stop it, or wait." : null;
@@ -71,7 +76,8 @@ export function Composer(props: ComposerProps) {
   };
   const menu = useCommands(composer.text, onCommand !== undefined && !composer.sending, run);
   const activeCommand = menu.items[menu.active];
-  const [dropping, setDropping] = useState(false);
+  const dropping = useDropping(attachments.add);
+  const hasText = composer.text.trim() !== "" || attachments.items.length > 0;
   const area = useRef<HTMLTextAreaElement>(null);
 
   useEffect(() => {
@@ -85,24 +91,8 @@ export function Composer(props: ComposerProps) {
     element.style.height = `${String(Math.min(element.scrollHeight, MAX_HEIGHT_PX))}px`;
   }, [composer.text]);
 
-  const takeFiles = (event: ClipboardEvent | DragEvent, files: FileList) => {
-    if (files.length === 0) return;
-    event.preventDefault();
-    attachments.add([...files]);
-  };
-
   return (
-    <div
-      onDragOver={(event) => {
-        event.preventDefault();
-        setDropping(event.dataTransfer.types.includes("Files"));
-      }}
-      onDragLeave={() => setDropping(false)}
-      onDrop={(event) => {
-        setDropping(false);
-        takeFiles(event, event.dataTransfer.files);
-      }}
-    >
+    <div {...dropping.handlers}>
       {composer.problem ? (
         <div className="mb-2">
           <Notice tone={composer.problem.tone} title={composer.problem.title}>
@@ -113,7 +103,7 @@ export function Composer(props: ComposerProps) {
       <div
         className={classes(
           "relative rounded-xl border bg-raised transition-colors focus-within:border-accent",
-          dropping ? "border-accent bg-accent-soft" : "border-line-strong/70",
+          dropping.isOver ? "border-accent bg-accent-soft" : "border-line-strong/70",
         )}
       >
         <CommandList menu={menu} problem={commandProblem} onPick={run} />
@@ -132,20 +122,21 @@ export function Composer(props: ComposerProps) {
           aria-controls={activeCommand ? COMMAND_LIST_ID : undefined}
           aria-activedescendant={activeCommand && optionId(activeCommand.name)}
           onKeyDown={(event) => composer.onKeyDown(event, menu, submit)}
-          onPaste={(event) => takeFiles(event, event.clipboardData.files)}
+          onPaste={dropping.onPaste}
           className="block max-h-80 w-full resize-none bg-transparent px-4 pt-3 pb-1 outline-none touch:min-h-11"
         />
         {servers ? <AccountNotes choice={servers} /> : null}
+        <WaitNote hasText={hasText} isSending={!composer.canSend} onInterrupt={() => submit("interrupt")} />
         <div className="flex items-center gap-1 px-2 pb-2">
           <AttachButton onFiles={attachments.add} />
-          <Choices modelId={modelId} onModel={pickModel} servers={servers} plan={plan} />
+          <Choices modelId={modelId} onModel={pickModel} servers={servers} plan={plan} approval={approval} />
           <span className="flex-1" />
           <SendButtons
             isBusy={isBusy}
             stopping={stopping}
             sending={composer.sending}
             canSend={composer.canSend && disabledReason === undefined}
-            hasText={composer.text.trim() !== "" || attachments.items.length > 0}
+            hasText={hasText}
             onSend={submit}
             onStop={onStop}
           />

@@ -3,6 +3,7 @@ import type { BusyBehavior } from "@/api/types.ts";
 import { IconButton } from "@/components/IconButton.tsx";
 import { Menu } from "@/components/Menu.tsx";
 import { Spinner } from "@/components/Spinner.tsx";
+import { useApprovals } from "../approvals/approvals.ts";
 
 interface SendButtonsProps {
   isBusy: boolean;
@@ -18,6 +19,7 @@ const ACCENT = "bg-accent text-accent-ink hover:brightness-95 disabled:opacity-4
 
 /** Send; while the agent works: stop, and queue with a choice. */
 export function SendButtons({ isBusy, stopping, sending, canSend, hasText, onSend, onStop }: SendButtonsProps) {
+  const waits = useApprovals().calls.length > 0;
   return (
     <div className="flex items-center gap-1.5">
       {isBusy ? (
@@ -33,8 +35,8 @@ export function SendButtons({ isBusy, stopping, sending, canSend, hasText, onSen
           <Menu
             side="top"
             entries={[
-              { label: "Queue", hint: "Sent when the agent is done", icon: <ListPlus />, onSelect: () => onSend("queue") },
-              { label: "Send now", hint: "Interrupts what it is doing", icon: <Zap />, onSelect: () => onSend("interrupt") },
+              { label: "Queue", hint: waits ? "Sent when you have decided and the agent is done" : "Sent when the agent is done", icon: <ListPlus />, onSelect: () => onSend("queue") },
+              { label: waits ? "Decline and continue" : "Send now", hint: waits ? "Declines what waits and sends this now" : "Interrupts what it is doing", icon: <Zap />, onSelect: () => onSend("interrupt") },
             ]}
             trigger={
               <button type="button" aria-label="More ways to send" disabled={!canSend} className={`border-l border-accent-ink/25 px-1.5 -outline-offset-2 max-sm:px-3 ${ACCENT}`}>

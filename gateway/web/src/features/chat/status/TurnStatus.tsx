@@ -1,9 +1,12 @@
 import { CircleStop } from "lucide-react";
+import { lazy, Suspense } from "react";
 import { Notice } from "@/components/Notice.tsx";
 import { useNow } from "@/components/useNow.ts";
+import { loadLater } from "@/lib/loadLater.ts";
 import { clock } from "@/lib/time.ts";
 import type { Row } from "@/stream/timeline.ts";
 import { type ChatView, isBusy } from "@/stream/view.ts";
+import { isWaiting } from "../approvals/approvals.ts";
 import { useClockOffset } from "../clockOffset.ts";
 import { COMPACTION_TOOL } from "../compacted.ts";
 import { doing } from "./doing.ts";
@@ -11,6 +14,8 @@ import { FailurePanel } from "./FailurePanel.tsx";
 import { RetryCountdown } from "./RetryCountdown.tsx";
 import type { TurnEnd } from "./stopped.ts";
 import { isAsked } from "@/lib/speech.ts";
+
+const ApprovalBar = lazy(loadLater(() => import("../approvals/ApprovalBar.tsx").then((module) => ({ default: module.ApprovalBar }))));
 
 /** A flow of text that stands still for longer than this is worth a word: the page must not look livelier than it is. */
 const SILENCE_MS = 5_000;
@@ -83,11 +88,22 @@ function Stopped({ hasAnswer }: { hasAnswer: boolean }) {
   );
 }
 
+/** Either a person is asked, or a program, or both. */
 function NeedsAction({ view }: { view: ChatView }) {
-  const names = view.pendingCalls.map((call) => call.tool_name).join(", ");
+  const outside = view.pendingCalls.filter((call) => !isWaiting(call));
   return (
-    <Notice tone="warn" title="Waiting for a tool outside of Tandem">
-      {names ? `The program that started this chat must answer: ${names}.` : "The program that started this chat must answer."} Stop ends the wait.
-    </Notice>
+    <div className="space-y-3">
+      {view.pendingCalls.some(isWaiting) ? (
+        <Suspense>
+          <ApprovalBar />
+        </Suspense>
+      ) : null}
+      {outside.length > 0 ? (
+        <Notice tone="warn" title="Waiting for a tool outside of Tandem">
+          The program that started this chat must answer: {outside.map((call) => call.tool_name).join(", ")}. Stop ends the wait.
+        </Notice>
+      ) : null}
+      {view.pendingCalls.length === 0 ? <p className="text-sm text-faint">Waiting for an answer</p> : null}
+    </div>
   );
 }

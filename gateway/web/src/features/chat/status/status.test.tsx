@@ -83,6 +83,26 @@ describe("what a screen reader hears", () => {
   });
 });
 
+describe("a turn that needs somebody", () => {
+  const wait = (approval?: object) => [events.status("requires_action"), parseEvent({ type: "action_required", action_required: { tool_calls: [{ tool_call_id: "a", tool_name: "look_up", args: "{}", ...(approval && { approval }) }] } })];
+  const called = liveView(message(1, "user", text("hi")), message(2, "assistant", call("a")));
+  const heard = (view: ChatView) => statusText(view, timeline(view));
+
+  it("names the program's tools, and says nothing of programs while nobody knows", () => {
+    show(play(called, ...wait()));
+    expect(screen.getByText(/must answer: look_up\./)).toBeTruthy();
+    cleanup();
+    show(play(called, events.status("requires_action")));
+    expect(screen.queryByText(/program/)).toBeNull();
+    expect(screen.getByText("Waiting for an answer")).toBeTruthy();
+  });
+
+  it("is heard as what is asked, and why", () => {
+    expect(heard(play(called, ...wait()))).toBe("The agent waits for an answer from outside.");
+    expect(heard(play(called, ...wait({ digest: "1", risk: "changes", reason: "It writes to a file" })))).toBe("A call waits for your approval: Run ls. It writes to a file.");
+  });
+});
+
 describe("text that is being written", () => {
   const writes = play(liveView(message(1, "user", text("hi"))), events.part(text("half a sen")));
 

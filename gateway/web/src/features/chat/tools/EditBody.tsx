@@ -3,9 +3,10 @@ import { list, open, str } from "@/lib/open.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
 import { FileDiff } from "../FileDiff.tsx";
 import { GenericBody } from "./GenericBody.tsx";
+import { ProposedEdits } from "./ProposedEdits.tsx";
 import { editedPaths } from "./summary.ts";
 
-/** What an edit changed, file by file. */
+/** What an edit changed, or would change, file by file. */
 export function EditBody({ row }: { row: ToolRow }) {
   const files = useMemo(
     () => list(open(row.result)["files"]).map((file) => ({ path: str(open(file)["path"]), diff: str(open(file)["diff"]) })),
@@ -22,6 +23,7 @@ export function EditBody({ row }: { row: ToolRow }) {
     );
   }
   const paths = editedPaths(row);
+  if (row.state === "awaiting" && paths.length > 0) return <ProposedEdits args={row.args} />;
   if (row.state !== "running" || paths.length === 0) return <GenericBody row={row} />;
   return (
     <ul className="px-3.5 py-2.5 font-mono text-[12.5px] text-muted">

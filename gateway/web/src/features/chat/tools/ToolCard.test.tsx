@@ -21,6 +21,11 @@ describe("a tool's one line", () => {
   it.each<[string, Partial<ToolRow>]>([
     ["Ran | cargo test | exit 0", {}],
     ["Ran | cargo test | exit 101", { result: { success: false, exit_code: 101 } }],
+    ["Wants to run | cargo test | waits for you", { state: "awaiting", result: undefined }],
+    ["Wants to edit | /a.rs | waits for you", { state: "awaiting", name: "edit_files", args: { files: [{ path: "/a.rs" }] }, result: undefined }],
+    ["Wants to start | the workspace | waits for you", { state: "awaiting", name: "start_workspace", args: {}, result: undefined }],
+    ["Did not run | cargo test | declined", { state: "failed", result: "The user declined this call. They said: not now" }],
+    ["Did not run | cargo test | refused", { state: "failed", result: { error: "This call was refused: It removes everything. It is never run in this chat." } }],
     ["Running | cargo test | ", { state: "running", result: undefined }],
     ["Ran | cargo test | still running", { result: { success: false, exit_code: -1, error: "command timed out after 10s", background_process_id: "p" } }],
     ["Ran | cargo test | in background", { result: { success: true, exit_code: 0, background_process_id: "p" } }],

@@ -1,5 +1,6 @@
 import { BookOpen, Box, ChevronRight, ClipboardList, FilePen, FilePlus2, FileText, List, MessageCircleQuestion, Paperclip, Search, SquareTerminal, Wrench } from "lucide-react";
 import { type ComponentType, lazy, memo, Suspense, useId } from "react";
+import { spelt } from "@/lib/approvals.ts";
 import { classes } from "@/lib/classes.ts";
 import { loadLater } from "@/lib/loadLater.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
@@ -8,11 +9,13 @@ import { EditBody } from "./EditBody.tsx";
 import { ExecuteBody } from "./ExecuteBody.tsx";
 import { foreignCall } from "./foreign.ts";
 import { ForeignHead } from "./ForeignHead.tsx";
-import { editedPaths, type Outcome, summarize } from "./summary.ts";
+import { activity, editedPaths, type Outcome, summarize } from "./summary.ts";
 import { ToolTime } from "./ToolTime.tsx";
 import { type Trouble, troubleOf } from "./trouble.ts";
 
-// Fetched with the first card of their kind that is opened.
+// Fetched with the first card of their kind that is opened, or that waits.
+const AllArguments = lazy(() => import("../approvals/AllArguments.tsx").then((module) => ({ default: module.AllArguments })));
+const ApprovalPanel = lazy(loadLater(() => import("../approvals/ApprovalPanel.tsx").then((module) => ({ default: module.ApprovalPanel }))));
 const ForeignBody = lazy(() => import("./ForeignBody.tsx").then((module) => ({ default: module.ForeignBody })));
 const GenericBody = lazy(loadLater(() => import("./GenericBody.tsx").then((module) => ({ default: module.GenericBody }))));
 const PlanBody = lazy(() => import("./PlanBody.tsx").then((module) => ({ default: module.PlanBody })));
@@ -51,11 +54,12 @@ const KINDS: Record<string, Kind> = {
 
 const TONES: Record<Outcome["tone"], string> = { quiet: "text-faint", ok: "text-ok", danger: "text-danger", warn: "text-warn" };
 
-const TROUBLE: Record<Trouble["kind"], string> = { failed: "text-danger", unknown: "text-warn", interrupted: "text-warn" };
+const TROUBLE: Record<Trouble["kind"], string> = { failed: "text-danger", unknown: "text-warn", interrupted: "text-warn", declined: "text-muted", refused: "text-warn" };
 
-/** Edits, plans and questions are what a reader wants to see; everything else shrinks to one line once it is done. */
+/** What waits, edits, plans and questions are what a reader wants to see; everything else shrinks to one line once it is done. */
 function opensByItself(row: ToolRow): boolean {
   if (row.state === "failed") return false;
+  if (row.state === "awaiting") return true;
   if (row.name === "execute") return row.state === "running" && row.output !== "";
   if (row.name === "propose_plan" || row.name === "ask_user_question") return row.state === "done";
   return row.name === "edit_files" && row.state === "done" && editedPaths(row).length <= 3;
@@ -70,11 +74,12 @@ export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
   const { verb, object, isCode, outcome } = summarize(row);
   const trouble = troubleOf(row);
   const active = row.state === "running" || row.state === "writing";
-  const tone = active ? "text-accent pulse" : trouble ? TROUBLE[trouble.kind] : "text-faint";
+  const awaits = row.state === "awaiting";
+  const tone = active ? "text-accent pulse" : awaits ? "text-warn" : trouble ? TROUBLE[trouble.kind] : "text-faint";
   return (
     <section
       aria-label={`${verb} ${object}`}
-      className={classes("overflow-hidden rounded-md border bg-raised text-sm", trouble?.kind === "unknown" ? "border-warn-line" : "border-line")}
+      className={classes("overflow-hidden rounded-md border bg-raised text-sm", trouble?.kind === "unknown" || awaits ? "border-warn-line" : "border-line")}
     >
       <button
         type="button"
@@ -84,13 +89,13 @@ export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
         className="flex min-h-9 w-full items-center gap-2.5 px-3 py-1.5 text-left -outline-offset-2 hover:bg-sunken touch:min-h-11"
       >
         {foreign ? (
-          <ForeignHead row={row} call={foreign} object={object} isActive={active} tone={tone} />
+          <ForeignHead row={row} call={foreign} object={object} isActive={active || awaits} tone={tone} />
         ) : (
           <>
             <Icon size={15} className={classes("shrink-0", tone)} aria-hidden />
             <span className={classes("flex min-w-0 flex-1 items-baseline", isCode ? "gap-2" : "gap-1")}>
-              <span className={classes("shrink-0", active ? "text-ink" : "text-muted")}>{verb}</span>
-              <span className={classes("truncate", isCode ? "font-mono text-[12.5px] text-ink" : "text-muted")}>{object}</span>
+              <span className={classes("shrink-0", active || awaits ? "text-ink" : "text-muted")}>{verb}</span>
+              <span className={classes("truncate", isCode ? "font-mono text-[12.5px] text-ink" : "text-muted")}>{awaits ? spelt(object) : object}</span>
             </span>
           </>
         )}
@@ -104,8 +109,14 @@ export const ToolCard = memo(function ToolCard({ row }: { row: ToolRow }) {
           {trouble && (row.name !== "execute" || trouble.kind !== "failed") ? <TroubleLine trouble={trouble} className="px-3.5 py-2.5" /> : null}
           <Suspense>
             <Body row={row} />
+            {awaits ? <AllArguments row={row} /> : null}
           </Suspense>
         </div>
+      ) : null}
+      {awaits ? (
+        <Suspense>
+          <ApprovalPanel row={row} name={activity(row)} />
+        </Suspense>
       ) : null}
     </section>
   );

@@ -3,6 +3,7 @@ import { num, open } from "@/lib/open.ts";
 import { clock, duration } from "@/lib/time.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
 import { useClockOffset } from "../clockOffset.ts";
+import { isNever } from "./trouble.ts";
 
 /** Shorter than this, a duration says nothing. */
 const WORTH_SAYING_MS = 100;
@@ -21,6 +22,7 @@ function runningFor(row: ToolRow, now: number): string {
 }
 
 function took(row: ToolRow): string {
+  if (isNever(row)) return "";
   const measured = num(open(row.result)["wall_duration_ms"]);
   const ms = measured ?? (row.endedAt === null ? Number.NaN : Date.parse(row.endedAt) - Date.parse(row.startedAt));
   return Number.isNaN(ms) || ms < WORTH_SAYING_MS ? "" : duration(ms);

@@ -5,7 +5,7 @@ import { list, num, open, str } from "@/lib/open.ts";
 import { sizeText } from "@/lib/size.ts";
 import type { ToolRow } from "@/stream/timeline.ts";
 import { foreignCall } from "./foreign.ts";
-import { troubleOf } from "./trouble.ts";
+import { isNever, troubleOf } from "./trouble.ts";
 
 export interface Outcome {
   text: string;
@@ -30,16 +30,39 @@ export function activity(row: ToolRow): string {
   const intent = foreignCall(row)?.intent;
   if (intent) return intent.replace(/[.…\s]+$/, "");
   const { verb, object } = wordsFor(row);
-  return object === "" ? verb : `${verb} ${object}`;
+  const whole = object === "" ? verb : `${verb} ${object}`;
+  return row.state === "awaiting" ? capital(whole.replace(WANTS, "")) : whole;
 }
 
 type Words = Omit<Summary, "outcome">;
 
+const WANTS = /^Wants to /;
+/** What is done, as what shall be done. */
+const VERBS: Record<string, string> = {
+  Running: "run",
+  Reading: "read",
+  Writing: "write",
+  Editing: "edit",
+  Summarizing: "summarize",
+  Watching: "look at",
+  Listing: "list",
+  Stopping: "stop",
+  Attaching: "attach",
+  Proposing: "propose",
+  Asking: "ask",
+  "Looking for": "look for",
+  Creating: "create",
+  Starting: "start",
+};
+const wanting = (doing: string): string => `Wants to ${VERBS[doing] ?? doing.toLowerCase()}`;
+const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
+
 function wordsFor(row: ToolRow): Words {
   const args = open(row.args ?? partialArgs(row.argsText));
   const active = row.state === "running" || row.state === "writing";
-  const code = (doing: string, done: string, object: string): Words => ({ verb: active ? doing : done, object, isCode: true });
-  const plain = (doing: string, done: string, object = ""): Words => ({ verb: active ? doing : done, object, isCode: false });
+  const tense = (doing: string, done: string) => (row.state === "awaiting" ? wanting(doing) : active ? doing : isNever(row) ? `Did not ${VERBS[doing] ?? doing.toLowerCase()}` : done);
+  const code = (doing: string, done: string, object: string): Words => ({ verb: tense(doing, done), object, isCode: true });
+  const plain = (doing: string, done: string, object = ""): Words => ({ verb: tense(doing, done), object, isCode: false });
   switch (row.name) {
     case "execute":
       return code("Running", "Ran", firstLine(str(args["command"])));
@@ -72,7 +95,7 @@ function wordsFor(row: ToolRow): Words {
     case "find_tools":
       return plain("Looking for", "Looked for", str(args["query"]) === "" ? "tools" : `tools: ${str(args["query"])}`);
     default:
-      if (row.name in WORKSPACE_WORDS) return { ...workspaceWords(row, active), isCode: false };
+      if (row.name in WORKSPACE_WORDS) return { ...workspaceWords(row, tense), isCode: false };
       return { ...foreignWords(row), isCode: false };
   }
 }
@@ -85,12 +108,12 @@ const WORKSPACE_WORDS: Record<string, readonly [doing: string, done: string, obj
   stop_workspace: ["Stopping", "Stopped", "the workspace"],
 };
 
-function workspaceWords(row: ToolRow, active: boolean): { verb: string; object: string } {
+function workspaceWords(row: ToolRow, tense: (doing: string, done: string) => string): { verb: string; object: string } {
   const [doing, done, object] = WORKSPACE_WORDS[row.name] ?? ["", "", ""];
   const result = open(row.result);
   const named = str(result["workspace_name"]) || str(open(result["template"])["display_name"]) || str(open(result["template"])["name"]);
   // A workspace that was there already was not made.
-  const verb = active ? doing : result["created"] === false ? "Found" : done;
+  const verb = tense(doing, result["created"] === false ? "Found" : done);
   return { verb, object: named || object };
 }
 
@@ -107,12 +130,15 @@ export function editedPaths(row: ToolRow): string[] {
 }
 
 function outcomeOf(row: ToolRow): Outcome | null {
+  if (row.state === "awaiting") return { text: "waits for you", tone: "warn" };
   if (row.state === "stopped") return { text: "stopped", tone: "warn" };
   if (row.state === "running" || row.state === "writing") return null;
   const result = open(row.result);
   const trouble = troubleOf(row);
   if (trouble?.kind === "unknown") return { text: "outcome unknown", tone: "warn" };
   if (trouble?.kind === "interrupted") return { text: "interrupted", tone: "warn" };
+  if (trouble?.kind === "declined") return quiet("declined");
+  if (trouble?.kind === "refused") return { text: "refused", tone: "warn" };
   if (row.name === "execute" || row.name === "process_output") return commandOutcome(row, result);
   if (trouble !== null) return { text: "failed", tone: "danger" };
   switch (row.name) {
