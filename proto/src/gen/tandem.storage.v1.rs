@@ -349,7 +349,7 @@ pub struct ToolCallDecision {
 pub struct DecideToolCallsRequest {
     #[prost(string, tag = "1")]
     pub chat_id: ::prost::alloc::string::String,
-    /// Exactly the pending calls with an approval request, each once.
+    /// Exactly the pending calls with an approval request, each once; at most 128, as an answer has no more calls.
     #[prost(message, repeated, tag = "2")]
     pub decisions: ::prost::alloc::vec::Vec<ToolCallDecision>,
 }

@@ -64,8 +64,11 @@ pub(crate) fn classify_in(command: &str, is_in_root: bool) -> Verdict {
         return Verdict::Unknown(Reason::Characters);
     }
     let script = parse::script(command, 0);
-    if let Some(reason) = forbidden::find(&script, 0, is_in_root) {
-        return Verdict::Forbidden(reason);
+    match forbidden::find(&script, 0, is_in_root) {
+        // Many tools tell people to install them so.
+        Some(Reason::RunsDownload) => return Verdict::Unknown(Reason::RunsDownload),
+        Some(reason) => return Verdict::Forbidden(reason),
+        None => {}
     }
     if let Some(doubt) = script.doubt {
         return Verdict::Unknown(doubt);

@@ -2,6 +2,8 @@
 //!
 //! Every RPC that changes a chat goes through here, so that no status is assigned and no version bumped anywhere else.
 
+mod unapproved;
+
 use prost::Message;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -268,6 +270,7 @@ impl Open {
             }
             Effect::TruncateFrom(id) => {
                 messages::truncate_from(&mut self.tx, self.row.id, id.0).await?;
+                unapproved::withdraw(&mut self.tx, &self.before).await?;
                 self.change.history_reset_from_id = Some(id.0);
                 self.change.is_preview_reset = true;
                 self.row.turn_step = 0;
@@ -447,17 +450,12 @@ impl Open {
     /// Gives every call of the last answer that has no result the result that there will be none.
     async fn answer_open_calls(&mut self, reason: AnswerReason) -> Result<(), Error> {
         let open = open_calls(&messages::tail(&mut self.tx, self.row.id).await?);
+        let unapproved = unapproved::among(&mut self.tx, &self.before, &open).await?;
         let now = self.row.now;
-        let asked = self
-            .before
-            .pending_tool_calls
-            .iter()
-            .filter(|call| call.approval.is_some());
-        let asked: Vec<&str> = asked.map(|call| call.tool_call_id.as_str()).collect();
         let results: Vec<_> = open
             .iter()
             .map(|call| {
-                let text = match asked.contains(&call.tool_call_id.as_str()) {
+                let text = match unapproved.contains(&call.tool_call_id) {
                     true => reason.text_unapproved(),
                     false => reason.text(),
                 };

@@ -46,6 +46,10 @@ const USAGE_PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 const USAGE_PRUNE_BATCH: u64 = 5_000;
 const USAGE_PRUNE_PAUSE: Duration = Duration::from_millis(200);
 
+/// Chats whose approval mode is raised at once, and the pause after a failure.
+const RAISE_BATCH: i64 = 1_000;
+const RAISE_PAUSE: Duration = Duration::from_secs(10);
+
 /// Why storage could not start or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -58,9 +62,6 @@ pub enum RunError {
     /// The schema could not be brought up to date.
     #[error("could not migrate the database")]
     Migrate(#[from] sqlx::migrate::MigrateError),
-    /// Chats that ask for fewer approvals than the operator wants could not be changed.
-    #[error("could not set the approval mode of chats")]
-    Raise(#[source] sqlx::Error),
     /// The server may acknowledge commits it can lose.
     #[error(
         "PostgreSQL runs with {setting} = off and may lose acknowledged messages at a power failure; switch it on, or set allow_unsafe_postgres"
@@ -87,11 +88,6 @@ pub async fn run(
     let retention = Duration::from_secs(u64::from(config.change_retention_days) * 86_400);
     let pool = connect(&config, database).await?;
     sqlx::migrate!("../../migrations").run(pool.library()).await?;
-    if config.approvals.minimum > ApprovalMode::Never {
-        let raise = async { approvals::raise(&mut *pool.acquire().await?, config.approvals.minimum).await };
-        let raised = raise.await.map_err(RunError::Raise)?;
-        tracing::info!(chats = raised, minimum = %config.approvals.minimum, "chats ask for approvals that did not");
-    }
     let process = Uuid::now_v7();
     let (hints, outgoing) = Hints::new();
 
@@ -126,6 +122,15 @@ pub async fn run(
             let days = i32::from(config.usage_retention_days);
             async move {
                 tokio::select! { () = draining => {} () = prune_usage(pool, days) => {} }
+            }
+        });
+    }
+    if config.approvals.minimum > ApprovalMode::Never {
+        runtime.tasks.spawn("raise approval modes", OnEnd::Expected, {
+            let (pool, draining) = (pool.clone(), runtime.shutdown.draining());
+            let minimum = config.approvals.minimum;
+            async move {
+                tokio::select! { () = draining => {} () = raise(pool, minimum) => {} }
             }
         });
     }
@@ -240,6 +245,21 @@ async fn refuse_unsafe(pool: &Pool, is_allowed: bool) -> Result<(), RunError> {
         }
     }
     Ok(())
+}
+
+/// Makes every chat show what the operator asks for at least; calls are held to it before that too.
+async fn raise(pool: Pool, minimum: ApprovalMode) {
+    loop {
+        let batch = async { approvals::raise(&mut *pool.acquire().await?, minimum, RAISE_BATCH).await };
+        match in_time(batch).await {
+            Ok(0) => return,
+            Ok(chats) => tracing::info!(chats, %minimum, "chats ask for approvals that did not"),
+            Err(error) => {
+                tracing::warn!(%error, "could not set the approval mode of chats");
+                tokio::time::sleep(RAISE_PAUSE).await;
+            }
+        }
+    }
 }
 
 async fn prune(pool: Pool, days: i32) {

@@ -1,7 +1,7 @@
 //! What nobody wants: a short list, recognised also behind programs that run programs and in scripts given to shells.
 //!
-//! What is forbidden is never run where people are asked, so nobody can allow it: each rule must meet nothing that has a use. It is no
-//! boundary, since whoever wants to deceive it finds a way; what is not recognised is unknown, and people are asked.
+//! What is forbidden is never run where people are asked, so nobody can allow it: each rule must meet nothing that has a use. The one that
+//! has, a download that is run, is asked about with its reason (`classify`). It is no boundary, since whoever wants to deceive it finds a way; what is not recognised is unknown, and people are asked.
 //!
 //! Source: the commands that agents are known to have destroyed machines and homes with (LLM06, excessive agency), and what
 //! `rm --preserve-root` was made for.

@@ -350,8 +350,8 @@ pub(super) static TABLE: &[Program] = &[
     },
     Program {
         names: &["tree"],
+        // Not `-L`, `-P` and `-I`: it goes on with the letters behind them, and takes the next word for their value.
         flags: "adfilxshugpDFQqNnCAS",
-        valued: "LPI",
         long: "dirsfirst noreport prune gitignore du matchdirs ignore-case",
         ..CLOSED
     },

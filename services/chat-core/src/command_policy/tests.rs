@@ -14,8 +14,12 @@ fn is_harmless(command: &str) -> bool {
     classify(command) == Verdict::Harmless
 }
 
+/// Nobody may allow it, or is told that it runs what it downloads.
 fn is_forbidden(command: &str) -> bool {
-    matches!(classify(command), Verdict::Forbidden(_))
+    matches!(
+        classify(command),
+        Verdict::Forbidden(_) | Verdict::Unknown(Reason::RunsDownload)
+    )
 }
 
 #[test]

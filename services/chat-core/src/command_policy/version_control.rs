@@ -86,15 +86,17 @@ pub(super) fn git(arguments: &[Word]) -> Result<(), Reason> {
     }
 }
 
-/// Asks for values. Without one of these options a second operand would be set.
+/// Asks for values. Without one of these options a second operand would be set; behind the first operand nothing is an option any more.
 fn is_config_query(arguments: &[&str]) -> bool {
+    let options = arguments.iter().take_while(|word| word.starts_with('-')).count();
+    let (options, operands) = arguments.split_at(options);
     let is_asking = |word: &&str| matches!(*word, "--get" | "--get-all" | "--get-regexp" | "--list" | "-l");
     let is_known = |word: &&str| {
         matches!(
             *word,
             "--show-origin" | "--show-scope" | "--name-only" | "--local" | "--global" | "--system" | "-z" | "--null"
         ) || is_asking(word)
-            || !word.starts_with('-')
     };
-    arguments.iter().any(is_asking) && arguments.iter().all(is_known)
+    let are_operands = operands.iter().all(|word| !word.starts_with('-'));
+    options.iter().any(is_asking) && options.iter().all(is_known) && are_operands
 }

@@ -84,17 +84,30 @@ pub(crate) async fn spend(conn: &mut PgConnection, chat: Uuid, tool_call_id: &st
     Ok(())
 }
 
-/// Makes every chat ask at least this; how many asked less.
-pub(crate) async fn raise(conn: &mut PgConnection, minimum: ApprovalMode) -> Result<u64, sqlx::Error> {
+/// Forgets what was said of calls that have not started: they are withdrawn, or have been answered otherwise.
+pub(crate) async fn withdraw(conn: &mut PgConnection, chat: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "DELETE FROM tool_call_approvals WHERE chat_id = $1 AND used_at IS NULL",
+        chat
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Makes up to `limit` chats that ask for less ask for this; how many there were.
+pub(crate) async fn raise(conn: &mut PgConnection, minimum: ApprovalMode, limit: i64) -> Result<u64, sqlx::Error> {
     let lenient: Vec<String> = ApprovalMode::ALL
         .iter()
         .filter(|mode| **mode < minimum)
         .map(ToString::to_string)
         .collect();
     let done = sqlx::query!(
-        "UPDATE chats SET approval_mode = $1 WHERE approval_mode = ANY ($2)",
+        "UPDATE chats SET approval_mode = $1
+        WHERE id IN (SELECT id FROM chats WHERE approval_mode = ANY ($2) ORDER BY id LIMIT $3 FOR UPDATE)",
         minimum.as_str(),
-        &lenient
+        &lenient,
+        limit
     )
     .execute(conn)
     .await?;

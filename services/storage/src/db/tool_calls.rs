@@ -24,7 +24,7 @@ pub(crate) struct Row {
     pub(crate) finished_at: Option<OffsetDateTime>,
 }
 
-/// Records an intent; `None` when the call is known already.
+/// Records an intent; `None` when the call is known already, or a person has declined it.
 pub(crate) async fn begin(
     conn: &mut PgConnection,
     chat: Uuid,
@@ -36,7 +36,9 @@ pub(crate) async fn begin(
     sqlx::query_as!(
         Row,
         "INSERT INTO tool_calls (chat_id, tool_call_id, tool_name, input_digest, attempt_id, state)
-        VALUES ($1, $2, $3, $4, $5, 'started')
+        SELECT $1, $2, $3, $4, $5, 'started'
+        WHERE NOT EXISTS (SELECT FROM tool_call_approvals a WHERE a.chat_id = $1 AND a.tool_call_id = $2 AND NOT a.is_approved
+            AND a.tool_name = $3 AND a.digest = $4)
         ON CONFLICT DO NOTHING
         RETURNING chat_id, tool_call_id, tool_name, input_digest, attempt_id, state, result, is_error, resume_token, workspace_id,
             begun_at, finished_at",
@@ -61,6 +63,17 @@ pub(crate) async fn find(conn: &mut PgConnection, chat: Uuid, id: &str) -> Resul
         id
     )
     .fetch_optional(conn)
+    .await
+}
+
+/// Which of these calls have been started.
+pub(crate) async fn started(conn: &mut PgConnection, chat: Uuid, ids: &[String]) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT tool_call_id FROM tool_calls WHERE chat_id = $1 AND tool_call_id = ANY ($2)",
+        chat,
+        ids
+    )
+    .fetch_all(conn)
     .await
 }
 

@@ -6,6 +6,7 @@ use tandem_chassis::status::Fault;
 use tandem_chat_core::approval::{ApprovalMode, Gate};
 use tandem_chat_core::chat::StatusKind;
 use tandem_chat_core::wire;
+use tandem_proto::common::v1::ToolRisk;
 use tandem_proto::storage::v1::tool_call_service_server::ToolCallService;
 use tandem_proto::storage::v1::*;
 use tonic::{Request, Response, Status};
@@ -51,7 +52,14 @@ impl ToolCalls {
         let is_first = begun.is_some();
         let call = match begun {
             Some(call) => call,
-            None => tool_calls::find(&mut tx, chat, id).await?.ok_or_else(call_not_found)?,
+            None => match tool_calls::find(&mut tx, chat, id).await? {
+                Some(call) => call,
+                // Declined, and since then the chat asks for less.
+                None => {
+                    let said = approvals::find(&mut tx, chat, id).await?.ok_or_else(call_not_found)?;
+                    return Ok(not_started(&request, ToolCallState::Declined, said.reason));
+                }
+            },
         };
         tx.commit().await?;
         if call.input_digest != request.input_digest || call.tool_name != request.tool_name {
@@ -77,17 +85,12 @@ impl ToolCalls {
         if gate == Gate::Open || tool_calls::find(tx, chat.id, id).await?.is_some() {
             return Ok(None);
         }
-        let stopped = |state: ToolCallState, decline_reason: String| {
-            Ok(Some(ToolCall {
-                tool_call_id: id.clone(),
-                chat_id: request.chat_id.clone(),
-                tool_name: request.tool_name.clone(),
-                input_digest: request.input_digest.clone(),
-                state: state.into(),
-                decline_reason,
-                ..ToolCall::default()
-            }))
-        };
+        if request.risk() == ToolRisk::Unspecified {
+            // A tool-runner that knows no risks knows no states in which a call may not start either.
+            let text = "Tool calls of this chat have to be approved, and this tool-runner is too old for that.";
+            return Err(Fault::wrong_state("TOOL_RUNNER_TOO_OLD", text).into());
+        }
+        let stopped = |state, decline_reason| Ok(Some(not_started(request, state, decline_reason)));
         if gate == Gate::Closed {
             return stopped(ToolCallState::Refused, String::new());
         }
@@ -193,6 +196,19 @@ fn runner_for<T>(request: &Request<T>) -> Result<Uuid, Status> {
     let caller = Caller::of(request)?;
     caller.require_service(&[ServiceName::ToolRunner])?;
     Ok(caller.user()?.id)
+}
+
+/// A call of which nothing is recorded, and why it has not started.
+fn not_started(request: &BeginToolCallRequest, state: ToolCallState, decline_reason: String) -> ToolCall {
+    ToolCall {
+        tool_call_id: request.tool_call_id.clone(),
+        chat_id: request.chat_id.clone(),
+        tool_name: request.tool_name.clone(),
+        input_digest: request.input_digest.clone(),
+        state: state.into(),
+        decline_reason,
+        ..ToolCall::default()
+    }
 }
 
 fn call_not_found() -> Error {

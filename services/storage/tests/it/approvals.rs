@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::harness::reason;
-use crate::stage::{Stage, Turn, assistant, pending, result, status, stores};
+use crate::stage::{Stage, Turn, assistant, pending, result, settles, status, stores};
 
 const SHOWN: u8 = 1;
 const OTHER: u8 = 2;
@@ -105,24 +105,15 @@ async fn what_the_mode_asks_for_does_not_start() {
     use ToolCallState as State;
     use ToolRisk as Risk;
     let stage = Stage::start().await;
-    let risks = [
-        Risk::None,
-        Risk::Changes,
-        Risk::Unknown,
-        Risk::Forbidden,
-        Risk::Unspecified,
-    ];
+    let risks = [Risk::None, Risk::Changes, Risk::Unknown, Risk::Forbidden];
     let asked = State::AwaitsApproval;
     for (mode, expected) in [
-        (ApprovalMode::Never, [State::Starting; 5]),
+        (ApprovalMode::Never, [State::Starting; 4]),
         (
             ApprovalMode::Risky,
-            [State::Starting, State::Starting, asked, State::Refused, asked],
+            [State::Starting, State::Starting, asked, State::Refused],
         ),
-        (
-            ApprovalMode::Always,
-            [State::Starting, asked, asked, State::Refused, asked],
-        ),
+        (ApprovalMode::Always, [State::Starting, asked, asked, State::Refused]),
     ] {
         let turn = calling(&stage, mode, &["a"]).await;
         for (number, (risk, expected)) in risks.into_iter().zip(expected).enumerate() {
@@ -130,6 +121,63 @@ async fn what_the_mode_asks_for_does_not_start() {
             assert_eq!(call.state(), expected, "{mode:?} {risk:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_tool_runner_that_knows_no_risks_starts_nothing_where_people_are_asked() {
+    let stage = Stage::start().await;
+    let turn = calling(&stage, ApprovalMode::Risky, &["a"]).await;
+    let message = BeginToolCallRequest {
+        chat_id: turn.chat.clone(),
+        epoch: turn.epoch,
+        tool_call_id: "a".to_owned(),
+        tool_name: "look".to_owned(),
+        input_digest: vec![SHOWN; 32],
+        ..BeginToolCallRequest::default()
+    };
+    let request = stage.world.by(ToolRunner, &stage.admin, message);
+    let refused = stage.world.tools.clone().begin_tool_call(request).await;
+    assert_eq!(reason(refused), "TOOL_RUNNER_TOO_OLD");
+}
+
+#[tokio::test]
+async fn a_call_is_declined_even_if_the_chat_asks_for_less_meanwhile() {
+    let stage = Stage::start().await;
+    let turn = asking(&stage, &["a", "b"]).await;
+    let never = |message: &mut UpdateChatRequest| message.approval_mode = Some(ApprovalMode::Never.into());
+    stage.update(&turn.chat, never).await.unwrap();
+    let words = vec![decision("a", false), decision("b", true)];
+    decide(&stage, &stage.admin, &turn.chat, words).await.unwrap();
+    let turn = stage.claim_only(&turn.chat).await;
+    let states = [
+        begins(&stage, &turn, "a", SHOWN, ToolRisk::Unknown).await.state(),
+        begins(&stage, &turn, "b", SHOWN, ToolRisk::Unknown).await.state(),
+    ];
+    assert_eq!(states, [ToolCallState::Declined, ToolCallState::Starting]);
+}
+
+#[tokio::test]
+async fn calls_that_have_not_started_when_they_are_stopped_did_not_run() {
+    let stage = Stage::start().await;
+    let turn = decided(&stage, &["a", "b"], true).await;
+    begins(&stage, &turn, "a", SHOWN, ToolRisk::Unknown).await;
+    stage.interrupt(&turn.chat).await.unwrap();
+    stage.finish_interruption(settles(&turn, Vec::new())).await.unwrap();
+    let list = ListMessagesRequest {
+        chat_id: turn.chat.clone(),
+        ..ListMessagesRequest::default()
+    };
+    let listed = stage.list_messages(&stage.admin, list).await.unwrap().messages;
+    let told = |call: &str| {
+        let texts = listed.iter().map(|message| format!("{message:?}"));
+        let is_its = |text: &String| text.contains("ToolResult") && text.contains(&format!("{call:?}"));
+        texts.filter(is_its).collect::<String>()
+    };
+    assert!(told("a").contains("outcome is unknown"), "{}", told("a"));
+    assert!(told("b").contains("did not run"), "{}", told("b"));
+    let left = "SELECT count(*) FROM tool_call_approvals WHERE used_at IS NULL";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&stage.world.pool).await.unwrap();
+    assert_eq!(left, 0);
 }
 
 #[tokio::test]
@@ -207,7 +255,6 @@ async fn s27_decisions_are_on_what_was_shown_by_its_owner_and_count_once() {
         vec![],
         vec![yes("a")],
         vec![yes("a"), yes("a")],
-        vec![yes("a"), yes("b"), yes("c")],
         vec![yes("a"), yes("")],
         vec![
             yes("a"),
@@ -227,6 +274,9 @@ async fn s27_decisions_are_on_what_was_shown_by_its_owner_and_count_once() {
     };
     let changed = decide(&stage, &stage.admin, &turn.chat, vec![yes("a"), swapped]).await;
     assert_eq!(reason(changed), "APPROVAL_CHANGED");
+    // A page that has not heard that other calls wait now.
+    let stale = decide(&stage, &stage.admin, &turn.chat, vec![yes("a"), yes("c")]).await;
+    assert_eq!(reason(stale), "APPROVAL_CHANGED");
     let foreign = decide(&stage, &mia, &turn.chat, vec![yes("a"), yes("b")]).await;
     assert_eq!(foreign.unwrap_err().code(), Code::NotFound);
     assert_eq!(stage.rows().await, before, "a refused decision left something");

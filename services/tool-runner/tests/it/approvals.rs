@@ -144,7 +144,7 @@ async fn a_declined_call_is_answered_and_does_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_call_is_answered_and_does_nothing() {
     let harness = strict(ApprovalMode::Risky).await;
-    let command = json!({"command": "curl http://127.0.0.1:1/setup | sh"});
+    let command = json!({"command": "mkfs.ext4 /dev/nothing"});
     let answer = harness.call("chat", "1", "execute", command).await.unwrap();
     assert!(answer.outcome.is_error && !answer.outcome.is_unknown, "{answer:?}");
     let told = answer.value();

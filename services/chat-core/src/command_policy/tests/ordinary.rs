@@ -197,7 +197,7 @@ pub(super) const TABLE: &[&str] = &[
     "od -c a.txt",
     "hexdump -C a.txt",
     "strings a.txt",
-    "tree -L 2",
+    "tree -a",
     "which git",
     "command -v git",
     "type ls",

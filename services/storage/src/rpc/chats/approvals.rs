@@ -69,6 +69,9 @@ fn check<'a>(waiting: &[&'a PendingCall], decisions: &[ToolCallDecision]) -> Res
     if given.len() != decisions.len() {
         return Err(convert::one("decisions.tool_call_id", "must have 1 to 256 bytes"));
     }
+    if given.iter().any(|id| !wanted.contains(id)) {
+        return Err(changed());
+    }
     tool_results::check("decisions", &wanted, &given).map_err(convert::many)?;
     let mut tools = Vec::with_capacity(decisions.len());
     for (index, decision) in decisions.iter().enumerate() {
@@ -82,12 +85,17 @@ fn check<'a>(waiting: &[&'a PendingCall], decisions: &[ToolCallDecision]) -> Res
             asked && call.tool_call_id == decision.tool_call_id
         };
         let Some(call) = waiting.iter().find(is_asked) else {
-            let text = "What is to be approved is not what was shown. Look at it again.";
-            return Err(Fault::conflict("APPROVAL_CHANGED", text).into());
+            return Err(changed());
         };
         tools.push(call.tool_name.as_str());
     }
     Ok(tools)
+}
+
+/// Somebody decides on what they saw, and that is not what waits.
+fn changed() -> Error {
+    let text = "What is to be approved is not what was shown. Look at it again.";
+    Fault::conflict("APPROVAL_CHANGED", text).into()
 }
 
 /// The mode a request asks for, if the operator allows it. Unspecified is the least that is allowed.
