@@ -90,35 +90,11 @@ impl<A: Answer> Parser<A> {
         };
         match &mut self.form {
             Form::Unknown => Ok(()),
-            Form::Events(cutter) => {
-                let answer = &mut self.answer;
-                let mut outcome = Ok(());
-                let cut = cutter.push(bytes, |event| {
-                    if outcome.is_ok() {
-                        outcome = answer.event(&event, true, deltas);
-                    }
-                });
-                outcome?;
-                // Behind the end nothing matters, also if it came in one piece with the end.
-                match cut {
-                    Err(too_long) if !answer.is_done() => Err(Failure::known(ErrorKind::Generic, too_long.to_string())),
-                    Ok(()) | Err(_) => Ok(()),
-                }
-            }
-            Form::Frames(cutter) => {
-                let answer = &mut self.answer;
-                let mut outcome = Ok(());
-                let cut = cutter.push(bytes, |event| {
-                    if outcome.is_ok() {
-                        outcome = answer.event(&event, true, deltas);
-                    }
-                });
-                outcome?;
-                match cut {
-                    Err(damaged) if !answer.is_done() => Err(damaged),
-                    Ok(()) | Err(_) => Ok(()),
-                }
-            }
+            Form::Events(cutter) => take_events(&mut self.answer, deltas, |on_event| {
+                let cut = cutter.push(bytes, on_event);
+                cut.map_err(|too_long| Failure::known(ErrorKind::Generic, too_long.to_string()))
+            }),
+            Form::Frames(cutter) => take_events(&mut self.answer, deltas, |on_event| cutter.push(bytes, on_event)),
             Form::Document(document) => {
                 if document.len() + bytes.len() > MAX_BODY_BYTES {
                     let text = format!("the answer is longer than {MAX_BODY_BYTES} bytes");
@@ -186,6 +162,23 @@ impl<A: Answer> Parser<A> {
         };
         bytes
     }
+}
+
+/// Hands each event that `cut` finds to the answer. What is wrong behind the answer's end does not matter, also if it came in one piece
+/// with the end.
+fn take_events<A: Answer>(
+    answer: &mut A,
+    deltas: &mut Vec<Delta>,
+    cut: impl FnOnce(&mut dyn FnMut(SseEvent)) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut outcome = Ok(());
+    let whole = cut(&mut |event| {
+        if outcome.is_ok() {
+            outcome = answer.event(&event, true, deltas);
+        }
+    });
+    outcome?;
+    if answer.is_done() { Ok(()) } else { whole }
 }
 
 /// An answer that broke off: worth another try.

@@ -451,6 +451,7 @@ impl Open {
     async fn answer_open_calls(&mut self, reason: AnswerReason) -> Result<(), Error> {
         let open = open_calls(&messages::tail(&mut self.tx, self.row.id).await?);
         let unapproved = unapproved::among(&mut self.tx, &self.before, &open).await?;
+        unapproved::withdraw(&mut self.tx, &self.before).await?;
         let now = self.row.now;
         let results: Vec<_> = open
             .iter()

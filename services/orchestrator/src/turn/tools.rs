@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
+use tandem_chat_core::chat::AnswerReason;
 use tandem_chat_core::tool_policy::TurnKind;
 use tandem_chat_core::wire;
 use tandem_proto::common::v1::part::Kind;
@@ -32,12 +33,6 @@ const FIND_TOOLS: &str = "find_tools";
 
 /// Time for tool-runner to accept a call; the tool's own limits bound the rest.
 const OPEN_DEADLINE: Duration = Duration::from_secs(60);
-
-/// The result of a call that was stopped before anybody knew what became of it.
-const STOPPED: &str = "Interrupted by the user before a result was recorded; the outcome is unknown.";
-
-/// The result of a call that was waiting to be allowed when the turn was stopped.
-const STOPPED_BEFORE_START: &str = "Interrupted by the user before the call was allowed; it did not run.";
 
 /// How long a stopped call may take to report what it did.
 const CANCEL_GRACE: Duration = Duration::from_millis(2_500);
@@ -138,8 +133,8 @@ impl Turn {
                     awaiting.insert(call.id.clone(), request);
                     continue;
                 }
-                Some(Became::AwaitsApproval(_)) => self.result(call, STOPPED_BEFORE_START, true),
-                None => self.result(call, STOPPED, true),
+                Some(Became::AwaitsApproval(_)) => self.result(call, AnswerReason::Interrupted.text_unapproved(), true),
+                None => self.result(call, AnswerReason::Interrupted.text(), true),
             };
             prompt.push_result(&result)?;
             look_at(&result);

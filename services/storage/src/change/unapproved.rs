@@ -16,7 +16,7 @@ fn is_asking(chat: &chats::Row) -> bool {
     waits || chat.approval_mode() != ApprovalMode::Never
 }
 
-/// Those of the open calls that have certainly not run. What was said of them is forgotten.
+/// Those of the open calls that have certainly not run; none where nobody is asked.
 pub(super) async fn among(
     tx: &mut PgConnection,
     chat: &chats::Row,
@@ -25,7 +25,6 @@ pub(super) async fn among(
     if !is_asking(chat) {
         return Ok(HashSet::new());
     }
-    approvals::withdraw(tx, chat.id).await?;
     // The client's own calls are never journalled.
     let tools = chat.dynamic_tools.as_array().map(Vec::as_slice).unwrap_or_default();
     let is_ours = |call: &&ToolCallPart| !tools.iter().any(|tool| tool["name"] == call.tool_name.as_str());
@@ -37,7 +36,7 @@ pub(super) async fn among(
     Ok(unapproved.map(|call| call.tool_call_id.clone()).collect())
 }
 
-/// Forgets what was said of calls that are withdrawn with their message.
+/// Forgets what was said of calls that are not going to start any more.
 pub(super) async fn withdraw(tx: &mut PgConnection, chat: &chats::Row) -> Result<(), Error> {
     if is_asking(chat) {
         approvals::withdraw(tx, chat.id).await?;

@@ -105,7 +105,8 @@ impl Drop for Server {
     }
 }
 
-/// Asks the kernel to stop the server cleanly when the thread that started it ends, also by SIGKILL.
+/// Asks the kernel to stop the server cleanly when the thread that started it ends, also by SIGKILL: a worker of the runtime, which lives as
+/// long as the process. It must not be started from a blocking task, whose thread ends when it has been idle.
 #[expect(
     unsafe_code,
     reason = "pre_exec runs between fork and exec, where only async-signal-safe calls are allowed"

@@ -3,13 +3,12 @@
 use tandem_chassis::status::Fault;
 use tandem_chat_core::approval::{ApprovalMode, MAX_REASON_BYTES};
 use tandem_chat_core::chat::Command;
-use tandem_chat_core::id::ToolCallId;
 use tandem_chat_core::tool_results;
 use tandem_chat_core::wire;
 use tandem_proto::common::v1 as common;
 use tandem_proto::storage::v1::{DecideToolCallsRequest, DecideToolCallsResponse, ToolCallDecision};
 
-use super::{Asker, Chats};
+use super::{Asker, Chats, input};
 use crate::change::{Done, Open, Payload};
 use crate::db::approvals;
 use crate::error::Error;
@@ -57,18 +56,8 @@ impl Chats {
 
 /// Each waiting call is decided once, and as it was shown; the name of each decision's tool.
 fn check<'a>(waiting: &[&'a PendingCall], decisions: &[ToolCallDecision]) -> Result<Vec<&'a str>, Error> {
-    let ids = |texts: Vec<&str>| -> Vec<ToolCallId> {
-        let ids = texts.into_iter().map(ToolCallId::new);
-        ids.filter_map(Result::ok).collect()
-    };
-    let wanted = ids(waiting.iter().map(|call| call.tool_call_id.as_str()).collect());
-    let given = ids(decisions
-        .iter()
-        .map(|decision| decision.tool_call_id.as_str())
-        .collect());
-    if given.len() != decisions.len() {
-        return Err(convert::one("decisions.tool_call_id", "must have 1 to 256 bytes"));
-    }
+    let wanted = input::call_ids("decisions", waiting.iter().map(|call| &call.tool_call_id))?;
+    let given = input::call_ids("decisions", decisions.iter().map(|decision| &decision.tool_call_id))?;
     if given.iter().any(|id| !wanted.contains(id)) {
         return Err(changed());
     }

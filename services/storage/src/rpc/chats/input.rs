@@ -1,6 +1,7 @@
-//! A user's message, from the request to parts that may be stored: rules proven, files looked up and allowed.
+//! A user's message, from the request to parts that may be stored: rules proven, files looked up and allowed; and what else requests name.
 
 use sqlx::PgConnection;
+use tandem_chat_core::id::ToolCallId;
 use tandem_chat_core::input::{self, InputPart, RawInputPart};
 use tandem_chat_core::part::{FilePart, Part};
 use tandem_proto::common::v1::input_part::Kind;
@@ -134,4 +135,11 @@ fn raw(kind: Option<Kind>) -> RawInputPart {
         },
         None => RawInputPart::default(),
     }
+}
+
+/// The ids of calls in a request's list.
+pub(super) fn call_ids<'a>(list: &str, ids: impl Iterator<Item = &'a String>) -> Result<Vec<ToolCallId>, Error> {
+    let field = format!("{list}.tool_call_id");
+    let id = |id: &String| ToolCallId::new(id.as_str()).map_err(|_| convert::one(&field, "must have 1 to 256 bytes"));
+    ids.map(id).collect()
 }

@@ -157,21 +157,8 @@ impl Chats {
             let text = "Tool calls of this step wait for a person's approval first.";
             return Err(Fault::conflict("APPROVAL_REQUIRED", text).into());
         }
-        let ids = |texts: Vec<&str>| {
-            texts
-                .into_iter()
-                .filter_map(|text| ToolCallId::new(text).ok())
-                .collect::<Vec<_>>()
-        };
-        let wanted = ids(pending.iter().map(|call| call.tool_call_id.as_str()).collect());
-        let given = ids(request
-            .results
-            .iter()
-            .map(|result| result.tool_call_id.as_str())
-            .collect());
-        if given.len() != request.results.len() {
-            return Err(convert::one("results.tool_call_id", "must have 1 to 256 bytes"));
-        }
+        let wanted = input::call_ids("results", pending.iter().map(|call| &call.tool_call_id))?;
+        let given = input::call_ids("results", request.results.iter().map(|result| &result.tool_call_id))?;
         tool_results::check("results", &wanted, &given).map_err(convert::many)?;
         let now = open.row.now;
         let mut results = Vec::with_capacity(pending.len());

@@ -25,6 +25,8 @@ describe("a tool's one line", () => {
     ["Wants to edit | /a.rs | waits for you", { state: "awaiting", name: "edit_files", args: { files: [{ path: "/a.rs" }] }, result: undefined }],
     ["Wants to start | the workspace | waits for you", { state: "awaiting", name: "start_workspace", args: {}, result: undefined }],
     ["Did not run | cargo test | declined", { state: "failed", result: "The user declined this call. They said: not now" }],
+    ["Did not run | cargo test | not allowed", { state: "failed", result: "Interrupted by the user before the call was allowed; it did not run." }],
+    ["Did not run | cargo test | not allowed", { state: "failed", result: "Nobody allowed the call in time; it did not run." }],
     ["Did not run | cargo test | refused", { state: "failed", result: { error: "This call was refused: It removes everything. It is never run in this chat." } }],
     ["Running | cargo test | ", { state: "running", result: undefined }],
     ["Ran | cargo test | still running", { result: { success: false, exit_code: -1, error: "command timed out after 10s", background_process_id: "p" } }],

@@ -54,7 +54,7 @@ const KINDS: Record<string, Kind> = {
 
 const TONES: Record<Outcome["tone"], string> = { quiet: "text-faint", ok: "text-ok", danger: "text-danger", warn: "text-warn" };
 
-const TROUBLE: Record<Trouble["kind"], string> = { failed: "text-danger", unknown: "text-warn", interrupted: "text-warn", declined: "text-muted", refused: "text-warn" };
+const TROUBLE: Record<Trouble["kind"], string> = { failed: "text-danger", unknown: "text-warn", interrupted: "text-warn", declined: "text-muted", refused: "text-warn", unallowed: "text-muted" };
 
 /** What waits, edits, plans and questions are what a reader wants to see; everything else shrinks to one line once it is done. */
 function opensByItself(row: ToolRow): boolean {

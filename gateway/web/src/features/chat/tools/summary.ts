@@ -138,6 +138,7 @@ function outcomeOf(row: ToolRow): Outcome | null {
   if (trouble?.kind === "unknown") return { text: "outcome unknown", tone: "warn" };
   if (trouble?.kind === "interrupted") return { text: "interrupted", tone: "warn" };
   if (trouble?.kind === "declined") return quiet("declined");
+  if (trouble?.kind === "unallowed") return quiet("not allowed");
   if (trouble?.kind === "refused") return { text: "refused", tone: "warn" };
   if (row.name === "execute" || row.name === "process_output") return commandOutcome(row, result);
   if (trouble !== null) return { text: "failed", tone: "danger" };
