@@ -89,7 +89,8 @@ pub struct ChatStreamRetry {
     pub retrying_at: String,
 }
 
-/// Somebody must act on these calls: the client runs those without an `approval`, a person decides on those with one.
+/// Somebody must act on these calls: a person decides on those with an `approval`. The client runs those without one, which are named when
+/// no other of their step waits for a person.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ChatStreamActionRequired {
     pub tool_calls: Vec<ChatStreamToolCall>,
@@ -190,7 +191,7 @@ impl ChatStreamEvent {
             Event::ActionRequired(event) => Self {
                 kind: "action_required",
                 action_required: Some(ChatStreamActionRequired {
-                    tool_calls: event.tool_calls.into_iter().map(ChatStreamToolCall::from).collect(),
+                    tool_calls: due_calls(event.tool_calls),
                 }),
                 ..base
             },
@@ -245,6 +246,15 @@ impl From<proto::RetryEvent> for ChatStreamRetry {
     }
 }
 
+/// The calls somebody can act on now. While others wait for a person, no results are taken of the client's own: a client that was shown them
+/// would run them, and once more when it is asked.
+fn due_calls(mut calls: Vec<proto::PendingToolCall>) -> Vec<ChatStreamToolCall> {
+    if calls.iter().any(|call| call.approval.is_some()) {
+        calls.retain(|call| call.approval.is_some());
+    }
+    calls.into_iter().map(ChatStreamToolCall::from).collect()
+}
+
 impl From<proto::PendingToolCall> for ChatStreamToolCall {
     fn from(call: proto::PendingToolCall) -> Self {
         Self {
@@ -288,7 +298,7 @@ impl ChatWatchEvent {
             kind,
             chat: Some(chat.into()),
             tool_calls: match kind {
-                "action_required" => calls.into_iter().map(ChatStreamToolCall::from).collect(),
+                "action_required" => due_calls(calls),
                 _ => Vec::new(),
             },
             cursor: some_text(event.cursor),

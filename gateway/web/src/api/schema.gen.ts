@@ -7152,7 +7152,10 @@ export interface components {
             /** Format: uuid */
             model_config_id?: string;
         };
-        /** @description Somebody must act on these calls: the client runs those without an `approval`, a person decides on those with one. */
+        /**
+         * @description Somebody must act on these calls: a person decides on those with an `approval`. The client runs those without one, which are named when
+         *     no other of their step waits for a person.
+         */
         ChatStreamActionRequired: {
             tool_calls: components["schemas"]["ChatStreamToolCall"][];
         };

@@ -133,6 +133,46 @@ async fn modes_ask_for_what_they_say_and_can_be_changed() -> Result {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_step_asks_its_owner_first_and_its_client_afterwards() -> Result {
+    let world = World::start().await?;
+    let step = Reply::text("Both.")
+        .tool_call_with_id("call_sky", "weather", json!({ "city": "Oslo" }))
+        .tool_call_with_id("call_write", "execute", effect("mixed"));
+    let steps = [step, Reply::text("That was both.")];
+    world.fake().script(Script::turn(steps).when_user_says("Do both."));
+    let tool = json!({ "name": "weather", "description": "Asks the sky.", "input_schema": { "type": "object" } });
+    let body = json!({
+        "organization_id": world.admin().organization_id, "content": text("Do both."), "approval_mode": "risky",
+        "unsafe_dynamic_tools": [tool],
+    });
+    let chat = world.rest().post("/api/v1/chats", &body).await?.expect(201)?;
+    let id = id_of(&chat)?;
+    let calls = waiting(&world, id).await?;
+    let [call] = &calls[..] else {
+        panic!("only what needs a person: {calls:#?}")
+    };
+    assert_eq!(call["tool_call_id"], "call_write");
+    // What the client returns now would be the answer to another question.
+    let path = format!("/api/v1/chats/{id}/tool-results");
+    let sunny = json!({ "results": [{ "tool_call_id": "call_sky", "output": "sunny", "is_error": false }] });
+    world.rest().post(&path, &sunny).await?.expect(409)?;
+    decide(world.rest(), id, &[decision(call, "approve")])
+        .await?
+        .expect(200)?;
+
+    let late = world.stream(id).await?;
+    let asks_client = |event: &Value| event["action_required"]["tool_calls"][0]["tool_call_id"] == "call_sky";
+    late.wait_until(LIMIT, |events| events.iter().any(asks_client)).await?;
+    world.wait_for_status(id, "requires_action", LIMIT).await?;
+    world.rest().post(&path, &sunny).await?.expect(204)?;
+    let shown = settled(&world, id).await?;
+    assert_eq!(shown.last().map(String::as_str), Some("assistant: That was both."));
+    let told = serde_json::to_string(&tools::results(&tools::last_request(&world)))?;
+    assert!(told.contains("sunny") && told.matches("done").count() == 1, "{told}");
+    world.fake().check_no_rejections()
+}
+
 /// D48: the page is closed, the gateway and the orchestrator are killed, and another device answers.
 #[tokio::test]
 async fn d48_an_approval_outlives_everybody_and_the_first_answer_wins() -> Result {

@@ -138,7 +138,12 @@ fn a_call_that_waits_for_a_person_says_what_is_asked() {
         "approval": { "digest": "ab".repeat(32), "risk": "changes", "reason": "It writes to a file" },
     });
     assert_eq!(calls[2], expected);
-    let asked = || vec![call(2)];
+    // The client's own calls are not named before everything is decided: it would run them twice.
+    let own = proto::PendingToolCall {
+        approval: None,
+        ..call(2)
+    };
+    let asked = || vec![own.clone(), call(2)];
     let live = shown(Event::ActionRequired(proto::ActionRequiredEvent {
         tool_calls: asked(),
     }));
