@@ -71,9 +71,14 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::from(error).context("could not start")),
     };
-    match runtime.block_on(run(arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+    // A task runs where the others do: on this thread, each of its wake-ups would take two switches between threads.
+    match runtime.block_on(async { tokio::spawn(run(arguments)).await }) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => fail(&error),
+        Err(crash) => match crash.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(cancelled) => fail(&cancelled.into()),
+        },
     }
 }
 

@@ -66,15 +66,16 @@ impl Commands {
         let room = self.hub.enter(&chat.id);
         let mut ticks = room.follow();
         let deadline = tokio::time::Instant::now() + SETTLE_LIMIT;
-        let mut chat = chat;
+        let (mut seen, mut chat) = (chat.version, chat);
         while chat.status == i32::from(ChatStatus::Interrupting) {
-            if tokio::time::timeout_at(deadline, ticks.changed()).await.is_err() {
+            // The turn may have heard of it first, and have settled before anybody waited here.
+            let heard = room.version();
+            if heard > seen {
+                seen = heard;
+                chat = self.chat(user, chat).await?;
+            } else if tokio::time::timeout_at(deadline, ticks.changed()).await.is_err() {
                 break;
             }
-            if room.version() <= chat.version {
-                continue;
-            }
-            chat = self.chat(user, chat).await?;
         }
         Ok(chat)
     }

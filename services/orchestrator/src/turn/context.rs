@@ -72,6 +72,7 @@ impl Prompt {
             name: tool.name.clone(),
             description: tool.description.clone(),
             input_schema_json: tool.input_schema_json.clone(),
+            computer: None,
         }));
         let dynamic = dynamic.into_iter().map(|tool| tool.name.clone()).collect();
         let briefing = Briefing::new(loaded);
@@ -308,14 +309,7 @@ fn continues(loaded: &LoadTurnResponse) -> Option<EarlierResponse> {
 
 /// Tokens of the window an answer has measured: its prompt and itself.
 fn measured_tokens(usage: Option<&Usage>) -> Option<i64> {
-    let usage = usage?;
-    let prompt = [usage.input_tokens, usage.cache_read_tokens, usage.cache_creation_tokens];
-    let prompt: i64 = prompt.into_iter().flatten().sum();
-    let tokens = match prompt {
-        0 => usage.total_tokens.unwrap_or(0),
-        prompt => prompt + usage.output_tokens.unwrap_or(0),
-    };
-    (tokens > 0).then_some(tokens)
+    wire::usage_from_wire(usage).window_tokens()
 }
 
 /// Tokens of context that no answer has measured yet.
