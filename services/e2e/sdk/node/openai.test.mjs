@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import OpenAI, { APIError, APIUserAbortError, AuthenticationError, BadRequestError, InternalServerError, NotFoundError, RateLimitError } from "openai";
 import {
   BASE_URL, FAILING_MODEL, LIMITED_MODEL, MODEL, OPTIONS, PNG, REASONING_MODEL, TOKEN,
-  anywhere, broken, call, collect, failure, gate, reply, scripted, text, thought, turns,
+  anywhere, broken, call, collect, failure, gate, reply, scripted, text, thought, translated, turns,
 } from "./server.mjs";
 
 const client = new OpenAI({ baseURL: BASE_URL, apiKey: TOKEN, ...OPTIONS });
@@ -125,6 +125,23 @@ scripted("two tools in one streamed answer", async (fake) => {
   for (const { id } of calls) messages.push({ role: "tool", tool_call_id: id, content: "rain" });
   const runner = client.chat.completions.stream({ model: MODEL, messages, tools: [WEATHER] });
   assert.equal(await runner.finalContent(), "Both wet.");
+});
+
+translated("a tool of a free form, whole and streamed", async (fake) => {
+  const input = "*** Begin Patch\n+say \"hi\" 😀\n*** End Patch";
+  await fake.answers(reply(call("apply_patch", { input })), reply(text("Changed.")), reply(call("apply_patch", { input })));
+  const body = { model: MODEL, messages: [user(fake.question)], tools: [{ type: "custom", custom: { name: "apply_patch" } }] };
+  const { message, finish_reason } = (await client.chat.completions.create(body)).choices[0];
+  assert.equal(finish_reason, "tool_calls");
+  const [called] = message.tool_calls;
+  assert.deepEqual([called.type, called.custom], ["custom", { name: "apply_patch", input }]);
+  const messages = [...body.messages, message, { role: "tool", tool_call_id: called.id, content: "Done: a.txt" }];
+  const second = await client.chat.completions.create({ ...body, messages });
+  assert.equal(second.choices[0].message.content, "Changed.");
+  const chunks = await collect(await client.chat.completions.create({ ...body, stream: true }));
+  const deltas = chunks.flatMap((chunk) => chunk.choices[0]?.delta.tool_calls ?? []);
+  assert.deepEqual([deltas[0].type, deltas[0].custom.name], ["custom", "apply_patch"]);
+  assert.equal(deltas.map((delta) => delta.custom.input ?? "").join(""), input);
 });
 
 scripted("a picture reaches the model", async (fake) => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import OpenAI, { APIError, AuthenticationError, InternalServerError, RateLimitError } from "openai";
 import {
   BASE_URL, FAILING_MODEL, LIMITED_MODEL, MODEL, OPTIONS, PNG, REASONING_MODEL, TOKEN,
-  anywhere, broken, call, collect, failure, gate, reply, scripted, text, thought,
+  anywhere, broken, call, collect, failure, gate, reply, scripted, text, thought, translated,
 } from "./server.mjs";
 
 const client = new OpenAI({ baseURL: BASE_URL, apiKey: TOKEN, ...OPTIONS });
@@ -13,6 +13,14 @@ const WEATHER = {
   description: "Tells the weather of a city.",
   parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false },
   strict: true,
+};
+
+const PATCH = "*** Begin Patch\n+say \"hi\" \\ 😀\n*** End Patch";
+const APPLY_PATCH = {
+  type: "custom",
+  name: "apply_patch",
+  description: "Edits files.",
+  format: { type: "grammar", syntax: "lark", definition: 'start: "*** Begin Patch" /(.|\\n)+/ "*** End Patch"' },
 };
 
 anywhere("an answer in one piece", async () => {
@@ -79,6 +87,23 @@ scripted("a tool in a streamed answer", async (fake) => {
   assert.deepEqual(JSON.parse(pieces.join("")), { city: "Linz" });
   const done = events.find(({ type, item }) => type === "response.output_item.done" && item.type === "function_call");
   assert.equal(done.item.name, "get_weather");
+});
+
+translated("a tool of a free form, streamed and answered", async (fake) => {
+  await fake.answers(reply(call("apply_patch", { input: PATCH })), reply(text("Changed.")));
+  const input = [{ role: "user", content: fake.question }];
+  const events = await collect(client.responses.stream({ model: MODEL, input, tools: [APPLY_PATCH] }));
+  const pieces = events.filter(({ type }) => type === "response.custom_tool_call_input.delta").map(({ delta }) => delta);
+  assert.equal(pieces.join(""), PATCH);
+  assert.equal(events.find(({ type }) => type === "response.custom_tool_call_input.done").input, PATCH);
+  const { item } = events.find(({ type }) => type === "response.output_item.done");
+  assert.deepEqual([item.type, item.name, item.input], ["custom_tool_call", "apply_patch", PATCH]);
+  assert.deepEqual(events.at(-1).response.output.map(({ type }) => type), ["custom_tool_call"]);
+  input.push(item, { type: "custom_tool_call_output", call_id: item.call_id, output: "Done: a.txt" });
+  const second = await client.responses.create({ model: MODEL, input, tools: [APPLY_PATCH] });
+  assert.equal(second.output_text, "Changed.");
+  const asked = await fake.asked();
+  assert.ok(JSON.stringify(asked[1].body).includes("Done: a.txt"));
 });
 
 scripted("a picture reaches the model", async (fake) => {

@@ -1,7 +1,8 @@
 // Which server the tests talk to, and what they know of the model behind it.
 //
 // BASE_URL, TOKEN and MODEL name any server. With FAKE_LLM (the address of a fake LLM server, the one asked or the one behind the server
-// asked) the tests also say what the model answers and look at what it was asked; without it, tests that need this are skipped.
+// asked) the tests also say what the model answers and look at what it was asked; without it, tests that need this are skipped. So are,
+// without IS_TRANSLATED (the model's vendor speaks another dialect), those about what the fake has no words for.
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 
@@ -41,6 +42,12 @@ export function anywhere(name, play) {
 export function scripted(name, play) {
   const skip = FAKE_LLM ? false : "FAKE_LLM is not set";
   test(name, { timeout: 2 * LIMIT_MS, skip }, () => play(new Fake(`What about ${randomUUID()}?`)));
+}
+
+/** A test as [scripted], of what only the server asked has words for, not the vendor behind it. */
+export function translated(name, play) {
+  if (process.env.IS_TRANSLATED) scripted(name, play);
+  else test(name, { skip: "IS_TRANSLATED is not set" }, () => {});
 }
 
 /** The fake LLM server, as far as one question is concerned. */

@@ -1,7 +1,8 @@
 """Which server the tests talk to, and what they know of the model behind it.
 
 BASE_URL, TOKEN and MODEL name any server. With FAKE_LLM (the address of a fake LLM server, the one asked or the one behind the server
-asked) the tests also say what the model answers and look at what it was asked; without it, tests that need this are skipped.
+asked) the tests also say what the model answers and look at what it was asked; without it, tests that need this are skipped. So are,
+without IS_TRANSLATED (the model's vendor speaks another dialect), those about what the fake has no words for.
 """
 
 import json
@@ -32,6 +33,8 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAW
 OPTIONS = {"max_retries": 0, "timeout": LIMIT_S}
 
 scripted = unittest.skipUnless(FAKE_LLM, "FAKE_LLM is not set")
+# Of what only the server asked has words for, not the vendor behind it.
+translated = unittest.skipUnless(FAKE_LLM and os.environ.get("IS_TRANSLATED"), "IS_TRANSLATED is not set")
 
 
 class Fake:

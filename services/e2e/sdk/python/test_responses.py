@@ -4,9 +4,10 @@ import json
 import unittest
 
 from openai import APIError, APIStatusError, AuthenticationError, InternalServerError, OpenAI, RateLimitError
+from openai.types.responses import ResponseCustomToolCall
 from server import (
     BASE_URL, FAILING_MODEL, LIMITED_MODEL, MODEL, OPTIONS, PNG, REASONING_MODEL, TOKEN,
-    Fake, broken, call, failure, gate, reply, scripted, text, thought,
+    Fake, broken, call, failure, gate, reply, scripted, text, thought, translated,
 )
 
 WEATHER = {
@@ -17,6 +18,13 @@ WEATHER = {
         "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False,
     },
     "strict": True,
+}
+PATCH = '*** Begin Patch\n+say "hi" \\ 😀\n*** End Patch'
+APPLY_PATCH = {
+    "type": "custom",
+    "name": "apply_patch",
+    "description": "Edits files.",
+    "format": {"type": "grammar", "syntax": "lark", "definition": r'start: "*** Begin Patch" /(.|\n)+/ "*** End Patch"'},
 }
 
 
@@ -84,6 +92,22 @@ class Responses(unittest.TestCase):
         self.fake.answers(reply(call("get_weather", city="Linz")))
         events = list(self.ask(tools=[WEATHER], stream=True))
         self.assertEqual(json.loads(self.deltas(events, "function_call_arguments")), {"city": "Linz"})
+
+    @translated
+    def test_a_tool_of_a_free_form_streamed_and_answered(self):
+        self.fake.answers(reply(call("apply_patch", input=PATCH)), reply(text("Changed.")))
+        conversation = [{"role": "user", "content": self.fake.question}]
+        with self.client.responses.stream(model=MODEL, input=conversation, tools=[APPLY_PATCH]) as stream:
+            events = list(stream)
+            (called,) = stream.get_final_response().output
+        self.assertEqual(self.deltas(events, "custom_tool_call_input"), PATCH)
+        (done,) = [event for event in events if event.type == "response.custom_tool_call_input.done"]
+        self.assertEqual(done.input, PATCH)
+        self.assertIsInstance(called, ResponseCustomToolCall)
+        self.assertEqual((called.name, called.input), ("apply_patch", PATCH))
+        conversation += [called, {"type": "custom_tool_call_output", "call_id": called.call_id, "output": "Done: a.txt"}]
+        self.assertEqual(self.ask(conversation, tools=[APPLY_PATCH]).output_text, "Changed.")
+        self.assertIn("Done: a.txt", json.dumps(self.fake.asked()[1]["body"]))
 
     @scripted
     def test_a_picture_reaches_the_model(self):

@@ -33,6 +33,7 @@ async fn the_fake_itself_is_what_the_sdks_expect() -> Result {
                 base_url: format!("{root}{path}"),
                 token: fake.api_key().to_owned(),
                 fake: root.clone(),
+                is_translated: false,
                 models: Models::plain(MODELS[0], MODELS[1]),
             };
             runs.push((suite, language, server));
@@ -82,6 +83,7 @@ async fn through_tandem(kind: &str) -> Result {
                 base_url: format!("{}{path}", world.rest().base()),
                 token: token.clone(),
                 fake: root.clone(),
+                is_translated: !speaks(kind, suite),
                 models: Models {
                     limited: format!("{limited}/{}", MODELS[0]),
                     failing: format!("{failing}/{}", MODELS[0]),
@@ -103,6 +105,15 @@ async fn through_tandem(kind: &str) -> Result {
         );
     }
     Ok(())
+}
+
+/// Whether a vendor of that type is asked in the SDK's own dialect.
+fn speaks(kind: &str, suite: Suite) -> bool {
+    match suite {
+        Suite::OpenAi => matches!(kind, "openai" | "openai-compat"),
+        Suite::Responses => kind == "openai",
+        Suite::Anthropic => kind == "anthropic",
+    }
 }
 
 /// Registers the fake as a vendor of that type, with all its models.

@@ -47,6 +47,8 @@ pub struct Server {
     pub token: String,
     /// The fake LLM's root.
     pub fake: String,
+    /// The model's vendor speaks another dialect than the SDK.
+    pub is_translated: bool,
     pub models: Models,
 }
 
@@ -131,6 +133,7 @@ async fn run(suite: Suite, language: Language, server: &Server) -> anyhow::Resul
         .env("REASONING_MODEL", &server.models.reasoning)
         .env("LIMITED_MODEL", &server.models.limited)
         .env("FAILING_MODEL", &server.models.failing)
+        .env("IS_TRANSLATED", if server.is_translated { "yes" } else { "" })
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = timeout(LIMIT, command.output())

@@ -282,6 +282,7 @@ impl Offer {
             name: tool.name.clone(),
             description: tool.description.clone(),
             input_schema: Value::Object(tool.schema.clone()),
+            computer: None,
         })
     }
 

@@ -5,11 +5,12 @@
 //! Pure: no IO and no clock. Which model is meant, who may ask it and what it costs is not known here.
 //!
 //! What changes an answer is carried or refused by name, never dropped. What is passed over says nothing to a model: names of users
-//! and caches, tiers of service, the seed of a lottery, and whether a schema is enforced beyond being told.
+//! and caches, tiers of service, the seed of a lottery, and whether a schema or a grammar is enforced beyond being told.
 
 mod asked;
 mod encode;
 mod failure;
+mod free_form;
 mod options;
 mod read;
 mod sealed;

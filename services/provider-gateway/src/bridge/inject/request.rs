@@ -278,6 +278,23 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_of_a_free_form_keeps_its_name_to_itself() {
+        for (dialect, body) in [
+            (
+                Dialect::ChatCompletions,
+                r#"{"messages":[],"tools":[{"type":"custom","custom":{"name":"bmcp_f_read"}}]}"#,
+            ),
+            (
+                Dialect::Responses,
+                r#"{"input":"hi","tools":[{"type":"custom","name":"bmcp_f_read","format":{"type":"text"}}]}"#,
+            ),
+        ] {
+            let draft = Draft::of(dialect, body.as_bytes()).expect("it takes tools");
+            assert_eq!(draft.own_tools(), ["bmcp_f_read"], "{dialect:?}");
+        }
+    }
+
+    #[test]
     fn each_dialect_is_told_of_tools_and_results_in_its_words() {
         let mut messages = draft(
             Dialect::Messages,

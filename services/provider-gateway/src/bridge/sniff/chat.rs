@@ -47,6 +47,8 @@ struct Call<'a> {
     id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     function: Option<Function<'a>>,
+    #[serde(borrow, default)]
+    custom: Option<Custom<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -55,6 +57,15 @@ struct Function<'a> {
     name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     arguments: Option<Cow<'a, str>>,
+}
+
+/// A tool whose input is a text of a free form.
+#[derive(Default, Deserialize)]
+struct Custom<'a> {
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    input: Option<Cow<'a, str>>,
 }
 
 /// Understands a chunk. True if it tells the usage and nothing else.
@@ -92,12 +103,12 @@ fn hear(chunk: Chunk<'_>, heard: &mut Heard) {
     };
     heard.thought(0, "thinking", delta.reasoning_content.or(delta.reasoning).as_deref());
     for (place, call) in (0..).zip(delta.tool_calls.unwrap_or_default()) {
-        let function = call.function.unwrap_or_default();
+        let (function, custom) = (call.function.unwrap_or_default(), call.custom.unwrap_or_default());
         heard.call(
             call.index.unwrap_or(place),
             call.id.as_deref(),
-            function.name.as_deref(),
-            function.arguments.as_deref(),
+            function.name.or(custom.name).as_deref(),
+            function.arguments.or(custom.input).as_deref(),
         );
     }
 }
@@ -114,6 +125,7 @@ fn measure(usage: &Value, heard: &mut Heard) {
         cache_creation_tokens: None,
         cache_read_tokens: cached,
         context_limit: None,
+        context_tokens: None,
     };
     for (name, path) in [
         ("prompt_audio", "/prompt_tokens_details/audio_tokens"),

@@ -40,7 +40,7 @@ pub struct Call {
     pub id: String,
     /// The tool.
     pub name: String,
-    /// JSON text, cut at 64 KiB.
+    /// JSON text, or the input of a tool that takes a text of a free form; cut at 64 KiB.
     pub arguments: String,
     /// Where the tool lives, if we put it into the request.
     pub server_url: Option<String>,

@@ -125,6 +125,7 @@ fn measure(usage: &Value, heard: &mut Heard) {
         cache_creation_tokens: None,
         cache_read_tokens: cached,
         context_limit: None,
+        context_tokens: None,
     };
     for (name, path) in [
         ("input_cached", "/input_tokens_details/cached_tokens"),

@@ -31,7 +31,7 @@ fn member(dialect: Dialect, name: &[u8]) -> Member {
     match (dialect, name) {
         (_, b"usage" | b"error") => Member::Matters,
         (Dialect::Responses, b"delta") => Member::Said,
-        (Dialect::ChatCompletions, b"content" | b"refusal" | b"arguments") => Member::Said,
+        (Dialect::ChatCompletions, b"content" | b"refusal" | b"arguments" | b"input") => Member::Said,
         (Dialect::ChatCompletions, b"reasoning_content" | b"reasoning") => Member::Kept,
         (Dialect::ChatCompletions, b"tool_calls" | b"function_call") => Member::MattersIfKept,
         (Dialect::Messages, b"text") => Member::Said,
@@ -120,6 +120,10 @@ mod tests {
             (r#"{"usage" : {"prompt_tokens":1}}"#, marks(0, true)),
             (
                 r#"{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"{}"}}]}}]}"#,
+                marks(2, true),
+            ),
+            (
+                r#"{"choices":[{"delta":{"tool_calls":[{"custom":{"name":"run","input":"ls"}}]}}]}"#,
                 marks(2, true),
             ),
             (r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#, marks(2, true)),

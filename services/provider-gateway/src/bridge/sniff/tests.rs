@@ -126,6 +126,35 @@ fn a_responses_stream_is_told_by_its_last_event() {
 }
 
 #[test]
+fn calls_of_tools_of_a_free_form_are_heard_with_their_text() {
+    let piece = |call: Value| {
+        format!(
+            "data: {}\n\n",
+            json!({"id": "c1", "choices": [{"delta": {"tool_calls": [call]}}]})
+        )
+    };
+    let text = [
+        piece(json!({"index": 0, "id": "t1", "type": "custom", "custom": {"name": "patch", "input": ""}})),
+        piece(json!({"index": 0, "custom": {"input": "*** Be"}})),
+        piece(json!({"index": 0, "custom": {"input": "gin\n"}})),
+    ];
+    let expected = [("t1", "patch", "*** Begin\n")];
+    let (_, heard) = streamed(Dialect::ChatCompletions, &text.concat(), false);
+    assert_eq!((calls(&heard).as_slice(), heard.said_bytes), (&expected[..], 11));
+
+    let call = json!({"id": "t1", "type": "custom", "custom": {"name": "patch", "input": "*** Begin\n"}});
+    let chat = json!({"id": "c1", "choices": [{"message": {"content": null, "tool_calls": [call]}}]});
+    assert_eq!(calls(&document_of(Dialect::ChatCompletions, &chat)), expected);
+
+    let item = json!({"type": "custom_tool_call", "call_id": "t1", "name": "patch", "input": "*** Begin\n"});
+    let response = json!({"id": "r1", "status": "completed", "output": [item]});
+    assert_eq!(calls(&document_of(Dialect::Responses, &response)), expected);
+    let ended = json!({"type": "response.completed", "response": response, "usage": {}});
+    let (_, heard) = streamed(Dialect::Responses, &format!("data: {ended}\n\n"), false);
+    assert_eq!(calls(&heard), expected);
+}
+
+#[test]
 fn a_messages_stream_adds_up() {
     let (_, heard) = streamed(Dialect::Messages, MESSAGES, false);
     let usage = Usage {

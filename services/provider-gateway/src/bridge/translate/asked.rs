@@ -1,5 +1,7 @@
 //! What a client asks for, once it is understood.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use tandem_chat_core::message::Message;
 
@@ -14,6 +16,9 @@ pub struct Asked {
     pub messages: Vec<Message>,
     /// In the client's order, names unique.
     pub tools: Vec<Tool>,
+    /// Names of tools whose input is a text of a free form: among `tools` they are functions with one text, which
+    /// [`super::Answering::free_form`] makes calls of the client's kind again.
+    pub free_form: BTreeSet<String>,
     /// Names only one of `tools`; requires a call only where there are some.
     pub tool_choice: ToolChoice,
     /// Above 0.

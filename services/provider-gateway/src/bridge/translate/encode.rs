@@ -11,6 +11,8 @@ mod sequence;
 mod usage;
 mod whole;
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use tandem_chat_core::{error::ChatError, id::ToolCallId};
 
@@ -35,6 +37,8 @@ pub struct Answering {
     /// [`super::Asked::is_serial`]: only the first tool call is handed on. The model sees no other in the next request, so it will
     /// never know.
     pub is_serial: bool,
+    /// [`super::Asked::free_form`]: calls of these tools are told in the client's own kind, with the text alone.
+    pub free_form: BTreeSet<String>,
 }
 
 /// Writes one answer.

@@ -6,7 +6,11 @@
 
 use serde_json::{Map, Value, json};
 use tandem_chat_core::part::Part;
-use tandem_protocols::{Kind, Model, Protocol, output, remote::Remote};
+use tandem_protocols::{
+    Kind, Model, Protocol,
+    output::{self, Beside},
+    remote::Remote,
+};
 
 use super::{Asked, Effort, Refused, Thinking, asked::WantedOutput, read::elsewhere};
 
@@ -30,7 +34,7 @@ impl Asked {
             options.insert(name.clone(), value.clone());
         }
         if let Some(WantedOutput { field, format }) = &self.output
-            && let Some(why) = output::refused(format, model, !self.tools.is_empty())
+            && let Some(why) = output::refused(format, model, self.beside())
         {
             return Err(Refused::new(field, why));
         }
@@ -50,6 +54,16 @@ impl Asked {
 }
 
 impl Asked {
+    /// What is asked for beside a form of the answer.
+    fn beside(&self) -> Beside {
+        let tries = self.effort.is_some_and(|effort| effort != Effort::None);
+        Beside {
+            has_tools: !self.tools.is_empty(),
+            thinks: tries || matches!(self.thinking, Some(Thinking::Adaptive | Thinking::Budget(_))),
+            searches: self.wants_search.is_some(),
+        }
+    }
+
     /// Refuses files elsewhere that the model's vendor does not fetch.
     fn check_files(&self, kind: Kind, protocol: Protocol) -> Result<(), Refused> {
         let parts = self.messages.iter().flat_map(|message| &message.parts);

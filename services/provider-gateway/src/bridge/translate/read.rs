@@ -12,6 +12,8 @@ mod output;
 mod responses;
 mod tools;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use tandem_protocols::call::ToolChoice;
 
@@ -53,6 +55,7 @@ fn begin(fields: &mut Fields) -> Result<Asked, Refused> {
         model,
         messages: Vec::new(),
         tools: Vec::new(),
+        free_form: BTreeSet::new(),
         tool_choice: ToolChoice::Auto,
         max_output_tokens: None,
         overrides,

@@ -17,6 +17,7 @@ use super::*;
 use crate::bridge::dialect::Dialect;
 
 mod answer;
+mod custom_tools;
 mod elsewhere;
 mod frames;
 mod history;
@@ -74,6 +75,7 @@ fn tool(name: &str) -> Tool {
         name: name.to_owned(),
         description: format!("Does {name}."),
         input_schema: json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}),
+        computer: None,
     }
 }
 

@@ -44,6 +44,8 @@ struct Partial {
     id: String,
     name: String,
     arguments: String,
+    /// Its input is a text of a free form, which stands in the place of arguments. None of ours is called like that.
+    is_custom: bool,
     /// What a vendor says of it beside that, and wants to hear again.
     more: Map<String, Value>,
     place: Place,
@@ -90,7 +92,7 @@ impl Chat {
             let was = partial.place;
             partial.add(&piece);
             if was == Place::Unknown && !partial.name.is_empty() {
-                partial.place = if self.offer.find(&partial.name).is_some() {
+                partial.place = if !partial.is_custom && self.offer.find(&partial.name).is_some() {
                     Place::Hidden
                 } else {
                     self.shown += 1;
@@ -101,10 +103,11 @@ impl Chat {
                 is_changed = true;
                 continue;
             };
-            if was == Place::Unknown && text(&piece["function"], "arguments") != partial.arguments {
+            let (kind, field) = partial.kind();
+            if was == Place::Unknown && text(&piece[kind], field) != partial.arguments {
                 // Pieces of it were held back.
-                piece = json!({ "index": place, "id": partial.id, "type": "function",
-                    "function": { "name": partial.name, "arguments": partial.arguments } });
+                piece = json!({ "index": place, "id": partial.id, "type": kind,
+                    kind: { "name": partial.name, field: partial.arguments } });
                 is_changed = true;
             }
             if piece
@@ -207,13 +210,25 @@ impl Chat {
 
 impl Partial {
     fn add(&mut self, piece: &Value) {
-        let function = &piece["function"];
+        self.is_custom |= piece.get("custom").is_some_and(Value::is_object);
+        let (kind, field) = self.kind();
+        let called = &piece[kind];
         grow(&mut self.id, text(piece, "id"));
-        grow(&mut self.name, text(function, "name"));
-        grow(&mut self.arguments, text(function, "arguments"));
+        grow(&mut self.name, text(called, "name"));
+        grow(&mut self.arguments, text(called, field));
         let others = piece.as_object().into_iter().flatten();
-        for (name, value) in others.filter(|(name, _)| !matches!(name.as_str(), "index" | "id" | "type" | "function")) {
+        let is_known = |name: &str| matches!(name, "index" | "id" | "type" | "function" | "custom");
+        for (name, value) in others.filter(|(name, _)| !is_known(name)) {
             self.more.insert(name.clone(), value.clone());
+        }
+    }
+
+    /// Where its name is, and under which name what it is called with.
+    fn kind(&self) -> (&'static str, &'static str) {
+        if self.is_custom {
+            ("custom", "input")
+        } else {
+            ("function", "arguments")
         }
     }
 
@@ -236,6 +251,7 @@ fn partial(calls: &mut Vec<Partial>, index: i64) -> Option<&mut Partial> {
             id: String::new(),
             name: String::new(),
             arguments: String::new(),
+            is_custom: false,
             more: Map::new(),
             place: Place::Unknown,
         });
@@ -414,6 +430,31 @@ mod tests {
         let end = end(&mut *stitch);
         assert_eq!(read(&end), [stop("one", "stop"), used("one", 12)]);
         assert!(end.ends_with("data: [DONE]\n\n"));
+    }
+
+    #[test]
+    fn a_call_of_a_tool_of_a_free_form_is_the_clients_and_goes_by_as_it_came() {
+        let custom = |call: &Value| delta("one", &json!({ "tool_calls": [call] }));
+        let begun = json!({ "index": 1, "id": "c2", "type": "custom", "custom": { "name": "patch", "input": "" } });
+        let more = json!({ "index": 1, "custom": { "input": "*** Begin" } });
+        let moved = |call: &Value| {
+            let mut call = call.clone();
+            call["index"] = json!(0);
+            call
+        };
+        let mut stitch = answer(ChatCompletions, true);
+        let out = events(
+            &mut *stitch,
+            &[
+                delta("one", &call(0, "c1", "bmcp_f_read", "{}")),
+                custom(&begun),
+                custom(&more),
+                stop("one", "tool_calls"),
+            ],
+        );
+        assert_eq!(read(&out), [custom(&moved(&begun)), custom(&moved(&more))]);
+        assert!(stitch.round().calls.is_empty(), "the program goes on from there");
+        assert_eq!(read(&end(&mut *stitch)), [stop("one", "tool_calls")]);
     }
 
     #[test]

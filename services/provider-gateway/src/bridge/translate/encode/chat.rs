@@ -1,5 +1,7 @@
 //! A Chat Completions answer. Calls run side by side here as they do at vendors, so nothing has to be put in order for a stream.
 
+use std::{borrow::Cow, collections::BTreeSet};
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tandem_chat_core::{
@@ -16,7 +18,10 @@ use super::{
     usage,
     whole::{Block, Whole},
 };
-use crate::completion::{Event, Finished};
+use crate::{
+    bridge::translate::free_form::{self, Input},
+    completion::{Event, Finished},
+};
 
 /// An answer as chunks.
 #[derive(Debug)]
@@ -28,8 +33,20 @@ pub(super) struct Stream {
     tail: &'static str,
     wants_usage: bool,
     has_begun: bool,
-    /// By index, with whether arguments were streamed.
-    calls: Vec<(ToolCallId, bool)>,
+    /// Names of tools whose input is a text of a free form.
+    free_form: BTreeSet<String>,
+    /// By index.
+    calls: Vec<Call>,
+}
+
+/// A call that has begun.
+#[derive(Debug)]
+struct Call {
+    id: ToolCallId,
+    /// Arguments were streamed.
+    has_arguments: bool,
+    /// What takes the text out of them, if it is of a free form.
+    input: Option<Input>,
 }
 
 /// Behind the delta of a chunk that is not the last one.
@@ -56,6 +73,7 @@ impl Stream {
             },
             wants_usage: answering.wants_usage,
             has_begun: false,
+            free_form: answering.free_form,
             calls: Vec::new(),
         }
     }
@@ -104,36 +122,56 @@ impl Stream {
     }
 
     fn call(&mut self, id: &ToolCallId, name: &str, arguments: &str) {
-        let place = self.calls.iter().rposition(|(known, _)| known == id);
-        let (index, is_new) = match place {
+        let (index, is_new) = match self.place(id) {
             Some(index) => (index, false),
             None => {
-                self.calls.push((id.clone(), false));
+                self.calls.push(Call {
+                    id: id.clone(),
+                    has_arguments: false,
+                    input: self.free_form.contains(name).then(Input::default),
+                });
                 (self.calls.len() - 1, true)
             }
         };
-        self.calls[index].1 |= !arguments.is_empty();
+        let call = &mut self.calls[index];
+        call.has_arguments |= !arguments.is_empty();
+        let (kind, field, more) = match &mut call.input {
+            Some(input) => ("custom", "input", Cow::Owned(input.push(arguments))),
+            None => ("function", "arguments", Cow::Borrowed(arguments)),
+        };
         let call = if is_new {
-            let function = json!({ "name": name, "arguments": arguments });
-            json!({ "index": index, "id": id.as_str(), "type": "function", "function": function })
-        } else if arguments.is_empty() {
+            json!({ "index": index, "id": id.as_str(), "type": kind, kind: { "name": name, field: more } })
+        } else if more.is_empty() {
             return;
         } else {
-            json!({ "index": index, "function": { "arguments": arguments } })
+            json!({ "index": index, kind: { field: more } })
         };
         self.delta(&json!({ "tool_calls": [call] }));
+    }
+
+    fn place(&self, id: &ToolCallId) -> Option<usize> {
+        self.calls.iter().rposition(|call| call.id == *id)
+    }
+
+    /// No more of a call comes: what is left of a text of a free form goes out.
+    fn complete(&mut self, index: usize) {
+        let input = self.calls.get_mut(index).and_then(|call| call.input.as_mut());
+        let rest = input.map(Input::finish).unwrap_or_default();
+        if !rest.is_empty() {
+            self.delta(&json!({ "tool_calls": [{ "index": index, "custom": { "input": rest } }] }));
+        }
     }
 
     fn part(&mut self, part: &Part) {
         match part {
             Part::ToolCall(call) if !call.provider_executed => {
-                let was_streamed = self
-                    .calls
-                    .iter()
-                    .any(|(id, streamed)| *streamed && *id == call.tool_call_id);
-                if !was_streamed {
+                let id = &call.tool_call_id;
+                if !self.calls.iter().any(|known| known.has_arguments && known.id == *id) {
                     let arguments = Value::Object(call.arguments()).to_string();
-                    self.call(&call.tool_call_id, &call.tool_name, &arguments);
+                    self.call(id, &call.tool_name, &arguments);
+                }
+                if let Some(index) = self.place(id) {
+                    self.complete(index);
                 }
             }
             Part::Source(source) => self.delta(&json!({ "annotations": [annotation(source)] })),
@@ -150,6 +188,9 @@ impl Stream {
     }
 
     fn finished(&mut self, finished: &Finished) {
+        for index in 0..self.calls.len() {
+            self.complete(index);
+        }
         self.begin();
         self.out.raw("{},\"logprobs\":null,\"finish_reason\":");
         self.out.json(reason(finished.reason));
@@ -168,6 +209,8 @@ impl Stream {
 #[derive(Debug)]
 pub(super) struct Document {
     head: Map<String, Value>,
+    /// Names of tools whose input is a text of a free form.
+    free_form: BTreeSet<String>,
     sequence: Sequence,
     whole: Whole,
     finish: Option<(FinishReason, Usage)>,
@@ -183,6 +226,7 @@ impl Document {
         ];
         Self {
             head: head.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            free_form: answering.free_form,
             sequence: Sequence::default(),
             whole: Whole::default(),
             finish: None,
@@ -213,6 +257,10 @@ impl Document {
                     annotations.extend(sources.iter().map(annotation));
                 }
                 Block::Reasoning(part) => thoughts.push_str(&part.text),
+                Block::Call { id, name, arguments } if self.free_form.contains(&name) => {
+                    let custom = json!({ "name": name, "input": free_form::input(&arguments) });
+                    calls.push(json!({ "id": id, "type": "custom", "custom": custom }));
+                }
                 Block::Call { id, name, arguments } => {
                     let function = json!({ "name": name, "arguments": arguments });
                     calls.push(json!({ "id": id, "type": "function", "function": function }));

@@ -15,7 +15,10 @@ use super::{
     usage,
     whole::sources,
 };
-use crate::{bridge::translate::sealed, completion::Event};
+use crate::{
+    bridge::translate::{free_form::Input, sealed},
+    completion::Event,
+};
 
 /// An answer, streamed or not.
 #[derive(Debug)]
@@ -53,7 +56,16 @@ struct Open {
 enum Kind {
     Message,
     Reasoning,
-    Call { call_id: String, name: String },
+    Call {
+        call_id: String,
+        name: String,
+    },
+    /// Of a tool whose input is a text of a free form.
+    Custom {
+        call_id: String,
+        name: String,
+        input: Input,
+    },
 }
 
 impl Response {
@@ -124,13 +136,15 @@ impl Writer {
         match step {
             Step::Text => self.begin("msg", Kind::Message),
             Step::Reasoning => self.begin("rs", Kind::Reasoning),
-            Step::Call { id, name } => self.begin(
-                "fc",
-                Kind::Call {
-                    call_id: id.to_string(),
-                    name: (*name).to_owned(),
-                },
-            ),
+            Step::Call { id, name } => {
+                let (call_id, name) = (id.to_string(), (*name).to_owned());
+                if self.answering.free_form.contains(&name) {
+                    let input = Input::default();
+                    self.begin("ctc", Kind::Custom { call_id, name, input });
+                } else {
+                    self.begin("fc", Kind::Call { call_id, name });
+                }
+            }
             Step::Add(text) => self.add(text),
             Step::Cite(source) => self.cite(source),
             Step::End(done) => self.end(done.map(sealed::seal).unwrap_or_default()),
@@ -189,13 +203,28 @@ impl Writer {
                 let fields = json!({ "summary_index": 0, "part": part });
                 self.about("response.reasoning_summary_part.added", fields);
             }
-            Kind::Call { .. } => self.open = Some(open),
+            Kind::Call { .. } | Kind::Custom { .. } => self.open = Some(open),
         }
     }
 
-    /// The one event of nearly all: written by hand.
     fn add(&mut self, text: &str) {
-        let Some(open) = &mut self.open else { return };
+        match &mut self.open {
+            Some(Open {
+                kind: Kind::Custom { input, .. },
+                ..
+            }) => {
+                let text = input.push(text);
+                self.grow(&text);
+            }
+            Some(_) | None => self.grow(text),
+        }
+    }
+
+    /// The one event of nearly all: written by hand. Nothing where there is no text.
+    fn grow(&mut self, text: &str) {
+        let Some(open) = self.open.as_mut().filter(|_| !text.is_empty()) else {
+            return;
+        };
         open.text.push_str(text);
         if !self.answering.is_stream {
             return;
@@ -204,6 +233,7 @@ impl Writer {
             Kind::Message => ("response.output_text.delta", ",\"content_index\":0,\"logprobs\":[]"),
             Kind::Reasoning => ("response.reasoning_summary_text.delta", ",\"summary_index\":0"),
             Kind::Call { .. } => ("response.function_call_arguments.delta", ""),
+            Kind::Custom { .. } => ("response.custom_tool_call_input.delta", ""),
         };
         let (id, index, number) = (&open.id, self.items.len(), self.sequence_number);
         self.sequence_number += 1;
@@ -234,6 +264,14 @@ impl Writer {
     ///
     /// * `proof`: of thinking.
     fn end(&mut self, proof: String) {
+        if let Some(Open {
+            kind: Kind::Custom { input, .. },
+            ..
+        }) = &mut self.open
+        {
+            let rest = input.finish();
+            self.grow(&rest);
+        }
         let Some(open) = &self.open else { return };
         let (text, item) = (Value::from(open.text.as_str()), open.item("completed", &proof));
         match &open.kind {
@@ -257,6 +295,7 @@ impl Writer {
                 let done = json!({ "arguments": text, "name": name });
                 self.about("response.function_call_arguments.done", done);
             }
+            Kind::Custom { .. } => self.about("response.custom_tool_call_input.done", json!({ "input": text })),
         }
         self.open = None;
         self.complete(item);
@@ -385,6 +424,14 @@ impl Open {
                 "call_id": call_id,
                 "name": name,
                 "arguments": self.text,
+                "status": status,
+            }),
+            Kind::Custom { call_id, name, .. } => json!({
+                "type": "custom_tool_call",
+                "id": self.id,
+                "call_id": call_id,
+                "name": name,
+                "input": self.text,
                 "status": status,
             }),
         }

@@ -54,6 +54,7 @@ pub(super) fn messages(usage: &Usage) -> Value {
 fn is_unknown(usage: &Usage) -> bool {
     Usage {
         context_limit: None,
+        context_tokens: None,
         ..*usage
     }
     .is_empty()

@@ -173,3 +173,30 @@ fn a_search_is_there_if_the_administrator_switched_it_on() {
     let searches = json!({"provider_options": {"google": {"web_search_enabled": true}}});
     asked.options(&model(Kind::Google, "m", searches)).unwrap();
 }
+
+#[test]
+fn a_form_that_a_tool_takes_is_refused_beside_thinking_and_searching() {
+    let form = json!({"type": "json_object"});
+    let refusal = |kind: Kind, change: Value| {
+        let mut body = json!({"text": {"format": form}});
+        for (name, value) in change.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let asked = asked(Dialect::Responses, body);
+        let error = asked.options(&model(kind, "m", json!({}))).err();
+        error.map(|error| (error.field, error.message))
+    };
+    for (change, words) in [
+        (json!({"reasoning": {"effort": "low"}}), "cannot think"),
+        (json!({"tools": [{"type": "web_search"}]}), "cannot search"),
+    ] {
+        let (field, message) = refusal(Kind::Anthropic, change.clone()).unwrap();
+        assert!(field == "text.format" && message.contains(words), "{field}: {message}");
+        let others = refusal(Kind::OpenAi, change);
+        assert!(others.is_none_or(|(field, _)| field != "text.format"));
+    }
+    assert_eq!(refusal(Kind::Anthropic, json!({"reasoning": {"effort": "none"}})), None);
+    let configured = json!({"provider_options": {"anthropic": {"effort": "high"}}});
+    let silent = asked(Dialect::Responses, json!({"text": {"format": form}}));
+    silent.options(&model(Kind::Anthropic, "m", configured)).unwrap();
+}

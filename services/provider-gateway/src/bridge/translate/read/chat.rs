@@ -10,10 +10,10 @@ use super::{
     effort,
     fields::{Fields, is_nothing, objects},
     media, output, set_number, set_stop, tokens,
-    tools::{FREE_FORM, Tools, VENDORS_OWN, require, restrict},
+    tools::{Tools, VENDORS_OWN, require, restrict},
     verbosity,
 };
-use crate::bridge::translate::{Asked, Refused};
+use crate::bridge::translate::{Asked, Refused, free_form};
 
 /// What says nothing to a model: who asks, where it is kept, how fast, in which lottery.
 const PASSED_OVER: [&str; 11] = [
@@ -51,7 +51,7 @@ pub(super) fn read(mut fields: Fields) -> Result<Asked, Refused> {
     let includes = streaming.map(|mut options| options.flag("include_usage")).transpose()?;
     asked.wants_usage = !asked.is_stream || includes.flatten().unwrap_or(false);
     refuse(&mut fields)?;
-    asked.tools = tools(&mut fields)?;
+    tools(&mut fields, &mut asked)?;
     choice(&mut fields, &mut asked)?;
     let mut conversation = Conversation::default();
     for message in fields.objects("messages")? {
@@ -88,30 +88,35 @@ fn refuse(fields: &mut Fields) -> Result<(), Refused> {
     fields.refuse_unless("function_call", |choice| *choice == "auto" || *choice == "none", older)
 }
 
-fn tools(fields: &mut Fields) -> Result<Vec<tandem_protocols::call::Tool>, Refused> {
+fn tools(fields: &mut Fields, asked: &mut Asked) -> Result<(), Refused> {
     let mut tools = Tools::default();
     for mut tool in fields.objects("tools")? {
         let kind = tool.kind()?;
         if kind == "custom" {
-            return Err(tool.refused("type", FREE_FORM));
+            let Some(custom) = tool.object("custom")? else {
+                return Err(tool.refused("custom", "It is missing."));
+            };
+            tools.add_free_form(custom)?;
+            continue;
         }
         let Some(mut function) = tool
             .object("function")?
             .filter(|_| kind == "function" || kind.is_empty())
         else {
-            return Err(tool.refused("type", "Only tools of type function can be carried."));
+            return Err(tool.refused("type", "Only tools of type function or custom can be carried."));
         };
         let name = function.text("name")?.unwrap_or_default();
         let description = function.text("description")?;
         let field = function.path("name");
         tools.add(name, description, function.take("parameters"), &field)?;
     }
-    Ok(tools.finish())
+    tools.finish(asked);
+    Ok(())
 }
 
 fn choice(fields: &mut Fields, asked: &mut Asked) -> Result<(), Refused> {
     const NAME: &str = "tool_choice";
-    let wrong = |fields: &Fields| fields.refused(NAME, "It must be auto, none, required, or name a function.");
+    let wrong = |fields: &Fields| fields.refused(NAME, "It must be auto, none, required, or name a tool.");
     match fields.take(NAME) {
         None => Ok(()),
         Some(Value::String(word)) => match word.as_str() {
@@ -126,12 +131,10 @@ fn choice(fields: &mut Fields, asked: &mut Asked) -> Result<(), Refused> {
         Some(value) => {
             let mut choice = Fields::of(value, NAME)?;
             match choice.kind()?.as_str() {
-                "function" => {
-                    let name = choice
-                        .object("function")?
-                        .map(|mut function| function.required_text("name"));
+                kind @ ("function" | "custom") => {
+                    let name = choice.object(kind)?.map(|mut tool| tool.required_text("name"));
                     let name = name.transpose()?.ok_or_else(|| wrong(fields))?;
-                    require(asked, Some(name), "tool_choice.function.name")
+                    require(asked, Some(name), &format!("tool_choice.{kind}.name"))
                 }
                 "allowed_tools" => allowed(choice, asked),
                 _ => Err(wrong(fields)),
@@ -148,13 +151,12 @@ fn allowed(mut choice: Fields, asked: &mut Asked) -> Result<(), Refused> {
     };
     let mut names = Vec::new();
     for mut tool in allowed.objects("tools")? {
-        let function = tool.object("function")?;
-        names.push(
-            function
-                .map(|mut function| function.required_text("name"))
-                .transpose()?
-                .unwrap_or_default(),
-        );
+        let named = match tool.object("function")? {
+            Some(function) => Some(function),
+            None => tool.object("custom")?,
+        };
+        let name = named.map(|mut named| named.required_text("name")).transpose()?;
+        names.push(name.unwrap_or_default());
     }
     restrict(asked, &names, NAME)?;
     match allowed.text("mode")?.as_deref() {
@@ -210,8 +212,18 @@ fn assistant(message: &mut Fields) -> Result<Vec<Part>, Refused> {
     message.refuse_unless("audio", is_nothing, spoken)?;
     message.refuse_unless("function_call", is_nothing, "This is the older form. Use tool_calls.")?;
     for mut asked in message.objects("tool_calls")? {
+        if let Some(mut custom) = asked.object("custom")? {
+            let id = call_id(&asked.required_text("id")?, &asked.path("id"))?;
+            let name = custom.required_text("name")?;
+            let input = free_form::arguments(custom.text("input")?.unwrap_or_default());
+            parts.push(call(id, name, Arguments::Object(input)));
+            continue;
+        }
         let Some(mut function) = asked.object("function")? else {
-            return Err(asked.refused("function", "Only calls of functions can be carried."));
+            return Err(asked.refused(
+                "function",
+                "Only calls of functions and of custom tools can be carried.",
+            ));
         };
         let id = call_id(&asked.required_text("id")?, &asked.path("id"))?;
         let name = function.required_text("name")?;

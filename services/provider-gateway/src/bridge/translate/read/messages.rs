@@ -114,7 +114,7 @@ fn tools(fields: &mut Fields, asked: &mut Asked) -> Result<(), Refused> {
         let field = tool.path("name");
         tools.add(name, description, tool.take("input_schema"), &field)?;
     }
-    asked.tools = tools.finish();
+    tools.finish(asked);
     Ok(())
 }
 

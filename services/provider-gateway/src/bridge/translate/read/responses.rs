@@ -13,10 +13,10 @@ use super::{
     effort,
     fields::{Fields, is_nothing, objects},
     media, output, tokens,
-    tools::{FREE_FORM, Tools, VENDORS_OWN, require, restrict},
+    tools::{Tools, VENDORS_OWN, require, restrict},
     verbosity,
 };
-use crate::bridge::translate::{Asked, Refused};
+use crate::bridge::translate::{Asked, Refused, free_form};
 
 /// What says nothing to a model, or is about what is kept at a vendor.
 const PASSED_OVER: [&str; 13] = [
@@ -110,7 +110,8 @@ fn tools(fields: &mut Fields, asked: &mut Asked) -> Result<(), Refused> {
             continue;
         }
         if kind == "custom" {
-            return Err(tool.refused("type", FREE_FORM));
+            tools.add_free_form(tool)?;
+            continue;
         }
         if kind != "function" {
             return Err(tool.refused("type", VENDORS_OWN));
@@ -120,13 +121,13 @@ fn tools(fields: &mut Fields, asked: &mut Asked) -> Result<(), Refused> {
         let field = tool.path("name");
         tools.add(name, description, tool.take("parameters"), &field)?;
     }
-    asked.tools = tools.finish();
+    tools.finish(asked);
     Ok(())
 }
 
 fn choice(fields: &mut Fields, asked: &mut Asked) -> Result<(), Refused> {
     const NAME: &str = "tool_choice";
-    let wrong = |fields: &Fields| fields.refused(NAME, "It must be auto, none, required, or name a function.");
+    let wrong = |fields: &Fields| fields.refused(NAME, "It must be auto, none, required, or name a tool.");
     match fields.take(NAME) {
         None => Ok(()),
         Some(Value::String(word)) => match word.as_str() {
@@ -141,7 +142,7 @@ fn choice(fields: &mut Fields, asked: &mut Asked) -> Result<(), Refused> {
         Some(value) => {
             let mut choice = Fields::of(value, NAME)?;
             match choice.kind()?.as_str() {
-                "function" => require(asked, Some(choice.required_text("name")?), "tool_choice.name"),
+                "function" | "custom" => require(asked, Some(choice.required_text("name")?), "tool_choice.name"),
                 "allowed_tools" => {
                     let mut tools = choice.objects("tools")?;
                     let names: Result<Vec<String>, Refused> =
@@ -168,7 +169,13 @@ fn item(mut item: Fields, conversation: &mut Conversation) -> Result<(), Refused
             let arguments = Arguments::Text(item.text("arguments")?.unwrap_or_default());
             conversation.say(Role::Assistant, vec![call(id, name, arguments)], true)
         }
-        "function_call_output" => {
+        "custom_tool_call" => {
+            let id = call_id(&item.required_text("call_id")?, &item.path("call_id"))?;
+            let name = item.required_text("name")?;
+            let input = free_form::arguments(item.text("input")?.unwrap_or_default());
+            conversation.say(Role::Assistant, vec![call(id, name, Arguments::Object(input))], true)
+        }
+        "function_call_output" | "custom_tool_call_output" => {
             let id = call_id(&item.required_text("call_id")?, &item.path("call_id"))?;
             let output = output(&mut item)?;
             conversation.result(id, output)
@@ -243,7 +250,7 @@ fn piece(mut piece: Fields, shows: bool) -> Result<Part, Refused> {
     }
 }
 
-/// What a function returned. Whether it failed is not told apart in this dialect.
+/// What a tool returned. Whether it failed is not told apart in this dialect.
 fn output(item: &mut Fields) -> Result<Output, Refused> {
     let mut output = Output::default();
     for part in content(item, "output", true)? {

@@ -1,11 +1,15 @@
 //! Tools on offer, and whether they may be called.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 use tandem_protocols::call::{Tool, ToolChoice};
 
-use crate::bridge::translate::{Asked, Refused};
+use super::fields::Fields;
+use crate::bridge::translate::{
+    Asked, Refused,
+    free_form::{self, Grammar},
+};
 
 /// Tools in one request.
 const MAX_TOOLS: usize = 512;
@@ -16,14 +20,15 @@ const MAX_NAME_BYTES: usize = 64;
 /// Said of tools that a vendor runs itself.
 pub(super) const VENDORS_OWN: &str = "Tools that a provider runs itself cannot be carried to another one. Offer functions only, or ask for a model of that provider.";
 
-/// Said of tools whose input has no schema.
-pub(super) const FREE_FORM: &str = "A tool whose input is of a free form cannot be carried to this model's provider. Offer a function with a field for the text.";
+/// Longest definition of a grammar.
+const MAX_GRAMMAR_BYTES: usize = 32 * 1024;
 
 /// Tools being read.
 #[derive(Default)]
 pub(super) struct Tools {
     tools: Vec<Tool>,
     names: HashSet<String>,
+    free_form: BTreeSet<String>,
 }
 
 impl Tools {
@@ -60,14 +65,59 @@ impl Tools {
             name,
             description: description.unwrap_or_default(),
             input_schema,
+            computer: None,
         });
         Ok(())
     }
 
-    /// All of them, in order.
-    pub(super) fn finish(self) -> Vec<Tool> {
-        self.tools
+    /// Adds a tool whose input is a text of a free form.
+    ///
+    /// # Errors
+    /// As [`Tools::add`], or what the text must look like is told in a way nobody knows.
+    pub(super) fn add_free_form(&mut self, mut tool: Fields) -> Result<(), Refused> {
+        let grammar = grammar(&mut tool)?;
+        let name = tool.text("name")?.unwrap_or_default();
+        let own = tool.text("description")?.unwrap_or_default();
+        let description = free_form::description(&own, grammar.as_ref());
+        let field = tool.path("name");
+        self.add(name.clone(), Some(description), Some(free_form::schema()), &field)?;
+        self.free_form.insert(name);
+        Ok(())
     }
+
+    /// All of them, in order, are what is offered.
+    pub(super) fn finish(self, asked: &mut Asked) {
+        asked.tools = self.tools;
+        asked.free_form = self.free_form;
+    }
+}
+
+/// What a text of a free form must look like; `None` where it may be any.
+fn grammar(tool: &mut Fields) -> Result<Option<Grammar>, Refused> {
+    let Some(mut format) = tool.object("format")? else {
+        return Ok(None);
+    };
+    match format.kind()?.as_str() {
+        "text" => return Ok(None),
+        "grammar" => {}
+        _ => return Err(format.refused("type", "It must be text or grammar.")),
+    }
+    // Chat Completions has it within, Responses beside its type.
+    let mut grammar = match format.object("grammar")? {
+        Some(inner) => inner,
+        None => format,
+    };
+    let syntax = match grammar.required_text("syntax")?.as_str() {
+        "lark" => "Lark grammar",
+        "regex" => "regular expression",
+        _ => return Err(grammar.refused("syntax", "It must be lark or regex.")),
+    };
+    let definition = grammar.required_text("definition")?;
+    if definition.len() > MAX_GRAMMAR_BYTES {
+        let text = format!("A grammar of at most {MAX_GRAMMAR_BYTES} bytes is possible.");
+        return Err(grammar.refused("definition", text));
+    }
+    Ok(Some(Grammar { syntax, definition }))
 }
 
 /// Makes a choice that requires a call, of any tool or of one.

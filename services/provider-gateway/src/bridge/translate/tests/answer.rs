@@ -325,6 +325,7 @@ fn usage() -> impl Strategy<Value = Usage> {
             cache_creation_tokens: Some(written),
             cache_read_tokens: Some(read),
             context_limit: None,
+            context_tokens: None,
         });
     prop_oneof![4 => known, 1 => Just(Usage::default())]
 }
@@ -341,6 +342,7 @@ fn measured(dialect: Dialect, usage: &Usage) -> Usage {
             cache_creation_tokens: zero(usage.cache_creation_tokens),
             cache_read_tokens: zero(usage.cache_read_tokens),
             context_limit: None,
+            context_tokens: None,
         };
     }
     Usage {
@@ -365,6 +367,7 @@ fn answering(dialect: Dialect, is_stream: bool) -> Answering {
         is_stream,
         wants_usage: true,
         is_serial: false,
+        free_form: Default::default(),
     }
 }
 

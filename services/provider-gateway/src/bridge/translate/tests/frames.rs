@@ -17,6 +17,7 @@ fn answering(id: &str, wants_usage: bool) -> Answering {
         is_stream: true,
         wants_usage,
         is_serial: false,
+        free_form: Default::default(),
     }
 }
 

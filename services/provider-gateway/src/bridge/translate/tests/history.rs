@@ -10,7 +10,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use tandem_chat_core::history;
 use tandem_protocols::{
     call::{OutputFormat, OutputSchema, ToolChoice},
-    output, vendor_side,
+    output::{self, Beside},
+    vendor_side,
 };
 
 use super::*;
@@ -259,10 +260,11 @@ proptest! {
         for dialect in DIALECTS {
             let known = options(dialect);
             let model_then = model(dialect, known[chosen % known.len()].clone());
+            let beside = Beside { has_tools: !tools.is_empty(), ..Beside::default() };
             let told = Request {
                 tool_choice: tool_choice.clone(),
                 max_output_tokens: limit,
-                output: wanted.clone().filter(|format| output::refused(format, &model_then, !tools.is_empty()).is_none()),
+                output: wanted.clone().filter(|format| output::refused(format, &model_then, beside).is_none()),
                 ..request(conversation(dialect, &turns), tools.clone())
             };
             let body = Value::Object(vendor_side::written(protocol(dialect), &told, &model_then).unwrap());

@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::*;
 
 /// Names and words that mean something somewhere.
-const WORDS: [&str; 64] = [
+const WORDS: [&str; 72] = [
     "model",
     "messages",
     "input",
@@ -48,6 +48,14 @@ const WORDS: [&str; 64] = [
     "message",
     "function_call",
     "function_call_output",
+    "custom",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "format",
+    "grammar",
+    "syntax",
+    "lark",
+    "definition",
     "output",
     "reasoning",
     "summary",
@@ -109,7 +117,7 @@ fn outlined() -> impl Strategy<Value = Value> {
         let mut entry = if fields.is_object() { fields } else { json!({}) };
         entry["role"] = json!(role);
         entry["content"] = json!(content);
-        if kind.starts_with("function") || kind == "reasoning" {
+        if kind.starts_with("function") || kind.starts_with("custom") || kind == "reasoning" {
             entry["type"] = json!(kind);
         }
         entry

@@ -27,10 +27,12 @@ fn chunks(frames: &[(String, Value)]) {
             let index = call["index"].as_u64().unwrap();
             if call["id"].is_string() {
                 assert_eq!(index, named, "calls are numbered as they begin");
-                assert!(call["function"]["name"].is_string() && call["type"] == "function");
+                let kind = call["type"].as_str().unwrap();
+                assert!(["function", "custom"].contains(&kind) && call[kind]["name"].is_string());
                 named += 1;
             }
-            assert!(index < named && call["function"]["arguments"].is_string());
+            let has_more = call["function"]["arguments"].is_string() || call["custom"]["input"].is_string();
+            assert!(index < named && has_more);
         }
         finished += usize::from(choice["finish_reason"].is_string());
     }
@@ -101,6 +103,7 @@ fn responses(frames: &[(String, Value)]) {
                     "message" => &item["content"][0]["text"],
                     "reasoning" => &item["summary"][0]["text"],
                     "function_call" => &item["arguments"],
+                    "custom_tool_call" => &item["input"],
                     _ => &Value::Null,
                 };
                 assert_eq!(whole.as_str().unwrap_or_default(), added);

@@ -63,7 +63,24 @@ fn chat_completions() {
         (json!({"temperature": "hot"}), "temperature"),
         (json!({"stop": [1]}), "stop"),
         (json!({"reasoning_effort": "huge"}), "reasoning_effort"),
-        (json!({"tools": [{"type": "custom", "custom": {}}]}), "tools[0].type"),
+        (json!({"tools": [{"type": "shell"}]}), "tools[0].type"),
+        (json!({"tools": [{"type": "custom"}]}), "tools[0].custom"),
+        (
+            json!({"tools": [{"type": "custom", "custom": {}}]}),
+            "tools[0].custom.name",
+        ),
+        (
+            json!({"tools": [{"type": "custom", "custom": {"name": "a", "format": {"type": "grammar"}}}]}),
+            "tools[0].custom.format.syntax",
+        ),
+        (
+            json!({"tools": [{"type": "custom", "custom": {"name": "a", "format": {"type": "grammar", "grammar": {"syntax": "lark"}}}}]}),
+            "tools[0].custom.format.grammar.definition",
+        ),
+        (
+            json!({"tools": look, "tool_choice": {"type": "custom", "custom": {"name": "x"}}}),
+            "tool_choice.custom.name",
+        ),
         (
             json!({"tools": [{"type": "function", "function": {"name": "a b"}}]}),
             "tools[0].function.name",
@@ -109,7 +126,36 @@ fn responses() {
         (json!({"text": {"colour": "red"}}), "text.colour"),
         (json!({"include": ["message.output_text.logprobs"]}), "include[0]"),
         (json!({"tools": [{"type": "file_search"}]}), "tools[0].type"),
-        (json!({"tools": [{"type": "custom", "name": "patch"}]}), "tools[0].type"),
+        (json!({"tools": [{"type": "computer"}]}), "tools[0].type"),
+        (
+            json!({"tools": [{"type": "computer_use_preview", "display_width": 9, "display_height": 9}]}),
+            "tools[0].type",
+        ),
+        (json!({"tools": [{"type": "custom", "name": "a b"}]}), "tools[0].name"),
+        (
+            json!({"tools": [{"type": "custom", "name": "a", "format": {"type": "ebnf"}}]}),
+            "tools[0].format.type",
+        ),
+        (
+            json!({"tools": [{"type": "custom", "name": "a", "format": {"type": "grammar", "syntax": "ebnf"}}]}),
+            "tools[0].format.syntax",
+        ),
+        (
+            json!({"tools": [{"type": "custom", "name": "a", "format": {"type": "grammar", "syntax": "regex", "definition": "x".repeat(40_000)}}]}),
+            "tools[0].format.definition",
+        ),
+        (
+            json!({"tools": [{"type": "custom", "name": "a"}, {"type": "function", "name": "a"}]}),
+            "tools[1].name",
+        ),
+        (
+            json!({"input": [{"type": "custom_tool_call", "name": "a", "input": "x"}]}),
+            "input[0].call_id",
+        ),
+        (
+            json!({"input": [{"type": "custom_tool_call", "call_id": "c", "name": "a", "input": {}}]}),
+            "input[0].input",
+        ),
         (
             json!({"tool_choice": {"type": "function", "name": "x"}}),
             "tool_choice.name",
@@ -170,6 +216,10 @@ fn messages() {
         (json!({"mcp_servers": [{}]}), "mcp_servers"),
         (
             json!({"tools": [{"type": "bash_20250124", "name": "bash"}]}),
+            "tools[0].type",
+        ),
+        (
+            json!({"tools": [{"type": "computer_20251124", "name": "computer", "display_width_px": 9, "display_height_px": 9}]}),
             "tools[0].type",
         ),
         (

@@ -222,6 +222,24 @@ fn a_responses_request_with_everything_in_it() {
 }
 
 #[test]
+fn settings_that_ask_for_what_happens_anyway_are_accepted() {
+    let chat = json!({
+        "model": "m", "messages": [{"role": "user", "content": "Hi"}], "n": 1, "logprobs": false, "top_logprobs": 0,
+        "modalities": ["text"], "audio": null, "logit_bias": {}, "functions": [], "function_call": "auto",
+        "response_format": {"type": "text"}, "parallel_tool_calls": true, "tool_choice": "auto",
+    });
+    let responses = json!({
+        "model": "m", "input": "Hi", "top_logprobs": 0, "background": false, "store": false, "truncation": "disabled",
+        "include": ["reasoning.encrypted_content"], "text": {"format": {"type": "text"}}, "previous_response_id": null,
+        "parallel_tool_calls": true, "tool_choice": "auto",
+    });
+    for (dialect, body) in [(Dialect::ChatCompletions, chat), (Dialect::Responses, responses)] {
+        let asked = understood(dialect, &body);
+        assert!(asked.overrides.is_empty() && asked.output.is_none() && !asked.is_serial);
+    }
+}
+
+#[test]
 fn the_shortest_requests_are_understood() {
     for (dialect, field, content) in [
         (
