@@ -165,7 +165,8 @@ pub struct ToolResultPart {
     pub result_json: ::prost::alloc::string::String,
     #[prost(bool, tag = "4")]
     pub is_error: bool,
-    /// The result is {data, mime_type, text} with base64 data.
+    /// The result is {data, mime_type, text} with base64 data. That of a call of the vendor's tool `computer` may have
+    /// acknowledged_safety_checks beside them: ids of those of the call's pending_safety_checks that a person has looked at.
     #[prost(bool, tag = "5")]
     pub is_media: bool,
     #[prost(bool, tag = "6")]
@@ -477,6 +478,9 @@ pub struct Usage {
     /// The model's context window at that step.
     #[prost(int64, optional, tag = "7")]
     pub context_limit: ::core::option::Option<i64>,
+    /// Tokens of that window behind the step, where it took several requests and the others are their sum; otherwise prompt and answer.
+    #[prost(int64, optional, tag = "8")]
+    pub context_tokens: ::core::option::Option<i64>,
 }
 /// A message waiting for its turn. Ids are a sequence of their own.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -873,9 +877,23 @@ pub struct ToolDefinition {
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub description: ::prost::alloc::string::String,
-    /// A JSON Schema object.
+    /// A JSON Schema object; empty for a tool of the vendor's own.
     #[prost(string, tag = "3")]
     pub input_schema_json: ::prost::alloc::string::String,
+    /// Makes it the vendor's own tool for using a computer, which must be called `computer`. The vendor has its description and what its calls
+    /// look like, so both others are empty. Vendors differ in that, and models that have no such tool refuse the request.
+    #[prost(message, optional, tag = "4")]
+    pub computer: ::core::option::Option<ComputerDisplay>,
+}
+/// The display that a model sees and points at. Pictures of it must be of this size.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ComputerDisplay {
+    /// 1 to 8192.
+    #[prost(int32, tag = "1")]
+    pub display_width_px: i32,
+    /// 1 to 8192.
+    #[prost(int32, tag = "2")]
+    pub display_height_px: i32,
 }
 /// Whose keys a provider is called with. A user's own key comes first where it is allowed; users without one use the provider's where
 /// own keys are not allowed or the fallback is.

@@ -12125,7 +12125,8 @@ pub mod tool_call_service_client {
             self
         }
         /// Records that a call is about to start, or tells what is known of it. ABORTED (INPUT_MISMATCH) for another input under the same id.
-        /// A call that has to be approved starts once a person has approved that very input in that very workspace, at most 15 minutes ago.
+        /// A call that has to be approved starts once a person has approved that very input in that very workspace, at most 15 minutes ago. One
+        /// that was declined never starts. FAILED_PRECONDITION (TOOL_RUNNER_TOO_OLD) without a risk where people are asked.
         pub async fn begin_tool_call(
             &mut self,
             request: impl tonic::IntoRequest<super::BeginToolCallRequest>,
@@ -12255,7 +12256,8 @@ pub mod tool_call_service_server {
     #[async_trait]
     pub trait ToolCallService: std::marker::Send + std::marker::Sync + 'static {
         /// Records that a call is about to start, or tells what is known of it. ABORTED (INPUT_MISMATCH) for another input under the same id.
-        /// A call that has to be approved starts once a person has approved that very input in that very workspace, at most 15 minutes ago.
+        /// A call that has to be approved starts once a person has approved that very input in that very workspace, at most 15 minutes ago. One
+        /// that was declined never starts. FAILED_PRECONDITION (TOOL_RUNNER_TOO_OLD) without a risk where people are asked.
         async fn begin_tool_call(
             &self,
             request: tonic::Request<super::BeginToolCallRequest>,

@@ -148,6 +148,21 @@ impl ErrorKind {
         Self::ContentFilter,
     ];
 
+    /// Whether another vendor or model need not share it: there is no room at the moment. What needs somebody's hand is not among these.
+    pub const fn is_lack_of_room(self) -> bool {
+        match self {
+            Self::Overloaded | Self::RateLimit | Self::Timeout | Self::StartupTimeout => true,
+            Self::Generic
+            | Self::StreamSilenceTimeout
+            | Self::Auth
+            | Self::Config
+            | Self::UsageLimit
+            | Self::MissingKey
+            | Self::ProviderDisabled
+            | Self::ContentFilter => false,
+        }
+    }
+
     /// The name on the wire, in rows and in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

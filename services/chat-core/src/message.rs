@@ -126,9 +126,23 @@ pub struct Usage {
     /// The model's context window at that step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_limit: Option<i64>,
+    /// Tokens of that window behind the step, where it took several requests and the others are their sum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<i64>,
 }
 
 impl Usage {
+    /// Tokens of the window behind the step: its prompt and its answer. `None` where nothing was reported.
+    pub fn window_tokens(&self) -> Option<i64> {
+        let prompt = [self.input_tokens, self.cache_read_tokens, self.cache_creation_tokens];
+        let prompt = prompt.into_iter().flatten().fold(0, i64::saturating_add);
+        let last = match prompt {
+            0 => self.total_tokens.unwrap_or(0),
+            prompt => prompt.saturating_add(self.output_tokens.unwrap_or(0)),
+        };
+        self.context_tokens.or(Some(last)).filter(|tokens| *tokens > 0)
+    }
+
     /// Whether nothing was reported at all.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -144,6 +158,30 @@ mod tests {
         assert!(!Visibility::User.is_for_model());
         assert!(!Visibility::Model.is_for_user());
         assert!(Visibility::Both.is_for_model() && Visibility::Both.is_for_user());
+    }
+
+    #[test]
+    fn the_window_holds_a_prompt_and_its_answer_and_of_several_requests_the_last() {
+        let usage = Usage {
+            input_tokens: Some(10),
+            output_tokens: Some(5),
+            cache_read_tokens: Some(100),
+            cache_creation_tokens: Some(20),
+            total_tokens: Some(1_000),
+            ..Usage::default()
+        };
+        assert_eq!(usage.window_tokens(), Some(135));
+        let several = Usage {
+            context_tokens: Some(70),
+            ..usage
+        };
+        assert_eq!(several.window_tokens(), Some(70));
+        let only_sum = Usage {
+            total_tokens: Some(7),
+            ..Usage::default()
+        };
+        assert_eq!(only_sum.window_tokens(), Some(7));
+        assert_eq!(Usage::default().window_tokens(), None);
     }
 
     #[test]

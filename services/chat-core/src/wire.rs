@@ -169,6 +169,7 @@ pub fn usage_to_wire(usage: &Usage) -> Option<wire::Usage> {
         cache_creation_tokens: usage.cache_creation_tokens,
         cache_read_tokens: usage.cache_read_tokens,
         context_limit: usage.context_limit,
+        context_tokens: usage.context_tokens,
     };
     (!usage.is_empty()).then_some(written)
 }
@@ -184,6 +185,7 @@ pub fn usage_from_wire(usage: Option<&wire::Usage>) -> Usage {
         cache_creation_tokens: usage.cache_creation_tokens,
         cache_read_tokens: usage.cache_read_tokens,
         context_limit: usage.context_limit,
+        context_tokens: usage.context_tokens,
     }
 }
 

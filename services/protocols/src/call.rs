@@ -31,7 +31,7 @@ pub struct Request {
     pub output: Option<OutputFormat>,
 }
 
-/// The form of an answer, which the vendor enforces.
+/// The form of an answer, which the vendor enforces, or a tool takes in its place.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OutputFormat {
     /// Any JSON object.
@@ -83,8 +83,34 @@ pub struct Tool {
     pub name: String,
     /// What it is good for.
     pub description: String,
-    /// A JSON Schema object.
+    /// A JSON Schema object; null for a tool of the vendor's own.
     pub input_schema: Value,
+    /// Makes it the vendor's own tool for using a computer, which is called [`COMPUTER`].
+    pub computer: Option<Display>,
+}
+
+/// What the vendors' tool for using a computer is called.
+pub const COMPUTER: &str = "computer";
+
+/// The display that a model sees and points at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Display {
+    /// 1 to [`Display::MAX_PX`].
+    pub width_px: u32,
+    /// 1 to [`Display::MAX_PX`].
+    pub height_px: u32,
+}
+
+impl Display {
+    /// The longest side.
+    pub const MAX_PX: u32 = 8192;
+}
+
+impl Request {
+    /// The display of the computer that the model may use, if there is one.
+    pub fn computer(&self) -> Option<Display> {
+        self.tools.iter().find_map(|tool| tool.computer)
+    }
 }
 
 /// Whether the model may call tools.

@@ -15,9 +15,16 @@ mod wire;
 
 pub(super) use client::open;
 
+use crate::Model;
+
 /// Whether a model is of the third generation or later.
 pub(super) fn is_third(model: &str) -> bool {
     family::Family::of(model).is_third()
+}
+
+/// Whether a model answers behind a prefix that the vendor keeps, beside which no tools of ours are told.
+pub(super) fn has_kept_prefix(model: &Model) -> bool {
+    options::Settings::read(model, None).is_ok_and(|settings| settings.cached_content.is_some())
 }
 
 /// The key under which parts carry what only this vendor understands.

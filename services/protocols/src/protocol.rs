@@ -6,8 +6,8 @@ use ::http::HeaderMap;
 use url::Url;
 
 use crate::{
-    ApiKey, AwsEnvironment, Deltas, Failure, Kind, Model, anthropic, bedrock, call::Request, demo, google, http,
-    openai, responses,
+    ApiKey, AwsEnvironment, Deltas, Failure, Kind, Model, anthropic, bedrock, by_tool, call::Request, computer, demo,
+    google, http, openai, responses,
 };
 
 /// A protocol this version speaks.
@@ -109,13 +109,19 @@ impl Protocols {
     /// # Errors
     /// [`Failure`]: nothing was answered.
     pub async fn open(&self, protocol: Protocol, call: Call) -> Result<Deltas, Failure> {
-        match protocol {
+        computer::check(protocol, &call.request, &call.model)?;
+        let (call, form) = by_tool::prepared(protocol, call)?;
+        let deltas = match protocol {
             Protocol::ChatCompletions => openai::open(&self.http, call).await,
             Protocol::Responses => responses::open(&self.http, call).await,
             Protocol::Messages => anthropic::open(&self.http, call).await,
             Protocol::Gemini => google::open(&self.http, call).await,
             Protocol::Bedrock => bedrock::open(&self.http, &self.aws, call).await,
             Protocol::Demo => Ok(self.demo.open(&call)),
-        }
+        }?;
+        Ok(match form {
+            Some(form) => form.told(deltas),
+            None => deltas,
+        })
     }
 }

@@ -25,7 +25,7 @@ use crate::{Model, options::own};
 /// The key under which parts carry what only this vendor understands.
 const METADATA: &str = "openai";
 
-/// The one tool of the vendor's own that is used.
+/// The one tool that the vendor runs itself and that is used.
 const WEB_SEARCH: &str = "web_search";
 
 /// The option with which an administrator chooses between this protocol and Chat Completions.
@@ -60,6 +60,11 @@ pub(super) fn choose(model: &Model) -> Protocol {
         Some(Value::String(text)) if text.trim().eq_ignore_ascii_case("chat_completions") => Protocol::ChatCompletions,
         Some(_) => Protocol::Responses,
     }
+}
+
+/// Whether a model has a tool for using a computer. Where an option is wrong, the request is refused by the option's name.
+pub(super) fn uses_computers(model: &Model) -> bool {
+    !matches!(options::computer(model), Ok(None))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub(crate) use self::{garbage::check_garbage, noise::check_noise};
 pub(crate) use crate::vendor_side::{Understood, model, parse};
 use crate::{
     Delta, Failure,
-    call::{Purpose, Request, Tool, ToolChoice},
+    call::{COMPUTER, Display, Purpose, Request, Tool, ToolChoice},
 };
 
 /// Of every parser under test: ids it makes up follow from it.
@@ -64,6 +64,20 @@ pub(crate) fn tool(name: &str) -> Tool {
         name: name.to_owned(),
         description: format!("Does {name}."),
         input_schema: json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}),
+        computer: None,
+    }
+}
+
+/// The vendor's tool for using a computer.
+pub(crate) fn computer() -> Tool {
+    Tool {
+        name: COMPUTER.to_owned(),
+        description: String::new(),
+        input_schema: Value::Null,
+        computer: Some(Display {
+            width_px: 1600,
+            height_px: 900,
+        }),
     }
 }
 

@@ -30,6 +30,11 @@ const MAX_NAME_BYTES: usize = 256;
 /// The key under which broken arguments travel with the call.
 const INVALID_ARGUMENTS: &str = "invalid_arguments";
 
+/// Whether the arguments of a call are no JSON object, or longer than is kept.
+pub(super) fn is_invalid(call: &ToolCallPart) -> bool {
+    call.provider_metadata.contains_key(INVALID_ARGUMENTS)
+}
+
 /// Ids of all calls in a prompt.
 pub(super) fn used_call_ids(messages: &[Message]) -> HashSet<ToolCallId> {
     let parts = messages.iter().flat_map(|message| &message.parts);

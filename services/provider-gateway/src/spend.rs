@@ -154,8 +154,11 @@ impl Account {
 
     /// All requests together, of which the last one used `last`.
     pub fn total(&self, last: &Usage) -> Usage {
-        let mut total = self.spent().usage;
+        let Spent { usage: mut total, .. } = self.spent();
+        let is_several = !total.is_empty();
         meter::add(&mut total, last);
+        // Each request sent what was said before once more: the window holds the last one, not all of them.
+        total.context_tokens = is_several.then(|| last.window_tokens()).flatten();
         total
     }
 

@@ -372,6 +372,7 @@ impl Mcp {
             name: name.clone(),
             description: tool.description.clone(),
             input_schema_json: tool.schema_json().to_owned(),
+            computer: None,
         };
         tools
             .map(|tool| Offered {

@@ -126,6 +126,7 @@ fn definition(tool: BuiltinTool) -> Option<ToolDefinition> {
         name: tool.as_str().to_owned(),
         description: description.to_owned(),
         input_schema_json: schema.to_string(),
+        computer: None,
     })
 }
 

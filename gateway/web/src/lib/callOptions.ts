@@ -58,6 +58,7 @@ const OPENAI: readonly Option[] = [
   flag("Search the web", "web_search_enabled", "By the provider itself."),
   choice("Search context", "search_context_size", "low medium high"),
   other("list", "Search only in", "allowed_domains", "Domains, parted by commas."),
+  choice("Computer tool", "computer_tool", "computer computer_use_preview", "Not set: by the model's name. Only by Responses."),
   flag("Keep at the provider", "store"),
   other("text", "Prompt cache key", "prompt_cache_key"),
   other("text", "Safety identifier", "safety_identifier"),

@@ -31,6 +31,7 @@ pub(super) const MODELS: &str = "/v1/models";
 const VERSIONS: [(&str, Version); 2] = [("2023-06-01", Version::Of2023), ("2026-10-21", Version::Of2026)];
 const VERSION_HEADER: &str = "anthropic-version";
 const KEY_HEADER: &str = "x-api-key";
+const BETA_HEADER: &str = "anthropic-beta";
 /// Characters of a signature behind its prefix.
 const SIGNATURE_CHARS: usize = 48;
 
@@ -50,6 +51,13 @@ pub(super) fn is_spoken(path: &str, headers: &HeaderMap) -> bool {
 /// The key in the vendor's own header.
 pub(super) fn key(headers: &HeaderMap) -> Option<&str> {
     headers.get(KEY_HEADER)?.to_str().ok()
+}
+
+/// What a request uses of what is in trial.
+pub(super) fn betas(headers: &HeaderMap) -> Vec<&str> {
+    let values = headers.get_all(BETA_HEADER).into_iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).map(str::trim).collect()
 }
 
 /// The version asked for.

@@ -24,6 +24,8 @@ const PREFIX: &str = "/model/";
 const STREAM: &str = "/invoke-with-response-stream";
 /// The one version of the protocol.
 const VERSION: &str = "bedrock-2023-05-31";
+/// Models that take the form of an answer; the others know nothing of it.
+const TAKE_FORM: [&str; 3] = ["claude-sonnet-4-5", "claude-opus-4-5", "claude-opus-4-6"];
 const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
 
 /// Whether a request is in this dialect.
@@ -89,21 +91,33 @@ pub(super) fn check(path: &str, body: &[u8], rules: &Rules) -> Result<Accepted, 
     if fields.remove("anthropic_version") != Some(json!(VERSION)) {
         return Err(refused(400, "anthropic_version: Field required"));
     }
-    for unknown in [
-        "model",
-        "stream",
-        "metadata",
-        "service_tier",
-        "container",
-        "output_config",
-    ] {
+    let betas = fields.remove("anthropic_beta").unwrap_or_default();
+    let betas: Vec<&str> = betas
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    for unknown in ["model", "stream", "metadata", "service_tier", "container"] {
         if fields.contains_key(unknown) {
             return Err(refused(400, format!("{unknown}: Extra inputs are not permitted")));
         }
     }
+    let asked_of_answer = fields.get("output_config").and_then(Value::as_object);
+    let takes_form = TAKE_FORM.iter().any(|known| model.contains(known));
+    let unknown = asked_of_answer.and_then(|asked| asked.keys().find(|name| *name != "format" || !takes_form));
+    if let Some(unknown) = unknown {
+        let message = format!("output_config.{unknown}: Extra inputs are not permitted");
+        return Err(refused(400, message));
+    }
     fields.insert("model".to_owned(), json!(model));
     fields.insert("stream".to_owned(), json!(true));
-    anthropic::check(request.to_string().as_bytes(), rules, anthropic::Version::Of2023)
+    anthropic::check(
+        request.to_string().as_bytes(),
+        rules,
+        anthropic::Version::Of2023,
+        &betas,
+    )
 }
 
 /// The vendor's name for what a status means.
@@ -243,7 +257,10 @@ mod tests {
 
     fn rules() -> Rules {
         Rules {
-            models: vec!["anthropic.claude:0".to_owned()],
+            models: vec![
+                "anthropic.claude:0".to_owned(),
+                "anthropic.claude-opus-4-6-v1".to_owned(),
+            ],
             max_messages: 100,
         }
     }
@@ -262,7 +279,15 @@ mod tests {
     #[test]
     fn the_model_is_in_the_address_and_the_version_in_the_body() {
         let path = "/model/anthropic.claude%3A0/invoke-with-response-stream";
+        let newer = "/model/anthropic.claude-opus-4-6-v1/invoke-with-response-stream";
+        let form = json!({"type": "json_schema", "schema": {"type": "object", "additionalProperties": false}});
+        let computer = json!({
+            "type": "computer_20251124", "name": "computer", "display_width_px": 1600, "display_height_px": 900,
+        });
+        let trial = json!({"tools": [computer], "anthropic_beta": ["computer-use-2025-11-24"]});
+        assert_eq!(refusal(newer, trial), None);
         assert_eq!(refusal(path, json!({})), None);
+        assert_eq!(refusal(newer, json!({"output_config": {"format": form}})), None);
         for (path, change, words) in [
             (
                 "/model/anthropic.claude:0/invoke-with-response-stream",
@@ -277,7 +302,22 @@ mod tests {
             (path, json!({"anthropic_version": "2023-06-01"}), "anthropic_version"),
             (path, json!({"model": "x"}), "model: Extra inputs"),
             (path, json!({"stream": true}), "stream: Extra inputs"),
+            (
+                path,
+                json!({"output_config": {"format": form}}),
+                "output_config.format: Extra inputs",
+            ),
+            (
+                newer,
+                json!({"output_config": {"effort": "low"}}),
+                "output_config.effort: Extra inputs",
+            ),
             (path, json!({"messages": []}), "at least one message"),
+            (
+                newer,
+                json!({"tools": [computer], "anthropic_beta": ["computer-use-2025-01-24"]}),
+                "does not match any of the expected tags",
+            ),
         ] {
             let message = refusal(path, change).unwrap_or_default();
             assert!(message.contains(words), "{message} should contain {words}");

@@ -27,7 +27,10 @@ const AZURE_KEY: &str = "api-key";
 /// Characters of encrypted reasoning behind its prefix.
 const ENCRYPTED_CHARS: usize = 64;
 /// Beginnings of names of models that reason.
-const REASONING: [&str; 5] = ["gpt-5", "o1", "o3", "o4", "codex"];
+const REASONING: [&str; 6] = ["gpt-5", "o1", "o3", "o4", "codex", "computer-use"];
+/// What a scripted call at a computer is a call of. Such a call has safety checks among its arguments, if only none of them.
+const COMPUTER: &str = "computer";
+const PENDING: &str = "pending_safety_checks";
 
 /// What a request asks for, without what Azure puts before it.
 pub(super) fn path(path: &str) -> &str {

@@ -243,14 +243,15 @@ impl Exchange {
         }
         if self.dialect() == Dialect::Anthropic {
             let version = anthropic::check_caller(&self.shared.keys(), &self.headers)?;
+            let betas = anthropic::betas(&self.headers);
             self.check_content_type_of(is_post)?;
             return match self.path.as_str() {
                 anthropic::MESSAGES if is_post => {
-                    let accepted = anthropic::check(&self.body, &self.shared.rules, version)?;
+                    let accepted = anthropic::check(&self.body, &self.shared.rules, version, &betas)?;
                     Ok(Route::Completion(Box::new(accepted)))
                 }
                 anthropic::COUNT_TOKENS if is_post => {
-                    let counted = anthropic::count(&self.body, &self.shared.rules, version)?;
+                    let counted = anthropic::count(&self.body, &self.shared.rules, version, &betas)?;
                     Ok(Route::Told(counted))
                 }
                 anthropic::MODELS if is_get => Ok(Route::Told(anthropic::models(&self.shared.rules.models))),

@@ -149,3 +149,46 @@ async fn the_role_of_a_container_signs_what_has_no_key_and_is_asked_once() -> Re
     assert_eq!(world.fake().completions().len(), 2);
     world.fake().check_no_rejections()
 }
+
+#[tokio::test]
+async fn what_a_program_of_the_profile_prints_signs_and_it_is_run_once() -> Result {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let world = World::builder()
+        .fake(FakeLlm::builder().models([MODEL]))
+        .env("AWS_CONFIG_FILE", path("config"))
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+        .env("AWS_PROFILE", "of-a-program")
+        // Whoever runs the tests may have credentials, and a region, of their own.
+        .env("AWS_ACCESS_KEY_ID", "")
+        .env("AWS_BEARER_TOKEN_BEDROCK", "")
+        .env("AWS_REGION", "")
+        .env("AWS_DEFAULT_REGION", "");
+    let world = of(world, &[]).await?;
+    // What the fake gives is what it takes; the program hands it on in its own words.
+    let address = world.fake().base_url().trim_end_matches("/v1").to_owned() + "/aws/role";
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let asking = client.get(address).header("authorization", ROLE_TOKEN).send();
+    let given: Value = serde_json::from_slice(&asking.await?.error_for_status()?.bytes().await?)?;
+    let printed = json!({
+        "Version": 1,
+        "AccessKeyId": given["AccessKeyId"],
+        "SecretAccessKey": given["SecretAccessKey"],
+        "SessionToken": given["Token"],
+        "Expiration": given["Expiration"],
+    });
+    std::fs::write(path("printed"), printed.to_string())?;
+    std::fs::write(path("script"), "echo run >> \"$1/runs\"\nexec cat \"$1/printed\"\n")?;
+    let line = format!("sh \"{}\" \"{}\"", path("script"), folder.path().display());
+    let config = format!("[profile of-a-program]\nregion = eu-west-1\ncredential_process = {line}\n");
+    std::fs::write(path("config"), config)?;
+    let chat = world.create_chat("One").await?;
+    let id = id_of(&chat)?;
+    settled(&world, id).await?;
+    world.send(id, "Two").await?;
+    let shown = settled(&world, id).await?;
+    assert_eq!(shown.last().map(String::as_str), Some("assistant: You said: Two"));
+    assert_eq!(std::fs::read_to_string(path("runs"))?, "run\n");
+    assert_eq!(world.fake().completions().len(), 2);
+    world.fake().check_no_rejections()
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::http::HeaderMap;
+use ::http::{HeaderMap, HeaderName, HeaderValue};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -31,10 +31,17 @@ const MAX_REQUEST_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) async fn open(http: &Http, call: Call) -> Result<Deltas, Failure> {
     let Call { request, model, key } = call;
     let written = written(&request, &model)?;
+    let mut headers = address::headers(&model.provider.base_url, key.as_ref())?;
+    if let Some(beta) = super::beta(&request, &model.model) {
+        headers.insert(
+            HeaderName::from_static("anthropic-beta"),
+            HeaderValue::from_static(beta),
+        );
+    }
     let asking = Asking {
         http: http.clone(),
         url: address::below(&model.provider.base_url, "messages"),
-        headers: address::headers(&model.provider.base_url, key.as_ref())?,
+        headers,
         request,
         model,
     };

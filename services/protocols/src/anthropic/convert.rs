@@ -44,7 +44,7 @@ pub(super) fn request(request: &call::Request, model: &Model) -> Result<Request,
     };
     let mut prompt = prompt::write(&request.messages, &target)?;
     media::limit_images(&mut prompt.turns);
-    let tools = tools::offered(request, web_search, &prompt.turns);
+    let tools = tools::offered(request, &model.model, web_search, &prompt.turns);
     let tool_choice = tools::choice(request, &settings, &tools);
     let mut settings = thinking::fitting(settings, &prompt.turns);
     if tools::is_forced(tool_choice.as_ref()) {

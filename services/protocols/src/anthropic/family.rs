@@ -23,6 +23,46 @@ pub(super) struct Family {
     pub(super) max_tokens: u64,
     /// Whether it can be held to a JSON Schema.
     pub(super) enforces_schemas: bool,
+    /// Whether a request may leave it no choice but to call a tool. The vendor refuses that for the newest ones.
+    pub(super) can_be_made_to_call: bool,
+    /// The tool with which it uses a computer.
+    pub(super) computer: Option<Computer>,
+}
+
+/// A version of the vendor's tool for using a computer. Each model takes one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Computer {
+    OfJanuary2025,
+    /// Looks closer at a part of the display.
+    OfNovember2025,
+}
+
+impl Computer {
+    /// The type of the tool.
+    pub(super) fn tool(self) -> &'static str {
+        match self {
+            Self::OfJanuary2025 => "computer_20250124",
+            Self::OfNovember2025 => "computer_20251124",
+        }
+    }
+
+    /// What a request must say that it uses, since the tool is in trial.
+    pub(super) fn beta(self) -> &'static str {
+        match self {
+            Self::OfJanuary2025 => "computer-use-2025-01-24",
+            Self::OfNovember2025 => "computer-use-2025-11-24",
+        }
+    }
+
+    /// Of version 4.5, Opus alone takes the newer one.
+    fn of_version(major: Option<u32>, minor: u32, is_opus: bool) -> Option<Self> {
+        match (major, minor) {
+            (Some(4), 5) if is_opus => Some(Self::OfNovember2025),
+            (Some(4), 6..) | (Some(5..), _) => Some(Self::OfNovember2025),
+            (Some(3), 7..) | (Some(4), _) | (None, _) => Some(Self::OfJanuary2025),
+            (Some(0..=3), _) => None,
+        }
+    }
 }
 
 /// Tokens that every current model can say.
@@ -40,13 +80,30 @@ impl Family {
             .map(|(_, rest)| rest.split(['-', '.', '@', ':', '_']).filter(|word| !word.is_empty()))
             .map(Iterator::collect)
             .unwrap_or_default();
-        if words.iter().any(|word| ADAPTIVE_NAMES.contains(word)) {
-            return Self::new(Thinks::Adaptive, MAX_TOKENS, true);
-        }
         // Names used to have the number first (claude-3-5-sonnet) and have it last now (claude-opus-4-6).
         let mut numbers = words.iter().skip_while(|word| version(word).is_none());
         let major = numbers.next().and_then(|word| version(word));
-        let minor = numbers.next().and_then(|word| version(word)).unwrap_or(0);
+        // Behind a `v` it is AWS's count of its own versions (claude-sonnet-5-v1).
+        let minor = numbers.next().filter(|word| !word.starts_with('v'));
+        let minor = minor.and_then(|word| version(word)).unwrap_or(0);
+        let is_adaptive = words.iter().any(|word| ADAPTIVE_NAMES.contains(word));
+        let family = if is_adaptive {
+            Self::new(Thinks::Adaptive, MAX_TOKENS, true)
+        } else {
+            Self::of_version(major, minor)
+        };
+        let computer = match is_adaptive {
+            true => Some(Computer::OfNovember2025),
+            false => Computer::of_version(major, minor, words.contains(&"opus")),
+        };
+        Self {
+            can_be_made_to_call: !matches!((major, minor), (Some(5), 1..) | (Some(6..), _)),
+            computer,
+            ..family
+        }
+    }
+
+    fn of_version(major: Option<u32>, minor: u32) -> Self {
         let enforces = matches!((major, minor), (Some(4), 5..) | (Some(5..), _));
         match (major, minor) {
             (Some(0..=2), _) | (Some(3), 0) => Self::new(Thinks::Never, 4096, enforces),
@@ -62,6 +119,8 @@ impl Family {
             thinks,
             max_tokens,
             enforces_schemas,
+            can_be_made_to_call: true,
+            computer: None,
         }
     }
 }
@@ -118,6 +177,52 @@ mod tests {
             "some-model",
         ] {
             assert!(!Family::of(name).enforces_schemas, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_tell_with_which_tool_a_model_uses_a_computer() {
+        let (january, november) = (Some(Computer::OfJanuary2025), Some(Computer::OfNovember2025));
+        for (name, computer) in [
+            ("claude-2.1", None),
+            ("claude-3-5-sonnet-20241022", None),
+            ("claude-3-5-haiku-latest", None),
+            ("claude-3-7-sonnet-20250219", january),
+            ("claude-sonnet-4-20250514", january),
+            ("claude-opus-4-1", january),
+            ("claude-sonnet-4-5-20250929", january),
+            ("us.anthropic.claude-haiku-4-5-20251001-v1:0", january),
+            ("claude-opus-4-5-20251101", november),
+            ("anthropic.claude-opus-4-5-20251101-v1:0", november),
+            ("claude-sonnet-4-6", november),
+            ("claude-opus-4-6", november),
+            ("claude-opus-4-7", november),
+            ("claude-sonnet-5", november),
+            ("claude-mythos-preview", november),
+            ("some-model", january),
+        ] {
+            assert_eq!(Family::of(name).computer, computer, "{name}");
+        }
+        assert_eq!(Computer::OfJanuary2025.tool(), "computer_20250124");
+        assert_eq!(Computer::OfNovember2025.beta(), "computer-use-2025-11-24");
+    }
+
+    #[test]
+    fn names_tell_which_models_cannot_be_made_to_call_a_tool() {
+        for (name, can_be) in [
+            ("claude-3-5-sonnet-latest", true),
+            ("claude-opus-4-8", true),
+            ("claude-sonnet-5", true),
+            ("anthropic.claude-sonnet-5-v1:0", true),
+            ("claude-fable-5", true),
+            ("claude-mythos-preview", true),
+            ("some-model", true),
+            ("claude-fable-5-1", false),
+            ("us.anthropic.claude-mythos-5-1", false),
+            ("claude-sonnet-5-5", false),
+            ("claude-haiku-6", false),
+        ] {
+            assert_eq!(Family::of(name).can_be_made_to_call, can_be, "{name}");
         }
     }
 }

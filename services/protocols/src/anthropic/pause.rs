@@ -137,7 +137,7 @@ fn whole((_, mut block, input): (u64, Value, String)) -> Option<Value> {
 pub(super) fn is_possible(request: &Request) -> bool {
     request.tools.iter().any(|tool| match tool {
         Tool::WebSearch(_) => true,
-        Tool::Own { .. } => false,
+        Tool::Own { .. } | Tool::Computer { .. } => false,
     })
 }
 

@@ -138,6 +138,13 @@ pub(super) enum Tool {
     },
     /// The vendor's search of the web.
     WebSearch(WebSearch),
+    /// The vendor's tool for using a computer. Its calls are like those of ours.
+    Computer {
+        r#type: &'static str,
+        name: &'static str,
+        display_width_px: u32,
+        display_height_px: u32,
+    },
 }
 
 /// The vendor's search of the web.

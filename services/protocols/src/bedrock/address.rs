@@ -22,6 +22,9 @@ const DEFAULT_REGION: &str = "us-east-1";
 /// The end of AWS's OpenAI-compatible face.
 const COMPATIBLE: &str = "/openai/v1";
 
+/// Longest name between two dots of a host.
+const MAX_LABEL_BYTES: usize = 63;
+
 /// Whether AWS's OpenAI-compatible face is meant.
 pub(crate) fn is_compatible(base_url: &Url) -> bool {
     base_url.path().trim_end_matches('/').ends_with(COMPATIBLE)
@@ -68,6 +71,13 @@ pub(super) fn is_default(base_url: &Url) -> bool {
     base_url.host_str() == Some(&host(RUNTIME, DEFAULT_REGION))
 }
 
+/// Whether it can be a region's name, and so one part of a host: nothing else moves a request to another host.
+pub(super) fn is_region(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label = (1..=MAX_LABEL_BYTES).contains(&name.len()) && name.bytes().all(is_plain);
+    is_label && !name.starts_with('-') && !name.ends_with('-')
+}
+
 fn host(service: &str, region: &str) -> String {
     format!("{service}.{region}{DOMAIN}")
 }
@@ -103,6 +113,28 @@ mod tests {
             ("http://127.0.0.1:8080", None),
         ] {
             assert_eq!(region(&url(address)), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_one_part_of_a_host() {
+        for region in ["eu-west-1", "us-gov-west-1", "x"] {
+            assert!(is_region(region), "{region}");
+        }
+        let long = "a".repeat(64);
+        for other in [
+            "",
+            "evil.example",
+            "a/b",
+            "a@b",
+            "US-EAST-1",
+            "-a",
+            "a-",
+            "a b",
+            "a:1",
+            &long,
+        ] {
+            assert!(!is_region(other), "{other}");
         }
     }
 

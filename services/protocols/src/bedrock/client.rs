@@ -9,6 +9,7 @@ use url::Url;
 use super::{
     address,
     credentials::Environment,
+    role::Trouble,
     sign::{self, Scope},
 };
 use crate::{
@@ -23,15 +24,17 @@ const MAX_REQUEST_BYTES: usize = 20 * 1024 * 1024;
 /// The version of the protocol as AWS calls it.
 const VERSION: &str = "bedrock-2023-05-31";
 
+/// What is asked of the answer itself.
+const OUTPUT_CONFIG: &str = "output_config";
+
 /// What AWS does not take of the protocol: it names the model in the address and knows nothing of the rest.
-const REFUSED: [&str; 8] = [
+const REFUSED: [&str; 7] = [
     "model",
     "stream",
     "metadata",
     "service_tier",
     "container",
     "inference_geo",
-    "output_config",
     "context_management",
 ];
 
@@ -44,7 +47,8 @@ pub(crate) async fn open(http: &Http, aws: &Environment, call: Call) -> Result<D
         return openai::open(http, call).await;
     }
     let Call { request, model, key } = call;
-    let body = body(anthropic::body(&request, &translated(&model))?)?;
+    let beta = anthropic::beta(&request, &model.model);
+    let body = body(anthropic::body(&request, &translated(&model))?, beta)?;
     let parser = anthropic::parser(&request, &model);
     let base_url = &model.provider.base_url;
     let (url, headers) = match &key {
@@ -70,9 +74,19 @@ fn translated(model: &Model) -> Model {
 }
 
 /// A request of the protocol as AWS takes it.
-fn body(mut request: Map<String, Value>) -> Result<Vec<u8>, Failure> {
+///
+/// * `beta`: what it uses of what is in trial, which the vendor itself is told in a header.
+fn body(mut request: Map<String, Value>, beta: Option<&str>) -> Result<Vec<u8>, Failure> {
     request.retain(|name, _| !REFUSED.contains(&name.as_str()));
+    // Of what is asked of the answer AWS knows the form, for some models, and nothing else.
+    let config = request.remove(OUTPUT_CONFIG);
+    if let Some(form) = config.as_ref().and_then(|config| config.get("format")) {
+        request.insert(OUTPUT_CONFIG.to_owned(), json!({ "format": form }));
+    }
     request.insert("anthropic_version".to_owned(), json!(VERSION));
+    if let Some(beta) = beta {
+        request.insert("anthropic_beta".to_owned(), json!([beta]));
+    }
     http::json_within(MAX_REQUEST_BYTES, &request)
 }
 
@@ -102,6 +116,13 @@ async fn proven(
     let found = aws.find(http.now()).await;
     let mut headers = plain();
     let of_chain = found.region.as_deref();
+    // Where the address says it, or a token needs none, what this machine names does not matter.
+    let is_used = address::is_default(base_url) || (address::region(base_url).is_none() && aws.bearer().is_none());
+    if is_used && of_chain.is_some_and(|region| !address::is_region(region)) {
+        let text =
+            "what this machine names as its AWS region is no region; correct AWS_REGION, or the profile's region";
+        return Err(Failure::known(ErrorKind::Config, text));
+    }
     if let Some(token) = aws.bearer() {
         let base_url = of_chain.map_or_else(|| base_url.clone(), |region| address::in_region(base_url, region));
         let mut token =
@@ -111,12 +132,15 @@ async fn proven(
         return Ok((address::stream(&base_url, model), headers));
     }
     let Some(credentials) = found.credentials else {
-        if let Some(trouble) = found.trouble {
-            let text = format!("the credentials of this machine's AWS role could not be had: {trouble}");
-            return Err(Failure::new(Cause::Transport, text));
-        }
-        let text = "there is no API key, and this machine has no AWS credentials";
-        return Err(Failure::known(ErrorKind::MissingKey, text));
+        let text = |trouble: &Trouble| format!("this machine's AWS credentials could not be had: {trouble}");
+        return Err(match &found.trouble {
+            Some(trouble @ Trouble::Passing(_)) => Failure::new(Cause::Transport, text(trouble)),
+            Some(trouble @ Trouble::Lasting(_)) => Failure::known(ErrorKind::Config, text(trouble)),
+            None => {
+                let text = "there is no API key, and this machine has no AWS credentials";
+                Failure::known(ErrorKind::MissingKey, text)
+            }
+        });
     };
     let own = address::region(base_url).filter(|_| !address::is_default(base_url));
     let Some(region) = own.or(of_chain) else {

@@ -1,31 +1,28 @@
-//! The AWS credentials of this machine: from environment variables, else from the files that AWS's own tools share, else those of the
-//! role that its container or the machine itself has ([`Role`]).
+//! The AWS credentials of this machine: from environment variables, else from the files that AWS's own tools share ([`super::profile`]),
+//! else those of the role that its container or the machine itself has ([`super::role`]).
 //!
 //! The environment is read once, when the service starts; files anew for each call, since other programs renew what is in them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use time::OffsetDateTime;
-use tokio::io::AsyncReadExt as _;
 
-use super::{role::Role, sign::Credentials};
-
-/// How much of a file is read.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
-
-/// The section used if nobody names one.
-const DEFAULT_PROFILE: &str = "default";
+use super::{
+    profile::{self, Files},
+    role::{Answer, Plan, Planned, Role, Surroundings, Trouble},
+    sign::Credentials,
+};
 
 /// What the environment says of AWS.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    credentials: Option<Credentials>,
     bearer: Option<SecretString>,
-    region: Option<String>,
     profile: String,
     credentials_file: Option<PathBuf>,
     config_file: Option<PathBuf>,
+    surroundings: Surroundings,
+    planned: Planned,
     role: Role,
 }
 
@@ -34,8 +31,8 @@ pub struct Environment {
 pub(super) struct Found {
     pub(super) credentials: Option<Credentials>,
     pub(super) region: Option<String>,
-    /// Why a role that this machine has could not be asked for its credentials.
-    pub(super) trouble: Option<String>,
+    /// Why credentials that this machine should have could not be had.
+    pub(super) trouble: Option<Trouble>,
 }
 
 impl Environment {
@@ -44,23 +41,17 @@ impl Environment {
     /// * `variable`: its value by name.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let home = variable("HOME").map(PathBuf::from);
         let file = |name: &str, path: &str| {
-            let shared = || home.as_ref().map(|home| home.join(".aws").join(path));
+            let shared = || Some(PathBuf::from(variable("HOME")?).join(".aws").join(path));
             variable(name).map(PathBuf::from).or_else(shared)
         };
-        let credentials = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY"));
         Self {
-            credentials: credentials.map(|(access_key_id, secret)| Credentials {
-                access_key_id,
-                secret: secret.into(),
-                session_token: variable("AWS_SESSION_TOKEN").map(Into::into),
-            }),
             bearer: variable("AWS_BEARER_TOKEN_BEDROCK").map(Into::into),
-            region: variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")),
-            profile: variable("AWS_PROFILE").unwrap_or_else(|| DEFAULT_PROFILE.to_owned()),
+            profile: variable("AWS_PROFILE").unwrap_or_else(|| profile::DEFAULT.to_owned()),
             credentials_file: file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
             config_file: file("AWS_CONFIG_FILE", "config"),
+            surroundings: Surroundings::read(variable),
+            planned: Planned::default(),
             role: Role::read(variable),
         }
     }
@@ -72,93 +63,40 @@ impl Environment {
 
     /// What this machine has at the moment. Variables win over files, and both over roles.
     pub(super) async fn find(&self, now: OffsetDateTime) -> Found {
+        let files = Files::read(self.credentials_file.as_deref(), self.config_file.as_deref()).await;
+        let region = self.surroundings.region.clone();
         let mut found = Found {
-            credentials: self.credentials.clone(),
-            region: self.region.clone(),
-            trouble: None,
+            region: region.or_else(|| files.profile(&self.profile).region()),
+            ..Found::default()
         };
-        if found.credentials.is_none() || found.region.is_none() {
-            let own = section(&read(self.credentials_file.as_deref()).await, &self.profile);
-            let config = read(self.config_file.as_deref()).await;
-            let shared = match self.profile.as_str() {
-                DEFAULT_PROFILE => section(&config, DEFAULT_PROFILE),
-                profile => section(&config, &format!("profile {profile}")),
-            };
-            found.credentials = found
-                .credentials
-                .or_else(|| credentials(&own))
-                .or_else(|| credentials(&shared));
-            found.region = found
-                .region
-                .or_else(|| value(&shared, "region"))
-                .or_else(|| value(&own, "region"));
-        }
         // A token for models needs no credentials beside it.
-        if found.credentials.is_none() && self.bearer.is_none() {
-            match self.role.grant(now).await {
-                Ok(None) => {}
-                Ok(Some(grant)) => {
-                    found.credentials = Some(grant.credentials);
-                    found.region = found.region.or(grant.region);
-                }
-                Err(trouble) => found.trouble = Some(trouble),
+        if self.bearer.is_some() {
+            return found;
+        }
+        let plan = Plan::read(&files, &self.profile, &self.surroundings);
+        // They are there to take a role with if the profile says so.
+        let is_source = matches!(&plan, Ok(Some(plan)) if plan.begins_in_the_environment());
+        found.credentials = self.surroundings.credentials.clone().filter(|_| !is_source);
+        if found.credentials.is_some() {
+            return found;
+        }
+        match self.granted(plan, now).await {
+            Ok(None) => {}
+            Ok(Some(grant)) => {
+                found.credentials = Some(grant.credentials);
+                found.region = found.region.or(grant.region);
             }
+            Err(trouble) => found.trouble = Some(trouble),
         }
         found
     }
-}
 
-/// A file's text; empty if there is none that can be read.
-async fn read(path: Option<&Path>) -> String {
-    let mut text = String::new();
-    if let Some(path) = path
-        && let Ok(file) = tokio::fs::File::open(path).await
-        && file.take(MAX_FILE_BYTES).read_to_string(&mut text).await.is_err()
-    {
-        text.clear();
-    }
-    text
-}
-
-/// Names and values in a section of a file.
-type Section = Vec<(String, SecretString)>;
-
-fn section(text: &str, wanted: &str) -> Section {
-    let mut is_wanted = false;
-    let mut section = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            let words: Vec<&str> = name.split_ascii_whitespace().collect();
-            is_wanted = words.join(" ") == wanted;
-        } else if is_wanted
-            && !line.starts_with(['#', ';'])
-            && let Some((name, value)) = line.split_once('=')
-        {
-            section.push((name.trim().to_ascii_lowercase(), value.trim().into()));
+    async fn granted(&self, plan: Result<Option<Plan>, String>, now: OffsetDateTime) -> Answer {
+        match plan.map_err(Trouble::Lasting)? {
+            Some(plan) => self.planned.grant(&plan, &self.surroundings, now).await,
+            None => self.role.grant(now).await,
         }
     }
-    section
-}
-
-fn secret(section: &Section, wanted: &str) -> Option<SecretString> {
-    use secrecy::ExposeSecret as _;
-    let found = section.iter().find(|(name, _)| name == wanted);
-    found
-        .map(|(_, value)| value.clone())
-        .filter(|value| !value.expose_secret().is_empty())
-}
-
-fn value(section: &Section, wanted: &str) -> Option<String> {
-    use secrecy::ExposeSecret as _;
-    secret(section, wanted).map(|value| value.expose_secret().to_owned())
-}
-
-fn credentials(section: &Section) -> Option<Credentials> {
-    Some(Credentials {
-        access_key_id: value(section, "aws_access_key_id")?,
-        secret: secret(section, "aws_secret_access_key")?,
-        session_token: secret(section, "aws_session_token"),
-    })
 }
 
 #[cfg(test)]
@@ -225,6 +163,14 @@ mod tests {
         let own = found(&own).await;
         assert_eq!(shown(&own), texts("AKIA3", "secret3", ""));
         assert_eq!(own.region.as_deref(), Some("ap-1"));
+    }
+
+    #[tokio::test]
+    async fn a_token_for_models_needs_a_region_at_most() {
+        let token = ("AWS_BEARER_TOKEN_BEDROCK", "token");
+        let found = found(&[token, ("AWS_PROFILE", "work")]).await;
+        assert!(found.credentials.is_none());
+        assert_eq!(found.region.as_deref(), Some("eu-west-1"));
     }
 
     #[tokio::test]

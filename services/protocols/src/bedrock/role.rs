@@ -1,51 +1,37 @@
-//! Credentials of the role that AWS gives to whoever shows a token ([`web_identity`]), or has given to this container or machine, asked of
-//! the endpoint that AWS puts beside it.
+//! Credentials that AWS gives for a while: to whoever shows a token ([`web_identity`]), signs on ([`sign_on`]) or takes a role from another
+//! ([`assumed`]), to this container or machine, asked of the endpoint that AWS puts beside it ([`endpoint`]), or by way of a program of
+//! the operator's ([`process`]).
 //!
-//! Containers name their endpoint in the environment; a machine's is at a fixed address (IMDSv2). This is the only code that reaches
-//! such an address, and only for a provider that has no key of its own, when neither variables nor files have credentials. Credentials
-//! are asked for once for all who wait, and again some minutes before they expire; the old ones serve until then. Owns when that is.
-//! Nothing is asked when the service starts.
+//! [`chain`] says which of them a profile means. Without a profile it is [`Role`]: containers name their endpoint in the environment; a
+//! machine's is at a fixed address (IMDSv2). This is the only code that reaches such an address, and only for a provider that has no key
+//! of its own, when neither variables nor files have credentials. [`kept`] says when credentials are asked for again. Nothing is asked
+//! when the service starts.
 
+mod assumed;
+mod chain;
 mod endpoint;
+#[cfg(test)]
+mod fake;
+mod kept;
+mod process;
+mod services;
+mod sign_on;
+mod sts;
 mod web_identity;
-
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 
-use self::endpoint::Endpoint;
+pub(super) use self::chain::{Plan, Planned, Surroundings};
+use self::{endpoint::Endpoint, kept::Kept};
 use super::sign::Credentials;
 
-/// How long before they expire credentials are asked for anew, as AWS's own tools do.
-const AHEAD: Duration = Duration::minutes(5);
+/// How long credentials are taken to hold that do not say so.
+const UNTOLD: Duration = Duration::hours(1);
 
-/// How long before they expire credentials are not used any more.
-const MARGIN: Duration = Duration::seconds(30);
+/// What asking comes to; `None` where there is nobody to ask, or nothing to be had.
+pub(super) type Answer = Result<Option<Grant>, Trouble>;
 
-/// How long nobody asks again after the endpoint had no credentials or did not answer.
-const PAUSE: Duration = Duration::seconds(30);
-
-/// The role of this container or machine. Cheap to clone; clones share what is known.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Role(Option<Arc<State>>);
-
-#[derive(Debug)]
-struct State {
-    endpoint: Endpoint,
-    known: Mutex<Known>,
-    /// Held by whoever asks.
-    asking: tokio::sync::Mutex<()>,
-}
-
-/// What was found out so far.
-#[derive(Debug, Default)]
-struct Known {
-    grant: Option<Grant>,
-    /// Until when nobody asks again, and what the last question came to.
-    rest: Option<(OffsetDateTime, Result<(), String>)>,
-}
-
-/// What an endpoint gives.
+/// Credentials for a while.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
     pub(super) credentials: Credentials,
@@ -54,23 +40,55 @@ pub(super) struct Grant {
     expires_at: OffsetDateTime,
 }
 
-/// How good a grant is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Age {
-    Fresh,
-    /// It is time to ask for another, but it can be used.
-    Old,
-    Over,
-}
-
 impl Grant {
-    fn age(&self, now: OffsetDateTime) -> Age {
-        match self.expires_at - now {
-            left if left <= MARGIN => Age::Over,
-            left if left <= AHEAD => Age::Old,
-            _ => Age::Fresh,
+    /// Credentials that do not say how long they hold.
+    fn untold(credentials: Credentials, now: OffsetDateTime) -> Self {
+        Self {
+            credentials,
+            region: None,
+            expires_at: now + UNTOLD,
         }
     }
+}
+
+/// Why there are no credentials, in words without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// It may pass by itself.
+    Passing(String),
+    /// Somebody has to do what the words say.
+    Lasting(String),
+}
+
+impl Trouble {
+    /// The same, with what it is about in front.
+    fn about(self, what: &str) -> Self {
+        match self {
+            Self::Passing(why) => Self::Passing(format!("{what}: {why}")),
+            Self::Lasting(why) => Self::Lasting(format!("{what}: {why}")),
+        }
+    }
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Self {
+        Self::Passing(why)
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Passing(why) | Self::Lasting(why) => f.write_str(why),
+        }
+    }
+}
+
+/// The role of this container or machine. Cheap to clone; clones share what is known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Role {
+    endpoint: Option<Endpoint>,
+    kept: Kept,
 }
 
 impl Role {
@@ -78,77 +96,22 @@ impl Role {
     ///
     /// * `variable`: its value by name; blank counts as not set.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let state = |endpoint| {
-            Arc::new(State {
-                endpoint,
-                known: Mutex::default(),
-                asking: tokio::sync::Mutex::default(),
-            })
-        };
-        Self(Endpoint::read(variable).map(state))
+        Self {
+            endpoint: Endpoint::read(variable),
+            kept: Kept::default(),
+        }
     }
 
     /// The role's credentials, good for 30 seconds at least; `None` where there is no role.
     ///
     /// # Errors
-    /// Words on why an endpoint that is there gave none.
-    pub(super) async fn grant(&self, now: OffsetDateTime) -> Result<Option<Grant>, String> {
-        let Some(state) = &self.0 else { return Ok(None) };
-        let usable = state.usable(now);
-        let _turn = match &usable {
-            Some((grant, Age::Fresh)) => return Ok(Some(grant.clone())),
-            // Whoever comes while somebody asks takes what there is.
-            Some((grant, _)) => match state.asking.try_lock() {
-                Ok(turn) => turn,
-                Err(_) => return Ok(Some(grant.clone())),
-            },
-            None => state.asking.lock().await,
+    /// Why an endpoint that is there gave none.
+    pub(super) async fn grant(&self, now: OffsetDateTime) -> Answer {
+        let Some(endpoint) = &self.endpoint else {
+            return Ok(None);
         };
-        // Somebody else may have asked meanwhile.
-        if let Some((grant, Age::Fresh)) = state.usable(now) {
-            return Ok(Some(grant));
-        }
-        let asked = state.ask(now).await;
-        match usable {
-            Some((grant, _)) if !matches!(asked, Ok(Some(_))) => Ok(Some(grant)),
-            Some(_) | None => asked,
-        }
-    }
-}
-
-impl State {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn usable(&self, now: OffsetDateTime) -> Option<(Grant, Age)> {
-        let grant = self.known().grant.clone()?;
-        let age = grant.age(now);
-        (age != Age::Over).then_some((grant, age))
-    }
-
-    /// Asks, unless it was in vain a moment ago.
-    async fn ask(&self, now: OffsetDateTime) -> Result<Option<Grant>, String> {
-        if let Some((until, outcome)) = &self.known().rest
-            && now < *until
-        {
-            return outcome.clone().map(|()| None);
-        }
-        let asked = self.endpoint.ask(now).await;
-        let mut known = self.known();
-        known.rest = match &asked {
-            Ok(Some(grant)) => {
-                known.grant = Some(grant.clone());
-                // The same again, since there are no newer ones yet: they need not be asked for with every request.
-                (grant.age(now) != Age::Fresh).then(|| (now + PAUSE, Ok(())))
-            }
-            Ok(None) => Some((now + PAUSE, Ok(()))),
-            Err(trouble) => {
-                tracing::warn!(trouble, "the credentials of this machine's AWS role could not be had");
-                Some((now + PAUSE, Err(trouble.clone())))
-            }
-        };
-        asked
+        let endpoint = endpoint.clone();
+        self.kept.grant(now, async move { endpoint.ask(now).await }).await
     }
 }
 

@@ -23,11 +23,26 @@ pub(super) struct Credentials {
     pub(super) session_token: Option<SecretString>,
 }
 
+impl Credentials {
+    fn token(&self) -> Option<&str> {
+        self.session_token.as_ref().map(|token| token.expose_secret())
+    }
+}
+
+impl PartialEq for Credentials {
+    /// Tells whether a file has others than before; what somebody else sent is never compared here.
+    fn eq(&self, other: &Self) -> bool {
+        self.access_key_id == other.access_key_id
+            && self.secret.expose_secret() == other.secret.expose_secret()
+            && self.token() == other.token()
+    }
+}
+
 /// What a signature holds for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scope<'a> {
     pub(super) region: &'a str,
-    /// Such as `bedrock`.
+    /// Such as `bedrock` or `sts`.
     pub(super) service: &'a str,
     pub(super) now: OffsetDateTime,
 }
@@ -132,7 +147,8 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     outer.into()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as digits, two each.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -14,6 +14,7 @@ fn tool(name: &str, schema: Value) -> Tool {
         name: name.to_owned(),
         description: String::new(),
         input_schema: schema,
+        computer: None,
     }
 }
 

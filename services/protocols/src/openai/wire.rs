@@ -271,6 +271,7 @@ impl Chunk {
             cache_creation_tokens: None,
             cache_read_tokens: cached,
             context_limit: None,
+            context_tokens: None,
         };
         (!usage.is_empty() && !read.is_empty()).then_some(read)
     }

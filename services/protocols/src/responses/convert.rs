@@ -1,9 +1,10 @@
 //! A neutral request as a Responses request.
 //!
 //! Whatever history comes, a request comes out that the vendor accepts. [`prompt`] puts the conversation into items, [`media`] shows
-//! files, [`thinking`] sends reasoning back, [`search`] the vendor's own searches, [`tools`] has what is on offer. What the history
-//! means is the orchestrator's.
+//! files, [`thinking`] sends reasoning back, [`search`] the vendor's own searches, [`computer`] what it did at a display, [`tools`] has
+//! what is on offer. What the history means is the orchestrator's.
 
+pub(super) mod computer;
 mod media;
 mod prompt;
 pub(super) mod search;
@@ -16,6 +17,7 @@ use tandem_chat_core::message::Message;
 use super::{
     Origin,
     chain::{self, Chained},
+    family::Computer,
     options::Settings,
     wire::Request,
 };
@@ -55,6 +57,7 @@ fn written(
         origin: Origin::of(model),
         reasons: settings.reasons,
         offers_search: searches,
+        computer: settings.computer.filter(|_| request.computer().is_some()),
     };
     let mut input = prompt::write(messages, &target);
     media::limit_images(&mut input);
@@ -63,6 +66,10 @@ fn written(
     if let Some(format) = &request.output {
         let text = options.entry("text").or_insert_with(|| json!({}));
         text["format"] = output::responses(format);
+        options.sort_keys();
+    }
+    if target.computer == Some(Computer::Preview) {
+        options.insert("truncation".to_owned(), "auto".into());
         options.sort_keys();
     }
     Ok(Request {

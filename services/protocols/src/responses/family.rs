@@ -11,6 +11,36 @@ pub(super) struct Family {
     /// Whether it reasons; `None` if the name does not tell. Models that reason take no settings of sampling, others take none of
     /// reasoning and have nothing encrypted to give.
     pub(super) reasons: Option<bool>,
+    /// The tool with which it uses a computer.
+    pub(super) computer: Option<Computer>,
+}
+
+/// The vendor's tool for using a computer, of which there are two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Computer {
+    /// Asks for several actions at once, and measures the display itself.
+    Batches,
+    /// Asks for one action at a time, and is told of the display. Needs the vendor to leave out what does not fit its window.
+    Preview,
+}
+
+impl Computer {
+    /// The type of the tool.
+    pub(super) fn tool(self) -> &'static str {
+        match self {
+            Self::Batches => "computer",
+            Self::Preview => "computer_use_preview",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        if name.strip_prefix(PREVIEW).is_some_and(is_end) {
+            return Some(Self::Preview);
+        }
+        let is_small = WITHOUT_COMPUTER.iter().any(|part| name.contains(part));
+        let version = gpt_version(name).filter(|_| !is_small)?;
+        (version >= FIRST_WITH_COMPUTER).then_some(Self::Batches)
+    }
 }
 
 /// Beginnings of names that do not reason. Behind them comes the end, or one of [`BOUNDARIES`].
@@ -21,6 +51,15 @@ const REASONING: [&str; 3] = ["codex", "computer-use", "gpt-oss"];
 
 /// What of those families speaks other protocols.
 const OTHERS: [&str; 6] = ["-audio", "-realtime", "-transcribe", "-tts", "-search", "-image"];
+
+/// The model of the older tool for using a computer.
+const PREVIEW: &str = "computer-use-preview";
+
+/// The first GPT with the newer one.
+const FIRST_WITH_COMPUTER: (u8, u8) = (5, 4);
+
+/// What of that family has none.
+const WITHOUT_COMPUTER: [&str; 2] = ["-nano", "-chat"];
 
 /// What separates the parts of a name.
 const BOUNDARIES: [char; 4] = ['-', '.', ':', '@'];
@@ -47,6 +86,7 @@ impl Family {
             // Open weights are served by others, few of whom speak this protocol.
             is_known: reasons.is_some() && !is_other && !name.starts_with("gpt-oss"),
             reasons,
+            computer: Computer::of(name).filter(|_| !is_other),
         }
     }
 }
@@ -65,6 +105,14 @@ fn is_numbered(name: &str) -> bool {
     let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let number = rest[..digits].parse::<u8>();
     number.is_ok_and(|number| number >= least) && is_end(&rest[digits..])
+}
+
+/// Of `gpt-5.4-mini` 5 and 4; where there is no second number, 0.
+fn gpt_version(name: &str) -> Option<(u8, u8)> {
+    let mut numbers = name.strip_prefix("gpt-")?.split('-').next()?.split('.');
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next().map_or(Ok(0), str::parse).ok()?;
+    Some((major, minor))
 }
 
 #[cfg(test)]
@@ -98,7 +146,31 @@ mod tests {
             ("fake-model", false, None),
             ("", false, None),
         ] {
-            assert_eq!(Family::of(name), Family { is_known, reasons }, "{name}");
+            let family = Family::of(name);
+            assert_eq!((family.is_known, family.reasons), (is_known, reasons), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_tell_with_which_tool_a_model_uses_a_computer() {
+        for (name, computer) in [
+            ("computer-use-preview", Some(Computer::Preview)),
+            ("computer-use-preview-2025-03-11", Some(Computer::Preview)),
+            ("gpt-5.4", Some(Computer::Batches)),
+            ("openai/gpt-5.4-2026-03-05", Some(Computer::Batches)),
+            ("gpt-5.4-mini", Some(Computer::Batches)),
+            ("gpt-5.10", Some(Computer::Batches)),
+            ("gpt-6", Some(Computer::Batches)),
+            ("gpt-5.4-nano", None),
+            ("gpt-5.5-chat-latest", None),
+            ("gpt-5.4-realtime", None),
+            ("gpt-5.2", None),
+            ("gpt-5", None),
+            ("gpt-4o", None),
+            ("o4-mini", None),
+            ("our-deployment", None),
+        ] {
+            assert_eq!(Family::of(name).computer, computer, "{name}");
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     METADATA, WIRE_API,
-    family::Family,
+    family::{Computer, Family},
     wire::{Filters, WebSearch},
 };
 use crate::{
@@ -106,6 +106,13 @@ const CONTEXT_SIZE: Choice = Choice {
     expected: "low, medium or high",
 };
 
+/// For models whose names do not tell, as those of deployments.
+const COMPUTER_TOOL: Choice = Choice {
+    option: "computer_tool",
+    words: &["computer", "computer_use_preview"],
+    expected: "computer or computer_use_preview",
+};
+
 const TRANSPORT: Choice = Choice {
     option: WIRE_API,
     words: &["responses", "chat_completions"],
@@ -123,6 +130,8 @@ pub(super) struct Settings {
     pub(super) is_strict: bool,
     /// The vendor's search, if the administrator wants it.
     pub(super) web_search: Option<WebSearch>,
+    /// The tool with which the model uses a computer.
+    pub(super) computer: Option<Computer>,
     include: Vec<String>,
     fields: Map<String, Value>,
 }
@@ -177,6 +186,7 @@ impl Settings {
             stores: flag(own, "store")?.unwrap_or(true),
             is_strict: flag(own, "strict_json_schema")?.unwrap_or(false),
             web_search: web_search(own)?,
+            computer: computer(model)?,
             include,
             fields,
         })
@@ -201,6 +211,18 @@ impl Settings {
         fields.sort_keys();
         fields
     }
+}
+
+/// The tool with which a model uses a computer: as the administrator says, else as its name tells.
+///
+/// # Errors
+/// The option is none of its words.
+pub(super) fn computer(model: &Model) -> Result<Option<Computer>, InvalidOption> {
+    let nothing = Map::new();
+    let wanted = choice(own(&model.options, METADATA).unwrap_or(&nothing), &COMPUTER_TOOL)?;
+    let known = [Computer::Batches, Computer::Preview];
+    let said = wanted.and_then(|wanted| known.into_iter().find(|tool| tool.tool() == wanted));
+    Ok(said.or(Family::of(&model.model).computer))
 }
 
 fn object<const N: usize>(set: [(&str, Option<&str>); N]) -> Value {

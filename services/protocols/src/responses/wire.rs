@@ -61,6 +61,36 @@ pub(super) enum Item {
     FunctionCallOutput { call_id: String, output: Output },
     /// A search of the vendor's own, exactly as it came.
     WebSearchCall { id: String, status: String, action: Value },
+    /// A call of the vendor's tool for using a computer, exactly as it came.
+    ComputerCall {
+        id: String,
+        call_id: String,
+        status: &'static str,
+        /// What to do, and `pending_safety_checks`.
+        #[serde(flatten)]
+        arguments: Map<String, Value>,
+    },
+    /// What the display showed then.
+    ComputerCallOutput {
+        call_id: String,
+        /// Those of the call that a person has looked at; the vendor refuses the output unless that is all of them.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        acknowledged_safety_checks: Vec<Value>,
+        output: Screenshot,
+    },
+}
+
+/// A picture of a display. The vendor takes nothing else of what a call has come to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Screenshot {
+    ComputerScreenshot {
+        /// A `data:` address.
+        image_url: String,
+        /// `original`: not made smaller, so that places in it are those of the display. Unknown to the older tool.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<&'static str>,
+    },
 }
 
 /// Whose words they are.
@@ -123,6 +153,14 @@ pub(super) enum Tool {
     },
     /// The vendor's search of the web.
     WebSearch(WebSearch),
+    /// The vendor's tool for using a computer.
+    Computer {},
+    /// The older one.
+    ComputerUsePreview {
+        display_width: u32,
+        display_height: u32,
+        environment: &'static str,
+    },
 }
 
 /// The vendor's search of the web.

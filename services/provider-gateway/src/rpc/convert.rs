@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use prost::Message as _;
+use serde_json::Value;
 use tandem_chassis::{MAX_MESSAGE_BYTES, status::Fault};
 use tandem_chat_core::{
     message::Message,
@@ -10,10 +11,10 @@ use tandem_chat_core::{
     wire::{chat_error_to_wire, error_kind_to_wire, part_to_wire, parts_from_wire, role_from_wire, usage_to_wire},
 };
 use tandem_proto::{
-    common::v1::{ToolCallDelta, ToolDefinition},
+    common::v1::{ComputerDisplay, ToolCallDelta, ToolDefinition},
     provider::v1::{self as wire, completion_event},
 };
-use tandem_protocols::call::{Earlier, FinishReason, Purpose, Request, Tool, ToolChoice};
+use tandem_protocols::call::{COMPUTER, Display, Earlier, FinishReason, Purpose, Request, Tool, ToolChoice};
 
 use crate::{completion::Event, spend::Payer};
 
@@ -142,17 +143,52 @@ fn tools(tools: Vec<ToolDefinition>) -> Result<Vec<Tool>, Fault> {
         if !names.insert(tool.name.clone()) {
             return Err(invalid(field("name"), "must be unique"));
         }
-        let input_schema: serde_json::Value = serde_json::from_str(&tool.input_schema_json)
+        if let Some(display) = tool.computer {
+            return computer(tool, display, field);
+        }
+        let input_schema: Value = serde_json::from_str(&tool.input_schema_json)
             .ok()
-            .filter(serde_json::Value::is_object)
+            .filter(Value::is_object)
             .ok_or_else(|| invalid(field("input_schema_json"), "must be a JSON object"))?;
         Ok(Tool {
             name: tool.name,
             description: tool.description,
             input_schema,
+            computer: None,
         })
     };
     tools.into_iter().enumerate().map(tool).collect()
+}
+
+/// The vendor's own tool for using a computer. The vendor has its words and what its calls look like.
+fn computer(tool: ToolDefinition, display: ComputerDisplay, field: impl Fn(&str) -> String) -> Result<Tool, Fault> {
+    if tool.name != COMPUTER {
+        return Err(invalid(field("name"), "must be `computer` for a tool with a display"));
+    }
+    for (name, text) in [
+        ("description", &tool.description),
+        ("input_schema_json", &tool.input_schema_json),
+    ] {
+        if !text.is_empty() {
+            return Err(invalid(field(name), "must be empty for a tool with a display"));
+        }
+    }
+    let side = |name: &str, px: i32| {
+        let px = u32::try_from(px).ok().filter(|px| (1..=Display::MAX_PX).contains(px));
+        px.ok_or_else(|| {
+            let limit = Display::MAX_PX;
+            invalid(field(&format!("computer.{name}")), format!("must be from 1 to {limit}"))
+        })
+    };
+    Ok(Tool {
+        computer: Some(Display {
+            width_px: side("display_width_px", display.display_width_px)?,
+            height_px: side("display_height_px", display.display_height_px)?,
+        }),
+        name: tool.name,
+        description: String::new(),
+        input_schema: Value::Null,
+    })
 }
 
 /// An event as the contract writes it.
@@ -229,6 +265,7 @@ mod tests {
                 name: "execute".to_owned(),
                 description: String::new(),
                 input_schema_json: "{}".to_owned(),
+                computer: None,
             }],
             ..wire::CompleteRequest::default()
         }
@@ -297,5 +334,46 @@ mod tests {
             "tools[0].input_schema_json"
         );
         assert_eq!(violation(|asked| asked.max_output_tokens = -1), "max_output_tokens");
+    }
+
+    fn display(width: i32, height: i32) -> ToolDefinition {
+        ToolDefinition {
+            name: "computer".to_owned(),
+            computer: Some(ComputerDisplay {
+                display_width_px: width,
+                display_height_px: height,
+            }),
+            ..ToolDefinition::default()
+        }
+    }
+
+    #[test]
+    fn a_computer_has_a_display_and_nothing_else() {
+        let offered = |tool: ToolDefinition| {
+            request(wire::CompleteRequest {
+                tools: vec![tool],
+                ..asked()
+            })
+        };
+        let taken = offered(display(1600, 8192)).unwrap();
+        let shown = Display {
+            width_px: 1600,
+            height_px: 8192,
+        };
+        assert_eq!(taken.computer(), Some(shown));
+        assert_eq!(request(asked()).unwrap().computer(), None);
+        let wrong = |tool: ToolDefinition| offered(tool).unwrap_err().violations.remove(0).field;
+        assert_eq!(wrong(display(0, 900)), "tools[0].computer.display_width_px");
+        assert_eq!(wrong(display(1600, 8193)), "tools[0].computer.display_height_px");
+        assert_eq!(wrong(display(1600, -1)), "tools[0].computer.display_height_px");
+        let named = |name: &str, description: &str, schema: &str| ToolDefinition {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            input_schema_json: schema.to_owned(),
+            ..display(1600, 900)
+        };
+        assert_eq!(wrong(named("screen", "", "")), "tools[0].name");
+        assert_eq!(wrong(named("computer", "A screen.", "")), "tools[0].description");
+        assert_eq!(wrong(named("computer", "", "{}")), "tools[0].input_schema_json");
     }
 }

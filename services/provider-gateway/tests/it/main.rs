@@ -4,6 +4,7 @@ mod admin;
 mod admission;
 mod bridge;
 mod complete;
+mod computer;
 mod fallback;
 mod health;
 mod messages;

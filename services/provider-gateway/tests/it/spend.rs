@@ -295,6 +295,11 @@ async fn an_answer_of_two_requests_is_paid_as_both_and_once() {
     let end = finished(&events).unwrap();
     let usage = end.usage.unwrap();
     assert_eq!((usage.input_tokens, usage.output_tokens), (Some(1_010), Some(104)));
+    assert_eq!(
+        usage.context_tokens,
+        Some(10 + 3_200 + 4),
+        "the window holds the second request alone, cached tokens included"
+    );
     assert_eq!(end.cost_micros, Some(1_010 + 1_040));
     assert_eq!(
         counted(&scene.record().await),

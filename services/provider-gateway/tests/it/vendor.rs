@@ -34,6 +34,8 @@ pub enum Reply {
 #[derive(Clone)]
 pub struct Asked {
     pub key: String,
+    /// What it uses of what is in trial at the vendor; may be empty.
+    pub beta: String,
     pub body: Value,
 }
 
@@ -50,6 +52,8 @@ impl Vendor {
         let router = Router::new()
             .route("/v1/chat/completions", post(complete))
             .route("/v1/messages", post(complete))
+            .route("/v1/responses", post(complete))
+            .route("/v1/model/{model}/invoke-with-response-stream", post(complete))
             .route("/v1/models", get(models))
             .with_state(vendor.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -89,7 +93,9 @@ fn key_of(headers: &HeaderMap) -> String {
 
 async fn complete(State(vendor): State<Vendor>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let key = key_of(&headers);
-    vendor.asked.lock().unwrap().push(Asked { key, body });
+    let beta = headers.get("anthropic-beta").and_then(|value| value.to_str().ok());
+    let beta = beta.unwrap_or_default().to_owned();
+    vendor.asked.lock().unwrap().push(Asked { key, beta, body });
     let reply = vendor.replies.lock().unwrap().pop_front();
     match reply {
         Some(Reply::Stream(pieces, pause)) => {

@@ -201,12 +201,17 @@ impl World {
 
     /// Stores a model of a provider and gives its id.
     pub fn model(&self, provider: &Provider, call_config_json: &str) -> String {
+        self.model_named("m-1", provider, call_config_json)
+    }
+
+    /// Stores a model of that name.
+    pub fn model_named(&self, name: &str, provider: &Provider, call_config_json: &str) -> String {
         let id = Uuid::new_v4().to_string();
         let model = ModelConfig {
             id: id.clone(),
             provider_id: provider.id.clone(),
             provider_type: provider.r#type.clone(),
-            model: "m-1".to_owned(),
+            model: name.to_owned(),
             is_enabled: true,
             is_provider_enabled: true,
             context_limit: 1000,
@@ -229,7 +234,11 @@ impl World {
 
     /// Starts a completion of `text`.
     pub async fn complete(&self, id: Uuid, model: &str, text: &str) -> Result<Events, Status> {
-        let message = prompt(id, model, text);
+        self.ask(prompt(id, model, text)).await
+    }
+
+    /// Starts a completion.
+    pub async fn ask(&self, message: CompleteRequest) -> Result<Events, Status> {
         let response = self.completions.clone().complete(self.as_orchestrator(message)).await?;
         Ok(Events::Complete(response.into_inner()))
     }
@@ -275,6 +284,7 @@ pub fn prompt(id: Uuid, model: &str, text: &str) -> CompleteRequest {
             name: "execute".to_owned(),
             description: "Runs a command.".to_owned(),
             input_schema_json: r#"{"type":"object"}"#.to_owned(),
+            computer: None,
         }],
         ..CompleteRequest::default()
     }

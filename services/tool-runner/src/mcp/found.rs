@@ -81,6 +81,7 @@ fn definition(all: &[Offered]) -> ToolDefinition {
         name: FIND_TOOLS.to_owned(),
         description,
         input_schema_json: schema.to_string(),
+        computer: None,
     }
 }
 
@@ -159,6 +160,7 @@ mod tests {
                 name: name.to_owned(),
                 description: description.to_owned(),
                 input_schema_json: r#"{"type":"object","properties":{"path":{}}}"#.to_owned(),
+                computer: None,
             },
             server_id: None,
         }

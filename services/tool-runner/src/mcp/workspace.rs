@@ -274,6 +274,7 @@ pub(super) fn definition(offered: &str, tool: &WorkspaceMcpTool) -> ToolDefiniti
         name: offered.to_owned(),
         description: tool.description.clone(),
         input_schema_json: tool.input_schema_json.clone(),
+        computer: None,
     }
 }
 

@@ -11,13 +11,13 @@ use super::{
 
 fn rules() -> Rules {
     Rules {
-        models: vec!["m".to_owned()],
+        models: vec!["m".to_owned(), "claude-opus-4-1".to_owned()],
         max_messages: 100,
     }
 }
 
 fn refusal(request: &Value) -> Option<(u16, String)> {
-    let error = check(request.to_string().as_bytes(), &rules(), Version::Of2023).err()?;
+    let error = check(request.to_string().as_bytes(), &rules(), Version::Of2023, &[]).err()?;
     Some((error.status, error.message))
 }
 
@@ -165,6 +165,19 @@ fn parameters_exclude_each_other_as_they_do_at_the_vendors() {
             "at the top level",
         ),
         (json!({"model": "other"}), "model: other"),
+        (
+            json!({"tools": [{"name": "t", "input_schema": {"type": "object"}}], "tool_choice": {"type": "tool", "name": "u"}}),
+            "Tool 'u' not found",
+        ),
+        (
+            json!({"tools": [{"name": "t", "input_schema": {"type": "object"}}], "tool_choice": {"type": "any"},
+                "thinking": {"type": "adaptive"}}),
+            "when tool_choice forces tool use",
+        ),
+        (
+            json!({"model": "claude-opus-4-1", "output_config": {"format": {"type": "json_schema", "schema": {}}}}),
+            "does not support output format",
+        ),
     ] {
         let mut request = asked(json!([user("a")]));
         for (name, value) in change.as_object().expect("an object") {
@@ -301,8 +314,8 @@ fn the_version_of_2026_takes_no_sampling_parameters() {
     let mut request = asked(json!([user("Hello")]));
     request["temperature"] = json!(1);
     let body = request.to_string().into_bytes();
-    assert!(check(&body, &rules(), Version::Of2023).is_ok());
-    let error = check(&body, &rules(), Version::Of2026).unwrap_err();
+    assert!(check(&body, &rules(), Version::Of2023, &[]).is_ok());
+    let error = check(&body, &rules(), Version::Of2026, &[]).unwrap_err();
     assert_eq!(error.message, "temperature: Extra inputs are not permitted");
 }
 
@@ -310,12 +323,88 @@ fn the_version_of_2026_takes_no_sampling_parameters() {
 fn tokens_are_counted_without_room_for_an_answer() {
     let messages = json!([user("Hello, how are you?")]);
     let body = json!({"model": "m", "messages": messages}).to_string();
-    let told = count(body.as_bytes(), &rules(), Version::Of2026).unwrap();
+    let told = count(body.as_bytes(), &rules(), Version::Of2026, &[]).unwrap();
     let told: Value = serde_json::from_slice(&told).unwrap();
     assert_eq!(told, json!({"input_tokens": 5}));
-    let refused = count(asked(messages).to_string().as_bytes(), &rules(), Version::Of2026);
+    let refused = count(asked(messages).to_string().as_bytes(), &rules(), Version::Of2026, &[]);
     assert_eq!(
         refused.unwrap_err().message,
         "max_tokens: Extra inputs are not permitted"
     );
+}
+
+#[test]
+fn a_computer_is_offered_in_the_models_version_and_said_to_be_in_trial() {
+    let offered = |kind: &str, change: Value| {
+        let mut tool = json!({"type": kind, "name": "computer", "display_width_px": 1600, "display_height_px": 900});
+        for (name, value) in change.as_object().expect("an object") {
+            tool[name] = value.clone();
+        }
+        tool
+    };
+    let refusal = |model: &str, tool: Value, betas: &[&str]| {
+        let mut request = asked(json!([user("a")]));
+        request["model"] = json!(model);
+        request["tools"] = json!([tool]);
+        let checked = check(request.to_string().as_bytes(), &rules(), Version::Of2023, betas);
+        checked.err().map(|error| error.message)
+    };
+    let (old, new) = ("computer_20250124", "computer_20251124");
+    let (said_old, said_new) = (["computer-use-2025-01-24"], ["other", "computer-use-2025-11-24"]);
+    let plain = || json!({});
+    assert_eq!(refusal("claude-opus-4-1", offered(old, plain()), &said_old), None);
+    assert_eq!(refusal("m", offered(new, plain()), &said_new), None);
+    for (model, tool, betas, words) in [
+        (
+            "m",
+            offered(new, plain()),
+            &[][..],
+            "does not match any of the expected tags",
+        ),
+        (
+            "m",
+            offered(new, plain()),
+            &said_old,
+            "does not match any of the expected tags",
+        ),
+        (
+            "m",
+            offered("computer_20991231", plain()),
+            &said_new,
+            "does not match any of the expected tags",
+        ),
+        (
+            "claude-opus-4-1",
+            offered(new, plain()),
+            &said_new,
+            "does not support tool types",
+        ),
+        (
+            "m",
+            offered(new, json!({"name": "screen"})),
+            &said_new,
+            "Input should be 'computer'",
+        ),
+        (
+            "m",
+            offered(new, json!({"display_width_px": 0})),
+            &said_new,
+            "greater than or equal to 1",
+        ),
+        (
+            "m",
+            offered(new, json!({"display_height_px": null})),
+            &said_new,
+            "Field required",
+        ),
+        (
+            "m",
+            offered(new, json!({"input_schema": {}})),
+            &said_new,
+            "Extra inputs are not permitted",
+        ),
+    ] {
+        let message = refusal(model, tool, betas).unwrap_or_default();
+        assert!(message.contains(words), "{message} should contain {words}");
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! What may stand in a turn is [`content`]'s.
 
+mod computer;
 mod content;
 
 use serde_json::{Map, Value, json};
@@ -39,6 +40,9 @@ const KNOWN: [&str; 16] = [
     "container",
 ];
 
+/// Models that cannot be held to a form of their answers.
+const WITHOUT_FORM: [&str; 3] = ["claude-3", "claude-opus-4-1", "claude-sonnet-4-2"];
+
 /// What the version of 2026 no longer takes.
 const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
 
@@ -46,9 +50,11 @@ type Check<T = ()> = Result<T, VendorError>;
 
 /// Checks a request body.
 ///
+/// * `betas`: what it uses of what is in trial.
+///
 /// # Errors
 /// The vendor's answer to the first mistake found.
-pub(in super::super) fn check(body: &[u8], rules: &Rules, version: Version) -> Check<Accepted> {
+pub(in super::super) fn check(body: &[u8], rules: &Rules, version: Version, betas: &[&str]) -> Check<Accepted> {
     let request = parse(body)?;
     let fields = object(&request)?;
     sampling(fields, version)?;
@@ -57,21 +63,21 @@ pub(in super::super) fn check(body: &[u8], rules: &Rules, version: Version) -> C
         Some(_) => return Err(invalid("max_tokens: Input should be greater than or equal to 1")),
         None => return Err(invalid("max_tokens: Field required")),
     };
-    known(fields, max_tokens, &request, rules)
+    known(fields, max_tokens, &request, rules, betas)
 }
 
 /// Checks a request to count tokens, which has no room for an answer to ask for; how many tokens it has, as JSON.
 ///
 /// # Errors
 /// As [`check`].
-pub(in super::super) fn count(body: &[u8], rules: &Rules, version: Version) -> Check<Vec<u8>> {
+pub(in super::super) fn count(body: &[u8], rules: &Rules, version: Version, betas: &[&str]) -> Check<Vec<u8>> {
     let request = parse(body)?;
     let fields = object(&request)?;
     sampling(fields, version)?;
     if let Some(extra) = ["max_tokens", "stream"].iter().find(|name| fields.contains_key(**name)) {
         return Err(invalid(format!("{extra}: Extra inputs are not permitted")));
     }
-    let accepted = known(fields, u64::MAX, &request, rules)?;
+    let accepted = known(fields, u64::MAX, &request, rules, betas)?;
     Ok(json!({ "input_tokens": accepted.prompt_tokens })
         .to_string()
         .into_bytes())
@@ -93,7 +99,13 @@ fn object(request: &Value) -> Check<&Map<String, Value>> {
     request.as_object().ok_or_else(|| invalid("Input should be an object"))
 }
 
-fn known(fields: &Map<String, Value>, max_tokens: u64, request: &Value, rules: &Rules) -> Check<Accepted> {
+fn known(
+    fields: &Map<String, Value>,
+    max_tokens: u64,
+    request: &Value,
+    rules: &Rules,
+    betas: &[&str],
+) -> Check<Accepted> {
     if let Some(unknown) = fields.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Err(invalid(format!("{unknown}: Extra inputs are not permitted")));
     }
@@ -104,7 +116,9 @@ fn known(fields: &Map<String, Value>, max_tokens: u64, request: &Value, rules: &
     let messages = messages(fields, rules)?;
     system(fields.get("system"))?;
     tools(fields, messages)?;
-    form(&fields.get("output_config").unwrap_or(&Value::Null)["format"])?;
+    computer::check(fields, model, betas)?;
+    choice(fields)?;
+    form(&fields.get("output_config").unwrap_or(&Value::Null)["format"], model)?;
     turns(messages, model)?;
     thinking(fields, messages, max_tokens)?;
     marks(request)?;
@@ -189,10 +203,36 @@ fn tools(fields: &Map<String, Value>, messages: &[Value]) -> Check {
     Ok(())
 }
 
-/// The form an answer is held to: a schema whose objects are all closed.
-fn form(format: &Value) -> Check {
+/// A tool that must be called is one of those on offer, and is called without thinking.
+fn choice(fields: &Map<String, Value>) -> Check {
+    let Some(choice) = fields.get("tool_choice") else {
+        return Ok(());
+    };
+    if choice["type"] != "any" && choice["type"] != "tool" {
+        return Ok(());
+    }
+    if fields.contains_key("thinking") {
+        return Err(invalid("Thinking may not be enabled when tool_choice forces tool use."));
+    }
+    let mut tools = fields.get("tools").and_then(Value::as_array).into_iter().flatten();
+    if choice["type"] == "tool" && !tools.any(|tool| tool["name"] == choice["name"]) {
+        let message = format!(
+            "Tool '{}' not found in provided tools",
+            choice["name"].as_str().unwrap_or_default()
+        );
+        return Err(invalid(message));
+    }
+    Ok(())
+}
+
+/// The form an answer is held to: a schema whose objects are all closed. Older models know of none.
+fn form(format: &Value, model: &str) -> Check {
     if format.is_null() {
         return Ok(());
+    }
+    if WITHOUT_FORM.iter().any(|known| model.contains(known)) {
+        let message = format!("'{model}' does not support output format.");
+        return Err(invalid(message));
     }
     if format["type"] != "json_schema" || !format["schema"].is_object() {
         return Err(invalid("output_config.format.type: Input should be 'json_schema'"));

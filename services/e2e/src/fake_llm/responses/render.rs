@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     super::{
@@ -11,7 +11,7 @@ use super::{
         reply::{Item, Reply, Usage},
         wire::{self, VendorError},
     },
-    encrypted_reasoning,
+    COMPUTER, PENDING, encrypted_reasoning,
 };
 
 /// The response for an accepted request.
@@ -39,9 +39,18 @@ fn kind(item: &Item) -> Option<&'static str> {
     match item {
         Item::Text { .. } => Some("message"),
         Item::Reasoning { .. } => Some("reasoning"),
+        Item::ToolCall { name, arguments, .. } if at_computer(name, arguments).is_some() => Some("computer_call"),
         Item::ToolCall { .. } => Some("function_call"),
         Item::Gate(_) | Item::Pause(_) => None,
     }
+}
+
+/// What a call asks for, if it is one of the vendor's tool for using a computer.
+fn at_computer(name: &str, arguments: &str) -> Option<Map<String, Value>> {
+    let Ok(Value::Object(arguments)) = serde_json::from_str(arguments) else {
+        return None;
+    };
+    (name == COMPUTER && arguments.contains_key(PENDING)).then_some(arguments)
 }
 
 /// Neighbouring texts are one message, as are neighbouring thoughts; every call is its own item. Pauses belong to what they interrupt.
@@ -51,7 +60,7 @@ fn outputs(reply: &Reply) -> Vec<Output<'_>> {
         let kind = kind(item);
         match outputs.last_mut() {
             Some(last) if kind.is_none() => last.items.push(item),
-            Some(last) if last.kind.is_none() || (last.kind == kind && kind != Some("function_call")) => {
+            Some(last) if last.kind.is_none() || (last.kind == kind && !is_call(kind)) => {
                 last.kind = kind;
                 last.items.push(item);
             }
@@ -62,6 +71,10 @@ fn outputs(reply: &Reply) -> Vec<Output<'_>> {
         }
     }
     outputs
+}
+
+fn is_call(kind: Option<&str>) -> bool {
+    matches!(kind, Some("function_call" | "computer_call"))
 }
 
 /// The item of an output, as far as it is known when it is `complete` or not.
@@ -80,7 +93,7 @@ fn item(context: &Context, index: usize, output: &Output<'_>, complete: bool) ->
             }
             item
         }
-        Some("function_call") => {
+        Some(kind @ ("function_call" | "computer_call")) => {
             let call = output.items.iter().find_map(|item| match item {
                 Item::ToolCall { id, name, arguments } => Some((id, name, arguments)),
                 _ => None,
@@ -89,6 +102,14 @@ fn item(context: &Context, index: usize, output: &Output<'_>, complete: bool) ->
                 return Value::Null;
             };
             let call_id = id.clone().unwrap_or_else(|| wire::call_id(context.number, index));
+            if let Some(asked) = at_computer(name, arguments) {
+                let mut item =
+                    json!({ "id": format!("cu_{suffix}"), "type": kind, "call_id": call_id, "status": status });
+                for (name, value) in asked.into_iter().filter(|(name, _)| complete || name == PENDING) {
+                    item[name] = value;
+                }
+                return item;
+            }
             let arguments = if complete { arguments.as_str() } else { "" };
             json!({
                 "id": format!("fc_{suffix}"), "type": "function_call", "status": status, "arguments": arguments,
@@ -292,6 +313,16 @@ fn stream_output(context: &Context, index: usize, output: &Output<'_>, timeline:
         json!({ "output_index": index, "item": begins }),
         0,
     );
+    // What is asked for at a computer comes as a whole.
+    if output.kind == Some("computer_call") {
+        output.items.iter().for_each(|item| timeline.wait(item));
+        timeline.event(
+            "response.output_item.done",
+            json!({ "output_index": index, "item": whole }),
+            1,
+        );
+        return;
+    }
     if let Some((name, part)) = &form.part {
         timeline.event(&format!("response.{name}.added"), at(json!({ "part": part })), 0);
     }

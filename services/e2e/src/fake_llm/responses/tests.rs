@@ -347,3 +347,133 @@ fn a_request_goes_on_from_what_is_kept_and_from_nothing_else() {
     kept.keep(&context(true), secret.to_string().as_bytes(), &first_accepted, &full());
     assert!(kept.find(&id(1)).is_none(), "it was not to be kept");
 }
+
+fn with_computer(tool: Value, input: Value) -> Value {
+    let preview = tool["type"] == "computer_use_preview";
+    let model = if preview { "computer-use-preview" } else { "gpt-5.4" };
+    json!({"model": model, "input": input, "tools": [tool], "truncation": if preview { "auto" } else { "disabled" }})
+}
+
+fn refused(request: &Value) -> Option<String> {
+    let rules = Rules {
+        models: Vec::new(),
+        max_messages: 100,
+    };
+    let checked = check(request.to_string().as_bytes(), &rules, &Kept::default());
+    checked.err().map(|error| error.message)
+}
+
+#[test]
+fn a_computer_is_offered_to_models_that_have_one() {
+    let newer = json!({"type": "computer"});
+    let preview = json!({
+        "type": "computer_use_preview", "display_width": 1600, "display_height": 900, "environment": "linux",
+    });
+    let of = |tool: &Value| with_computer(tool.clone(), json!("hi"));
+    assert_eq!(refused(&of(&newer)), None);
+    assert_eq!(refused(&of(&preview)), None);
+    let changed = |tool: &Value, path: &str, value: Value| {
+        let mut request = of(tool);
+        *request.pointer_mut(path).expect("a field") = value;
+        request
+    };
+    for (request, words) in [
+        (
+            changed(&newer, "/model", json!("gpt-5.2")),
+            "'computer' is not supported with gpt-5.2",
+        ),
+        (
+            changed(&preview, "/model", json!("gpt-5.4")),
+            "'computer_use_preview' is not supported",
+        ),
+        (
+            changed(&preview, "/truncation", json!("disabled")),
+            "'truncation' to be 'auto'",
+        ),
+        (
+            changed(&preview, "/tools/0/display_width", json!(0)),
+            "tools[0].display_width",
+        ),
+        (
+            changed(&preview, "/tools/0/environment", json!("amiga")),
+            "Invalid value: 'amiga'",
+        ),
+        (
+            changed(&newer, "/tools/0", json!({"type": "computer", "display_width": 9})),
+            "tools[0].display_width",
+        ),
+    ] {
+        let message = refused(&request).unwrap_or_default();
+        assert!(message.contains(words), "{message} should contain {words}");
+    }
+}
+
+#[test]
+fn a_call_at_a_computer_is_answered_by_a_picture_and_acknowledged() {
+    let checks = json!([{"id": "sc_1", "code": "c", "message": "m"}]);
+    let called = |pending: Value| {
+        json!({
+            "type": "computer_call", "id": "cu_1", "call_id": "a", "status": "completed",
+            "actions": [{"type": "wait"}], "pending_safety_checks": pending,
+        })
+    };
+    let shown = |acknowledged: Value| {
+        let output = json!({"type": "computer_screenshot", "image_url": "data:image/png;base64,iVBORw0KGgo="});
+        json!({
+            "type": "computer_call_output", "call_id": "a", "output": output,
+            "acknowledged_safety_checks": acknowledged,
+        })
+    };
+    let of = |items: Value| refused(&with_computer(json!({"type": "computer"}), items));
+    assert_eq!(of(json!([called(json!([])), shown(json!([]))])), None);
+    assert_eq!(of(json!([called(checks.clone()), shown(checks.clone())])), None);
+    let mut blank = shown(json!([]));
+    blank["output"] = json!({"type": "input_text", "text": "failed"});
+    let mut odd = called(json!([]));
+    odd["actions"] = json!([{"type": "left_click"}]);
+    let mut both = called(json!([]));
+    both["action"] = json!({"type": "wait"});
+    for (items, words) in [
+        (json!([called(json!([]))]), "No tool output found for computer call a."),
+        (json!([shown(json!([]))]), "No tool call found for computer call output"),
+        (
+            json!([called(json!([])), came("a")]),
+            "No tool call found for function call output",
+        ),
+        (
+            json!([call("a"), shown(json!([]))]),
+            "No tool call found for computer call output",
+        ),
+        (json!([called(checks), shown(json!([]))]), "has not been acknowledged"),
+        (json!([called(Value::Null), shown(json!([]))]), "pending_safety_checks"),
+        (json!([called(json!([])), blank]), "Invalid value: 'input_text'"),
+        (json!([odd, shown(json!([]))]), "Invalid value: 'left_click'"),
+        (json!([both, shown(json!([]))]), "either action or actions"),
+    ] {
+        let message = of(items).unwrap_or_default();
+        assert!(message.contains(words), "{message} should contain {words}");
+    }
+}
+
+#[test]
+fn a_scripted_call_at_a_computer_has_the_vendors_form() {
+    let asked = json!({"actions": [{"type": "wait"}], "pending_safety_checks": []});
+    let script = Reply::new()
+        .tool_call_with_id("call_a", "computer", asked.clone())
+        .tool_call("computer", json!({"action": "screenshot"}));
+    let events = events(&reply(&context(true), &script).body);
+    let items: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["type"] == "response.output_item.done")
+        .collect();
+    let call = &items[0]["item"];
+    assert_eq!(
+        (&call["type"], &call["call_id"], &call["actions"]),
+        (&json!("computer_call"), &json!("call_a"), &asked["actions"])
+    );
+    assert_eq!(items[1]["item"]["type"], "function_call", "a tool of ours of that name");
+    let begun = events
+        .iter()
+        .find(|event| event["type"] == "response.output_item.added");
+    assert!(begun.expect("an item")["item"]["actions"].is_null());
+}

@@ -2,6 +2,7 @@
 //!
 //! What may stand in the conversation is [`input`]'s.
 
+mod computer;
 mod input;
 
 use std::collections::HashSet;
@@ -22,7 +23,7 @@ const BYTES_PER_TOKEN: usize = 4;
 const MIN_OUTPUT_TOKENS: i64 = 16;
 /// Characters of a tool's name, and of a call's id.
 const MAX_NAME_CHARS: usize = 64;
-const KNOWN: [&str; 27] = [
+const KNOWN: [&str; 28] = [
     "background",
     "conversation",
     "include",
@@ -49,6 +50,7 @@ const KNOWN: [&str; 27] = [
     "tools",
     "top_logprobs",
     "top_p",
+    "truncation",
     "user",
 ];
 const INCLUDES: [&str; 8] = [
@@ -90,7 +92,7 @@ pub(in super::super) fn check(body: &[u8], rules: &Rules, kept: &Kept) -> Check<
     }
     types(fields)?;
     settings(fields, model)?;
-    tools(fields)?;
+    tools(fields, model)?;
     let nothing = Before::default();
     let before = match fields.get("previous_response_id").and_then(Value::as_str) {
         None => &nothing,
@@ -147,6 +149,7 @@ fn settings(fields: &Map<String, Value>, model: &str) -> Check {
         return Err(VendorError::invalid(message, param, code));
     }
     word(field("service_tier"), "service_tier", &TIERS)?;
+    word(field("truncation"), "truncation", &["auto", "disabled"])?;
     word(
         &field("text")["verbosity"],
         "text.verbosity",
@@ -238,7 +241,7 @@ fn name(value: &Value, path: &str) -> Check {
     Ok(())
 }
 
-fn tools(fields: &Map<String, Value>) -> Check {
+fn tools(fields: &Map<String, Value>, model: &str) -> Check {
     let mut names = HashSet::new();
     let tools = fields.get("tools").and_then(Value::as_array);
     for (index, tool) in tools.into_iter().flatten().enumerate() {
@@ -256,6 +259,7 @@ fn tools(fields: &Map<String, Value>) -> Check {
                 let size = &tool["search_context_size"];
                 word(size, &format!("{path}.search_context_size"), &["low", "medium", "high"])?;
             }
+            Some(kind @ ("computer" | "computer_use_preview")) => computer::tool(tool, kind, fields, model, &path)?,
             Some(other) => return Err(unsupported(&format!("{path}.type"), other, &["function", "web_search"])),
             None => return Err(missing(&format!("{path}.type"))),
         }

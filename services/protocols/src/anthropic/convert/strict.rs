@@ -148,6 +148,10 @@ fn tools(request: &Value) -> Check {
             rule!(!both, "tools: only one of allowed_domains and blocked_domains");
             continue;
         }
+        if tool["type"].is_string() {
+            computer(tool, request["model"].as_str().unwrap_or_default())?;
+            continue;
+        }
         let schema = &tool["input_schema"];
         rule!(schema["type"] == "object", "tools: input_schema.type");
         let alternatives = ["oneOf", "anyOf", "allOf"].iter().any(|name| !schema[*name].is_null());
@@ -159,6 +163,27 @@ fn tools(request: &Value) -> Check {
     rule!(
         !names.is_empty() || request["tool_choice"].is_null(),
         "tool_choice without tools"
+    );
+    Ok(())
+}
+
+/// The vendor's tool for using a computer, in the version of the model.
+fn computer(tool: &Value, model: &str) -> Check {
+    let newer = ["opus-4-5", "-4-6", "-4-7", "-5"];
+    let is_newer = newer.iter().any(|name| model.contains(name)) && !model.contains("sonnet-4-5");
+    let version = if is_newer { "20251124" } else { "20250124" };
+    rule!(
+        tool["type"] == format!("computer_{version}"),
+        "'{model}' does not support tool types: {}",
+        tool["type"]
+    );
+    rule!(tool["name"] == "computer", "tools: name {}", tool["name"]);
+    for side in ["display_width_px", "display_height_px"] {
+        rule!(tool[side].as_u64().is_some_and(|px| px > 0), "tools: {side}");
+    }
+    rule!(
+        tool["input_schema"].is_null() && tool["description"].is_null(),
+        "tools: Extra inputs are not permitted"
     );
     Ok(())
 }

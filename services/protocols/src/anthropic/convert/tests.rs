@@ -13,6 +13,7 @@ use crate::{
     test_support::{self, call, file, result, tool},
 };
 
+mod computer;
 mod history;
 
 pub(super) const MODEL: &str = "claude-opus-4-1";

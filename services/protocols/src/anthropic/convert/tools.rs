@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use crate::{
     anthropic::{
         WEB_SEARCH,
+        family::Family,
         options::Settings,
         wire::{Block, Content, Message, Tool, ToolChoice, WebSearch},
     },
-    call::{self, ToolChoice as Wanted},
+    call::{self, COMPUTER, ToolChoice as Wanted},
 };
 
 /// Longest name of a tool the vendor takes.
@@ -32,11 +33,25 @@ pub(super) fn offered_search(request: &call::Request, settings: &Settings) -> Op
 }
 
 /// What is on offer. A conversation in which tools were called needs some, so the called ones stand in where nothing is offered.
-pub(super) fn offered(request: &call::Request, web_search: Option<WebSearch>, turns: &[Message]) -> Vec<Tool> {
-    let own = request.tools.iter().map(|tool| Tool::Own {
-        name: tool.name.clone(),
-        description: tool.description.clone(),
-        input_schema: schema(&tool.input_schema),
+pub(super) fn offered(
+    request: &call::Request,
+    model: &str,
+    web_search: Option<WebSearch>,
+    turns: &[Message],
+) -> Vec<Tool> {
+    let computer = Family::of(model).computer;
+    let own = request.tools.iter().map(|tool| match (tool.computer, computer) {
+        (Some(display), Some(computer)) => Tool::Computer {
+            r#type: computer.tool(),
+            name: COMPUTER,
+            display_width_px: display.width_px,
+            display_height_px: display.height_px,
+        },
+        (Some(_) | None, _) => Tool::Own {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            input_schema: schema(&tool.input_schema),
+        },
     });
     let offered: Vec<Tool> = own.chain(web_search.map(Tool::WebSearch)).collect();
     if offered.is_empty() { called(turns) } else { offered }

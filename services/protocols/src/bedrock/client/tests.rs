@@ -7,8 +7,10 @@ use tandem_chat_core::{
 
 use super::*;
 use crate::{
-    Delta, Kind,
+    Delta, Kind, Protocol,
     bedrock::frame::tests::{chunk, framed},
+    by_tool,
+    call::{OutputFormat, OutputSchema},
     test_support, test_support as asked,
 };
 
@@ -31,7 +33,7 @@ fn sent(options: Value) -> Value {
     let mut request = request();
     request.max_output_tokens = None;
     let written = anthropic::body(&request, &translated(&model(options))).unwrap();
-    serde_json::from_slice(&body(written).unwrap()).unwrap()
+    serde_json::from_slice(&body(written, None).unwrap()).unwrap()
 }
 
 #[test]
@@ -40,6 +42,33 @@ fn a_request_names_the_version_and_neither_model_nor_stream() {
         "temperature": 0.5,
         "provider_options": {"bedrock": {"effort": "high", "web_search_enabled": true, "disable_parallel_tool_use": true}},
     })));
+}
+
+#[test]
+fn a_computer_is_offered_with_what_is_in_trial_in_the_body() {
+    for (name, kind, beta) in [
+        (MODEL, "computer_20251124", "computer-use-2025-11-24"),
+        (
+            "anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "computer_20250124",
+            "computer-use-2025-01-24",
+        ),
+    ] {
+        let model = Model {
+            model: name.to_owned(),
+            ..model(json!({}))
+        };
+        let request = asked::request(request().messages, vec![asked::tool("read_file"), asked::computer()]);
+        let beta_of = anthropic::beta(&request, &model.model);
+        let written = anthropic::body(&request, &translated(&model)).unwrap();
+        let sent: Value = serde_json::from_slice(&body(written, beta_of).unwrap()).unwrap();
+        assert_eq!(sent["anthropic_beta"], json!([beta]));
+        let offered = json!({
+            "type": kind, "name": "computer", "display_width_px": 1600, "display_height_px": 900,
+        });
+        assert_eq!(sent["tools"][1], offered);
+    }
+    assert_eq!(sent(json!({}))["anthropic_beta"], Value::Null);
 }
 
 #[test]
@@ -60,7 +89,7 @@ fn only_models_that_know_it_think_as_they_see_fit() {
         let mut request = request();
         request.max_output_tokens = Some(10_000);
         let written = anthropic::body(&request, &translated(&model)).unwrap();
-        let sent: Value = serde_json::from_slice(&body(written).unwrap()).unwrap();
+        let sent: Value = serde_json::from_slice(&body(written, None).unwrap()).unwrap();
         assert!(sent["output_config"].is_null());
         sent["thinking"].clone()
     };
@@ -71,9 +100,62 @@ fn only_models_that_know_it_think_as_they_see_fit() {
 }
 
 #[test]
+fn a_form_is_told_where_aws_takes_it_and_is_a_tool_elsewhere() {
+    let sent = |name: &str| {
+        let options = json!({"provider_options": {"bedrock": {"effort": "high"}}});
+        let request = crate::call::Request {
+            output: Some(OutputFormat::Schema(OutputSchema {
+                name: "city".to_owned(),
+                description: String::new(),
+                schema: json!({"type": "object", "properties": {}}),
+                is_strict: true,
+            })),
+            tools: Vec::new(),
+            ..request()
+        };
+        let call = Call {
+            request: Arc::new(request),
+            model: Arc::new(Model {
+                model: name.to_owned(),
+                ..model(options)
+            }),
+            key: None,
+        };
+        let (call, _) = by_tool::prepared(Protocol::Bedrock, call).unwrap();
+        let written = anthropic::body(&call.request, &translated(&call.model)).unwrap();
+        serde_json::from_slice::<Value>(&body(written, None).unwrap()).unwrap()
+    };
+    let native = sent(MODEL);
+    let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    let form = json!({"format": {"type": "json_schema", "schema": schema}});
+    assert_eq!(
+        (&native["output_config"], &native["tools"]),
+        (&form, &Value::Null),
+        "no effort"
+    );
+    for name in [
+        "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        "anthropic.claude-opus-4-1-20250805-v1:0",
+        "anthropic.claude-opus-4-8",
+    ] {
+        let by_tool = sent(name);
+        assert!(
+            by_tool["output_config"].is_null() && by_tool["thinking"].is_null(),
+            "{by_tool}"
+        );
+        assert_eq!(
+            by_tool["tool_choice"],
+            json!({"type": "tool", "name": "city"}),
+            "{name}"
+        );
+        assert_eq!(by_tool["tools"][0]["name"], "city", "{name}");
+    }
+}
+
+#[test]
 fn a_request_that_is_too_long_is_not_sent() {
     let long = Map::from_iter([("messages".to_owned(), Value::from("x".repeat(MAX_REQUEST_BYTES)))]);
-    assert!(body(long).unwrap_err().text.contains("at most"));
+    assert!(body(long, None).unwrap_err().text.contains("at most"));
 }
 
 fn parse(bytes: &[u8]) -> (Vec<Delta>, Option<Failure>) {
@@ -145,7 +227,7 @@ fn whatever_comes_has_one_meaning_and_one_end() {
     asked::check_noise(parse, "bedrock", &[&recorded()]);
 }
 
-async fn proven_by(variables: &'static [(&str, &str)], base_url: &str) -> Result<(Url, HeaderMap), Failure> {
+async fn proven_by(variables: &[(&str, &str)], base_url: &str) -> Result<(Url, HeaderMap), Failure> {
     let aws = Environment::read(|name| {
         let no_role = ("AWS_EC2_METADATA_DISABLED", "true");
         let found = [no_role]
@@ -183,16 +265,53 @@ async fn a_machines_own_credentials_need_a_region_and_tokens_do_not() {
             .contains("/us-west-2/bedrock/aws4_request")
     );
     assert!(headers.contains_key("x-amz-date"));
-    let with_region: &[(&str, &str)] = &[KEYS[0], KEYS[1], ("AWS_REGION", "eu-west-1")];
-    let with_region: &'static [(&str, &str)] = Box::leak(with_region.to_vec().into_boxed_slice());
-    let (url, _) = proven_by(with_region, US).await.unwrap();
+    let (url, _) = proven_by(&[KEYS[0], KEYS[1], ("AWS_REGION", "eu-west-1")], US)
+        .await
+        .unwrap();
     assert_eq!(
         url.host_str(),
         Some("bedrock-runtime.eu-west-1.amazonaws.com"),
         "where the machine is"
     );
+    for more in [KEYS.as_slice(), &[("AWS_BEARER_TOKEN_BEDROCK", "canary")]] {
+        let elsewhere = [more, &[("AWS_REGION", "evil.example/")]].concat();
+        let failure = proven_by(&elsewhere, US).await.unwrap_err();
+        assert!(failure.text.contains("is no region"), "{}", failure.text);
+        assert_eq!(kind(failure), ErrorKind::Config);
+        let (url, _) = proven_by(&elsewhere, other).await.unwrap();
+        assert_eq!(
+            url.host_str(),
+            other.parse::<Url>().unwrap().host_str(),
+            "its address says where it is"
+        );
+    }
     let (url, headers) = proven_by(&[("AWS_BEARER_TOKEN_BEDROCK", "canary")], US).await.unwrap();
     assert_eq!(url.host_str(), Some("bedrock-runtime.us-east-1.amazonaws.com"));
     assert_eq!(headers["authorization"], "Bearer canary");
     assert!(!format!("{headers:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn what_somebody_has_to_do_is_no_reason_to_try_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let failed = async |profile: &str| {
+        std::fs::write(&path, format!("[default]\n{profile}\n")).unwrap();
+        let failure = proven_by(&[("AWS_CONFIG_FILE", path.to_str().unwrap())], "http://127.0.0.1/").await;
+        failure.unwrap_err()
+    };
+    let failure = failed("role_arn = arn:x").await;
+    assert_eq!(failure.cause, Cause::Known(ErrorKind::Config));
+    assert!(
+        failure.text.contains("had: profile default: role_arn needs"),
+        "{}",
+        failure.text
+    );
+    let failure = failed("credential_process = false").await;
+    assert_eq!(failure.cause, Cause::Transport);
+    assert!(
+        failure.text.contains("credential_process: the program ended"),
+        "{}",
+        failure.text
+    );
 }

@@ -12,11 +12,15 @@ use futures::StreamExt as _;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::io::AsyncReadExt as _;
 use url::{Host, Url};
 
-use super::{super::sign::Credentials, Grant, web_identity::WebIdentity};
+use super::{
+    super::{address::is_region, sign::Credentials},
+    Grant, Trouble,
+    web_identity::WebIdentity,
+};
 
 /// Where containers of ECS ask.
 const CONTAINER: &str = "http://169.254.170.2";
@@ -38,9 +42,6 @@ const ANSWER_TIMEOUT: Limit = Limit::from_secs(5);
 
 /// Longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-
-/// How long credentials hold that do not say so.
-const UNTOLD: Duration = Duration::hours(1);
 
 /// How long a token for further questions is asked for, in seconds.
 const TOKEN_SECONDS: &str = "300";
@@ -85,6 +86,11 @@ impl Endpoint {
         if let Some(identity) = WebIdentity::read(&variable) {
             return Some(identity.map_or_else(Self::Invalid, Self::WebIdentity));
         }
+        Self::container(&variable).or_else(|| Self::machine(&variable))
+    }
+
+    /// That of this container; `None` if the environment names none.
+    pub(super) fn container(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let token = || {
             let file = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(|path| Token::File(path.into()));
             file.or_else(|| Some(Token::Value(variable("AWS_CONTAINER_AUTHORIZATION_TOKEN")?.into())))
@@ -92,9 +98,12 @@ impl Endpoint {
         if let Some(path) = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
             return Some(container(&format!("{CONTAINER}{path}"), token()));
         }
-        if let Some(url) = variable("AWS_CONTAINER_CREDENTIALS_FULL_URI") {
-            return Some(container(&url, token()));
-        }
+        let url = variable("AWS_CONTAINER_CREDENTIALS_FULL_URI")?;
+        Some(container(&url, token()))
+    }
+
+    /// That of this machine; `None` if the environment forbids to ask it.
+    pub(super) fn machine(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let is_off = variable("AWS_EC2_METADATA_DISABLED").is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
         if is_off {
             return None;
@@ -115,7 +124,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// Words on what went wrong, without secrets.
-    pub(super) async fn ask(&self, now: OffsetDateTime) -> Result<Option<Grant>, String> {
+    pub(super) async fn ask(&self, now: OffsetDateTime) -> Result<Option<Grant>, Trouble> {
         let client = Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -124,10 +133,10 @@ impl Endpoint {
             .build()
             .map_err(|error| format!("no client for it: {error}"))?;
         match self {
-            Self::Invalid(why) => Err(why.clone()),
+            Self::Invalid(why) => Err(Trouble::Lasting(why.clone())),
             Self::WebIdentity(identity) => identity.ask().await.map(Some),
-            Self::Container { url, token } => of_container(&client, url, token.as_ref(), now).await.map(Some),
-            Self::Machine { base } => of_machine(&client, base, now).await,
+            Self::Container { url, token } => Ok(Some(of_container(&client, url, token.as_ref(), now).await?)),
+            Self::Machine { base } => Ok(of_machine(&client, base, now).await?),
         }
     }
 }
@@ -242,9 +251,7 @@ async fn of_machine(client: &Client, base: &Url, now: OffsetDateTime) -> Result<
     };
     // Good credentials do without it: the region may be set elsewhere.
     if let Ok((StatusCode::OK, region)) = get("latest/meta-data/placement/region").await {
-        let region = region.trim();
-        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        grant.region = Some(region.to_owned()).filter(|region| !region.is_empty() && region.bytes().all(fits));
+        grant.region = Some(region.trim().to_owned()).filter(|region| is_region(region));
     }
     Ok(Some(grant))
 }
@@ -273,17 +280,14 @@ fn granted(body: &str, now: OffsetDateTime) -> Result<Grant, String> {
     if written.access_key_id.is_empty() || written.secret_access_key.is_empty() {
         return Err(unreadable());
     }
-    let expires_at = match written.expiration {
-        None => now + UNTOLD,
-        Some(text) => OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| unreadable())?,
+    let credentials = Credentials {
+        access_key_id: written.access_key_id,
+        secret: written.secret_access_key.into(),
+        session_token: written.token.filter(|token| !token.is_empty()).map(Into::into),
     };
-    Ok(Grant {
-        credentials: Credentials {
-            access_key_id: written.access_key_id,
-            secret: written.secret_access_key.into(),
-            session_token: written.token.filter(|token| !token.is_empty()).map(Into::into),
-        },
-        region: None,
-        expires_at,
-    })
+    let mut grant = Grant::untold(credentials, now);
+    if let Some(text) = written.expiration {
+        grant.expires_at = OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| unreadable())?;
+    }
+    Ok(grant)
 }

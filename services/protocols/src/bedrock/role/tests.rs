@@ -1,6 +1,9 @@
 use std::{
     collections::HashMap,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{
@@ -132,7 +135,7 @@ fn of_container(base: &str) -> Role {
     ])
 }
 
-fn id(grant: Result<Option<Grant>, String>) -> String {
+fn id(grant: Answer) -> String {
     grant.unwrap().unwrap().credentials.access_key_id
 }
 
@@ -155,7 +158,7 @@ async fn a_container_is_given_credentials_for_its_token() {
     ]);
     assert_eq!(id(by_file.grant(NOW).await), "AKIA2");
     let without = role(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{base}/creds"))]);
-    let trouble = without.grant(NOW).await.unwrap_err();
+    let trouble = without.grant(NOW).await.unwrap_err().to_string();
     assert!(trouble.contains("403"), "{trouble}");
 }
 
@@ -206,7 +209,7 @@ async fn credentials_are_renewed_before_they_expire_and_serve_until_then() {
     assert_eq!(id(role.grant(late + Duration::seconds(29)).await), "AKIA1");
     assert_eq!(metadata.asked(), 2, "it is left alone for a while");
     metadata.set(StatusCode::OK, NOW + Duration::hours(2));
-    assert_eq!(id(role.grant(late + Duration::seconds(31)).await), "AKIA3");
+    assert_eq!(id(role.grant(late + Duration::minutes(1)).await), "AKIA3");
     // Somebody who comes while another asks is not kept waiting.
     metadata.0.turns.forget_permits(1000);
     let later = NOW + Duration::minutes(116);
@@ -230,9 +233,13 @@ async fn expired_credentials_are_never_used() {
     metadata.set(StatusCode::INTERNAL_SERVER_ERROR, NOW);
     let after = NOW + Duration::minutes(60);
     for _ in 0..3 {
-        assert!(role.grant(after).await.unwrap_err().contains("500"));
+        let trouble = role.grant(after).await.unwrap_err().to_string();
+        assert!(trouble.contains("500"), "{trouble}");
     }
     assert_eq!(metadata.asked(), 2);
+    metadata.set(StatusCode::OK, after + Duration::seconds(30));
+    let trouble = of_container(&base).grant(after).await.unwrap_err().to_string();
+    assert!(trouble.contains("expired already"), "{trouble}");
 }
 
 #[tokio::test]
@@ -242,7 +249,7 @@ async fn answers_that_make_no_sense_are_trouble_without_their_words() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let trouble = of_container(&base).grant(NOW).await.unwrap_err();
+        let trouble = of_container(&base).grant(NOW).await.unwrap_err().to_string();
         assert!(
             trouble.contains("no credentials") && !trouble.contains("canary"),
             "{trouble}"
@@ -260,7 +267,10 @@ async fn an_environment_cannot_send_the_token_anywhere() {
         "no address",
     ] {
         let role = role(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", address.to_owned())]);
-        assert!(role.grant(NOW).await.is_err(), "{address}");
+        assert!(
+            matches!(role.grant(NOW).await, Err(Trouble::Lasting(_))),
+            "{address}: somebody has to correct it"
+        );
     }
     for address in [
         "http://169.254.170.23/v1/credentials",
@@ -268,15 +278,19 @@ async fn an_environment_cannot_send_the_token_anywhere() {
         "https://creds.example/x",
     ] {
         let role = role(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", address.to_owned())]);
-        let endpoint = &role.0.unwrap().endpoint;
+        let endpoint = role.endpoint.unwrap();
         assert!(matches!(endpoint, Endpoint::Container { .. }), "{address}");
     }
 }
 
 #[test]
 fn machines_are_not_asked_where_the_environment_forbids_it() {
-    assert!(role(&[("AWS_EC2_METADATA_DISABLED", "True".to_owned())]).0.is_none());
-    let endpoint = |variables: &[(&str, String)]| match &role(variables).0.unwrap().endpoint {
+    assert!(
+        role(&[("AWS_EC2_METADATA_DISABLED", "True".to_owned())])
+            .endpoint
+            .is_none()
+    );
+    let endpoint = |variables: &[(&str, String)]| match role(variables).endpoint.unwrap() {
         Endpoint::Machine { base } => base.to_string(),
         other => panic!("{other:?}"),
     };

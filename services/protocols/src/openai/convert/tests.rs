@@ -171,3 +171,40 @@ fn a_tool_that_must_be_called_is_named_or_required_where_it_is_the_only_one() {
     assert_eq!(choice(Kind::OpenAi, ToolChoice::Required, &["a"]), json!("required"));
     assert_eq!(choice(Kind::OpenAi, ToolChoice::Required, &[]), Value::Null);
 }
+
+#[test]
+fn calls_at_a_computer_of_other_protocols_are_calls_like_any() {
+    let shown = ToolResultPart {
+        is_media: true,
+        ..result(
+            "call_1",
+            "computer",
+            json!({
+                "data": STANDARD.encode(b"\x89PNG"), "mime_type": "image/png", "text": "",
+                "acknowledged_safety_checks": ["sc_1"],
+            }),
+        )
+    };
+    let failed = ToolResultPart {
+        is_error: true,
+        ..result("call_2", "computer", json!("The display is gone."))
+    };
+    let batch = json!({"actions": [{"type": "wait"}], "pending_safety_checks": []});
+    let messages = vec![
+        Message::new(
+            Role::Assistant,
+            vec![
+                call("call_1", "computer", batch.clone()),
+                call("call_2", "computer", json!({"action": "screenshot"})),
+            ],
+        ),
+        Message::new(Role::Tool, vec![Part::ToolResult(shown), Part::ToolResult(failed)]),
+    ];
+    let sent = ask(Kind::OpenAiCompat, messages, Vec::new());
+    let messages = &sent["messages"];
+    assert_eq!(messages[0]["tool_calls"][0]["function"]["arguments"], batch.to_string());
+    assert_eq!(messages[1]["content"], "(the image follows in the next message)");
+    assert_eq!(messages[2]["content"], "Error: The display is gone.");
+    assert_eq!(messages[3]["content"][1]["type"], "image_url");
+    assert!(!sent.to_string().contains("acknowledged"));
+}

@@ -3,9 +3,12 @@
 //! Owns the vendor's bounds. The type of a picture is read off its first bytes, since the vendor refuses what is no picture. Pictures
 //! are never decoded.
 
+use std::collections::HashSet;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tandem_chat_core::part::{FilePart, ToolResultPart};
 
+use super::computer;
 use crate::{
     remote::Remote,
     responses::wire::{Item, Output, Piece},
@@ -14,6 +17,9 @@ use crate::{
 
 /// Pictures in one request.
 pub(super) const MAX_IMAGES: usize = 500;
+
+/// Said in the place of a picture.
+const NO_LONGER_SHOWN: &str = "[An earlier image, which is no longer shown.]";
 
 const PDF: &str = "application/pdf";
 
@@ -41,7 +47,7 @@ pub(super) fn file(file: &FilePart) -> Piece {
         return Piece::told(words::text_file(file));
     }
     if let Some(image_type) = image_type(&file.data).filter(|_| media_type.starts_with("image/")) {
-        return image(image_type, &STANDARD.encode(&file.data));
+        return image(address(image_type, &STANDARD.encode(&file.data)));
     }
     if media_type == PDF && file.data.starts_with(b"%PDF-") {
         return Piece::InputFile {
@@ -58,7 +64,7 @@ pub(super) fn output(result: &ToolResultPart) -> Output {
         return Output::Text(outcome(result.is_error, &words::result_text(result)));
     };
     let said = media.text.map(str::to_owned);
-    match returned_image(&media) {
+    match returned_picture(&media).map(image) {
         Some(shown) if !result.is_error => Output::Pieces(said.map(Piece::told).into_iter().chain([shown]).collect()),
         Some(_) | None => {
             let text = join(said.into_iter().chain([media.unseen()]));
@@ -81,18 +87,22 @@ pub(super) fn outcome(is_error: bool, text: &str) -> String {
     }
 }
 
-/// A picture that a tool returned, if the vendor takes it.
-fn returned_image(media: &Media<'_>) -> Option<Piece> {
+/// A picture that a tool returned as a `data:` address, if the vendor takes it.
+pub(super) fn returned_picture(media: &Media<'_>) -> Option<String> {
     if !IMAGE_TYPES.contains(&bare_type(media.mime_type)) {
         return None;
     }
     let bytes = STANDARD.decode(media.data).ok()?;
-    Some(image(image_type(&bytes)?, media.data))
+    Some(address(image_type(&bytes)?, media.data))
 }
 
-fn image(image_type: &str, base64: &str) -> Piece {
+fn address(image_type: &str, base64: &str) -> String {
+    format!("data:{image_type};base64,{base64}")
+}
+
+fn image(image_url: String) -> Piece {
     Piece::InputImage {
-        image_url: format!("data:{image_type};base64,{base64}"),
+        image_url,
         detail: "auto",
     }
 }
@@ -115,8 +125,29 @@ fn image_type(bytes: &[u8]) -> Option<&'static str> {
 /// Puts words in the place of the oldest pictures when there are more than the vendor takes.
 pub(super) fn limit_images(input: &mut [Item]) {
     let mut left = MAX_IMAGES;
+    // Calls at a computer whose pictures are gone. Each stands before its picture.
+    let mut unseen = HashSet::new();
     for item in input.iter_mut().rev() {
         let pieces = match item {
+            Item::ComputerCallOutput { .. } if left > 0 => {
+                left -= 1;
+                continue;
+            }
+            Item::ComputerCallOutput { call_id, .. } => {
+                let call_id = std::mem::take(call_id);
+                unseen.insert(call_id.clone());
+                *item = Item::FunctionCallOutput {
+                    call_id,
+                    output: Output::Text(NO_LONGER_SHOWN.to_owned()),
+                };
+                continue;
+            }
+            Item::ComputerCall { call_id, arguments, .. } => {
+                if unseen.contains(call_id) {
+                    *item = computer::unseen(call_id, arguments);
+                }
+                continue;
+            }
             Item::Message { content, .. } => content,
             Item::FunctionCallOutput {
                 output: Output::Pieces(pieces),
@@ -130,7 +161,7 @@ pub(super) fn limit_images(input: &mut [Item]) {
         for piece in pieces.iter_mut().rev() {
             match piece {
                 Piece::InputImage { .. } if left > 0 => left -= 1,
-                Piece::InputImage { .. } => *piece = Piece::told("[An earlier image, which is no longer shown.]"),
+                Piece::InputImage { .. } => *piece = Piece::told(NO_LONGER_SHOWN),
                 Piece::InputText { .. }
                 | Piece::OutputText { .. }
                 | Piece::InputFile { .. }

@@ -14,10 +14,17 @@ use tandem_chat_core::{
     part::{Part, ToolCallPart},
 };
 
-use super::{media, search::Replay, thinking, tools};
+use super::{
+    computer::{Screen, Screens},
+    media,
+    search::Replay,
+    thinking, tools,
+};
 use crate::{
+    call::COMPUTER,
     responses::{
         Origin,
+        family::Computer,
         wire::{Item, Output, Piece, Role},
     },
     words,
@@ -36,6 +43,8 @@ pub(super) struct Target {
     pub(super) reasons: bool,
     /// Whether the vendor's search is on offer, without which its earlier results are told in words.
     pub(super) offers_search: bool,
+    /// The tool for using a computer that is on offer, without which its earlier calls are like those of tools of ours.
+    pub(super) computer: Option<Computer>,
 }
 
 /// Puts a conversation into items; at least one.
@@ -48,11 +57,11 @@ pub(super) fn write(messages: &[Message], target: &Target) -> Vec<Item> {
         call_ids: HashSet::new(),
         item_ids: HashSet::new(),
     };
-    for message in messages {
+    for (place, message) in messages.iter().enumerate() {
         match message.role {
             Speaker::System => writer.system(&message.parts),
             Speaker::User => writer.user(&message.parts),
-            Speaker::Assistant => writer.assistant(&message.parts),
+            Speaker::Assistant => writer.assistant(&message.parts, &messages[place + 1..]),
             Speaker::Tool => writer.results(&message.parts),
         }
     }
@@ -68,7 +77,16 @@ struct OpenCall {
     id: ToolCallId,
     /// As the vendor is told it.
     sent_id: String,
-    output: Option<Output>,
+    is_answered: bool,
+    outcome: Outcome,
+}
+
+/// What came of a call.
+enum Outcome {
+    /// Known from the messages behind it.
+    Seen(Screen),
+    /// Whatever its result says; interrupted until there is one.
+    Told(Option<Output>),
 }
 
 struct Writer<'a> {
@@ -106,11 +124,20 @@ impl Writer<'_> {
         self.say(Role::User, pieces.collect());
     }
 
-    fn assistant(&mut self, parts: &[Part]) {
+    /// * `rest`: the messages behind it.
+    fn assistant(&mut self, parts: &[Part], rest: &[Message]) {
         self.answer();
         let target = self.target;
         let origin = &target.origin;
-        let replay = Replay::of(parts, origin, target.reasons, target.offers_search, &mut self.item_ids);
+        let mut screens = Screens::of(parts, rest, origin, target.computer);
+        let replay = Replay::of(
+            parts,
+            origin,
+            target.reasons,
+            target.offers_search,
+            &screens,
+            &mut self.item_ids,
+        );
         let start = self.items.len();
         let mut open = Vec::new();
         for part in parts {
@@ -136,11 +163,22 @@ impl Writer<'_> {
                 }
                 Part::ToolCall(call) => {
                     let sent_id = self.unique_id(&call.tool_call_id);
-                    self.items.push(function_call(call, &sent_id));
+                    let screen = screens.take(call).filter(|(native, _)| {
+                        let has_thought = |id: &str| self.has_thought_since(start, id);
+                        replay.has_call(native.id)
+                            && native.needs.is_none_or(has_thought)
+                            && !self.has_called_since(start, native.id)
+                    });
+                    let (item, outcome) = match screen {
+                        Some((native, screen)) => (native.item(&sent_id), Outcome::Seen(screen)),
+                        None => (function_call(call, &sent_id), Outcome::Told(None)),
+                    };
+                    self.items.push(item);
                     open.push(OpenCall {
                         id: call.tool_call_id.clone(),
                         sent_id,
-                        output: None,
+                        is_answered: false,
+                        outcome,
                     });
                 }
                 Part::Text(_)
@@ -166,6 +204,12 @@ impl Writer<'_> {
             .any(|item| matches!(item, Item::Reasoning { id, .. } if id == wanted))
     }
 
+    fn has_called_since(&self, start: usize, wanted: &str) -> bool {
+        self.items[start..]
+            .iter()
+            .any(|item| matches!(item, Item::ComputerCall { id, .. } if id == wanted))
+    }
+
     /// Gives local results to their calls. One whose call is not open is told in words.
     fn results(&mut self, parts: &[Part]) {
         for part in parts {
@@ -173,13 +217,15 @@ impl Writer<'_> {
             if result.provider_executed {
                 continue;
             }
-            let waiting = |call: &&mut OpenCall| call.output.is_none() && call.id == result.tool_call_id;
+            let waiting = |call: &&mut OpenCall| !call.is_answered && call.id == result.tool_call_id;
             if let Some(call) = self.open.iter_mut().find(waiting) {
-                call.output = Some(media::output(result));
+                call.is_answered = true;
+                if let Outcome::Told(output) = &mut call.outcome {
+                    *output = Some(media::output(result));
+                }
                 continue;
             }
-            let said = format!("[What the tool {} returned:]", result.tool_name);
-            self.asides.push(Piece::told(said));
+            self.asides.push(Piece::told(returned(&result.tool_name)));
             match media::output(result) {
                 Output::Text(text) => self.asides.push(Piece::told(text)),
                 Output::Pieces(pieces) => self.asides.extend(pieces),
@@ -191,10 +237,19 @@ impl Writer<'_> {
     fn answer(&mut self) {
         for call in std::mem::take(&mut self.open) {
             let interrupted = || Output::Text(media::outcome(true, AnswerReason::Interrupted.text()));
-            self.items.push(Item::FunctionCallOutput {
-                call_id: call.sent_id,
-                output: call.output.unwrap_or_else(interrupted),
-            });
+            let item = match call.outcome {
+                Outcome::Seen(mut screen) => {
+                    if let Some(text) = screen.text.take() {
+                        self.asides.extend([returned(COMPUTER), text].map(Piece::told));
+                    }
+                    screen.item(call.sent_id)
+                }
+                Outcome::Told(output) => Item::FunctionCallOutput {
+                    call_id: call.sent_id,
+                    output: output.unwrap_or_else(interrupted),
+                },
+            };
+            self.items.push(item);
         }
         let content = std::mem::take(&mut self.asides);
         if !content.is_empty() {
@@ -238,6 +293,11 @@ impl Writer<'_> {
             }
         }
     }
+}
+
+/// Said before what a tool returned, where its call has no place for it.
+fn returned(tool_name: &str) -> String {
+    format!("[What the tool {tool_name} returned:]")
 }
 
 fn function_call(call: &ToolCallPart, sent_id: &str) -> Item {

@@ -1,13 +1,17 @@
 //! The vendor's own search in a history: a call that ran there and is sent back exactly as it came.
 //!
-//! One that followed reasoning is refused without it, so both are sent back or neither. Of what is not sent back the words are kept.
+//! One that followed reasoning is refused without it, so both are sent back or neither; calls of the vendor's tool for using a computer
+//! ([`super::computer`]) are bound in the same way. Of searches that are not sent back the words are kept.
 
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use tandem_chat_core::part::{Part, ProviderMetadata, ToolCallPart, ToolResultPart};
 
-use super::thinking::{self, is_id, marked};
+use super::{
+    computer::{self, Screens},
+    thinking::{self, is_id, marked},
+};
 use crate::{
     responses::{METADATA, Origin, WEB_SEARCH, wire::Item},
     words,
@@ -18,7 +22,7 @@ const STATUS: &str = "status";
 const ACTION: &str = "action";
 
 /// The reasoning without which the vendor does not take the item.
-const NEEDS: &str = "reasoning_id";
+pub(super) const NEEDS: &str = "reasoning_id";
 
 /// Where the vendor looked; known from the result as well.
 const SOURCES: &str = "sources";
@@ -68,25 +72,27 @@ pub(in crate::responses) fn summary(action: &Value) -> Value {
 pub(super) struct Replay<'a> {
     /// Ids of reasoning.
     thoughts: HashSet<&'a str>,
-    /// Ids of searches.
-    searches: HashSet<&'a str>,
+    /// Ids of searches, and of calls at a computer.
+    calls: HashSet<&'a str>,
 }
 
 impl<'a> Replay<'a> {
     /// Decides on a message of the assistant.
     ///
     /// * `thinks`, `searches`: whether reasoning and searches are sent back at all.
+    /// * `screens`: the calls at a computer that can be.
     /// * `used`: ids of items that the prompt has already; those of this message are added.
     pub(super) fn of(
         parts: &'a [Part],
         origin: &Origin,
         thinks: bool,
         searches: bool,
+        screens: &Screens<'a>,
         used: &mut HashSet<String>,
     ) -> Self {
         let calls = || {
             parts.iter().filter_map(|part| match part {
-                Part::ToolCall(call) if call.provider_executed => Some(call),
+                Part::ToolCall(call) if call.provider_executed || computer::is_item(call) => Some(call),
                 _ => None,
             })
         };
@@ -95,13 +101,19 @@ impl<'a> Replay<'a> {
             _ => None,
         };
         let is_new = |id: &&str| !used.contains(*id);
+        // A call's id, and the reasoning it needs.
         let native_of = |call: &'a ToolCallPart| {
-            let native = Native::of(call, origin).filter(|_| searches);
-            native.filter(|native| is_new(&native.id))
+            let native = if call.provider_executed {
+                let native = Native::of(call, origin).filter(|_| searches);
+                native.map(|native| (native.id, native.needs))
+            } else {
+                screens.native(call).map(|native| (native.id, native.needs))
+            };
+            native.filter(|(id, _)| is_new(id))
         };
         let mut replay = Self {
             thoughts: parts.iter().filter_map(thought_of).filter(is_new).collect(),
-            searches: HashSet::new(),
+            calls: HashSet::new(),
         };
         // The vendor wants what followed reasoning behind it as much as the other way round.
         for call in calls().filter(|call| native_of(call).is_none()) {
@@ -113,13 +125,13 @@ impl<'a> Replay<'a> {
         for part in parts {
             before.extend(thought_of(part).filter(|id| replay.thoughts.contains(id)));
             if let Part::ToolCall(call) = part
-                && let Some(native) = native_of(call).filter(|_| call.provider_executed)
-                && native.needs.is_none_or(|id| before.contains(id))
+                && let Some((id, needs)) = native_of(call)
+                && needs.is_none_or(|id| before.contains(id))
             {
-                replay.searches.insert(native.id);
+                replay.calls.insert(id);
             }
         }
-        let ids = replay.thoughts.iter().chain(&replay.searches);
+        let ids = replay.thoughts.iter().chain(&replay.calls);
         used.extend(ids.map(|id| (*id).to_owned()));
         replay
     }
@@ -138,7 +150,7 @@ impl<'a> Replay<'a> {
         origin: &Origin,
         has_thought: impl FnOnce(&str) -> bool,
     ) -> Option<Item> {
-        let native = Native::of(call, origin).filter(|native| self.searches.contains(native.id))?;
+        let native = Native::of(call, origin).filter(|native| self.calls.contains(native.id))?;
         if !native.needs.is_none_or(has_thought) {
             return None;
         }
@@ -149,9 +161,14 @@ impl<'a> Replay<'a> {
         })
     }
 
+    /// Whether the call at a computer of that item's id is sent back.
+    pub(super) fn has_call(&self, id: &str) -> bool {
+        self.calls.contains(id)
+    }
+
     /// What is told of a result, unless its search is sent back or there is nothing to tell.
     pub(super) fn told(&self, result: &ToolResultPart) -> Option<String> {
-        let is_sent = self.searches.contains(result.tool_call_id.as_str());
+        let is_sent = self.calls.contains(result.tool_call_id.as_str());
         if is_sent { None } else { told(result) }
     }
 }
@@ -186,7 +203,7 @@ impl<'a> Native<'a> {
 }
 
 /// The reasoning without which the vendor does not take a call.
-fn needs(call: &ToolCallPart) -> Option<&str> {
+pub(super) fn needs(call: &ToolCallPart) -> Option<&str> {
     call.provider_metadata.get(METADATA)?.get(NEEDS)?.as_str()
 }
 

@@ -1,6 +1,6 @@
 //! The vendor's rules for a request, as its answers to mistakes tell them. Written apart from what makes requests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -16,7 +16,7 @@ macro_rules! rule {
 }
 
 /// Parameters the vendor knows, those that are always there first.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 23] = [
     "model",
     "input",
     "stream",
@@ -39,7 +39,11 @@ const KNOWN: [&str; 22] = [
     "top_p",
     "user",
     "previous_response_id",
+    "truncation",
 ];
+
+/// Where the tool for using a computer may be.
+const ENVIRONMENTS: [&str; 5] = ["windows", "mac", "linux", "ubuntu", "browser"];
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
@@ -59,8 +63,8 @@ pub(super) struct Facts<'a> {
     pub(super) reasons: bool,
     /// Reasoning that it can decrypt, by id.
     pub(super) thoughts: &'a [(&'a str, &'a str)],
-    /// Searches that followed reasoning, with its id.
-    pub(super) searches: &'a [(&'a str, &'a str)],
+    /// Searches, and calls at a computer, that followed reasoning, with its id.
+    pub(super) bound: &'a [(&'a str, &'a str)],
 }
 
 /// Checks a whole request.
@@ -81,6 +85,7 @@ pub(super) fn check(request: &Value, facts: &Facts<'_>) -> Check {
     let input = list(request, "input");
     rule!(!input.is_empty(), "input: array too short");
     let (mut ids, mut call_ids, mut outputs, mut images) = (HashSet::new(), HashSet::new(), HashSet::new(), 0);
+    let mut screens = HashMap::new();
     for (index, item) in input.iter().enumerate() {
         let path = format!("input[{index}]");
         if let Some(id) = item["id"].as_str() {
@@ -101,8 +106,8 @@ pub(super) fn check(request: &Value, facts: &Facts<'_>) -> Check {
                     "{path}: content of reasoning is not accepted"
                 );
                 let follows = |next: &Value| {
-                    matches!(text(next, "type"), "reasoning" | "function_call" | "web_search_call")
-                        || (next["type"] == "message" && next["role"] == "assistant")
+                    let kinds = ["reasoning", "function_call", "web_search_call", "computer_call"];
+                    kinds.contains(&text(next, "type")) || (next["type"] == "message" && next["role"] == "assistant")
                 };
                 rule!(
                     input.get(index + 1).is_some_and(follows),
@@ -120,7 +125,7 @@ pub(super) fn check(request: &Value, facts: &Facts<'_>) -> Check {
             "function_call_output" => {
                 let id = text(item, "call_id");
                 rule!(
-                    call_ids.contains(id),
+                    call_ids.contains(id) && !screens.contains_key(id),
                     "{path}: No tool call found for function call output with call_id {id}"
                 );
                 rule!(outputs.insert(id), "{path}: a second output for {id}");
@@ -130,12 +135,32 @@ pub(super) fn check(request: &Value, facts: &Facts<'_>) -> Check {
                 let id = text(item, "id");
                 rule!(id.starts_with("ws_"), "{path}.id: Expected an ID that begins with 'ws'");
                 rule!(item["action"]["type"].is_string(), "{path}.action");
-                for (_, needed) in facts.searches.iter().filter(|(search, _)| *search == id) {
-                    rule!(
-                        ids.contains(needed),
-                        "{path}: Item '{id}' was provided without its required 'reasoning' item: '{needed}'"
-                    );
-                }
+                bound(id, facts, &ids).map_err(|error| format!("{path}: {error}"))?;
+            }
+            "computer_call" => {
+                called(item, request).map_err(|error| format!("{path}: {error}"))?;
+                bound(text(item, "id"), facts, &ids).map_err(|error| format!("{path}: {error}"))?;
+                let id = text(item, "call_id");
+                rule!(call_ids.insert(id), "{path}: call_id {id} is used twice");
+                screens.insert(id, list(item, "pending_safety_checks"));
+            }
+            "computer_call_output" => {
+                let id = text(item, "call_id");
+                let pending = screens.get(id);
+                rule!(
+                    pending.is_some(),
+                    "{path}: No tool call found for computer call output {id}"
+                );
+                rule!(outputs.insert(id), "{path}: a second output for {id}");
+                let acknowledged = list(item, "acknowledged_safety_checks");
+                rule!(
+                    pending.is_some_and(|pending| *pending == acknowledged),
+                    "{path}: safety checks have not been acknowledged"
+                );
+                let output = &item["output"];
+                rule!(output["type"] == "computer_screenshot", "{path}.output.type: {output}");
+                image(output).map_err(|error| format!("{path}.output: {error}"))?;
+                images += 1;
             }
             other => return Err(format!("{path}.type: {other}")),
         }
@@ -144,6 +169,49 @@ pub(super) fn check(request: &Value, facts: &Facts<'_>) -> Check {
         rule!(outputs.contains(id), "No tool output found for function call {id}");
     }
     rule!(images <= 500, "too many images: {images}");
+    Ok(())
+}
+
+/// An item that followed reasoning comes with it.
+fn bound(id: &str, facts: &Facts<'_>, ids: &HashSet<&str>) -> Check {
+    for (_, needed) in facts.bound.iter().filter(|(bound, _)| *bound == id) {
+        rule!(
+            ids.contains(needed),
+            "Item '{id}' was provided without its required 'reasoning' item: '{needed}'"
+        );
+    }
+    Ok(())
+}
+
+/// A call at a computer is one of the tool on offer.
+fn called(item: &Value, request: &Value) -> Check {
+    for name in item.as_object().into_iter().flat_map(|fields| fields.keys()) {
+        let known = [
+            "type",
+            "id",
+            "call_id",
+            "status",
+            "action",
+            "actions",
+            "pending_safety_checks",
+        ];
+        rule!(known.contains(&name.as_str()), "Unknown parameter: '{name}'");
+    }
+    rule!(is_plain(text(item, "id")), "id: {}", item["id"]);
+    rule!(is_plain(text(item, "call_id")), "call_id: {}", item["call_id"]);
+    rule!(item["status"] == "completed", "status: {}", item["status"]);
+    rule!(
+        item["pending_safety_checks"].is_array(),
+        "Missing pending_safety_checks"
+    );
+    let offers = |kind: &str| list(request, "tools").iter().any(|tool| tool["type"] == kind);
+    let actions = list(item, "actions");
+    let is_batch = !actions.is_empty() && actions.iter().all(|action| action["type"].is_string());
+    let is_one = item["action"]["type"].is_string() && item["actions"].is_null();
+    rule!(
+        (is_batch && item["action"].is_null() && offers("computer")) || (is_one && offers("computer_use_preview")),
+        "a call of no tool on offer"
+    );
     Ok(())
 }
 
@@ -213,9 +281,31 @@ fn tools(request: &Value) -> Check {
                     "tools: empty filters"
                 );
             }
+            "computer" => {
+                rule!(
+                    tool.as_object().is_some_and(|fields| fields.len() == 1),
+                    "tools: {tool}"
+                );
+            }
+            "computer_use_preview" => {
+                for side in ["display_width", "display_height"] {
+                    rule!(tool[side].as_u64().is_some_and(|px| px > 0), "tools: {side}");
+                }
+                rule!(ENVIRONMENTS.contains(&text(tool, "environment")), "tools: environment");
+                rule!(
+                    request["truncation"] == "auto",
+                    "computer_use_preview needs 'truncation' to be 'auto'"
+                );
+            }
             other => return Err(format!("tools: {other}")),
         }
     }
+    let choice = &request["tool_choice"];
+    let is_chosen = |tool: &Value| tool["type"] == choice["type"] && tool["name"] == choice["name"];
+    rule!(
+        !choice.is_object() || tools.iter().any(is_chosen),
+        "Tool choice {choice} not found in 'tools' parameter"
+    );
     for name in ["tool_choice", "parallel_tool_calls", "max_tool_calls"] {
         rule!(!tools.is_empty() || request[name].is_null(), "{name} without tools");
     }

@@ -14,6 +14,7 @@ use crate::{
     test_support::{self, call, file, result, tool},
 };
 
+mod computer;
 mod history;
 
 pub(super) const MODEL: &str = "gpt-5.2";
@@ -35,7 +36,7 @@ pub(super) fn ask(asked: &Asked, name: &str, options: Value) -> Result<Value, St
     let facts = strict::Facts {
         reasons: Family::of(name).reasons.unwrap(),
         thoughts: &[("rs_1", "enc"), ("rs_2", "enc")],
-        searches: &[("ws_2", "rs_2")],
+        bound: &[("ws_2", "rs_2"), ("cu_2", "rs_2")],
     };
     match strict::check(&sent, &facts) {
         Ok(()) => Ok(sent),

@@ -3,12 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    call::{self, ToolChoice},
-    responses::{WEB_SEARCH, options::Settings, wire::Tool},
+    call::{self, COMPUTER, ToolChoice},
+    responses::{WEB_SEARCH, family::Computer, options::Settings, wire::Tool},
 };
 
 /// Longest name of a tool the vendor takes.
 const MAX_NAME_BYTES: usize = 64;
+
+/// What the display belongs to, for the older tool for using a computer.
+const ENVIRONMENT: &str = "linux";
 
 /// What the vendor does not take at the top of a schema.
 const REFUSED_AT_TOP: [&str; 5] = ["oneOf", "anyOf", "allOf", "enum", "not"];
@@ -42,18 +45,31 @@ pub(super) fn name(name: &str) -> String {
 
 /// What is on offer. The vendor's search is, unless a tool of ours has its name.
 pub(super) fn offered(request: &call::Request, settings: &Settings) -> Vec<Tool> {
-    let own = request.tools.iter().map(|tool| {
-        let parameters = schema(&tool.input_schema);
-        Tool::Function {
-            name: tool.name.clone(),
-            description: tool.description.clone(),
-            strict: settings.is_strict && is_enforceable(&parameters, 0),
-            parameters,
-        }
-    });
+    let own = request
+        .tools
+        .iter()
+        .map(|tool| match (tool.computer, settings.computer) {
+            (Some(_), Some(Computer::Batches)) => Tool::Computer {},
+            (Some(display), Some(Computer::Preview)) => Tool::ComputerUsePreview {
+                display_width: display.width_px,
+                display_height: display.height_px,
+                environment: ENVIRONMENT,
+            },
+            (Some(_) | None, _) => function(tool, settings),
+        });
     let is_taken = request.tools.iter().any(|tool| tool.name == WEB_SEARCH);
     let search = settings.web_search.clone().filter(|_| !is_taken);
     own.chain(search.map(Tool::WebSearch)).collect()
+}
+
+fn function(tool: &call::Tool, settings: &Settings) -> Tool {
+    let parameters = schema(&tool.input_schema);
+    Tool::Function {
+        name: tool.name.clone(),
+        description: tool.description.clone(),
+        strict: settings.is_strict && is_enforceable(&parameters, 0),
+        parameters,
+    }
 }
 
 /// Whether the vendor's search is among them.
@@ -63,11 +79,22 @@ pub(super) fn searches(tools: &[Tool]) -> bool {
 
 /// Whether they may be called; `None` where there are none.
 pub(super) fn choice(request: &call::Request, tools: &[Tool]) -> Option<Value> {
+    let of_vendor = |name: &str| {
+        let mut tools = tools.iter().filter(|_| name == COMPUTER);
+        tools.find_map(|tool| match tool {
+            Tool::Computer {} => Some(Computer::Batches.tool()),
+            Tool::ComputerUsePreview { .. } => Some(Computer::Preview.tool()),
+            Tool::Function { .. } | Tool::WebSearch(_) => None,
+        })
+    };
     let choice = match &request.tool_choice {
         ToolChoice::Auto => Value::from("auto"),
         ToolChoice::None => Value::from("none"),
         ToolChoice::Required => Value::from("required"),
-        ToolChoice::Named(name) => json!({ "type": "function", "name": name }),
+        ToolChoice::Named(name) => match of_vendor(name) {
+            Some(kind) => json!({ "type": kind }),
+            None => json!({ "type": "function", "name": name }),
+        },
     };
     (!tools.is_empty()).then_some(choice)
 }

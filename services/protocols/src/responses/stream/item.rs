@@ -9,12 +9,13 @@ use tandem_chat_core::{
 use super::sources::Sources;
 use crate::{
     Delta, Failure,
+    call::COMPUTER,
     responses::{
         Origin, WEB_SEARCH,
-        convert::{search, thinking},
+        convert::{computer, search, thinking},
         wire::event::{Event, Item},
     },
-    tool_call::{CallIds, OpenCall},
+    tool_call::{CallIds, OpenCall, is_invalid},
 };
 
 /// Longest reasoning that is kept to be sent back, as the vendor encrypted it; the vendor's are some ten thousand bytes.
@@ -68,6 +69,8 @@ pub(super) enum Open {
     },
     /// A call of a tool of ours.
     Call(OpenCall),
+    /// A call of the vendor's tool for using a computer.
+    Computer(OpenCall),
     /// A call of the vendor's own search.
     Search,
     /// Something this version does not know.
@@ -107,6 +110,13 @@ impl Open {
                 call.name_once(item.name.as_deref().unwrap_or_default());
                 deltas.extend(call.delta());
                 Self::Call(call)
+            }
+            "computer_call" => {
+                shared.end_text(deltas);
+                let mut call = OpenCall::new(shared.ids.unique(item.call_id.as_deref().unwrap_or_default())?);
+                call.name_once(COMPUTER);
+                deltas.extend(call.delta());
+                Self::Computer(call)
             }
             "web_search_call" => Self::Search,
             _ => Self::Unknown,
@@ -174,6 +184,7 @@ impl Open {
                     deltas.push(Delta::Part(Part::ToolCall(call.into_part())));
                 }
             }
+            Self::Computer(call) => end_computer(&item, call, shared, deltas),
             Self::Search => end_search(&item, shared, deltas),
         }
     }
@@ -244,6 +255,19 @@ fn end_reasoning(item: &Item, mut shown: Option<(Form, u64)>, shared: &mut Share
         deltas.push(Delta::Reasoning(String::new()));
     }
     deltas.push(Delta::ReasoningDone(done));
+}
+
+/// Ends a call at a computer. What it asks for comes with its end only.
+fn end_computer(item: &Item, mut call: OpenCall, shared: &mut Shared, deltas: &mut Vec<Delta>) {
+    call.append(&Value::Object(computer::arguments(item)).to_string());
+    deltas.extend(call.delta());
+    let mut part = call.into_part();
+    // Arguments that are too long travel as such, and cannot be sent back.
+    if !is_invalid(&part) {
+        part.provider_metadata = computer::metadata(&shared.origin, item, shared.reasoning_id.as_deref());
+    }
+    shared.has_calls = true;
+    deltas.push(Delta::Part(Part::ToolCall(part)));
 }
 
 /// Hands a search out as a call and its result.

@@ -12,6 +12,7 @@ use crate::{
     test_support::{self, COMPLETION, Understood},
 };
 
+mod computer;
 mod odd;
 
 fn origin() -> Origin {

@@ -79,6 +79,10 @@ pub(in crate::responses) struct Item {
     pub(in crate::responses) status: Option<String>,
     #[serde(default)]
     pub(in crate::responses) action: Value,
+    #[serde(default)]
+    pub(in crate::responses) actions: Value,
+    #[serde(default)]
+    pub(in crate::responses) pending_safety_checks: Value,
 }
 
 /// What a usage object says. Negative and fractional numbers are not believed.
@@ -93,5 +97,6 @@ pub(in crate::responses) fn measured(said: &Value) -> Usage {
         cache_creation_tokens: None,
         cache_read_tokens: cached,
         context_limit: None,
+        context_tokens: None,
     }
 }

@@ -1,6 +1,6 @@
 //! What may stand in a conversation: items by type, pieces by role, calls with their outputs, reasoning with what follows it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use super::{
         },
         encrypted_reasoning, reasons,
     },
-    Check, name,
+    Check, computer, name,
 };
 
 /// What was said in a request.
@@ -52,6 +52,7 @@ pub(super) fn check(input: &Value, open: &[String], model: &str, rules: &Rules) 
         other => return Err(wrong_type("input", "a string or an array", other)),
     };
     let mut checker = Checker {
+        open,
         calls: open.iter().map(String::as_str).collect(),
         ..Checker::default()
     };
@@ -59,7 +60,14 @@ pub(super) fn check(input: &Value, open: &[String], model: &str, rules: &Rules) 
         checker.item(item, items.get(index + 1), &format!("input[{index}]"), model)?;
     }
     match checker.calls.iter().find(|id| !checker.outputs.contains(*id)) {
-        Some(id) => Err(refused(format!("No tool output found for function call {id}."), None)),
+        Some(id) => {
+            let kind = if checker.screens.contains_key(id) {
+                "computer"
+            } else {
+                "function"
+            };
+            Err(refused(format!("No tool output found for {kind} call {id}."), None))
+        }
         None => Ok(checker.said),
     }
 }
@@ -70,6 +78,10 @@ struct Checker<'a> {
     /// Ids of items.
     ids: HashSet<&'a str>,
     calls: Vec<&'a str>,
+    /// Those at a computer, with their safety checks.
+    screens: HashMap<&'a str, &'a Value>,
+    /// Calls of the response it goes on from, of either kind.
+    open: &'a [String],
     outputs: HashSet<&'a str>,
 }
 
@@ -89,7 +101,7 @@ impl<'a> Checker<'a> {
             "reasoning" => {
                 reasoning(item, path, model)?;
                 let leads_on = |next: &Value| match next["type"].as_str() {
-                    Some("reasoning" | "function_call" | "web_search_call") => true,
+                    Some("reasoning" | "function_call" | "web_search_call" | "computer_call") => true,
                     Some("message") => next["role"] == "assistant",
                     _ => false,
                 };
@@ -114,12 +126,35 @@ impl<'a> Checker<'a> {
             "function_call_output" => {
                 name(&item["call_id"], &format!("{path}.call_id"))?;
                 let call = item["call_id"].as_str().unwrap_or_default();
-                if !self.calls.contains(&call) || !self.outputs.insert(call) {
+                let is_function = self.calls.contains(&call) && !self.screens.contains_key(call);
+                if !is_function || !self.outputs.insert(call) {
                     let message = format!("No tool call found for function call output with call_id {call}.");
                     return Err(refused(message, None));
                 }
                 let text = output(&item["output"], &format!("{path}.output"))?;
                 self.said.texts.push(text);
+            }
+            "computer_call" => {
+                name(&item["call_id"], &format!("{path}.call_id"))?;
+                computer::call(item, path)?;
+                let call = item["call_id"].as_str().unwrap_or_default();
+                if self.calls.contains(&call) {
+                    return Err(refused(format!("Duplicate computer call with call_id {call}."), None));
+                }
+                self.calls.push(call);
+                self.screens.insert(call, &item["pending_safety_checks"]);
+            }
+            "computer_call_output" => {
+                name(&item["call_id"], &format!("{path}.call_id"))?;
+                let call = item["call_id"].as_str().unwrap_or_default();
+                let pending = self.screens.get(call).copied();
+                let is_known = pending.is_some() || self.open.iter().any(|open| open == call);
+                if !is_known || !self.outputs.insert(call) {
+                    let message = format!("No tool call found for computer call output with call_id {call}.");
+                    return Err(refused(message, None));
+                }
+                computer::output(item, pending, path)?;
+                image(&item["output"], &format!("{path}.output"))?;
             }
             "web_search_call" => {
                 let Some(suffix) = id.strip_prefix("ws_") else {
@@ -145,6 +180,8 @@ impl<'a> Checker<'a> {
                     "function_call",
                     "function_call_output",
                     "web_search_call",
+                    "computer_call",
+                    "computer_call_output",
                 ];
                 return Err(unsupported(&format!("{path}.type"), other, &known));
             }

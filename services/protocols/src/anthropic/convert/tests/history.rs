@@ -12,7 +12,7 @@ const IDS: [&str; 5] = [
     "a b/ü",
     "toolu_012345678901234567890123456789012345678901234567890123456789",
 ];
-const NAMES: [&str; 4] = ["read_file", "web_search", "", "mcp/odd näme"];
+const NAMES: [&str; 5] = ["read_file", "web_search", "", "mcp/odd näme", "computer"];
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), Just(" \n".to_owned()), "[a-zé]{1,6} ?"]
@@ -29,6 +29,8 @@ fn value() -> impl Strategy<Value = Value> {
         Just(media("image/png", b"none")),
         Just(media("audio/wav", b"RIFF")),
         Just(json!({"data": "not base64!", "mime_type": "image/png"})),
+        Just(json!({"action": "left_click", "coordinate": [3, 4]})),
+        Just(json!({"actions": [{"type": "click", "x": 3, "y": 4}], "pending_safety_checks": [{"id": "sc_1"}]})),
         Just(json!({"sources": [{"url": "https://a.org"}, 7]})),
     ]
 }
@@ -71,6 +73,28 @@ fn a_result() -> impl Strategy<Value = Part> {
     })
 }
 
+/// A call at a computer of another vendor's, and what it came to: a picture, or words.
+fn seen(id: &str, is_shown: bool) -> Vec<Part> {
+    let args = json!({"actions": [{"type": "wait"}], "pending_safety_checks": []});
+    let Part::ToolCall(made) = call(id, "computer", args) else {
+        unreachable!("it is a call")
+    };
+    let own = json!({"provider": "p", "model": "gpt-5.4", "computer_call": {"id": "cu_1", "status": "completed"}});
+    let made = ToolCallPart {
+        provider_metadata: [("openai".to_owned(), own)].into_iter().collect(),
+        ..made
+    };
+    let shown = json!({
+        "data": STANDARD.encode(PNG), "mime_type": "image/png", "text": "", "acknowledged_safety_checks": ["sc_1"],
+    });
+    let came = ToolResultPart {
+        is_media: is_shown,
+        is_error: !is_shown,
+        ..result(id, "computer", shown)
+    };
+    vec![Part::ToolCall(made), Part::ToolResult(came)]
+}
+
 fn a_file() -> impl Strategy<Value = Part> {
     let kinds = [
         "image/png",
@@ -97,6 +121,7 @@ fn part() -> impl Strategy<Value = Vec<Part>> {
         2 => a_call().prop_map(|call| vec![call]),
         2 => a_result().prop_map(|result| vec![result]),
         1 => a_file().prop_map(|file| vec![file]),
+        1 => any::<bool>().prop_map(|is_shown| seen("call_1", is_shown)),
         1 => Just(searched("srvtoolu_1").to_vec()),
         1 => Just(vec![thought(MODEL, None)]),
         1 => Just(vec![thought(MODEL, Some("redacted"))]),
@@ -150,6 +175,8 @@ fn tools() -> impl Strategy<Value = Vec<Tool>> {
         Just(Vec::new()),
         Just(vec![tool("read_file"), odd]),
         Just(vec![tool("web_search")]),
+        Just(vec![tool("computer")]),
+        Just(vec![tool("read_file"), test_support::computer()]),
     ]
 }
 
@@ -163,7 +190,7 @@ proptest! {
         options in options(),
         choice in 0..4_usize,
         limit in prop_oneof![Just(None), Just(Some(1)), Just(Some(1500)), Just(Some(50_000))],
-        model in prop_oneof![Just(MODEL), Just("claude-opus-4-6"), Just("claude-opus-4-7"), Just("claude-3-opus")],
+        model in prop_oneof![Just(MODEL), Just("claude-opus-4-6"), Just("claude-opus-4-7"), Just("claude-3-opus"), Just("claude-sonnet-4-5")],
     ) {
         let repaired = history::repair(messages.clone());
         for messages in [messages, repaired] {

@@ -3,8 +3,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use axum::{Router, extract::State, http::HeaderMap, routing::post};
-use time::{Duration, macros::datetime};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339, macros::datetime};
+use url::form_urlencoded;
 
 use super::*;
 use crate::bedrock::role::{Role, endpoint::Endpoint};
@@ -163,7 +169,7 @@ async fn what_goes_wrong_is_told_by_its_name_and_without_secrets() {
         let pod = Pod::start().await;
         pod.sts.answer(status, body);
         for _ in 0..3 {
-            let trouble = pod.role.grant(NOW).await.unwrap_err();
+            let trouble = pod.role.grant(NOW).await.unwrap_err().to_string();
             assert!(trouble.ends_with(expected) && !trouble.contains("canary"), "{trouble}");
         }
         assert_eq!(pod.sts.asked().len(), 1, "it is left alone for a while");
@@ -179,11 +185,13 @@ async fn a_token_that_cannot_be_one_is_not_sent() {
             .grant(NOW)
             .await
             .unwrap_err()
+            .to_string()
             .contains("longer than 20000 bytes")
     );
     let pod = Pod::start().await;
     std::fs::remove_file(&pod.token).unwrap();
-    assert!(pod.role.grant(NOW).await.unwrap_err().contains("cannot be read"));
+    let trouble = pod.role.grant(NOW).await.unwrap_err().to_string();
+    assert!(trouble.contains("cannot be read"), "{trouble}");
     assert!(pod.sts.asked().is_empty());
 }
 
@@ -222,8 +230,8 @@ fn each_region_has_its_own_service() {
             variables,
         ]
         .concat();
-        match &role(&all).0.unwrap().endpoint {
-            Endpoint::WebIdentity(identity) => assert_eq!(identity.url.as_str(), expected),
+        match role(&all).endpoint.unwrap() {
+            Endpoint::WebIdentity(identity) => assert_eq!(identity.sts.url().as_str(), expected),
             other => panic!("{other:?}"),
         }
     }

@@ -6,7 +6,7 @@ use tandem_chat_core::{history, part::SourcePart};
 use super::*;
 
 const IDS: [&str; 4] = ["call_1", "call_2", "a b/ü", "s1"];
-const NAMES: [&str; 5] = ["read_file", "web_search", "", "mcp/odd näme", "1password"];
+const NAMES: [&str; 6] = ["read_file", "web_search", "", "mcp/odd näme", "1password", "computer"];
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -30,6 +30,8 @@ fn value() -> impl Strategy<Value = Value> {
         Just(media("application/pdf", b"%PDF-1.7")),
         Just(media("audio/wav", b"RIFF")),
         Just(json!({"data": "not base64!", "mime_type": "image/png"})),
+        Just(json!({"action": "left_click", "coordinate": [3, 4]})),
+        Just(json!({"actions": [{"type": "click", "x": 3, "y": 4}], "pending_safety_checks": [{"id": "sc_1"}]})),
     ]
 }
 
@@ -75,6 +77,28 @@ fn a_result() -> impl Strategy<Value = Part> {
     })
 }
 
+/// A call at a computer of another vendor's, and what it came to: a picture, or words.
+fn seen(id: &str, is_shown: bool) -> Vec<Part> {
+    let args = json!({"actions": [{"type": "wait"}], "pending_safety_checks": []});
+    let Part::ToolCall(made) = call(id, "computer", args) else {
+        unreachable!("it is a call")
+    };
+    let own = json!({"provider": "p", "model": "gpt-5.4", "computer_call": {"id": "cu_1", "status": "completed"}});
+    let made = ToolCallPart {
+        provider_metadata: [("openai".to_owned(), own)].into_iter().collect(),
+        ..made
+    };
+    let shown = json!({
+        "data": STANDARD.encode(PNG), "mime_type": "image/png", "text": "", "acknowledged_safety_checks": ["sc_1"],
+    });
+    let came = ToolResultPart {
+        is_media: is_shown,
+        is_error: !is_shown,
+        ..result(id, "computer", shown)
+    };
+    vec![Part::ToolCall(made), Part::ToolResult(came)]
+}
+
 fn a_file() -> impl Strategy<Value = Part> {
     let kinds = [
         "image/png",
@@ -107,6 +131,7 @@ fn part() -> impl Strategy<Value = Vec<Part>> {
         2 => a_call().prop_map(|call| vec![call]),
         2 => a_result().prop_map(|result| vec![result]),
         1 => a_file().prop_map(|file| vec![file]),
+        1 => any::<bool>().prop_map(|is_shown| seen("call_1", is_shown)),
         1 => model().prop_map(|model| searched(model, "s1").to_vec()),
         1 => model().prop_map(|model| signed_picture(model).to_vec()),
         1 => model().prop_map(|model| vec![thought(model)]),

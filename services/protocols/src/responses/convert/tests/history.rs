@@ -13,7 +13,7 @@ const IDS: [&str; 6] = [
     "a b/ü",
     "toolu_012345678901234567890123456789012345678901234567890123456789",
 ];
-const NAMES: [&str; 4] = ["read_file", "web_search", "", "mcp/odd näme"];
+const NAMES: [&str; 5] = ["read_file", "web_search", "", "mcp/odd näme", "computer"];
 
 fn one_of<T: Clone + std::fmt::Debug + 'static>(values: &[T]) -> impl Strategy<Value = T> + use<T> {
     proptest::sample::select(values.to_vec())
@@ -35,6 +35,7 @@ fn value() -> impl Strategy<Value = Value> {
             media("image/png", b"none"),
             media("audio/wav", b"RIFF"),
             json!({"data": "not base64!", "mime_type": "image/png"}),
+            json!({"action": "left_click", "coordinate": [3, 4]}),
             json!({"sources": [{"url": "https://a.org"}, 7]}),
         ]),
     ]
@@ -80,6 +81,54 @@ fn a_result() -> impl Strategy<Value = Part> {
     })
 }
 
+/// Calls at a computer, of this vendor and of others, with and without what makes them one.
+fn a_computer_call() -> impl Strategy<Value = Vec<Part>> {
+    let ids = one_of(&["call_1", "call_2", "call_3"]);
+    let items = one_of(&["cu_1", "cu_2", "", "no id"]);
+    let args = one_of(&[
+        computer::batch(&[]),
+        computer::batch(&["sc_1", "sc_2"]),
+        computer::one(),
+        json!({"actions": [], "pending_safety_checks": []}),
+        json!({"actions": [{"type": "wait"}]}),
+        json!({"actions": [{"type": "wait"}], "pending_safety_checks": [7]}),
+        json!({"action": "left_click", "coordinate": [3, 4]}),
+    ]);
+    let needs = one_of(&[None, Some("rs_2"), Some("rs_2")]);
+    let origin = one_of(&[computer::MODEL, computer::PREVIEW, "another provider's"]);
+    (ids, items, args, needs, origin, any::<bool>()).prop_map(|(id, item, args, needs, origin, thinks)| {
+        // The vendor binds this item to that reasoning.
+        let needs = if item == "cu_2" { Some("rs_2") } else { needs };
+        let called = computer::called(origin, id, item, args, needs);
+        let thought = needs.filter(|_| thinks).map(|id| thought(origin, id, "Hm."));
+        thought.into_iter().chain([called]).collect()
+    })
+}
+
+/// What a computer answers: a picture, or none.
+fn a_screen() -> impl Strategy<Value = Vec<Part>> {
+    let ids = one_of(&["call_1", "call_2", "call_3"]);
+    let acknowledged = one_of(&[
+        json!(null),
+        json!(["sc_1"]),
+        json!(["sc_2", "sc_1", "sc_9"]),
+        json!("sc_1"),
+    ]);
+    let data = one_of(&[PNG, PNG, b"none"]);
+    (ids, acknowledged, data, any::<[bool; 3]>()).prop_map(|(id, acknowledged, data, [is_error, is_media, speaks])| {
+        let text = if speaks { "clicked" } else { "" };
+        let shown = json!({
+            "data": STANDARD.encode(data), "mime_type": "image/png", "text": text,
+            "acknowledged_safety_checks": acknowledged,
+        });
+        vec![Part::ToolResult(ToolResultPart {
+            is_error: is_error && speaks,
+            is_media: is_media || !speaks,
+            ..result(id, "computer", shown)
+        })]
+    })
+}
+
 fn a_file() -> impl Strategy<Value = Part> {
     let types = [
         "image/png",
@@ -106,6 +155,9 @@ fn part() -> impl Strategy<Value = Vec<Part>> {
         2 => a_call().prop_map(|call| vec![call]),
         2 => a_result().prop_map(|result| vec![result]),
         1 => a_file().prop_map(|file| vec![file]),
+        4 => a_computer_call(),
+        3 => a_screen(),
+        3 => (a_computer_call(), a_screen()).prop_map(|(called, shown)| [called, shown].concat()),
         4 => one_of(&[
             searched("ws_1", None).to_vec(),
             searched("ws_2", Some("rs_2")).to_vec(),
@@ -158,7 +210,14 @@ fn tools() -> impl Strategy<Value = Vec<Tool>> {
         description: String::new(),
         ..tool("odd")
     };
-    one_of(&[Vec::new(), vec![tool("read_file"), odd], vec![tool("web_search")]])
+    one_of(&[
+        Vec::new(),
+        vec![tool("read_file"), odd],
+        vec![tool("web_search")],
+        vec![tool("computer")],
+        vec![tool("read_file"), test_support::computer()],
+        vec![test_support::computer()],
+    ])
 }
 
 proptest! {
@@ -171,7 +230,7 @@ proptest! {
         options in options(),
         choice in 0..4_usize,
         limit in one_of(&[None, Some(1), Some(1500)]),
-        model in one_of(&[MODEL, PLAIN, "o4-mini"]),
+        model in one_of(&[MODEL, PLAIN, "o4-mini", computer::MODEL, computer::MODEL, computer::PREVIEW]),
     ) {
         let repaired = history::repair(messages.clone());
         for messages in [messages, repaired] {
