@@ -17,6 +17,7 @@ use tandem_chassis::{
     config::duration,
     identity::ServiceName,
     lifecycle::{OnEnd, Shutdown},
+    tls,
     transport::Address,
 };
 use tandem_protocols::ApiKey;
@@ -29,17 +30,13 @@ use self::{
     caller::Caller,
     dialect::{Dialect, Family, Layout},
     directory::{Directory, Listed},
-    inject::{
-        Injector, Offer,
-        relayed::{self, Given},
-        request::Draft,
-    },
+    inject::Injector,
     metrics::Metrics,
     peek::Peek,
     record::{Recorder, retention::MaxAge},
     refusal::{Reason, Refusal},
-    relay::Outgoing,
     route::{Endpoint, Mount},
+    serve::Question,
     tab::{Opening, Tab},
 };
 use crate::{
@@ -69,6 +66,7 @@ mod record;
 mod refusal;
 mod relay;
 mod route;
+mod serve;
 mod sniff;
 mod tab;
 mod told;
@@ -84,6 +82,8 @@ const LAST_ENDS: Duration = Duration::from_secs(2);
 pub struct Config {
     /// Where programs are served without going through a gateway, such as `http://0.0.0.0:8090`; nowhere unless set.
     pub listen: Option<Address>,
+    /// Certificate of an `https:` listener.
+    pub tls: Option<tls::ServerConfig>,
     /// Keeps what went through: who asked what, which tools were called, what it used.
     pub record: bool,
     /// How long that is kept: `0s` for ever, otherwise from an hour to a hundred years.
@@ -101,6 +101,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: None,
+            tls: None,
             record: true,
             retention: Duration::from_secs(60 * 24 * 60 * 60),
             any_model: false,
@@ -344,7 +345,7 @@ impl Exchange<'_> {
     fn check_own(&self, provider: &Listed) -> Result<(), Refusal> {
         let brings_own = self.caller.is_byok && headers::has_bearer(&self.headers);
         if provider.is_users_own() && !brings_own {
-            return Err(directory::own_needed(provider));
+            return Err(directory::own_needed(&provider.name));
         }
         Ok(())
     }
@@ -354,7 +355,7 @@ impl Exchange<'_> {
         self.caller.is_byok && headers::has_credential(&self.headers)
     }
 
-    async fn ask_model(mut self, dialect: Dialect, collected: Collected) -> Result<Response<Body>, Refusal> {
+    async fn ask_model(self, dialect: Dialect, collected: Collected) -> Result<Response<Body>, Refusal> {
         let body = &collected.bytes.clone();
         let encoding = self.headers.get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| encoding != "identity") {
@@ -383,43 +384,12 @@ impl Exchange<'_> {
             brings_key,
             credential: own.or_else(|| model.provider.keys.first().map(ApiKey::expose)),
         };
-        let mut tab = Tab::open(parts, opening)?;
-        Ok(match dialect.native(model.provider.kind) {
-            Some(protocol) => {
-                if let Some((offer, draft)) = self.given(dialect, &model.model, &peek, body).await {
-                    let given = Given {
-                        tab,
-                        offer,
-                        draft,
-                        protocol,
-                        headers: self.headers,
-                        query: self.uri.query().map(str::to_owned),
-                        strips_usage: peek.adds_usage(dialect),
-                        body: collected,
-                    };
-                    match relayed::relay(parts, given).await {
-                        Ok(response) => return Ok(response),
-                        Err(declined) => (tab, self.headers) = (declined.tab, declined.headers),
-                    }
-                }
-                let outgoing = Outgoing {
-                    protocol,
-                    headers: self.headers,
-                    query: self.uri.query(),
-                    peek: &peek,
-                    body,
-                };
-                relay::relay(parts, tab, outgoing).await
-            }
-            None => told::tell(parts, tab, &self.headers, body).await,
-        })
-    }
-
-    /// The tools that a request is given which is handed on, and the request that takes them.
-    async fn given(&self, dialect: Dialect, model: &str, peek: &Peek<'_>, body: &Bytes) -> Option<(Offer, Draft)> {
-        let injector = self.parts.injector.as_ref()?;
-        let draft = Draft::of(dialect, &peek.for_vendor(dialect, model, body))?;
-        let offer = injector.offer(&self.caller.identity, model, draft.own_tools()).await?;
-        Some((offer, draft))
+        let tab = Tab::open(parts, opening)?;
+        let question = Question {
+            query: self.uri.query(),
+            peek: &peek,
+            body: Arc::new(collected),
+        };
+        Ok(serve::serve(parts, tab, self.headers, &question).await)
     }
 }

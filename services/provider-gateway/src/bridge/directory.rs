@@ -215,6 +215,18 @@ impl Directory {
         model.map_err(refusal)
     }
 
+    /// A model that may answer in the place of another, ready to be called in the caller's name.
+    ///
+    /// # Errors
+    /// There is none, it was switched off, its provider is asked with callers' own credentials only; or storage cannot be asked.
+    pub async fn stand_in(&self, id: ModelConfigId, caller: &Caller) -> Result<Arc<Model>, Refusal> {
+        let model = self.catalog.model(id, Some(caller.user)).await.map_err(refusal)?;
+        if model.provider.kind.is_users_own(&model.provider.name) {
+            return Err(own_needed(&model.provider.name));
+        }
+        Ok(model)
+    }
+
     /// The provider, ready to be called in the caller's name.
     ///
     /// # Errors
@@ -431,10 +443,9 @@ pub(super) fn provider_disabled(name: &str) -> Refusal {
 }
 
 /// The provider is asked with callers' own credentials, and this one brought none.
-pub(super) fn own_needed(provider: &Listed) -> Refusal {
+pub(super) fn own_needed(provider: &str) -> Refusal {
     let text = format!(
-        "The provider {} is asked with your own credential: send it as Authorization: Bearer …, and this deployment's API token as X-Coder-AI-Governance-Token.",
-        provider.name
+        "The provider {provider} is asked with your own credential: send it as Authorization: Bearer …, and this deployment's API token as X-Coder-AI-Governance-Token."
     );
     Refusal::new(Reason::Unauthenticated, text)
 }

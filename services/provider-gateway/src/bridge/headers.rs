@@ -1,11 +1,13 @@
 //! Which headers travel on, to the vendor and back.
 //!
 //! Towards a vendor: everything but what concerns one connection, what proves who the caller is here, and what tells where the caller
-//! is. Back to the client: everything but what concerns the connection, and cookies.
+//! is. Back to the client: everything but what concerns the connection, cookies, and what is ours to say.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::SecretString;
 use tandem_chassis::hop;
+
+use super::serve::ANSWERED_BY;
 
 /// Headers of one request at most.
 pub const MAX_HEADERS: usize = 128;
@@ -149,6 +151,8 @@ pub fn for_client(vendor: HeaderMap) -> HeaderMap {
     ] {
         headers.remove(name);
     }
+    // Which model answers is ours to say.
+    headers.remove(&ANSWERED_BY);
     headers
 }
 
@@ -287,6 +291,7 @@ mod tests {
             ("connection", "close"),
             ("transfer-encoding", "chunked"),
             ("set-cookie", "a=b"),
+            ("x-tandem-fallback-model", "made-up"),
             ("content-type", "text/event-stream"),
             ("x-request-id", "req_1"),
             ("x-ratelimit-remaining-requests", "7"),

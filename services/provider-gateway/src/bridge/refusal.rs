@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
+use tandem_chat_core::error::ErrorKind;
 pub use tandem_chat_core::refusal::Reason;
 
 use super::{
@@ -21,6 +22,8 @@ pub struct Refusal {
     pub message: String,
     /// When to come back.
     pub retry_after: Option<Duration>,
+    /// Set where the vendor has no room now, so that another model may be asked instead.
+    pub lack: Option<ErrorKind>,
 }
 
 impl Refusal {
@@ -30,7 +33,14 @@ impl Refusal {
             reason,
             message: message.into(),
             retry_after: None,
+            lack: None,
         }
+    }
+
+    /// Says that the vendor has no room now, and how that shows.
+    pub fn lacking(mut self, kind: ErrorKind) -> Self {
+        self.lack = Some(kind).filter(|kind| kind.is_lack_of_room());
+        self
     }
 
     /// Says when to come back; nothing where nothing is known.

@@ -8,6 +8,7 @@ mod flow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use hyper::body::Body as _;
+use tandem_chat_core::error::ErrorKind;
 use tandem_protocols::Protocol;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,7 +20,8 @@ use super::{
     headers,
     peek::Peek,
     refusal::{Reason, Refusal},
-    sniff::{Heard, Sniffer},
+    serve::Unserved,
+    sniff::Sniffer,
     tab::Tab,
     vendor::{Call, Keys, Unanswered, VendorError, add_query, unanswered},
 };
@@ -53,8 +55,10 @@ pub(super) struct Begun {
 }
 
 /// Hands a request on; returns with the first byte of the answer.
-pub async fn relay(parts: &Parts, mut tab: Tab, mut outgoing: Outgoing<'_>) -> Response<Body> {
-    let family = tab.dialect.family();
+///
+/// # Errors
+/// Nobody has answered.
+pub async fn relay(parts: &Parts, tab: Tab, mut outgoing: Outgoing<'_>) -> Result<Response<Body>, Box<Unserved>> {
     let asking = Asking {
         protocol: outgoing.protocol,
         headers: std::mem::take(&mut outgoing.headers),
@@ -62,25 +66,24 @@ pub async fn relay(parts: &Parts, mut tab: Tab, mut outgoing: Outgoing<'_>) -> R
         body: outgoing.peek.for_vendor(tab.dialect, &tab.model.model, outgoing.body),
     };
     match ask(parts, &tab, asking).await {
-        Ok((Answered::Begun(begun), slot)) => answer(parts, tab, &outgoing, *begun, slot),
-        Ok((Answered::Refused(refused), _)) => {
-            tab.answered(refused.status().as_u16());
-            *refused
-        }
-        Err(refusal) => {
-            parts.metrics.refused(refusal.reason.as_str());
-            tab.answered(refusal.reason.status());
-            tab.close(&mut Heard::default(), false);
-            refusal.response(family)
-        }
+        Ok((Answered::Begun(begun), slot)) => Ok(answer(parts, tab, &outgoing, *begun, slot)),
+        Ok((Answered::Refused(refused), _)) => Err(Unserved::new(tab, *refused)),
+        Err(refusal) => Err(Unserved::new(tab, refusal)),
     }
 }
 
 /// How a vendor answered.
 pub(super) enum Answered {
     Begun(Box<Begun>),
-    /// With an error, told as it may be told.
-    Refused(Box<Response<Body>>),
+    /// With an error.
+    Refused(Box<Told>),
+}
+
+/// A vendor's error as it may be told.
+pub(super) struct Told {
+    pub(super) response: Response<Body>,
+    /// Set where it says that the vendor has no room now.
+    pub(super) lack: Option<ErrorKind>,
 }
 
 /// One request to the vendor in an exchange.
@@ -106,7 +109,9 @@ pub(super) async fn ask(parts: &Parts, tab: &Tab, asking: Asking<'_>) -> Result<
         .await
         .map_err(|busy| {
             let text = format!("The provider {} has no room now: {busy}.", provider.name);
-            Refusal::new(Reason::Unavailable, text).after(busy.retry_after())
+            Refusal::new(Reason::Unavailable, text)
+                .after(busy.retry_after())
+                .lacking(ErrorKind::Overloaded)
         })?;
     tab.reserve().await?;
     let permit = admit(parts, tab)?;
@@ -140,8 +145,9 @@ pub(super) async fn ask(parts: &Parts, tab: &Tab, asking: Asking<'_>) -> Result<
         }
         let error = VendorError::read(parts, provider, response).await;
         if !keys.turn(&error, tab.configured_model().is_some()) {
-            let told = error.told(provider, keys.current())?;
-            return Ok((Answered::Refused(Box::new(told)), slot));
+            let lack = error.lack(provider);
+            let response = error.told(provider, keys.current())?;
+            return Ok((Answered::Refused(Box::new(Told { response, lack })), slot));
         }
     }
 }
@@ -163,7 +169,9 @@ fn admit(parts: &Parts, tab: &Tab) -> Result<Permit, Refusal> {
             "The provider {} is left alone for a moment, since {open}.",
             provider.name
         );
-        Refusal::new(Reason::Unavailable, text).after(open.retry_after)
+        Refusal::new(Reason::Unavailable, text)
+            .after(open.retry_after)
+            .lacking(ErrorKind::Overloaded)
     })
 }
 

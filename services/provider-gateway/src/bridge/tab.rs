@@ -273,6 +273,16 @@ impl Tab {
         self.body_bytes = body_bytes;
     }
 
+    /// Another model is asked, since this one's vendor had no room. What that had accepted all the same is paid, by estimate. Returns when
+    /// what was set aside for it is not in the way.
+    pub async fn hand_over(&mut self, model: Arc<Model>) {
+        self.pay_round(Heard::default());
+        self.parts.ledger.settled(Some(self.payer()), &self.model).await;
+        self.model = model;
+        self.is_paid_elsewhere = false;
+        self.ordered_at = self.parts.clock.monotonic();
+    }
+
     /// What was heard in the rounds that are paid.
     pub fn earlier(&mut self) -> &mut Heard {
         &mut self.earlier
@@ -297,9 +307,14 @@ impl Tab {
         (!self.model.id.uuid().is_nil()).then_some(self.model.model.as_str())
     }
 
+    /// Names what is asked of the vendor now: no two of an exchange share it, or only the first would be paid.
+    pub fn completion_id(&self) -> CompletionId {
+        CompletionId::new(self.order)
+    }
+
     fn order(&self) -> Order<'_> {
         Order {
-            id: CompletionId::new(self.order),
+            id: self.completion_id(),
             model_config_id: self.model.id,
             chat_id: None,
             purpose: Purpose::Bridge,

@@ -8,10 +8,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header};
 use secrecy::ExposeSecret;
-use tandem_chat_core::{
-    id::{CompletionId, KeyId},
-    part::Part,
-};
+use tandem_chat_core::{id::KeyId, part::Part};
 use tandem_protocols::{
     ApiKey, Protocol,
     call::{Purpose, Request, ToolChoice},
@@ -30,6 +27,8 @@ use super::{
     },
     passthrough::refused_field,
     refusal::{Reason, Refusal},
+    relay::Told,
+    serve::Unserved,
     sniff::{Heard, Keep},
     tab::Tab,
     translate::{self, Answering, Asked, Encoder},
@@ -44,13 +43,17 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// An answer being told. Dropping it stops the completion, unless it has ended.
 struct Telling {
-    tab: Tab,
+    /// Gone where somebody else is to answer.
+    tab: Option<Tab>,
+    dialect: Dialect,
     completion: Arc<Completion>,
     reader: Reader,
     encoder: Option<Encoder>,
     heard: Heard,
     /// Tools were put into the request.
     rounds: Option<Box<Rounds>>,
+    /// Words have come, or tools have run: nobody else is to answer.
+    has_begun: bool,
 }
 
 impl Drop for Telling {
@@ -62,13 +65,21 @@ impl Drop for Telling {
             rounds.leave(&mut self.heard);
         }
         // Closed before, it is not closed again.
-        self.tab.close(&mut self.heard, false);
+        self.close(false);
     }
 }
 
-/// Answers a request; returns with the first words, or with all of them.
-pub async fn tell(parts: &Arc<Parts>, mut tab: Tab, headers: &HeaderMap, body: &Bytes) -> Response<Body> {
-    let (family, dialect) = (tab.dialect.family(), tab.dialect);
+/// Answers a request; returns with the first words, or with all of them. A failure behind words, or tools that have run, is an answer too.
+///
+/// # Errors
+/// Nobody has answered.
+pub(super) async fn tell(
+    parts: &Arc<Parts>,
+    mut tab: Tab,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Response<Body>, Box<Unserved>> {
+    let dialect = tab.dialect;
     tab.is_paid_elsewhere();
     let started = match asked(&tab, headers, body) {
         Ok((asked, model)) => {
@@ -84,42 +95,40 @@ pub async fn tell(parts: &Arc<Parts>, mut tab: Tab, headers: &HeaderMap, body: &
         rounds,
     } = match started {
         Ok(started) => started,
-        Err(refusal) => {
-            parts.metrics.refused(refusal.reason.as_str());
-            tab.answered(refusal.reason.status());
-            return refusal.response(family);
-        }
+        Err(refusal) => return Err(Unserved::new(tab, refusal)),
     };
     let is_stream = answering.is_stream;
     let mut heard = Heard::new(keep(parts));
     heard.name(Some(&answering.id));
     let mut telling = Telling {
-        tab,
+        tab: Some(tab),
+        dialect,
         completion,
         reader,
         encoder: Some(Encoder::new(dialect, answering)),
         heard,
         rounds,
+        has_begun: false,
     };
     let outcome = if is_stream {
         telling.first().await
     } else {
         telling.all().await
     };
-    match outcome {
-        Err(failed) => failure(telling, &failed),
+    Ok(match outcome {
+        Err(failed) => return failure(telling, &failed),
         Ok(document) if !is_stream => {
-            telling.tab.answered(200);
-            telling.tab.close(&mut telling.heard, true);
+            telling.answered(200);
+            telling.close(true);
             let mut response = Response::new(Body::full(document));
             let json = HeaderValue::from_static("application/json");
             response.headers_mut().insert(header::CONTENT_TYPE, json);
             response
         }
         Ok(first) => {
-            telling.tab.answered(200);
-            let rest = futures::stream::unfold(telling, move |mut telling| async move {
-                let piece = telling.next(dialect).await?;
+            telling.answered(200);
+            let rest = futures::stream::unfold(telling, |mut telling| async move {
+                let piece = telling.next().await?;
                 Some((piece, telling))
             });
             let all = futures::StreamExt::chain(futures::stream::iter([first]), rest);
@@ -128,7 +137,7 @@ pub async fn tell(parts: &Arc<Parts>, mut tab: Tab, headers: &HeaderMap, body: &
             headers::for_events(response.headers_mut());
             response
         }
-    }
+    })
 }
 
 fn keep(parts: &Parts) -> Keep {
@@ -149,18 +158,16 @@ fn asked(tab: &Tab, headers: &HeaderMap, body: &Bytes) -> Result<(Asked, Model),
         }
         None => Arc::clone(&tab.model.provider),
     };
-    let mut model = Model {
+    let model = Model {
         asked: Arc::new(tandem_protocols::Model {
             options,
             ..tandem_protocols::Model::clone(&tab.model.asked)
         }),
         provider,
+        // In its place they are asked with what the client set in words of their own.
+        fallbacks: Vec::new(),
         ..Model::clone(&tab.model)
     };
-    if tab.brings_key {
-        // Another model would be asked with the deployment's keys, and nobody would pay for it.
-        model.fallbacks.clear();
-    }
     Ok((asked, model))
 }
 
@@ -197,9 +204,10 @@ fn start(
         is_stream: asked.is_stream,
         wants_usage: asked.wants_usage,
         is_serial: asked.is_serial,
+        free_form: asked.free_form,
     };
     let request = Request {
-        id: CompletionId::new(tab.id),
+        id: tab.completion_id(),
         model_config_id: model.id,
         messages: asked.messages,
         tools: asked.tools,
@@ -242,9 +250,12 @@ fn prefix(dialect: Dialect) -> &'static str {
 }
 
 /// A failure before the first byte.
-fn failure(mut telling: Telling, failed: &Failed) -> Response<Body> {
+///
+/// # Errors
+/// Nothing has come of it, so that somebody else may answer.
+fn failure(mut telling: Telling, failed: &Failed) -> Result<Response<Body>, Box<Unserved>> {
     let status = translate::failure_status(failed);
-    let body = translate::failure_body(failed, telling.tab.dialect.family());
+    let body = translate::failure_body(failed, telling.dialect.family());
     let mut response = Response::new(Body::full(Bytes::from(body.to_string())));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
@@ -253,12 +264,33 @@ fn failure(mut telling: Telling, failed: &Failed) -> Response<Body> {
         let seconds = failed.retry_after.as_secs() + u64::from(failed.retry_after.subsec_nanos() > 0);
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
-    telling.tab.answered(status.as_u16());
-    telling.tab.close(&mut telling.heard, false);
-    response
+    if !telling.has_begun
+        && let Some(tab) = telling.tab.take()
+    {
+        let error = &failed.error;
+        let lack = Some(error.kind).filter(|kind| error.retryable && kind.is_lack_of_room());
+        return Err(Unserved::new(tab, Told { response, lack }));
+    }
+    telling.answered(status.as_u16());
+    telling.close(false);
+    Ok(response)
 }
 
 impl Telling {
+    /// The client sees this status from now on.
+    fn answered(&mut self, status: u16) {
+        if let Some(tab) = &mut self.tab {
+            tab.answered(status);
+        }
+    }
+
+    /// Ends the exchange; only the first time counts.
+    fn close(&mut self, is_complete: bool) {
+        if let Some(tab) = &mut self.tab {
+            tab.close(&mut self.heard, is_complete);
+        }
+    }
+
     /// The next event the client sees; `None` after the last. Nothing is lost if it is not waited for to its end.
     async fn event(&mut self) -> Option<Arc<Event>> {
         loop {
@@ -266,6 +298,7 @@ impl Telling {
                 return self.reader.next().await.map(|(_, event)| event);
             };
             if rounds.is_between() {
+                self.has_begun = true;
                 match rounds.next(&mut self.heard).await {
                     Ok((completion, reader)) => (self.completion, self.reader) = (completion, reader),
                     Err(failed) => return Some(Arc::new(Event::Failed(failed))),
@@ -301,7 +334,7 @@ impl Telling {
                 Ok(None) => break,
                 // While tools run it may take long until there are words.
                 Err(_) if self.rounds.as_ref().is_some_and(|rounds| rounds.has_gone_on()) => {
-                    told.extend_from_slice(&translate::ping(self.tab.dialect));
+                    told.extend_from_slice(&translate::ping(self.dialect));
                     break;
                 }
                 Err(_) => continue,
@@ -322,32 +355,31 @@ impl Telling {
 
     /// The whole answer.
     async fn all(&mut self) -> Result<Bytes, Box<Failed>> {
-        let mut has_words = false;
         while let Some(event) = self.event().await {
             if let Event::Failed(failed) = &*event {
                 // What has been said would be said twice.
-                if !has_words && self.goes_on_without_tools(failed).await {
+                if !self.has_begun && self.goes_on_without_tools(failed).await {
                     continue;
                 }
                 return Err(failed.clone());
             }
-            has_words |= !matches!(*event, Event::Started(_));
+            self.has_begun |= !matches!(*event, Event::Started(_));
             self.tell(&event);
         }
         Ok(self.encoder.take().map(Encoder::finish).unwrap_or_default())
     }
 
     /// The next piece; a ping after a silence, `None` after the end.
-    async fn next(&mut self, dialect: Dialect) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Bytes> {
         self.encoder.as_ref()?;
         match timeout(PING_INTERVAL, self.event()).await {
             Ok(Some(event)) => Some(self.tell(&event)),
             Ok(None) => {
                 let is_complete = !self.heard.has_failed;
-                self.tab.close(&mut self.heard, is_complete);
+                self.close(is_complete);
                 self.encoder.take().map(Encoder::finish)
             }
-            Err(_) => Some(translate::ping(dialect)),
+            Err(_) => Some(translate::ping(self.dialect)),
         }
     }
 

@@ -5,7 +5,11 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
-use tandem_chat_core::retry;
+use tandem_chat_core::{
+    classify::{self, Cause},
+    error::ErrorKind,
+    retry,
+};
 use tandem_protocols::{ApiKey, Protocol, http::error_body};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -102,7 +106,9 @@ fn all_rest(provider: &Provider, AllResting { retry_after, why }: &AllResting) -
                 "All keys of the provider {} have reached their rate limit.",
                 provider.name
             );
-            Refusal::new(Reason::RateLimited, text).after(*retry_after)
+            Refusal::new(Reason::RateLimited, text)
+                .after(*retry_after)
+                .lacking(ErrorKind::RateLimit)
         }
         Why::Refused => not_accepted(provider),
     }
@@ -170,7 +176,7 @@ impl Call<'_> {
             "The provider {} did not answer within {limit} seconds.",
             self.provider.name
         );
-        Refusal::new(Reason::TooSlow, text)
+        Refusal::new(Reason::TooSlow, text).lacking(ErrorKind::StartupTimeout)
     }
 }
 
@@ -208,6 +214,19 @@ impl VendorError {
             StatusCode::TOO_MANY_REQUESTS => Some("429"),
             _ => None,
         }
+    }
+
+    /// Set where it says that the vendor has no room now.
+    pub(super) fn lack(&self, provider: &Provider) -> Option<ErrorKind> {
+        let error = classify::classify(&classify::Failure {
+            status: Some(self.status.as_u16()),
+            text: &self.text,
+            provider: Some(provider.kind.as_str()),
+            retry_after: self.retry_after,
+            cause: Cause::Reported,
+        })
+        .error;
+        Some(error.kind).filter(|kind| error.retryable && kind.is_lack_of_room())
     }
 
     /// As one line.
@@ -321,7 +340,7 @@ pub(super) fn unanswered(provider: &Provider, error: reqwest::Error) -> Unanswer
     let text = redact(&outbound::chain(&error), &provider.keys);
     let text = format!("The provider {} could not be asked: {text}.", provider.name);
     Unanswered {
-        refusal: Refusal::new(Reason::Upstream, text),
+        refusal: Refusal::new(Reason::Upstream, text).lacking(ErrorKind::Timeout),
         is_connect: error.is_connect(),
     }
 }

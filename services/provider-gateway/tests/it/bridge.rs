@@ -2,6 +2,7 @@
 
 mod answers;
 mod byok;
+mod fallback;
 mod forward;
 mod inject;
 mod limits;
@@ -11,6 +12,7 @@ mod passing;
 mod ports;
 mod records;
 mod refusals;
+mod secured;
 mod translated;
 mod trouble;
 mod upstream;

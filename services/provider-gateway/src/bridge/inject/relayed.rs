@@ -30,6 +30,7 @@ use crate::{
         headers,
         refusal::{Reason, Refusal},
         relay::{Answered, Asking, Begun, ask},
+        serve::Unserved,
         sniff::{Sniffer, cut},
         tab::Tab,
         translate::ping,
@@ -67,15 +68,21 @@ pub(in crate::bridge) struct Given {
     /// The client has not asked for a stream's usage.
     pub(in crate::bridge) strips_usage: bool,
     /// Keeps the room that the body takes.
-    pub(in crate::bridge) body: Collected,
+    pub(in crate::bridge) body: Arc<Collected>,
+}
+
+/// What is left of an exchange that nobody has answered.
+pub(in crate::bridge) enum Left {
+    /// The vendor does not take it with tools.
+    Declined(Box<Declined>),
+    /// It has not answered at all.
+    Unserved(Box<Unserved>),
 }
 
 /// What is left of an exchange that the vendor does not take with tools.
 pub(in crate::bridge) struct Declined {
     pub(in crate::bridge) tab: Tab,
     pub(in crate::bridge) headers: HeaderMap,
-    /// Keeps the room that the body takes.
-    _body: Collected,
 }
 
 /// Why the rounds ended too soon.
@@ -107,7 +114,7 @@ struct Running {
     /// A whole answer that is not understood: it goes on as it came.
     unread: Option<Bytes>,
     ends_at: Instant,
-    _body: Collected,
+    _body: Arc<Collected>,
 }
 
 impl Drop for Running {
@@ -119,10 +126,10 @@ impl Drop for Running {
 /// Hands a request on with tools; returns with the first byte of the answer, or with all of it.
 ///
 /// # Errors
-/// The vendor does not take it so; nothing has been answered, and nothing used.
-pub(in crate::bridge) async fn relay(parts: &Arc<Parts>, given: Given) -> Result<Response<Body>, Box<Declined>> {
+/// The vendor does not take it so, or at all; nothing has been answered, and nothing used.
+pub(in crate::bridge) async fn relay(parts: &Arc<Parts>, given: Given) -> Result<Response<Body>, Left> {
     let Given {
-        mut tab,
+        tab,
         offer,
         mut draft,
         protocol,
@@ -131,7 +138,6 @@ pub(in crate::bridge) async fn relay(parts: &Arc<Parts>, given: Given) -> Result
         strips_usage,
         body,
     } = given;
-    let family = tab.dialect.family();
     draft.add_tools(&offer);
     let asking = Asking {
         protocol,
@@ -139,7 +145,7 @@ pub(in crate::bridge) async fn relay(parts: &Arc<Parts>, given: Given) -> Result
         query: query.as_deref(),
         body: draft.bytes(),
     };
-    let refusal = match ask(parts, &tab, asking).await {
+    Err(match ask(parts, &tab, asking).await {
         Ok((Answered::Begun(begun), slot)) => {
             let offer = Arc::new(offer);
             let running = Running {
@@ -159,28 +165,18 @@ pub(in crate::bridge) async fn relay(parts: &Arc<Parts>, given: Given) -> Result
             };
             return Ok(running.answer(*begun, slot).await);
         }
-        Ok((Answered::Refused(refused), _)) if may_mean_tools(refused.status().as_u16()) => {
-            let status = refused.status().as_u16();
+        Ok((Answered::Refused(refused), _)) if may_mean_tools(refused.response.status().as_u16()) => {
+            let status = refused.response.status().as_u16();
             tracing::info!(
                 status,
                 model = tab.model.model,
                 "a vendor does not take a request with injected tools; it is asked without"
             );
-            return Err(Box::new(Declined {
-                tab,
-                headers,
-                _body: body,
-            }));
+            Left::Declined(Box::new(Declined { tab, headers }))
         }
-        Ok((Answered::Refused(refused), _)) => {
-            tab.answered(refused.status().as_u16());
-            return Ok(*refused);
-        }
-        Err(refusal) => refusal,
-    };
-    parts.metrics.refused(refusal.reason.as_str());
-    tab.answered(refusal.reason.status());
-    Ok(refusal.response(family))
+        Ok((Answered::Refused(refused), _)) => Left::Unserved(Unserved::new(tab, *refused)),
+        Err(refusal) => Left::Unserved(Unserved::new(tab, refusal)),
+    })
 }
 
 impl Running {
@@ -325,7 +321,7 @@ impl Running {
             };
             (begun, slot) = match with_pings(asking, dialect, client).await? {
                 (Answered::Begun(begun), slot) => (*begun, slot),
-                (Answered::Refused(refused), _) => return Err(Trouble::Theirs(refused)),
+                (Answered::Refused(refused), _) => return Err(Trouble::Theirs(Box::new(refused.response))),
             };
         }
     }

@@ -55,7 +55,7 @@ impl Run {
             return None;
         }
         let error = self.describe(failure).error;
-        Some(error.kind).filter(|kind| error.retryable && is_lack_of_room(*kind))
+        Some(error.kind).filter(|kind| error.retryable && kind.is_lack_of_room())
     }
 
     /// A model that can be called now.
@@ -102,20 +102,5 @@ impl Serving {
             protocol,
             reason: None,
         }
-    }
-}
-
-/// Kinds of error that another vendor or model need not share.
-fn is_lack_of_room(kind: ErrorKind) -> bool {
-    match kind {
-        ErrorKind::Overloaded | ErrorKind::RateLimit | ErrorKind::Timeout | ErrorKind::StartupTimeout => true,
-        ErrorKind::Generic
-        | ErrorKind::StreamSilenceTimeout
-        | ErrorKind::Auth
-        | ErrorKind::Config
-        | ErrorKind::UsageLimit
-        | ErrorKind::MissingKey
-        | ErrorKind::ProviderDisabled
-        | ErrorKind::ContentFilter => false,
     }
 }
