@@ -3,6 +3,7 @@
 mod garbage;
 mod noise;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tandem_chat_core::{
     classify::{Classified, Failure as Report, classify},
@@ -48,6 +49,28 @@ pub(crate) fn result(id: &str, name: &str, result: Value) -> ToolResultPart {
         created_at: None,
         provider_metadata: Default::default(),
     }
+}
+
+/// A call at a computer of another vendor's, and what it came to: `picture`, or words.
+pub(crate) fn seen_elsewhere(id: &str, picture: &[u8], is_shown: bool) -> Vec<Part> {
+    let args = json!({"actions": [{"type": "wait"}], "pending_safety_checks": []});
+    let Part::ToolCall(made) = call(id, COMPUTER, args) else {
+        unreachable!("it is a call")
+    };
+    let own = json!({"provider": "p", "model": "gpt-5.4", "computer_call": {"id": "cu_1", "status": "completed"}});
+    let made = ToolCallPart {
+        provider_metadata: [("openai".to_owned(), own)].into_iter().collect(),
+        ..made
+    };
+    let shown = json!({
+        "data": STANDARD.encode(picture), "mime_type": "image/png", "text": "", "acknowledged_safety_checks": ["sc_1"],
+    });
+    let came = ToolResultPart {
+        is_media: is_shown,
+        is_error: !is_shown,
+        ..result(id, COMPUTER, shown)
+    };
+    vec![Part::ToolCall(made), Part::ToolResult(came)]
 }
 
 pub(crate) fn file(media_type: &str, name: &str, data: &[u8]) -> Part {

@@ -7,7 +7,7 @@ use tandem_e2e::{
     world::{Answer, Rest, World, finish, free_address},
 };
 
-use crate::Result;
+use crate::{Result, programs};
 
 const CLAUDE: &str = "claude-test-model";
 
@@ -37,19 +37,6 @@ fn said(answer: &Answer) -> String {
     chunks
         .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned))
         .collect()
-}
-
-/// A provider of that type at the fake, with a model.
-async fn register(world: &World, kind: &str, model: &str) -> Result {
-    let body = json!({
-        "type": kind, "name": format!("{kind}-provider"), "display_name": kind, "enabled": true,
-        "base_url": world.fake().base_url(), "api_keys": [world.fake().api_key()],
-    });
-    let provider = world.rest().post("/api/v2/ai/providers", &body).await?.expect(201)?;
-    world
-        .register_model(provider["id"].as_str().unwrap_or_default(), model)
-        .await?;
-    Ok(())
 }
 
 #[tokio::test]
@@ -89,8 +76,8 @@ async fn a_program_needs_only_another_address_and_a_token() -> Result {
 #[tokio::test]
 async fn members_may_ask_and_every_dialect_is_served() -> Result {
     let (world, bridge) = world().await?;
-    register(&world, "anthropic", CLAUDE).await?;
-    register(&world, "openai", "gpt-4o").await?;
+    programs::register(&world, "anthropic", &[CLAUDE]).await?;
+    programs::register(&world, "openai", &["gpt-4o"]).await?;
     let member = world.create_user("grace").await?;
     let bridge = bridge.with_token(member.rest.token().unwrap_or_default());
     let body = json!({ "model": CLAUDE, "max_tokens": 100, "messages": [{ "role": "user", "content": "Hi" }] });
@@ -122,7 +109,7 @@ async fn members_may_ask_and_every_dialect_is_served() -> Result {
 #[tokio::test]
 async fn a_program_of_one_dialect_is_answered_by_a_model_of_another() -> Result {
     let (world, bridge) = world().await?;
-    register(&world, "anthropic", CLAUDE).await?;
+    programs::register(&world, "anthropic", &[CLAUDE]).await?;
     let call = Reply::text("Let me look.").tool_call_with_id("toolu_1", "look", json!({ "path": "." }));
     world.fake().script(Script::turn([call]).when_user_says("Look"));
     let mut body = chat("Look");

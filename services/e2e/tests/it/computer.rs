@@ -3,11 +3,11 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_e2e::{
-    fake_llm::{FakeLlm, Reply, Script},
-    world::{Rest, World, finish, free_address},
+    fake_llm::{Reply, Script},
+    world::{Rest, World, finish},
 };
 
-use crate::Result;
+use crate::{Result, programs};
 
 const GPT: &str = "gpt-5.4";
 const CLAUDE: &str = "claude-opus-4-6";
@@ -15,26 +15,9 @@ const CLAUDE: &str = "claude-opus-4-6";
 /// The first bytes of a picture.
 const PICTURE: &str = "iVBORw0KGgo=";
 
-/// A world with the bridge's own listener and a model of each vendor's, and a client of it.
+/// A world with a model of each vendor's that has the tool.
 async fn world() -> Result<(World, Rest)> {
-    let address = free_address()?;
-    let world = World::builder()
-        .env("TANDEM_PROVIDER_GATEWAY__BRIDGE__LISTEN", format!("http://{address}"))
-        .fake(FakeLlm::builder().models(["fake-model", GPT, CLAUDE]))
-        .start()
-        .await?;
-    for (kind, model) in [("openai", GPT), ("anthropic", CLAUDE)] {
-        let body = json!({
-            "type": kind, "name": format!("{kind}-provider"), "display_name": kind, "enabled": true,
-            "base_url": world.fake().base_url(), "api_keys": [world.fake().api_key()],
-        });
-        let provider = world.rest().post("/api/v2/ai/providers", &body).await?.expect(201)?;
-        world
-            .register_model(provider["id"].as_str().unwrap_or_default(), model)
-            .await?;
-    }
-    let bridge = world.rest().at(format!("http://{address}"));
-    Ok((world, bridge))
+    programs::world(&[("openai", &[GPT]), ("anthropic", &[CLAUDE])]).await
 }
 
 #[tokio::test]

@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 use tandem_e2e::{
-    fake_llm::{FakeLlm, RecordedRequest, Reply, Script},
-    world::{Rest, World, free_address},
+    fake_llm::{RecordedRequest, Reply, Script},
+    world::{Rest, World},
 };
 
-use crate::Result;
+use crate::{Result, programs};
 
 const CLAUDE: &str = "claude-test-model";
 const GEMINI: &str = "gemini-2.5-flash";
@@ -15,27 +15,9 @@ const GEMINI: &str = "gemini-2.5-flash";
 const GRAMMAR: &str = "start: \"*** Begin Patch\" /(.|\\n)+/ \"*** End Patch\"";
 const PATCH: &str = "*** Begin Patch\n*** Add File: a.txt\n+say \"hi\" \\ 😀\n*** End Patch";
 
-/// A world with the bridge's own listener and a model of each dialect that has no tools of a free form, and a client of it.
+/// A world with a model of each dialect that has no tools of a free form.
 async fn world() -> Result<(World, Rest)> {
-    let address = free_address()?;
-    let world = World::builder()
-        .env("TANDEM_PROVIDER_GATEWAY__BRIDGE__LISTEN", format!("http://{address}"))
-        .fake(FakeLlm::builder().models(["fake-model", CLAUDE, GEMINI]))
-        .start()
-        .await?;
-    let root = world.fake().base_url().trim_end_matches("/v1").to_owned();
-    for (kind, model) in [("anthropic", CLAUDE), ("google", GEMINI)] {
-        let body = json!({
-            "type": kind, "name": format!("{kind}-provider"), "display_name": kind, "enabled": true,
-            "base_url": root, "api_keys": [world.fake().api_key()],
-        });
-        let provider = world.rest().post("/api/v2/ai/providers", &body).await?.expect(201)?;
-        world
-            .register_model(provider["id"].as_str().unwrap_or_default(), model)
-            .await?;
-    }
-    let bridge = world.rest().at(format!("http://{address}"));
-    Ok((world, bridge))
+    programs::world(&[("anthropic", &[CLAUDE]), ("google", &[GEMINI])]).await
 }
 
 /// The events of a stream.

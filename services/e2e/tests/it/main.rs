@@ -34,6 +34,7 @@ mod mcp;
 mod memory;
 mod network;
 mod poison;
+mod programs;
 mod provider_drills;
 mod provider_gateways;
 mod provider_health;

@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 use tandem_e2e::{
-    fake_llm::{FakeLlm, RecordedRequest, Reply, Script},
-    world::{Rest, World, free_address},
+    fake_llm::{RecordedRequest, Reply, Script},
+    world::{Rest, World},
 };
 
-use crate::Result;
+use crate::{Result, programs};
 
 const CLAUDE: &str = "claude-sonnet-4-5";
 const OLD_CLAUDE: &str = "claude-opus-4-1";
@@ -24,43 +24,15 @@ const MESSAGES: &str = "/anthropic/v1/messages";
 /// An answer of the form.
 const OSLO: &str = "{\"city\":\"Oslo\"}";
 
-/// A world with the bridge's own listener and a model of each dialect, and a client of it.
+/// A world with models of each dialect.
 async fn world() -> Result<(World, Rest)> {
-    let address = free_address()?;
-    let world = World::builder()
-        .env("TANDEM_PROVIDER_GATEWAY__BRIDGE__LISTEN", format!("http://{address}"))
-        .fake(FakeLlm::builder().models([
-            "fake-model",
-            CLAUDE,
-            OLD_CLAUDE,
-            NEWEST_CLAUDE,
-            AWS,
-            OLD_AWS,
-            GPT,
-            GEMINI,
-        ]))
-        .start()
-        .await?;
-    let root = world.fake().base_url().trim_end_matches("/v1").to_owned();
-    for (kind, base_url, models) in [
-        ("anthropic", root.clone(), &[CLAUDE, OLD_CLAUDE, NEWEST_CLAUDE][..]),
-        ("bedrock", root.clone(), &[AWS, OLD_AWS]),
-        ("openai", world.fake().base_url(), &[GPT]),
-        ("google", root, &[GEMINI]),
-    ] {
-        let body = json!({
-            "type": kind, "name": format!("{kind}-provider"), "display_name": kind, "enabled": true,
-            "base_url": base_url, "api_keys": [world.fake().api_key()],
-        });
-        let provider = world.rest().post("/api/v2/ai/providers", &body).await?.expect(201)?;
-        for model in models {
-            world
-                .register_model(provider["id"].as_str().unwrap_or_default(), model)
-                .await?;
-        }
-    }
-    let bridge = world.rest().at(format!("http://{address}"));
-    Ok((world, bridge))
+    programs::world(&[
+        ("anthropic", &[CLAUDE, OLD_CLAUDE, NEWEST_CLAUDE]),
+        ("bedrock", &[AWS, OLD_AWS]),
+        ("openai", &[GPT]),
+        ("google", &[GEMINI]),
+    ])
+    .await
 }
 
 fn schema() -> Value {

@@ -96,7 +96,13 @@ impl Section {
         for line in text.lines().map(str::trim) {
             if let Some(rest) = line.strip_prefix('[') {
                 // A comment may stand behind it. One without an end is nobody's: what follows must not become another's.
-                let words = |name: &str| name.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+                // Names with blanks stand in quotes.
+                let words = |name: &str| {
+                    name.replace(['"', '\''], "")
+                        .split_ascii_whitespace()
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                };
                 is_wanted = rest.split_once(']').is_some_and(|(name, _)| words(name) == wanted);
             } else if is_wanted
                 && !line.starts_with(['#', ';'])
@@ -168,11 +174,12 @@ mod tests {
     fn a_section_ends_where_another_begins_whatever_stands_behind_its_name() {
         let files = Files::of(
             "[default] ; mine\nregion = a\n[work] # theirs\nregion = b\naws_access_key_id = x\n[half\naws_secret_access_key = y\n",
-            "",
+            "[profile \"my work\"]\nregion = c\n",
         );
         assert_eq!(files.profile(DEFAULT).region().as_deref(), Some("a"));
         assert!(files.profile(DEFAULT).value("aws_access_key_id").is_none());
         assert_eq!(files.profile("work").region().as_deref(), Some("b"));
         assert!(files.profile("work").value("aws_secret_access_key").is_none());
+        assert_eq!(files.profile("my work").region().as_deref(), Some("c"));
     }
 }

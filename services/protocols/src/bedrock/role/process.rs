@@ -1,11 +1,11 @@
 //! Credentials that a program of the operator's prints (`credential_process`).
 //!
-//! The program gets this service's environment and neither input nor a shell: its line is cut into words, as AWS's own tools do, and nothing
-//! in it is replaced. What it prints beside its answer is read by nobody, since secrets may stand in it.
+//! The program gets this service's environment without what concerns this service alone, and neither input nor a shell: its line is cut into
+//! words, as AWS's own tools do, and nothing in it is replaced. What it prints beside its answer is read by nobody, since secrets may stand in it.
 //!
 //! Source: AWS, "Sourcing credentials with an external process" (the line, the answer).
 
-use std::{process::Stdio, time::Duration as Limit};
+use std::{ffi::OsStr, process::Stdio, time::Duration as Limit};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -23,6 +23,9 @@ const LIMIT: Limit = Limit::from_secs(60);
 
 /// Longest answer that is read.
 const MAX_OUTPUT_BYTES: u64 = 64 * 1024;
+
+/// How the names of variables begin that are ours alone; the sealing key and the database's password may be among them.
+const OURS: [&str; 2] = ["TANDEM_", "DATABASE_URL"];
 
 /// The only form of an answer there is.
 const VERSION: u64 = 1;
@@ -82,6 +85,9 @@ impl Process {
             .stderr(Stdio::null())
             .process_group(0)
             .kill_on_drop(true);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
+            command.env_remove(name);
+        }
         let started = command.spawn();
         let mut child =
             Group(started.map_err(|error| Trouble::Lasting(format!("the program cannot be started: {error}")))?);
@@ -99,6 +105,12 @@ impl Process {
             status => Err(format!("the program ended with {status}; run it by hand to see why").into()),
         }
     }
+}
+
+/// Whether a variable is withheld from programs.
+fn is_ours(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    OURS.iter().any(|ours| name.starts_with(ours))
 }
 
 /// A program with whatever it started; dropping it ends all of them, unless the program has ended by itself.

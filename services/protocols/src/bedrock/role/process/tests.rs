@@ -90,6 +90,24 @@ async fn a_program_has_this_services_environment() {
 }
 
 #[tokio::test]
+async fn what_concerns_this_service_alone_is_withheld_from_programs() {
+    for (name, is_withheld) in [
+        ("TANDEM_PROVIDER_GATEWAY__KEK", true),
+        ("TANDEM_BOOTSTRAP_TOKEN", true),
+        ("DATABASE_URL", true),
+        ("PATH", false),
+        ("AWS_PROFILE", false),
+    ] {
+        assert_eq!(is_ours(OsStr::new(name)), is_withheld, "{name}");
+    }
+    let count = "env | grep -c '^TANDEM_' | sed 's/^/n/'";
+    let script = Script::new(&format!(
+        "printf '{{\"Version\": 1, \"AccessKeyId\": \"%s\", \"SecretAccessKey\": \"s\"}}' \"$({count})\"\n"
+    ));
+    assert_eq!(script.grant().await.unwrap().credentials.access_key_id, "n0");
+}
+
+#[tokio::test]
 async fn a_program_that_fails_is_told_by_its_status_alone() {
     let script = Script::new("echo canary-out\necho canary-err >&2\nexit 3\n");
     let trouble = script.grant().await.unwrap_err();

@@ -77,28 +77,6 @@ fn a_result() -> impl Strategy<Value = Part> {
     })
 }
 
-/// A call at a computer of another vendor's, and what it came to: a picture, or words.
-fn seen(id: &str, is_shown: bool) -> Vec<Part> {
-    let args = json!({"actions": [{"type": "wait"}], "pending_safety_checks": []});
-    let Part::ToolCall(made) = call(id, "computer", args) else {
-        unreachable!("it is a call")
-    };
-    let own = json!({"provider": "p", "model": "gpt-5.4", "computer_call": {"id": "cu_1", "status": "completed"}});
-    let made = ToolCallPart {
-        provider_metadata: [("openai".to_owned(), own)].into_iter().collect(),
-        ..made
-    };
-    let shown = json!({
-        "data": STANDARD.encode(PNG), "mime_type": "image/png", "text": "", "acknowledged_safety_checks": ["sc_1"],
-    });
-    let came = ToolResultPart {
-        is_media: is_shown,
-        is_error: !is_shown,
-        ..result(id, "computer", shown)
-    };
-    vec![Part::ToolCall(made), Part::ToolResult(came)]
-}
-
 fn a_file() -> impl Strategy<Value = Part> {
     let kinds = [
         "image/png",
@@ -131,7 +109,7 @@ fn part() -> impl Strategy<Value = Vec<Part>> {
         2 => a_call().prop_map(|call| vec![call]),
         2 => a_result().prop_map(|result| vec![result]),
         1 => a_file().prop_map(|file| vec![file]),
-        1 => any::<bool>().prop_map(|is_shown| seen("call_1", is_shown)),
+        1 => any::<bool>().prop_map(|is_shown| test_support::seen_elsewhere("call_1", PNG, is_shown)),
         1 => model().prop_map(|model| searched(model, "s1").to_vec()),
         1 => model().prop_map(|model| signed_picture(model).to_vec()),
         1 => model().prop_map(|model| vec![thought(model)]),
