@@ -144,6 +144,11 @@ async fn listen_for_programs(address: &Address, tls: Option<&tls::ServerConfig>)
         address: address.clone(),
         source,
     };
+    if tls.is_some() && !matches!(address, Address::Https { .. }) {
+        return Err(failed(std::io::Error::other(
+            "with a certificate (`bridge.tls`) it must be an https address",
+        )));
+    }
     let acceptor = tls.map(tls::ServerConfig::load).transpose();
     let acceptor = acceptor.map_err(|error| failed(std::io::Error::other(error)))?;
     Listener::bind_with(address, acceptor).await.map_err(failed)

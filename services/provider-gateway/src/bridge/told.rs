@@ -268,7 +268,9 @@ fn failure(mut telling: Telling, failed: &Failed) -> Result<Response<Body>, Box<
         && let Some(tab) = telling.tab.take()
     {
         let error = &failed.error;
-        let lack = Some(error.kind).filter(|kind| error.retryable && kind.is_lack_of_room());
+        // Where no vendor was asked, it was the spend limit that could not be looked at.
+        let is_vendors = error.retryable && !error.provider.is_empty();
+        let lack = Some(error.kind).filter(|kind| is_vendors && kind.is_lack_of_room());
         return Err(Unserved::new(tab, Told { response, lack }));
     }
     telling.answered(status.as_u16());

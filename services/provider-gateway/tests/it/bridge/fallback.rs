@@ -1,6 +1,7 @@
 //! Other models in the place of the one a program asked for.
 
 use serde_json::{Value, json};
+use tandem_chassis::status::Fault;
 
 use super::{
     Answer, Bridged, KEYS, PRICED, chat, completion, streamed, until,
@@ -197,6 +198,22 @@ async fn what_somebody_has_to_mend_is_told_as_it_is() {
     }
     assert_eq!(bridged.chat().await.status, 429);
     assert_eq!(spare.asked().len(), 0);
+}
+
+#[tokio::test]
+async fn a_limit_that_cannot_be_looked_at_is_no_lack_of_room() {
+    for kind in ["openai", "anthropic"] {
+        let bridged = Bridged::start_with(kind, &KEYS, |config| config.spend.fail_closed = true).await;
+        let [spare] = spares(&bridged, ["openai"]).await;
+        {
+            let mut ledger = bridged.world.storage.ledger.lock().unwrap();
+            ledger.is_limited = true;
+            ledger.refusal = Some(Fault::internal("ODD", "odd"));
+        }
+        assert!(bridged.chat().await.status >= 500);
+        let looked = bridged.world.storage.ledger.lock().unwrap().reservations.len();
+        assert_eq!((looked, spare.asked().len()), (1, 0), "{kind}");
+    }
 }
 
 #[tokio::test]
