@@ -38,6 +38,11 @@ fn answered_by(answer: &Answer) -> &str {
     name.map_or("", |name| name.to_str().unwrap())
 }
 
+/// It is an answer, and that model's.
+fn check_answered_by(answer: &Answer, model: &str) {
+    assert_eq!((answer.status, answered_by(answer)), (200, model), "{}", answer.text);
+}
+
 /// A whole answer in Messages.
 fn message() -> Value {
     json!({
@@ -62,12 +67,7 @@ async fn a_vendor_without_room_gives_way_to_one_of_its_dialect() {
         bridged.upstream.reply(Reply::new(status, "text/plain", words));
         spare.reply(Reply::json(&completion()));
         let answer = Answer::of(bridged.post("/openai/v1/chat/completions", &asked)).await;
-        assert_eq!(
-            (answer.status, answered_by(&answer)),
-            (200, "spare-0"),
-            "{}",
-            answer.text
-        );
+        check_answered_by(&answer, "spare-0");
         let got = spare.last();
         assert_eq!(
             (&got.json()["model"], &got.json()["seed"]),
@@ -103,12 +103,7 @@ async fn a_vendor_of_another_dialect_is_asked_in_its_own() {
     bridged.upstream.reply(Reply::new(503, "text/plain", "busy"));
     spare.reply(Reply::json(&message()));
     let answer = bridged.chat().await;
-    assert_eq!(
-        (answer.status, answered_by(&answer)),
-        (200, "spare-0"),
-        "{}",
-        answer.text
-    );
+    check_answered_by(&answer, "spare-0");
     assert_eq!(answer.json()["choices"][0]["message"]["content"], "hello");
     assert_eq!(spare.last().path_and_query, "/v1/messages");
     assert_eq!(bridged.paid().await, ("bridge".to_owned(), 7, 2, false));
@@ -127,12 +122,7 @@ async fn a_translated_answer_of_another_model_says_so_too() {
         });
         let body = if is_stream { streamed(chat("m-1")) } else { chat("m-1") };
         let answer = Answer::of(bridged.post("/openai/v1/chat/completions", &body)).await;
-        assert_eq!(
-            (answer.status, answered_by(&answer)),
-            (200, "spare-0"),
-            "{}",
-            answer.text
-        );
+        check_answered_by(&answer, "spare-0");
     }
 }
 
@@ -174,12 +164,7 @@ async fn limits_of_all_keys_and_vendors_out_of_reach_give_way() {
         // First the vendor says so, then all keys rest.
         spare.reply(Reply::json(&completion()));
         let answer = bridged.chat().await;
-        assert_eq!(
-            (answer.status, answered_by(&answer)),
-            (200, "spare-0"),
-            "{}",
-            answer.text
-        );
+        check_answered_by(&answer, "spare-0");
     }
     assert_eq!(bridged.upstream.asked().len(), KEYS.len());
 }
@@ -248,12 +233,7 @@ async fn what_broke_off_before_its_first_byte_is_paid_apart_from_the_answer() {
         let whole = if kind == "openai" { completion() } else { message() };
         spare.reply(Reply::json(&whole));
         let answer = bridged.chat().await;
-        assert_eq!(
-            (answer.status, answered_by(&answer)),
-            (200, "spare-0"),
-            "{}",
-            answer.text
-        );
+        check_answered_by(&answer, "spare-0");
         let storage = &bridged.world.storage;
         until(&storage.told, || storage.ledger.lock().unwrap().records.len() == 2).await;
         let ledger = storage.ledger.lock().unwrap();
@@ -313,12 +293,7 @@ async fn what_another_dialect_cannot_say_passes_its_models_over() {
     let mut asked = chat("m-1");
     asked["n"] = json!(2);
     let answer = Answer::of(bridged.post("/openai/v1/chat/completions", &asked)).await;
-    assert_eq!(
-        (answer.status, answered_by(&answer)),
-        (200, "spare-1"),
-        "{}",
-        answer.text
-    );
+    check_answered_by(&answer, "spare-1");
     assert_eq!(unlike.asked().len(), 0);
 }
 
@@ -330,12 +305,7 @@ async fn requests_with_tools_put_in_give_way_as_well() {
     bridged.upstream.reply(Reply::new(503, "text/plain", "busy"));
     spare.reply(Reply::json(&completion()));
     let answer = bridged.chat().await;
-    assert_eq!(
-        (answer.status, answered_by(&answer)),
-        (200, "spare-0"),
-        "{}",
-        answer.text
-    );
+    check_answered_by(&answer, "spare-0");
     let tools = &spare.last().json()["tools"];
     assert_eq!(tools[0]["function"]["name"], "bmcp_files_read", "{tools}");
 }
