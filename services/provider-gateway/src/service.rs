@@ -3,12 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tandem_chassis::{
-    Runtime, client,
-    identity::ServiceName,
-    server::Server,
-    tls,
-    transport::{Address, Listener},
-    with_message_limits,
+    Runtime, client, identity::ServiceName, server::Server, transport::Listener, with_message_limits,
 };
 use tandem_proto::provider::v1::{
     bridge_service_server::BridgeServiceServer, completion_service_server::CompletionServiceServer,
@@ -92,7 +87,13 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
         },
     )?;
     let bridge_listener = match &config.bridge.listen {
-        Some(address) => Some(listen_for_programs(address, config.bridge.tls.as_ref()).await?),
+        Some(address) => {
+            let bound = Listener::bind_certified(address, config.bridge.tls.as_ref()).await;
+            Some(bound.map_err(|source| RunError::Listen {
+                address: address.clone(),
+                source,
+            })?)
+        }
         None => None,
     };
     let accounts = Accounts::new(runtime.outbound(ServiceName::ProviderGateway), storage);
@@ -136,22 +137,6 @@ pub async fn run(config: Config, listener: Listener, runtime: Runtime) -> Result
     let (served, ()) = tokio::join!(serving, teller.run());
     served?;
     Ok(())
-}
-
-/// Binds what programs are served at without a gateway between.
-async fn listen_for_programs(address: &Address, tls: Option<&tls::ServerConfig>) -> Result<Listener, RunError> {
-    let failed = |source| RunError::Listen {
-        address: address.clone(),
-        source,
-    };
-    if tls.is_some() && !matches!(address, Address::Https { .. }) {
-        return Err(failed(std::io::Error::other(
-            "with a certificate (`bridge.tls`) it must be an https address",
-        )));
-    }
-    let acceptor = tls.map(tls::ServerConfig::load).transpose();
-    let acceptor = acceptor.map_err(|error| failed(std::io::Error::other(error)))?;
-    Listener::bind_with(address, acceptor).await.map_err(failed)
 }
 
 /// A name for this process that people can tell from its siblings': host and process id.

@@ -200,14 +200,7 @@ async fn listen_for_hosts(address: &Address, tls: Option<&tls::ServerConfig>) ->
         address: address.to_string(),
         source,
     };
-    if tls.is_some() && !matches!(address, Address::Https { .. }) {
-        return Err(failed(std::io::Error::other(
-            "with a certificate (`agent.tls`) it must be an https address",
-        )));
-    }
-    let tls = tls.map(tls::ServerConfig::load).transpose();
-    let tls = tls.map_err(|error| failed(std::io::Error::other(error)))?;
-    Listener::bind_with(address, tls).await.map_err(failed)
+    Listener::bind_certified(address, tls).await.map_err(failed)
 }
 
 /// Binds the link. A socket is opened to all users of this machine, because workspaces run as users of their own; whoever dials must

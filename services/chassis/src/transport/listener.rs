@@ -21,7 +21,7 @@ use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
 use super::{Address, memory::MemoryListener};
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, ServerConfig};
 
 /// Pause after a failed accept. The usual cause is having no file descriptor left, which trying harder does not cure.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -120,6 +120,22 @@ impl Listener {
                 })
             }
         }
+    }
+
+    /// Like [`Listener::bind`], for a listener with a certificate of its own rather than that of the process.
+    ///
+    /// # Errors
+    /// As [`Listener::bind_with`]; `InvalidInput` for a certificate at any address but `https:`, where nobody would be shown it. What is
+    /// wrong with the files.
+    pub async fn bind_certified(address: &Address, tls: Option<&ServerConfig>) -> io::Result<Self> {
+        if tls.is_some() && !matches!(address, Address::Https { .. }) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{address} has a certificate but is no https address"),
+            ));
+        }
+        let acceptor = tls.map(ServerConfig::load).transpose().map_err(io::Error::other)?;
+        Self::bind_with(address, acceptor).await
     }
 
     /// The address clients reach this listener at: as asked for, with the real port in place of 0.

@@ -194,3 +194,26 @@ async fn https_without_a_certificate_is_not_served_in_clear() {
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
     assert!(refused.to_string().contains("needs a certificate"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_certificate_of_a_listeners_own_is_shown_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cert_file, key_file) = Authority::new(folder.path(), "own").issue("listener");
+    let own = ServerConfig {
+        cert_file,
+        key_file,
+        client_ca_file: None,
+    };
+    let bind = async |address: &str, own| Listener::bind_certified(&address.parse().unwrap(), own).await;
+    let bound = bind("https://127.0.0.1:0", Some(&own)).await.unwrap();
+    assert!(matches!(bound.address(), Address::Https { .. }));
+    assert!(bind("http://127.0.0.1:0", None).await.is_ok());
+    for (address, own, why) in [
+        ("http://127.0.0.1:0", Some(&own), "is no https address"),
+        ("https://127.0.0.1:0", None, "needs a certificate"),
+    ] {
+        let refused = bind(address, own).await.map(|_| ()).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+}
