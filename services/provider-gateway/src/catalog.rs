@@ -13,7 +13,6 @@ use std::{
 };
 
 use moka::future::Cache;
-use serde_json::{Map, Value};
 use tandem_chassis::{
     client::Outbound,
     identity::User,
@@ -32,6 +31,7 @@ use tandem_protocols::{ApiKey, Kind};
 use tonic::transport::Channel;
 use url::Origin;
 
+use self::row::ModelRow;
 use crate::{
     config::Config,
     credentials::{Available, Choice, Missing, Policy, choose},
@@ -42,6 +42,8 @@ use crate::{
     },
 };
 
+mod row;
+
 /// Time for one call to storage.
 const STORAGE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -50,9 +52,6 @@ const MAX_CACHED: u64 = 1024;
 
 /// Users' keys kept.
 const MAX_CACHED_USER_KEYS: u64 = 4096;
-
-/// Models that may answer in one's place.
-const MAX_FALLBACKS: usize = 4;
 
 /// A model ready to be called, with what this service needs to know beside what its protocol does.
 #[derive(Clone, Debug)]
@@ -125,34 +124,6 @@ pub struct Catalog {
     changes: Arc<AtomicU64>,
 }
 
-/// A model as storage has it.
-struct ModelRow {
-    model: String,
-    context_limit: Option<i64>,
-    options: Map<String, Value>,
-    fallbacks: Vec<ModelConfigId>,
-    provider: ProviderId,
-    is_usable: bool,
-    is_spend_limited: bool,
-}
-
-impl ModelRow {
-    fn model(&self, id: ModelConfigId, provider: Arc<Provider>) -> Arc<Model> {
-        Arc::new(Model {
-            asked: Arc::new(tandem_protocols::Model {
-                id,
-                model: self.model.clone(),
-                context_limit: self.context_limit,
-                options: self.options.clone(),
-                provider: Arc::clone(&provider.who),
-            }),
-            fallbacks: self.fallbacks.clone(),
-            provider,
-            is_spend_limited: self.is_spend_limited,
-        })
-    }
-}
-
 /// A provider that may be used, for somebody who needs none of its keys.
 fn without_keys(provider: &Arc<Provider>) -> Result<Arc<Provider>, Error> {
     if !provider.is_enabled {
@@ -220,9 +191,13 @@ impl Catalog {
     /// # Errors
     /// Not found, disabled, no usable key; or storage's own.
     pub async fn model(&self, id: ModelConfigId, owner: Option<UserId>) -> Result<Arc<Model>, Error> {
-        let (row, provider) = self.found(id).await?;
-        let provider = self.with_key_of(provider, owner).await?;
-        Ok(row.model(id, provider))
+        let (row, kept) = self.found(id).await?;
+        let provider = self.with_key_of(Arc::clone(&kept), owner).await?;
+        Ok(if Arc::ptr_eq(&provider, &kept) {
+            row.shared(id, provider)
+        } else {
+            row.model(id, provider)
+        })
     }
 
     /// The model of a configuration, for somebody who brings what proves them to the vendor: without keys.
@@ -235,11 +210,11 @@ impl Catalog {
     }
 
     async fn found(&self, id: ModelConfigId) -> Result<(Arc<ModelRow>, Arc<Provider>), Error> {
-        let row = self
-            .models
-            .try_get_with(id, self.load_model(id))
-            .await
-            .map_err(|fault: Arc<Fault>| Error::Storage((*fault).clone()))?;
+        let row = match self.models.get(&id).await {
+            Some(row) => row,
+            None => (self.models.try_get_with(id, self.load_model(id)).await)
+                .map_err(|fault: Arc<Fault>| Error::Storage((*fault).clone()))?,
+        };
         if !row.is_usable {
             return Err(Error::ModelDisabled {
                 model: row.model.clone(),
@@ -261,6 +236,9 @@ impl Catalog {
     /// # Errors
     /// Storage's own, also for one that does not exist.
     pub async fn provider(&self, id: ProviderId) -> Result<Arc<Provider>, Error> {
+        if let Some(provider) = self.providers.get(&id).await {
+            return Ok(provider);
+        }
         self.providers
             .try_get_with(id, self.load_provider(id))
             .await
@@ -440,27 +418,7 @@ impl Catalog {
     async fn load_model(&self, id: ModelConfigId) -> Result<Arc<ModelRow>, Fault> {
         let request = self.request(None, storage::GetModelConfigRequest { id: id.to_string() });
         let response = self.settings().get_model_config(request).await?;
-        let storage::GetModelConfigResponse {
-            model_config,
-            is_spend_limited,
-        } = response.into_inner();
-        let row = model_config.ok_or_else(|| odd_answer("no model"))?;
-        let options = match row.call_config_json.as_str() {
-            "" => Map::new(),
-            text => serde_json::from_str(text).map_err(|_| odd_answer("call options that are no JSON object"))?,
-        };
-        Ok(Arc::new(ModelRow {
-            fallbacks: fallbacks(&options),
-            is_usable: row.is_enabled && !row.is_deleted,
-            context_limit: Some(row.context_limit).filter(|limit| *limit > 0),
-            provider: row
-                .provider_id
-                .parse()
-                .map_err(|_| odd_answer("a provider id that is none"))?,
-            model: row.model,
-            options,
-            is_spend_limited,
-        }))
+        ModelRow::of(response.into_inner()).map(Arc::new)
     }
 
     async fn load_provider(&self, id: ProviderId) -> Result<Arc<Provider>, Fault> {
@@ -477,13 +435,6 @@ impl Catalog {
             .ok_or_else(|| odd_answer("no provider"))?;
         Ok(Arc::new(Provider::open(row, &self.keyring)?))
     }
-}
-
-/// The models that may answer in a model's place, by its options. Storage has checked them when they were written.
-fn fallbacks(options: &Map<String, Value>) -> Vec<ModelConfigId> {
-    let named = options.get("fallbacks").and_then(Value::as_array);
-    let ids = named.into_iter().flatten().filter_map(|id| id.as_str()?.parse().ok());
-    ids.take(MAX_FALLBACKS).collect()
 }
 
 fn odd_answer(what: &str) -> Fault {
@@ -537,26 +488,9 @@ impl Provider {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use uuid::Uuid;
-
-    use super::*;
-
-    #[test]
-    fn at_most_four_models_answer_in_a_models_place() {
-        let ids: Vec<String> = (1..=5).map(|number| Uuid::from_u128(number).to_string()).collect();
-        for (count, expected) in [(3, 3), (4, 4), (5, 4)] {
-            let options = json!({ "fallbacks": ids[..count] });
-            let found = fallbacks(options.as_object().unwrap());
-            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-            assert_eq!(found, ids[..expected]);
-        }
-    }
-}
-
-#[cfg(test)]
 pub(crate) mod test_support {
+    use serde_json::Value;
+
     use super::*;
 
     /// A model of that kind, with those call options and no keys.

@@ -36,3 +36,8 @@ pub(crate) mod workspace_builds;
 pub(crate) mod workspaces;
 
 pub(crate) use pool::{Pool, Transaction, in_time, silent};
+
+/// One column of many rows, for statements that take their rows as arrays.
+fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}

@@ -79,30 +79,37 @@ impl StatementLog {
     }
 
     async fn sql(&self, statement: &str) -> anyhow::Result<()> {
-        psql(&self.directory, statement).await
+        psql(&self.directory, statement).await.map(drop)
     }
 }
 
-/// Runs a statement in the private PostgreSQL of this data directory.
+/// Runs a statement in the private PostgreSQL of this data directory; its rows, one a line, columns separated by `|`.
 ///
 /// # Errors
 /// When `psql` is missing, not let in, or refuses the statement.
-pub async fn sql(data: &Path, statement: &str) -> anyhow::Result<()> {
+pub async fn sql(data: &Path, statement: &str) -> anyhow::Result<String> {
     psql(&data.join("postgres"), statement).await
 }
 
-async fn psql(directory: &Path, statement: &str) -> anyhow::Result<()> {
+async fn psql(directory: &Path, statement: &str) -> anyhow::Result<String> {
     let mut command = tokio::process::Command::new("psql");
     command.arg("--host").arg(directory.join("run"));
     command.args(["--username", "tandem", "--dbname", "tandem", "--quiet", "--no-psqlrc"]);
-    command.args(["--set", "ON_ERROR_STOP=1", "--command", statement]);
+    command.args([
+        "--tuples-only",
+        "--no-align",
+        "--set",
+        "ON_ERROR_STOP=1",
+        "--command",
+        statement,
+    ]);
     let output = command
         .output()
         .await
         .context("could not run psql, which comes with PostgreSQL's client")?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "psql did not run {statement:?}: {told}");
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Counts executions in a piece of the log. Records look like `LOG:  duration: 0.1 ms  execute name: text`; `parse` and

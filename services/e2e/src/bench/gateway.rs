@@ -68,6 +68,7 @@ type Phase = (bool, usize);
 #[derive(Debug, Default)]
 struct Measured {
     rounds: BTreeMap<(Phase, &'static str), Vec<f64>>,
+    answered: usize,
     errors: usize,
     an_error: Option<String>,
     idle_mib: Option<f64>,
@@ -138,6 +139,7 @@ pub async fn run(options: Options) -> anyhow::Result<Results> {
     }
     for (peer, measured) in peers.iter().zip(&mut measured) {
         measured.loaded_mib = peer.memory_mib()?;
+        peer.check_metered(measured.answered).await?;
     }
     let names: Vec<String> = peers.iter().map(|peer| peer.name.clone()).collect();
     for peer in peers {
@@ -188,12 +190,13 @@ async fn start(options: &Options, upstream: &Upstream, cores: Cores) -> anyhow::
 /// One gateway in one phase of one round.
 async fn one(peer: &Peer, measured: &mut Measured, phase: Phase, time: Duration) -> anyhow::Result<()> {
     let (is_stream, connections) = phase;
-    let before = peer.processor_time()?;
+    let (before, beside_before) = (peer.processor_time()?, peer.beside_time()?);
     let outcome = load::run(&peer.target, is_stream, connections, time).await?;
     let after = peer.processor_time()?;
     measured.errors += outcome.errors;
     measured.an_error = measured.an_error.take().or_else(|| outcome.an_error.clone());
     let answered = outcome.whole.len();
+    measured.answered += answered;
     if answered == 0 {
         // Others may fall under load, and are shown without figures then.
         let said = outcome.an_error.unwrap_or_default();
@@ -201,9 +204,15 @@ async fn one(peer: &Peer, measured: &mut Measured, phase: Phase, time: Duration)
         return Ok(());
     }
     measured.note(phase, "per_second", outcome.per_second());
+    let per_1000 = |used: Duration| used.as_secs_f64() / answered as f64 * 1_000.0;
     if let (Some(before), Some(after)) = (before, after) {
-        let used = after.saturating_sub(before).as_secs_f64();
-        measured.note(phase, "cpu_s_per_1000", used / answered as f64 * 1_000.0);
+        measured.note(phase, "cpu_s_per_1000", per_1000(after.saturating_sub(before)));
+    }
+    if let Some(before) = beside_before {
+        // What was gathered is stored soon after.
+        tokio::time::sleep(REST).await;
+        let used = peer.beside_time()?.unwrap_or_default().saturating_sub(before);
+        measured.note(phase, "beside_s_per_1000", per_1000(used));
     }
     let (first, whole) = (Samples::new(outcome.first), Samples::new(outcome.whole));
     measured.note(phase, "first_p50", first.quantile_ms(0.5));
@@ -213,11 +222,11 @@ async fn one(peer: &Peer, measured: &mut Measured, phase: Phase, time: Duration)
     Ok(())
 }
 
-/// Keeps Tandem busy and tells where a profiler finds it.
+/// Keeps Tandem busy, the one without records if there is one, and tells where a profiler finds it.
 async fn profile(peers: &[Peer], time: Duration, is_stream: bool) -> anyhow::Result<()> {
     let peer = peers
         .iter()
-        .find(|peer| peer.name == OURS)
+        .rfind(|peer| peer.name.starts_with(OURS))
         .context("Tandem is not there")?;
     let id = peer.process().context("Tandem has no process")?;
     tell(&format!("load on process {id} for {time:?}"));

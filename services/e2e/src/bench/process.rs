@@ -138,6 +138,11 @@ impl Family {
         ticks(sum)
     }
 
+    /// Processor time of the program, its database and everything else below it, ended processes included.
+    pub fn all_time(&self) -> Duration {
+        ticks(self.descendants.iter().map(|stat| stat.own + stat.ended_children).sum())
+    }
+
     /// Memory of the database's processes in KiB, shared pages counted once.
     pub fn database_memory(&self) -> u64 {
         let database = self.descendants.iter().filter(|stat| is_database(stat));

@@ -66,6 +66,15 @@ static CREDENTIALS: [HeaderName; 5] = [
     HeaderName::from_static("openai-project"),
 ];
 
+/// What a vendor says of its own name, which is another for the client.
+static OF_OUR_NAME: [HeaderName; 5] = [
+    header::SET_COOKIE,
+    header::ALT_SVC,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+];
+
 /// The client's headers for a vendor. Without any of the client's credentials, unless `is_byok`.
 pub fn for_vendor(client: HeaderMap, is_byok: bool) -> HeaderMap {
     let mut headers = client;
@@ -141,14 +150,7 @@ fn travels(name: &HeaderName) -> bool {
 pub fn for_client(vendor: HeaderMap) -> HeaderMap {
     let mut headers = vendor;
     hop::remove_hop_by_hop(&mut headers);
-    // They would be those of our own name.
-    for name in [
-        "set-cookie",
-        "alt-svc",
-        "strict-transport-security",
-        "access-control-allow-origin",
-        "access-control-allow-credentials",
-    ] {
+    for name in &OF_OUR_NAME {
         headers.remove(name);
     }
     // Which model answers is ours to say.

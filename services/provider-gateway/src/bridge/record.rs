@@ -37,9 +37,8 @@ const MAX_EXTRA: usize = 16;
 
 /// Takes records. Cheap to clone.
 #[derive(Clone)]
-pub struct Recorder(Option<Parts>);
+pub struct Recorder(Option<Arc<Parts>>);
 
-#[derive(Clone)]
 struct Parts {
     queue: mpsc::Sender<Entry>,
     held: Arc<AtomicUsize>,
@@ -50,8 +49,7 @@ struct Parts {
 pub struct Recording {
     interception: Uuid,
     place: mpsc::OwnedPermit<Entry>,
-    held: Arc<AtomicUsize>,
-    metrics: Metrics,
+    parts: Arc<Parts>,
 }
 
 /// There is no room for the records of another exchange.
@@ -61,10 +59,60 @@ pub struct Full;
 
 /// What comes to the scribe.
 enum Entry {
-    /// Part of a message; `Held` counts its bytes until it is gone.
-    Records(Box<RecordInterceptionsRequest>, Held),
+    /// `Held` counts its bytes until it is gone.
+    Records(Box<Records>, Held),
     /// No more will come; answered when all is told, or given up.
     Close(oneshot::Sender<()>),
+}
+
+/// What is told of an exchange at one moment.
+enum Records {
+    Began {
+        start: Interception,
+        prompt: Option<UserPrompt>,
+    },
+    Ended {
+        end: InterceptionEnd,
+        tokens: Option<TokenUsage>,
+        tools: Vec<ToolUsage>,
+        thoughts: Vec<ModelThought>,
+    },
+}
+
+impl Records {
+    /// How many they are.
+    fn count(&self) -> usize {
+        match self {
+            Self::Began { prompt, .. } => 1 + usize::from(prompt.is_some()),
+            Self::Ended {
+                tokens,
+                tools,
+                thoughts,
+                ..
+            } => 1 + usize::from(tokens.is_some()) + tools.len() + thoughts.len(),
+        }
+    }
+
+    /// Puts them into a message.
+    fn add_to(self, message: &mut RecordInterceptionsRequest) {
+        match self {
+            Self::Began { start, prompt } => {
+                message.starts.push(start);
+                message.user_prompts.extend(prompt);
+            }
+            Self::Ended {
+                end,
+                tokens,
+                tools,
+                thoughts,
+            } => {
+                message.ends.push(end);
+                message.token_usages.extend(tokens);
+                message.tool_usages.extend(tools);
+                message.model_thoughts.extend(thoughts);
+            }
+        }
+    }
 }
 
 /// Bytes that are held. Given back when dropped.
@@ -114,7 +162,7 @@ impl Recorder {
             held: Arc::default(),
             metrics,
         };
-        (Self(Some(parts)), entries)
+        (Self(Some(Arc::new(parts))), entries)
     }
 
     /// Keeps nothing.
@@ -151,19 +199,14 @@ impl Recorder {
             prompt,
             created_at: start.started_at,
         });
-        let records = RecordInterceptionsRequest {
-            starts: vec![start],
-            user_prompts: prompt.into_iter().collect(),
-            ..RecordInterceptionsRequest::default()
-        };
+        let records = Records::Began { start, prompt };
         let place = parts.queue.clone().try_reserve_owned().map_err(|_| Full)?;
         let entry = Entry::Records(Box::new(records), Held::new(&parts.held, bytes));
         parts.queue.try_send(entry).map_err(|_| Full)?;
         Ok(Some(Recording {
             interception,
             place,
-            held: Arc::clone(&parts.held),
-            metrics: parts.metrics.clone(),
+            parts: Arc::clone(parts),
         }))
     }
 
@@ -182,15 +225,17 @@ impl Recording {
     /// It has ended with that status; what was heard of its answer is moved out.
     pub fn end(self, at: OffsetDateTime, status: u16, usage: Option<&Usage>, heard: &mut Heard) {
         let (mut records, mut bytes) = ended(self.interception, at, status, usage, heard);
-        if self.held.load(Ordering::Relaxed) > MAX_HELD_BYTES {
+        if self.parts.held.load(Ordering::Relaxed) > MAX_HELD_BYTES {
             // That it ended, and what it used, is little and worth more than texts.
-            self.metrics
-                .records_lost(records.tool_usages.len() + records.model_thoughts.len());
-            records.tool_usages.clear();
-            records.model_thoughts.clear();
-            bytes = size_of::<RecordInterceptionsRequest>();
+            let whole = records.count();
+            if let Records::Ended { tools, thoughts, .. } = &mut records {
+                tools.clear();
+                thoughts.clear();
+            }
+            self.parts.metrics.records_lost(whole - records.count());
+            bytes = size_of::<Records>();
         }
-        let held = Held::new(&self.held, bytes);
+        let held = Held::new(&self.parts.held, bytes);
         // If the recorder has closed meanwhile, nobody reads it.
         let _ = self.place.send(Entry::Records(Box::new(records), held));
     }
@@ -202,13 +247,13 @@ fn ended(
     status: u16,
     usage: Option<&Usage>,
     heard: &mut Heard,
-) -> (RecordInterceptionsRequest, usize) {
+) -> (Records, usize) {
     let interception_id = interception.to_string();
     let created_at = Some(time_to_wire(at));
     let message_id = std::mem::take(&mut heard.message_id);
-    let mut bytes = size_of::<RecordInterceptionsRequest>();
+    let mut bytes = size_of::<Records>();
     let extra = std::mem::take(&mut heard.extra);
-    let token_usage = usage.filter(|usage| !usage.is_empty()).map(|usage| TokenUsage {
+    let tokens = usage.filter(|usage| !usage.is_empty()).map(|usage| TokenUsage {
         id: id(),
         interception_id: interception_id.clone(),
         message_id: message_id.clone(),
@@ -223,10 +268,10 @@ fn ended(
             .collect(),
         created_at,
     });
-    let mut tool_usages = Vec::with_capacity(heard.calls.len());
+    let mut tools = Vec::with_capacity(heard.calls.len());
     for call in std::mem::take(&mut heard.calls) {
         bytes += size_of::<ToolUsage>() + call.arguments.len();
-        tool_usages.push(ToolUsage {
+        tools.push(ToolUsage {
             id: id(),
             interception_id: interception_id.clone(),
             message_id: message_id.clone(),
@@ -239,10 +284,10 @@ fn ended(
             created_at,
         });
     }
-    let mut model_thoughts = Vec::with_capacity(heard.thoughts.len());
+    let mut thoughts = Vec::with_capacity(heard.thoughts.len());
     for thought in std::mem::take(&mut heard.thoughts) {
         bytes += size_of::<ModelThought>() + thought.content.len();
-        model_thoughts.push(ModelThought {
+        thoughts.push(ModelThought {
             id: id(),
             interception_id: interception_id.clone(),
             content: thought.content,
@@ -255,12 +300,11 @@ fn ended(
         ended_at: created_at,
         status: i32::from(status),
     };
-    let records = RecordInterceptionsRequest {
-        ends: vec![end],
-        token_usages: token_usage.into_iter().collect(),
-        tool_usages,
-        model_thoughts,
-        ..RecordInterceptionsRequest::default()
+    let records = Records::Ended {
+        end,
+        tokens,
+        tools,
+        thoughts,
     };
     (records, bytes)
 }
@@ -288,8 +332,10 @@ mod tests {
     fn come(queue: &mut mpsc::Receiver<Entry>) -> (usize, usize) {
         let (mut starts, mut ends) = (0, 0);
         while let Ok(Entry::Records(records, _)) = queue.try_recv() {
-            starts += records.starts.len();
-            ends += records.ends.len();
+            match *records {
+                Records::Began { .. } => starts += 1,
+                Records::Ended { .. } => ends += 1,
+            }
         }
         (starts, ends)
     }
@@ -327,7 +373,9 @@ mod tests {
         end(running);
         let mut thoughts = 0;
         while let Ok(Entry::Records(records, _)) = queue.try_recv() {
-            thoughts += records.model_thoughts.len();
+            if let Records::Ended { thoughts: told, .. } = *records {
+                thoughts += told.len();
+            }
         }
         assert_eq!(thoughts, 0);
         assert!(begin(&recorder).is_ok());

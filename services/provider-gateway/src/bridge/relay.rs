@@ -5,6 +5,8 @@
 
 mod flow;
 
+use std::task::Poll;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use hyper::body::Body as _;
@@ -30,6 +32,9 @@ use crate::{
     breaker::{self, Outcome, Permit, Target},
 };
 
+/// What of a document is gathered without waiting.
+const MAX_COME_BYTES: usize = 64 * 1024;
+
 /// Stands for all models that nobody configured.
 const UNCONFIGURED: &str = "*";
 
@@ -51,7 +56,8 @@ pub struct Outgoing<'a> {
 pub(super) struct Begun {
     pub(super) head: http::response::Parts,
     pub(super) first: Option<Bytes>,
-    pub(super) rest: reqwest::Body,
+    /// `None` when all has come.
+    pub(super) rest: Option<reqwest::Body>,
 }
 
 /// Hands a request on; returns with the first byte of the answer.
@@ -192,6 +198,7 @@ fn record(permit: &Permit, response: &Result<reqwest::Response, Unanswered>) {
 /// Waits for the first piece of an accepted answer.
 async fn begin(call: &Call<'_>, response: reqwest::Response) -> Result<Begun, Refusal> {
     let (head, mut rest) = http::Response::<reqwest::Body>::from(response).into_parts();
+    let broken = |error| unanswered(call.provider, error).refusal;
     loop {
         let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut rest).poll_frame(cx));
         let first = match timeout_at(call.first_by, frame).await {
@@ -200,11 +207,43 @@ async fn begin(call: &Call<'_>, response: reqwest::Response) -> Result<Begun, Re
                 Ok(data) if !data.is_empty() => Some(data),
                 Ok(_) | Err(_) => continue,
             },
-            Ok(Some(Err(error))) => return Err(unanswered(call.provider, error).refusal),
+            Ok(Some(Err(error))) => return Err(broken(error)),
             Err(_) => return Err(call.too_slow()),
+        };
+        let (first, rest) = match first {
+            None => (None, None),
+            // The next event is still to be thought of.
+            Some(first) if headers::is_events(&head.headers) => (Some(first), Some(rest)),
+            Some(first) => {
+                let (first, rest) = what_has_come(first, rest).await.map_err(broken)?;
+                (Some(first), rest)
+            }
         };
         return Ok(Begun { head, first, rest });
     }
+}
+
+/// What of a document has come by now, and the rest if there is one: most come in one piece, and nobody has to wait for more then.
+async fn what_has_come(
+    first: Bytes,
+    mut rest: reqwest::Body,
+) -> Result<(Bytes, Option<reqwest::Body>), reqwest::Error> {
+    let mut come = first;
+    // A vendor that is always faster is not waited for either.
+    while come.len() < MAX_COME_BYTES {
+        let frame = std::future::poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut rest).poll_frame(cx))).await;
+        match frame {
+            Poll::Ready(None) => return Ok((come, None)),
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    come = Bytes::from([come, data].concat());
+                }
+            }
+            Poll::Ready(Some(Err(error))) => return Err(error),
+            Poll::Pending => break,
+        }
+    }
+    Ok((come, Some(rest)))
 }
 
 /// The answer to the client, from a vendor's that has begun.
@@ -220,10 +259,10 @@ fn answer(parts: &Parts, mut tab: Tab, outgoing: &Outgoing<'_>, begun: Begun, sl
             HeaderValue::from_static("no"),
         );
     }
-    let body = match first {
-        // All of it has come: nothing is left to wait for.
-        Some(first) if rest.is_end_stream() => {
-            let mut whole = sniffer.push(first);
+    let body = match rest {
+        Some(rest) => Body::relayed(Flow::new(parts, tab, sniffer, first, rest, slot)),
+        None => {
+            let mut whole = sniffer.push(first.unwrap_or_default());
             let held = sniffer.finish();
             if !held.is_empty() {
                 whole = Bytes::from([whole, held].concat());
@@ -233,7 +272,6 @@ fn answer(parts: &Parts, mut tab: Tab, outgoing: &Outgoing<'_>, begun: Begun, sl
             tab.close(heard, is_complete);
             Body::full(whole)
         }
-        first => Body::relayed(Flow::new(parts, tab, sniffer, first, rest, slot)),
     };
     let mut response = Response::new(body);
     *response.status_mut() = head.status;

@@ -22,8 +22,8 @@ pub(super) const MAX_WAITING: usize = 8_192;
 /// Time for storage to take them.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What is told at once.
-const MAX_BATCH: usize = 256;
+/// What is told at once; storage takes as many.
+const MAX_BATCH: usize = 512;
 
 /// Before what storage did not take is told again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);

@@ -1,16 +1,15 @@
 //! The rows of `usage_records`: one for each model call, what they add up to, and the end of those kept long enough.
 
-use serde::Serialize;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+use super::column;
 
 /// Models, or chats, that a summary names.
 const MAX_LISTED: i64 = 1_000;
 
 /// What a completion has used, as it comes from those who made it.
-#[derive(Serialize)]
 pub(crate) struct Record {
     pub(crate) completion_id: Uuid,
     pub(crate) owner_id: Uuid,
@@ -33,13 +32,11 @@ pub(crate) struct Record {
 
 /// Stores records that are not there yet, and ends the reservations of theirs and of `released`, in one statement.
 pub(crate) async fn settle(conn: &mut PgConnection, records: &[Record], released: &[Uuid]) -> Result<(), sqlx::Error> {
-    let settled: Vec<Uuid> = records
-        .iter()
-        .map(|record| record.completion_id)
-        .chain(released.iter().copied())
-        .collect();
+    let mut settled = column(records, |record| record.completion_id);
+    settled.extend(released);
+    // Arrays, column by column: they cost PostgreSQL half of what as many rows in JSON do.
     sqlx::query!(
-        "WITH over AS (DELETE FROM spend_reservations WHERE completion_id = ANY($2))
+        "WITH over AS (DELETE FROM spend_reservations WHERE completion_id = ANY($1))
         INSERT INTO usage_records (completion_id, owner_id, organization_id, chat_id, root_chat_id, model_config_id,
             provider_type, model, purpose, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,
             cost_micros, is_estimated, runtime_ms, started_at, ended_at)
@@ -48,16 +45,33 @@ pub(crate) async fn settle(conn: &mut PgConnection, records: &[Record], released
             g.cache_creation_tokens, g.cost_micros, g.is_estimated, g.runtime_ms,
             now() - make_interval(secs => (g.age_ms + g.runtime_ms) / 1000.0::float8),
             now() - make_interval(secs => g.age_ms / 1000.0::float8)
-        FROM jsonb_to_recordset($1) AS g (completion_id uuid, owner_id uuid, chat_id uuid, root_chat_id uuid,
-                model_config_id uuid, provider_type text, model text, purpose text, input_tokens bigint,
-                output_tokens bigint, cache_read_tokens bigint, cache_creation_tokens bigint, cost_micros bigint,
-                is_estimated boolean, runtime_ms bigint, age_ms bigint)
+        FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
+                $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::boolean[], $16::bigint[],
+                $17::bigint[])
+            AS g (completion_id, owner_id, chat_id, root_chat_id, model_config_id, provider_type, model, purpose,
+                input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, cost_micros, is_estimated,
+                runtime_ms, age_ms)
             LEFT JOIN chats c ON c.id = g.chat_id
         -- One order for all, so that two that settle the same wait for each other instead of for ever.
         ORDER BY g.completion_id
         ON CONFLICT (completion_id) DO NOTHING",
-        Json(records) as Json<&[Record]>,
-        &settled
+        &settled,
+        &settled[..records.len()],
+        &column(records, |record| record.owner_id),
+        &column(records, |record| record.chat_id) as _,
+        &column(records, |record| record.root_chat_id) as _,
+        &column(records, |record| record.model_config_id),
+        &column(records, |record| record.provider_type.as_str()) as _,
+        &column(records, |record| record.model.as_str()) as _,
+        &column(records, |record| record.purpose.as_str()) as _,
+        &column(records, |record| record.input_tokens),
+        &column(records, |record| record.output_tokens),
+        &column(records, |record| record.cache_read_tokens),
+        &column(records, |record| record.cache_creation_tokens),
+        &column(records, |record| record.cost_micros) as _,
+        &column(records, |record| record.is_estimated),
+        &column(records, |record| record.runtime_ms),
+        &column(records, |record| record.age_ms)
     )
     .execute(conn)
     .await?;
@@ -223,7 +237,7 @@ pub(crate) async fn count_users(conn: &mut PgConnection, range: Range, pattern: 
     .await
 }
 
-/// Deletes the oldest records that ended more than `days` ago, at most `limit`; how many there were. What a limit of the present period
+/// Deletes records that ended more than `days` ago, at most `limit`; how many there were. What a limit of the present period
 /// could count stays in any case: a week may begin up to six days before its month.
 pub(crate) async fn prune(conn: &mut PgConnection, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let done = sqlx::query!(
@@ -231,7 +245,7 @@ pub(crate) async fn prune(conn: &mut PgConnection, days: i32, limit: i64) -> Res
             SELECT ctid FROM usage_records
             WHERE ended_at < least(now() - make_interval(days => $1),
                 (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '7 days') AT TIME ZONE 'UTC')
-            ORDER BY ended_at LIMIT $2))",
+            LIMIT $2))",
         days,
         limit
     )

@@ -50,7 +50,8 @@ impl Results {
     /// * `rounds`, `seconds`: how it was measured.
     pub fn section(&self, rounds: usize, seconds: f64) -> String {
         let mut text = format!(
-            "\n## The endpoints for SDKs, beside other gateways\n\nOne core for the gateway, the other for load, upstream and databases; {rounds} rounds \
+            "\n## The endpoints for SDKs, beside other gateways\n\nOne core for the gateway, the other for load and upstream, which leave the rest of it \
+             to storage and PostgreSQL (lowest priority; everything answered has to be metered in the end); {rounds} rounds \
              of {seconds:.1} s for each gateway and phase, alternating in one run; figures are medians of the rounds, \"added\" is the time less that of \
              asking the upstream itself. The upstream answers requests at once, and streams {} words 2 ms apart after 20 ms. Tandem authenticates, \
              chooses the provider, meters, prices and records every exchange. `make bench-gateway` measures again.\n\n",
@@ -64,18 +65,19 @@ impl Results {
                  | gateway | p50 | p99 | /s | p50 | p99 | /s | p50 | p99 | /s |\n|---|---|---|---|---|---|---|---|---|---|\n";
         text += &self.rows(true, "first_p50", "first_p99");
         text += "\nWhat it costs:\n\n\
-                 | gateway | CPU s per 1,000 requests, 1 / 16 / 64 | per 1,000 streams, 1 / 16 / 64 | memory idle MiB | after | errors |\n\
-                 |---|---|---|---|---|---|\n";
+                 | gateway | CPU s per 1,000 requests, 1 / 16 / 64 | per 1,000 streams, 1 / 16 / 64 | storage and PostgreSQL per 1,000 requests \
+                 | memory idle MiB | after | errors |\n|---|---|---|---|---|---|---|\n";
         for (name, measured) in self.gateways() {
-            let cost = |is_stream: bool| {
+            let cost = |is_stream: bool, what| {
                 super::CONNECTIONS
-                    .map(|connections| number(measured.get((is_stream, connections), "cpu_s_per_1000"), 3))
+                    .map(|connections| number(measured.get((is_stream, connections), what), 3))
                     .join(" / ")
             };
             text += &format!(
-                "| {name} | {} | {} | {} | {} | {} |\n",
-                cost(false),
-                cost(true),
+                "| {name} | {} | {} | {} | {} | {} | {} |\n",
+                cost(false, "cpu_s_per_1000"),
+                cost(true, "cpu_s_per_1000"),
+                cost(false, "beside_s_per_1000"),
                 number(measured.idle_mib, 0),
                 number(measured.loaded_mib, 0),
                 measured.errors

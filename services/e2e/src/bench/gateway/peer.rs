@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
@@ -21,12 +21,17 @@ use super::{
     upstream::MODEL,
 };
 use crate::{
-    bench::process::{memory, running_time},
+    bench::{
+        database,
+        process::{Family, memory, running_time},
+    },
     world::{Service, World, free_address},
 };
 
 /// From start to the first answer.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// From the last answer until everything is metered.
+const METERED_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 const PATH: &str = "/v1/chat/completions";
 /// Runs what is written in JavaScript.
@@ -50,6 +55,8 @@ pub struct Peer {
     pub target: Target,
     /// The process that is measured.
     process: Option<u32>,
+    /// The process beside it that works for it, with all below it.
+    beside: Option<u32>,
     kept: Kept,
 }
 
@@ -67,6 +74,7 @@ impl Peer {
             name: "direct".to_owned(),
             target: target(upstream.to_string(), None),
             process: None,
+            beside: None,
             kept: Kept::Nothing,
         }
     }
@@ -212,6 +220,7 @@ impl Peer {
             name: name.to_owned(),
             target,
             process: child.id(),
+            beside: None,
             kept: Kept::Program {
                 _child: child,
                 _directory: directory,
@@ -236,8 +245,10 @@ impl Peer {
     pub async fn tandem(program: &Path, upstream: SocketAddr, cores: Cores, records: bool) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let wrapper = directory.path().join("tandem");
+        // Storage and its PostgreSQL would have a core of their own elsewhere. Here they get what load and upstream leave of theirs.
         let script = format!(
-            "#!/bin/sh\ncase \"$1\" in provider-gateway) core={};; *) core={};; esac\nexec taskset --cpu-list $core '{}' \"$@\"\n",
+            "#!/bin/sh\ncase \"$1\" in provider-gateway) core={} beside=;; *) core={} beside='nice -n 19';; esac\n\
+             exec $beside taskset --cpu-list $core '{}' \"$@\"\n",
             cores.gateway,
             cores.rest,
             program.display()
@@ -278,6 +289,7 @@ impl Peer {
             name: name.to_owned(),
             target,
             process: world.service_process_id(Service::ProviderGateway),
+            beside: world.service_process_id(Service::Storage),
             kept: Kept::Tandem {
                 world: Box::new(world),
                 _directory: directory,
@@ -313,6 +325,39 @@ impl Peer {
         self.process
             .map(|process| running_time(process).with_context(gone))
             .transpose()
+    }
+
+    /// Processor time so far of what works for the gateway beside it; nothing where nothing does.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn beside_time(&self) -> anyhow::Result<Option<Duration>> {
+        let time = |process| Ok(Family::of(process)?.all_time());
+        self.beside.map(time).transpose()
+    }
+
+    /// Waits until everything that was answered is metered, where that is done.
+    ///
+    /// # Errors
+    /// When it is not, after a while.
+    pub async fn check_metered(&self, answered: usize) -> anyhow::Result<()> {
+        let Kept::Tandem { world, .. } = &self.kept else {
+            return Ok(());
+        };
+        let started = Instant::now();
+        loop {
+            let count = database::sql(world.data(), "SELECT count(*) FROM usage_records").await?;
+            let count: usize = count.trim().parse().context("a count that is no number")?;
+            if count >= answered {
+                return Ok(());
+            }
+            let name = &self.name;
+            ensure!(
+                started.elapsed() < METERED_LIMIT,
+                "{name} has metered {count} exchanges of {answered}"
+            );
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
     }
 
     /// Resident memory in MiB.

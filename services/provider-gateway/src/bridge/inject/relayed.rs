@@ -328,11 +328,8 @@ impl Running {
 
     /// Reads a round's answer to its end.
     async fn read(&mut self, begun: Begun, client: Option<&mpsc::Sender<Bytes>>) -> Result<(), Trouble> {
-        let Begun {
-            head,
-            mut first,
-            mut rest,
-        } = begun;
+        let Begun { head, mut first, rest } = begun;
+        let mut rest = rest.unwrap_or_default();
         let (dialect, keeps) = (self.tab.dialect, self.parts.recorder.is_on());
         let is_events = headers::is_events(&head.headers);
         if !headers::is_plain(&head.headers) || is_events != client.is_some() {

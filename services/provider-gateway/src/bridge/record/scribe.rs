@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, future::Future, pin::Pin, time::Duration};
 
+use prost::Message as _;
 use tandem_chassis::{
     client::Outbound,
     status::{Code, Fault},
@@ -13,7 +14,7 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
-use super::{Entry, Held};
+use super::{Entry, Held, Records};
 use crate::bridge::metrics::Metrics;
 
 /// Beginnings and ends that wait here. Behind that nothing more is taken out of the queue; while storage fails, the oldest are given up.
@@ -26,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const GATHER: Duration = Duration::from_millis(500);
 
 /// Records told at once; storage takes 1,024.
-const MAX_RECORDS: usize = 768;
+const MAX_RECORDS: usize = 1_024;
 
 /// Bytes told at once; storage takes 8 MiB.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -45,28 +46,27 @@ pub struct Scribe {
     pub(super) queue: mpsc::Receiver<Entry>,
 }
 
-/// How many records a message has.
-pub(super) fn count(records: &RecordInterceptionsRequest) -> usize {
-    records.starts.len()
-        + records.ends.len()
-        + records.token_usages.len()
-        + records.user_prompts.len()
-        + records.tool_usages.len()
-        + records.model_thoughts.len()
-}
-
 /// Records that are told together.
 struct Batch {
     message: RecordInterceptionsRequest,
+    /// How many they are.
+    count: usize,
     held: Vec<Held>,
 }
 
-type Telling = Pin<Box<dyn Future<Output = (Batch, Result<(), Fault>)> + Send>>;
+/// A batch on its way. It is kept as bytes meanwhile: a copy of all its texts would cost five times as much, and is hardly ever needed.
+struct Told {
+    bytes: Vec<u8>,
+    count: usize,
+    held: Vec<Held>,
+}
+
+type Telling = Pin<Box<dyn Future<Output = (Told, Result<(), Fault>)> + Send>>;
 
 /// What storage has not heard of.
 #[derive(Default)]
 struct Untold {
-    waiting: VecDeque<(Box<RecordInterceptionsRequest>, Held)>,
+    waiting: VecDeque<(Box<Records>, Held)>,
     /// What storage did not take the last time.
     again: Option<Batch>,
     /// When it is to be told.
@@ -88,9 +88,9 @@ impl Scribe {
                     Some(Entry::Close(told)) => return self.close(untold, telling, told).await,
                     None => return,
                 },
-                (batch, outcome) = running(&mut telling) => {
+                (told, outcome) = running(&mut telling) => {
                     telling = None;
-                    self.judge(&mut untold, batch, outcome);
+                    self.judge(&mut untold, told, outcome);
                 }
                 () = until(untold.due), if telling.is_none() => {
                     untold.due = None;
@@ -110,30 +110,37 @@ impl Scribe {
 
     fn tell(&self, batch: Batch) -> Telling {
         let mut client = self.interceptions.clone();
-        let message = self.outbound.request(None, DEADLINE, batch.message.clone());
+        let Batch { message, count, held } = batch;
+        let bytes = message.encode_to_vec();
+        let told = Told { bytes, count, held };
+        let message = self.outbound.request(None, DEADLINE, message);
         Box::pin(async move {
             let outcome = client.record_interceptions(message).await;
-            (batch, outcome.map(|_| ()).map_err(Fault::from))
+            (told, outcome.map(|_| ()).map_err(Fault::from))
         })
     }
 
-    fn judge(&self, untold: &mut Untold, batch: Batch, outcome: Result<(), Fault>) {
-        let count = count(&batch.message);
-        match outcome {
+    fn judge(&self, untold: &mut Untold, told: Told, outcome: Result<(), Fault>) {
+        let count = told.count;
+        let fault = match outcome {
             Ok(()) => {
                 untold.has_failed = false;
-                self.metrics.recorded(count);
+                return self.metrics.recorded(count);
             }
-            Err(fault) if fault.code == Code::Invalid => {
-                // It would be refused for ever.
-                self.metrics.records_lost(count);
-                tracing::error!(count, error = %fault, "storage refuses records of bridged exchanges; they are given up");
-            }
-            Err(fault) => {
+            Err(fault) => fault,
+        };
+        match RecordInterceptionsRequest::decode(&*told.bytes) {
+            Ok(message) if fault.code != Code::Invalid => {
                 if !std::mem::replace(&mut untold.has_failed, true) {
                     tracing::warn!(count, error = %fault, "bridged exchanges could not be recorded; they are kept for a while");
                 }
-                untold.again = Some(batch);
+                let held = told.held;
+                untold.again = Some(Batch { message, count, held });
+            }
+            Ok(_) | Err(_) => {
+                // It would be refused for ever.
+                self.metrics.records_lost(count);
+                tracing::error!(count, error = %fault, "storage refuses records of bridged exchanges; they are given up");
             }
         }
     }
@@ -146,7 +153,7 @@ impl Scribe {
             |untold: &Untold| untold.has_failed && untold.waiting.front().is_some_and(|(_, held)| held.is_much());
         while untold.waiting.len() > kept || is_much(untold) {
             if let Some((records, _)) = untold.waiting.pop_front() {
-                lost += count(&records);
+                lost += records.count();
             }
         }
         if lost > 0 {
@@ -166,8 +173,8 @@ impl Scribe {
         let telling_all = async {
             let mut telling = telling;
             while let Some(next) = telling.take().or_else(|| untold.take().map(|batch| self.tell(batch))) {
-                let (batch, outcome) = next.await;
-                self.judge(&mut untold, batch, outcome);
+                let (told, outcome) = next.await;
+                self.judge(&mut untold, told, outcome);
                 if untold.again.is_some() {
                     return;
                 }
@@ -176,7 +183,7 @@ impl Scribe {
         // Whatever the outcome, this was the last attempt.
         let _ = timeout(CLOSING_TIME, telling_all).await;
         if let Some(batch) = untold.again.take() {
-            self.metrics.records_lost(count(&batch.message));
+            self.metrics.records_lost(batch.count);
         }
         self.give_up(&mut untold, 0);
         // Nobody may be waiting any more.
@@ -192,17 +199,19 @@ impl Untold {
         }
         let mut batch = Batch {
             message: RecordInterceptionsRequest::default(),
+            count: 0,
             held: Vec::new(),
         };
         let mut bytes = 0;
         while let Some((records, held)) = self.waiting.front() {
-            let is_more = count(&batch.message) + count(records) > MAX_RECORDS || bytes + held.bytes > MAX_BYTES;
+            let is_more = batch.count + records.count() > MAX_RECORDS || bytes + held.bytes > MAX_BYTES;
             if is_more && !batch.held.is_empty() {
                 break;
             }
             bytes += held.bytes;
             if let Some((records, held)) = self.waiting.pop_front() {
-                add(&mut batch.message, *records);
+                batch.count += records.count();
+                records.add_to(&mut batch.message);
                 batch.held.push(held);
             }
         }
@@ -215,16 +224,7 @@ impl Untold {
     }
 }
 
-fn add(message: &mut RecordInterceptionsRequest, records: RecordInterceptionsRequest) {
-    message.starts.extend(records.starts);
-    message.ends.extend(records.ends);
-    message.token_usages.extend(records.token_usages);
-    message.user_prompts.extend(records.user_prompts);
-    message.tool_usages.extend(records.tool_usages);
-    message.model_thoughts.extend(records.model_thoughts);
-}
-
-async fn running(telling: &mut Option<Telling>) -> (Batch, Result<(), Fault>) {
+async fn running(telling: &mut Option<Telling>) -> (Told, Result<(), Fault>) {
     match telling {
         Some(telling) => telling.await,
         None => std::future::pending().await,
@@ -272,10 +272,7 @@ mod tests {
                 id: place.to_string(),
                 ..Interception::default()
             };
-            let records = RecordInterceptionsRequest {
-                starts: vec![start],
-                ..RecordInterceptionsRequest::default()
-            };
+            let records = Records::Began { start, prompt: None };
             (Box::new(records), Held::new(held, *bytes))
         };
         Untold {
@@ -284,9 +281,12 @@ mod tests {
         }
     }
 
-    fn left(untold: &Untold) -> Vec<&str> {
-        let ids = untold.waiting.iter().map(|(records, _)| records.starts[0].id.as_str());
-        ids.collect()
+    fn left(untold: &Untold) -> Vec<String> {
+        let id = |(records, _): &(Box<Records>, Held)| match &**records {
+            Records::Began { start, .. } => start.id.clone(),
+            Records::Ended { end, .. } => end.interception_id.clone(),
+        };
+        untold.waiting.iter().map(id).collect()
     }
 
     #[tokio::test]

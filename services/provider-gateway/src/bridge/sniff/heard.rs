@@ -218,9 +218,11 @@ pub fn cut(text: &str, max_bytes: usize) -> &str {
     &text[..text.floor_char_boundary(max_bytes)]
 }
 
-/// A count at a path of a usage object. Negative and fractional numbers are not believed.
+/// A count at a path of a usage object: names, each behind a slash. Negative and fractional numbers are not believed.
 pub fn count_at(usage: &Value, path: &str) -> Option<i64> {
-    usage.pointer(path)?.as_i64().filter(|count| *count >= 0)
+    // `Value::pointer` would make each name anew, for escapes that no name here has.
+    let found = path.split('/').skip(1).try_fold(usage, |value, name| value.get(name))?;
+    found.as_i64().filter(|count| *count >= 0)
 }
 
 #[cfg(test)]

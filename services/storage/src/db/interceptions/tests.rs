@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::lists::{self, Filter, Key, Page};
@@ -160,7 +161,7 @@ async fn every_session_is_on_one_page_when_all_are_turned() {
     assert!(count >= 15_000, "{count}");
 }
 
-fn start(id: Uuid, at: i64) -> Start {
+fn start(id: Uuid, at: OffsetDateTime) -> Start {
     Start {
         id,
         initiator_id: Uuid::nil(),
@@ -175,8 +176,8 @@ fn start(id: Uuid, at: i64) -> Start {
         correlating_tool_call_id: String::new(),
         credential_kind: "centralized",
         credential_hint: String::new(),
-        started_us: at,
-        ended_us: None,
+        started_at: at,
+        ended_at: None,
         status: None,
     }
 }
@@ -187,11 +188,12 @@ async fn what_is_recorded_is_looked_up_although_the_tables_were_empty_when_that_
     let mut conn = PgConnection::connect_with(&database).await.unwrap();
     // A plan is kept from its sixth use on.
     for batch in 0..10_i64 {
+        let at = OffsetDateTime::UNIX_EPOCH + time::Duration::microseconds(batch);
         let ids: Vec<Uuid> = (0..50).map(|_| Uuid::now_v7()).collect();
-        let starts: Vec<Start> = ids.iter().map(|id| start(*id, batch)).collect();
+        let starts: Vec<Start> = ids.iter().map(|id| start(*id, at)).collect();
         let ends = ids.iter().map(|id| End {
             interception_id: *id,
-            ended_us: batch,
+            ended_at: at,
             status: 200,
         });
         let tokens = ids.iter().map(|id| Tokens {
@@ -203,14 +205,14 @@ async fn what_is_recorded_is_looked_up_although_the_tables_were_empty_when_that_
             cache_read_tokens: 0,
             cache_write_tokens: 0,
             extra: std::collections::BTreeMap::new(),
-            created_us: batch,
+            created_at: at,
         });
         let prompts = ids.iter().map(|id| Prompt {
             id: *id,
             interception_id: *id,
             message_id: String::new(),
             prompt: "words".to_owned(),
-            created_us: batch,
+            created_at: at,
         });
         let mut tx = conn.begin().await.unwrap();
         super::look_up(&mut tx).await.unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use prost::Message as _;
 use tandem_chat_core::wire as core;
 use tandem_proto::storage::v1::*;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::convert;
@@ -33,8 +34,8 @@ pub(super) async fn record_interceptions(
 ) -> Result<RecordInterceptionsResponse, Error> {
     check_size(&message)?;
     let mut starts = all(message.starts, start)?;
-    let ends = all(message.ends, end)?;
-    join(&mut starts, &ends);
+    let mut ends = all(message.ends, end)?;
+    let joined = join(&mut starts, &ends);
     let tokens = all(message.token_usages, tokens)?;
     let prompts = all(message.user_prompts, prompt)?;
     let tools = all(message.tool_usages, tool)?;
@@ -57,7 +58,10 @@ pub(super) async fn record_interceptions(
         let changed: Vec<Uuid> = changed.filter(|id| !begun.contains(id)).collect();
         interceptions::lock(&mut tx, &initiators, &changed).await?;
     }
-    interceptions::insert(&mut tx, &starts).await?;
+    let stored = interceptions::insert(&mut tx, &starts).await?;
+    if usize::try_from(stored) == Ok(starts.len()) {
+        ends.retain(|end| !joined.contains(&end.interception_id));
+    }
     interceptions::end(&mut tx, &ends).await?;
     interceptions::insert_tokens(&mut tx, &tokens).await?;
     interceptions::insert_prompts(&mut tx, &prompts).await?;
@@ -105,15 +109,19 @@ fn check_size(message: &RecordInterceptionsRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// What began and ended meanwhile is written once. The ends stay for those whose beginning was stored before.
-fn join(starts: &mut [Start], ends: &[End]) {
+/// Puts the ends of what began and ended meanwhile where their beginnings are; which those are. Such an end is written a second time only
+/// where the beginning was stored before.
+fn join(starts: &mut [Start], ends: &[End]) -> HashSet<Uuid> {
     let ends: HashMap<Uuid, &End> = ends.iter().map(|end| (end.interception_id, end)).collect();
+    let mut joined = HashSet::new();
     for start in starts {
         if let Some(end) = ends.get(&start.id) {
-            start.ended_us = Some(end.ended_us);
+            start.ended_at = Some(end.ended_at);
             start.status = Some(end.status);
+            joined.insert(start.id);
         }
     }
+    joined
 }
 
 fn all<W, R>(records: Vec<W>, read: impl Fn(W) -> Result<R, Error>) -> Result<Vec<R>, Error> {
@@ -129,11 +137,11 @@ fn start(wire: Interception) -> Result<Start, Error> {
             CredentialKind::Byok => "byok",
             CredentialKind::Centralized | CredentialKind::Unspecified => "centralized",
         },
-        started_us: micros(wire.started_at.as_ref(), "starts.started_at")?,
-        ended_us: wire
+        started_at: time(wire.started_at.as_ref(), "starts.started_at")?,
+        ended_at: wire
             .ended_at
             .as_ref()
-            .map(|time| micros(Some(time), "starts.ended_at"))
+            .map(|at| time(Some(at), "starts.ended_at"))
             .transpose()?,
         status: None,
         credential_id: text(wire.credential_id, MAX_NAME_BYTES),
@@ -151,7 +159,7 @@ fn start(wire: Interception) -> Result<Start, Error> {
 fn end(wire: InterceptionEnd) -> Result<End, Error> {
     Ok(End {
         interception_id: convert::id(&wire.interception_id, "ends.interception_id")?,
-        ended_us: micros(wire.ended_at.as_ref(), "ends.ended_at")?,
+        ended_at: time(wire.ended_at.as_ref(), "ends.ended_at")?,
         status: wire.status,
     })
 }
@@ -167,7 +175,7 @@ fn tokens(wire: TokenUsage) -> Result<Tokens, Error> {
         cache_read_tokens: wire.cache_read_tokens.max(0),
         cache_write_tokens: wire.cache_write_tokens.max(0),
         extra: extra.map(|(name, count)| (text(name, MAX_NAME_BYTES), count)).collect(),
-        created_us: micros(wire.created_at.as_ref(), "token_usages.created_at")?,
+        created_at: time(wire.created_at.as_ref(), "token_usages.created_at")?,
     })
 }
 
@@ -177,7 +185,7 @@ fn prompt(wire: UserPrompt) -> Result<Prompt, Error> {
         interception_id: convert::id(&wire.interception_id, "user_prompts.interception_id")?,
         message_id: text(wire.message_id, MAX_NAME_BYTES),
         prompt: text(wire.prompt, MAX_TEXT_BYTES),
-        created_us: micros(wire.created_at.as_ref(), "user_prompts.created_at")?,
+        created_at: time(wire.created_at.as_ref(), "user_prompts.created_at")?,
     })
 }
 
@@ -192,7 +200,7 @@ fn tool(wire: ToolUsage) -> Result<Tool, Error> {
         arguments_json: text(wire.arguments_json, MAX_TEXT_BYTES),
         is_injected: wire.is_injected,
         invocation_error: text(wire.invocation_error, MAX_ERROR_BYTES),
-        created_us: micros(wire.created_at.as_ref(), "tool_usages.created_at")?,
+        created_at: time(wire.created_at.as_ref(), "tool_usages.created_at")?,
     })
 }
 
@@ -212,7 +220,7 @@ fn thought(wire: ModelThought) -> Result<Thought, Error> {
                 ));
             }
         },
-        created_us: micros(wire.created_at.as_ref(), "model_thoughts.created_at")?,
+        created_at: time(wire.created_at.as_ref(), "model_thoughts.created_at")?,
     })
 }
 
@@ -227,9 +235,8 @@ fn text(mut text: String, max: usize) -> String {
     text
 }
 
-fn micros(time: Option<&prost_types::Timestamp>, field: &str) -> Result<i64, Error> {
+fn time(time: Option<&prost_types::Timestamp>, field: &str) -> Result<OffsetDateTime, Error> {
     time.and_then(core::time_from_wire)
-        .and_then(|time| i64::try_from(time.unix_timestamp_nanos() / 1_000).ok())
         .ok_or_else(|| convert::one(field, "must be a time"))
 }
 
