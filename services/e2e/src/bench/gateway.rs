@@ -34,6 +34,8 @@ const WARM_UP: Duration = Duration::from_millis(700);
 const REST: Duration = Duration::from_millis(300);
 /// The one among all that the budgets are for.
 const OURS: &str = "tandem";
+/// The same, recording no exchanges.
+const WITHOUT_RECORDS: &str = "tandem, recording off";
 
 /// What is measured, and with what.
 #[derive(Debug, Clone)]

@@ -289,3 +289,42 @@ fn sniffer(parts: &Parts, dialect: Dialect, peek: &Peek<'_>, headers: &HeaderMap
         Sniffer::document(dialect, parts.recorder.is_on())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures::{Stream, StreamExt as _, stream};
+
+    use super::*;
+
+    /// What has come, and whether a rest is left, of a document whose first piece is `<`.
+    async fn come(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Option<(Bytes, bool)> {
+        let rest = reqwest::Body::wrap_stream(pieces);
+        let come = what_has_come(Bytes::from_static(b"<"), rest).await.ok()?;
+        Some((come.0, come.1.is_some()))
+    }
+
+    #[tokio::test]
+    async fn of_a_document_is_taken_what_has_come_and_nobody_waits_for_more() {
+        let pieces = || stream::iter(["a", "b"].map(|piece| Ok(Bytes::from(piece))));
+        let taken = |text: &'static str, has_rest| Some((Bytes::from(text), has_rest));
+        assert_eq!(come(stream::empty()).await, taken("<", false));
+        assert_eq!(come(pieces()).await, taken("<ab", false));
+        assert_eq!(come(pieces().chain(stream::pending())).await, taken("<ab", true));
+        assert_eq!(come(stream::pending()).await, taken("<", true));
+    }
+
+    #[tokio::test]
+    async fn a_document_that_has_broken_off_is_none() {
+        let broken = stream::iter([Ok(Bytes::from("a")), Err(io::Error::other("gone"))]);
+        assert_eq!(come(broken).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_vendor_that_is_always_faster_is_not_waited_for() {
+        let piece = Bytes::from(vec![b' '; 10_000]);
+        let (come, has_rest) = come(stream::repeat_with(move || Ok(piece.clone()))).await.unwrap();
+        assert_eq!((come.len(), has_rest), (70_001, true));
+    }
+}

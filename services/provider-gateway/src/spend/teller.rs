@@ -22,8 +22,9 @@ pub(super) const MAX_WAITING: usize = 8_192;
 /// Time for storage to take them.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What is told at once; storage takes as many.
-const MAX_BATCH: usize = 512;
+/// What is told at once. Storage takes four times as many, but PostgreSQL would be busy with them for some milliseconds without a pause, for
+/// which all others wait who share its core.
+const MAX_BATCH: usize = 128;
 
 /// Before what storage did not take is told again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::{OURS, Phase, Results};
+use super::{Measured, OURS, Phase, Results, WITHOUT_RECORDS};
 
 /// Added to a request, one at a time.
 pub(super) const ADDED_P50_MS: f64 = 0.18;
@@ -50,8 +50,8 @@ impl Results {
     /// * `rounds`, `seconds`: how it was measured.
     pub fn section(&self, rounds: usize, seconds: f64) -> String {
         let mut text = format!(
-            "\n## The endpoints for SDKs, beside other gateways\n\nOne core for the gateway, the other for load and upstream, which leave the rest of it \
-             to storage and PostgreSQL (lowest priority; everything answered has to be metered in the end); {rounds} rounds \
+            "\n## The endpoints for SDKs, beside other gateways\n\nOne core for the gateway, the other for load and upstream, and for Tandem's \
+             storage and PostgreSQL too, which have to have metered everything in the end; {rounds} rounds \
              of {seconds:.1} s for each gateway and phase, alternating in one run; figures are medians of the rounds, \"added\" is the time less that of \
              asking the upstream itself. The upstream answers requests at once, and streams {} words 2 ms apart after 20 ms. Tandem authenticates, \
              chooses the provider, meters, prices and records every exchange. `make bench-gateway` measures again.\n\n",
@@ -87,7 +87,7 @@ impl Results {
         text
     }
 
-    fn gateways(&self) -> impl Iterator<Item = &(String, super::Measured)> {
+    fn gateways(&self) -> impl Iterator<Item = &(String, Measured)> {
         self.peers.iter().filter(|(name, _)| name != "direct")
     }
 
@@ -112,50 +112,71 @@ impl Results {
         text
     }
 
+    /// The budgets are for authentication, breaker and metering; recording is beside them, and so are those they were made by.
     fn budgets(&self) -> String {
-        let Some((_, ours)) = self.peers.iter().find(|(name, _)| name == OURS) else {
+        let named = |name: &str| {
+            self.peers
+                .iter()
+                .find(|(peer, _)| peer == name)
+                .map(|(_, measured)| measured)
+        };
+        let Some(recording) = named(OURS) else {
             return String::new();
         };
-        let rows = [
+        let ours = named(WITHOUT_RECORDS).unwrap_or(recording);
+        type Figure<'a> = &'a dyn Fn(&Measured) -> Option<f64>;
+        let rows: [(&str, Figure<'_>, &str, f64, bool); 5] = [
             (
                 "added to a request, one at a time, p50",
-                self.added(ours, (false, 1), "whole_p50"),
+                &|measured| self.added(measured, (false, 1), "whole_p50"),
                 "ms",
                 ADDED_P50_MS,
                 false,
             ),
             (
                 "requests a second of one core, 16 connections",
-                ours.get((false, 16), "per_second"),
+                &|measured| measured.get((false, 16), "per_second"),
                 "/s",
                 PER_SECOND,
                 true,
             ),
             (
                 "CPU of 1,000 streams of 32 words, 16 at once",
-                ours.get((true, 16), "cpu_s_per_1000"),
+                &|measured| measured.get((true, 16), "cpu_s_per_1000"),
                 "s",
                 STREAM_CPU_S,
                 false,
             ),
             (
                 "added to the first word of a stream, 16 at once, p50",
-                self.added(ours, (true, 16), "first_p50"),
+                &|measured| self.added(measured, (true, 16), "first_p50"),
                 "ms",
                 ADDED_FIRST_MS,
                 false,
             ),
-            ("memory of the gateway at rest", ours.idle_mib, "MiB", IDLE_MIB, false),
+            (
+                "memory of the gateway at rest",
+                &|measured| measured.idle_mib,
+                "MiB",
+                IDLE_MIB,
+                false,
+            ),
         ];
-        let mut text = "| what | figure | budget |\n|---|---|---|\n".to_owned();
-        for (what, value, unit, budget, is_floor) in rows {
+        let mut text =
+            "| what | figure | recording too | crabllm | nginx | budget |\n|---|---|---|---|---|---|\n".to_owned();
+        for (what, figure, unit, budget, is_floor) in rows {
+            let value = figure(ours);
             let is_met = value.is_some_and(|value| if is_floor { value >= budget } else { value <= budget });
             let sign = if is_floor { "≥" } else { "≤" };
             let missed = if is_met { "" } else { ", **missed**" };
             let digits = if is_floor { 0 } else { 2 };
+            let other = |peer: Option<&Measured>| number(peer.and_then(figure), digits);
             text += &format!(
-                "| {what} | {} {unit} | {sign} {budget} {unit}{missed} |\n",
-                number(value, digits)
+                "| {what} | {} {unit} | {} | {} | {} | {sign} {budget} {unit}{missed} |\n",
+                number(value, digits),
+                other(Some(recording)),
+                other(named("crabllm")),
+                other(named("nginx")),
             );
         }
         text

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::{
+    OURS, WITHOUT_RECORDS,
     load::{self, Target},
     upstream::MODEL,
 };
@@ -245,10 +246,8 @@ impl Peer {
     pub async fn tandem(program: &Path, upstream: SocketAddr, cores: Cores, records: bool) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let wrapper = directory.path().join("tandem");
-        // Storage and its PostgreSQL would have a core of their own elsewhere. Here they get what load and upstream leave of theirs.
         let script = format!(
-            "#!/bin/sh\ncase \"$1\" in provider-gateway) core={} beside=;; *) core={} beside='nice -n 19';; esac\n\
-             exec $beside taskset --cpu-list $core '{}' \"$@\"\n",
+            "#!/bin/sh\ncase \"$1\" in provider-gateway) core={};; *) core={};; esac\nexec taskset --cpu-list $core '{}' \"$@\"\n",
             cores.gateway,
             cores.rest,
             program.display()
@@ -284,7 +283,7 @@ impl Peer {
         }
         let mut target = target(address, world.rest().token().map(str::to_owned));
         target.path = BRIDGE_PATH.to_owned();
-        let name = if records { "tandem" } else { "tandem, recording off" };
+        let name = if records { OURS } else { WITHOUT_RECORDS };
         let peer = Self {
             name: name.to_owned(),
             target,

@@ -48,8 +48,8 @@ pub(super) async fn record_interceptions(
 
     let mut tx = pool.begin().await?;
     interceptions::look_up(&mut tx).await?;
-    // Ends too: linking moves whole threads, which may be among those that end.
-    if links_something || !ends.is_empty() {
+    // Ends too: linking moves whole threads, which may be among those that end. Nobody has seen what begins and ends here.
+    if links_something || ends.iter().any(|end| !joined.contains(&end.interception_id)) {
         let initiators: Vec<Uuid> = starts.iter().map(|start| start.initiator_id).collect();
         let changed = tools.iter().map(|tool| tool.interception_id);
         let changed = changed.chain(ends.iter().map(|end| end.interception_id));
