@@ -35,7 +35,8 @@ cd /
 psql=("$bin/psql" -X -q -v ON_ERROR_STOP=1 -h "$scratch" -U tandem)
 "${psql[@]}" -d postgres -c 'CREATE DATABASE tandem'
 for file in "$root"/migrations/*.sql; do
-    "${psql[@]}" -d tandem -f "$file"
+    # One transaction for each, as storage has it.
+    "${psql[@]}" -d tandem --single-transaction -f "$file"
 done
 
 cd "$root"

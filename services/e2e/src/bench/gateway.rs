@@ -32,6 +32,8 @@ const CONNECTIONS: [usize; 3] = [1, 16, 64];
 const WARM_UP: Duration = Duration::from_millis(700);
 /// Between two phases, for what a gateway does behind its answers.
 const REST: Duration = Duration::from_millis(300);
+/// What is gathered behind answers, two seconds at most, is stored by then.
+const STORED: Duration = Duration::from_millis(2_500);
 /// The one among all that the budgets are for.
 const OURS: &str = "tandem";
 /// The same, recording no exchanges.
@@ -122,6 +124,7 @@ pub async fn run(options: Options) -> anyhow::Result<Results> {
             let warm = load::run(&peer.target, is_stream, 4, WARM_UP).await?;
             let said = warm.an_error.unwrap_or_default();
             ensure!(warm.errors == 0, "{} fails: {said}", peer.name);
+            measured.answered += warm.whole.len();
         }
     }
     for round in 1..=options.rounds {
@@ -211,8 +214,7 @@ async fn one(peer: &Peer, measured: &mut Measured, phase: Phase, time: Duration)
         measured.note(phase, "cpu_s_per_1000", per_1000(after.saturating_sub(before)));
     }
     if let Some(before) = beside_before {
-        // What was gathered is stored soon after.
-        tokio::time::sleep(REST).await;
+        tokio::time::sleep(STORED).await;
         let used = peer.beside_time()?.unwrap_or_default().saturating_sub(before);
         measured.note(phase, "beside_s_per_1000", per_1000(used));
     }

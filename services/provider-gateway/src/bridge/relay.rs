@@ -198,7 +198,6 @@ fn record(permit: &Permit, response: &Result<reqwest::Response, Unanswered>) {
 /// Waits for the first piece of an accepted answer.
 async fn begin(call: &Call<'_>, response: reqwest::Response) -> Result<Begun, Refusal> {
     let (head, mut rest) = http::Response::<reqwest::Body>::from(response).into_parts();
-    let broken = |error| unanswered(call.provider, error).refusal;
     loop {
         let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut rest).poll_frame(cx));
         let first = match timeout_at(call.first_by, frame).await {
@@ -207,7 +206,7 @@ async fn begin(call: &Call<'_>, response: reqwest::Response) -> Result<Begun, Re
                 Ok(data) if !data.is_empty() => Some(data),
                 Ok(_) | Err(_) => continue,
             },
-            Ok(Some(Err(error))) => return Err(broken(error)),
+            Ok(Some(Err(error))) => return Err(unanswered(call.provider, error).refusal),
             Err(_) => return Err(call.too_slow()),
         };
         let (first, rest) = match first {
@@ -215,7 +214,7 @@ async fn begin(call: &Call<'_>, response: reqwest::Response) -> Result<Begun, Re
             // The next event is still to be thought of.
             Some(first) if headers::is_events(&head.headers) => (Some(first), Some(rest)),
             Some(first) => {
-                let (first, rest) = what_has_come(first, rest).await.map_err(broken)?;
+                let (first, rest) = what_has_come(first, rest).await;
                 (Some(first), rest)
             }
         };
@@ -223,27 +222,31 @@ async fn begin(call: &Call<'_>, response: reqwest::Response) -> Result<Begun, Re
     }
 }
 
-/// What of a document has come by now, and the rest if there is one: most come in one piece, and nobody has to wait for more then.
-async fn what_has_come(
-    first: Bytes,
-    mut rest: reqwest::Body,
-) -> Result<(Bytes, Option<reqwest::Body>), reqwest::Error> {
+/// What of a document has come by now, and the rest if there is one: most come in one piece, and nobody has to wait for more then. One that
+/// has broken off has its error as the rest, for whoever knows whether everything had been said.
+async fn what_has_come(first: Bytes, mut rest: reqwest::Body) -> (Bytes, Option<reqwest::Body>) {
     let mut come = first;
     // A vendor that is always faster is not waited for either.
     while come.len() < MAX_COME_BYTES {
+        if rest.is_end_stream() {
+            return (come, None);
+        }
         let frame = std::future::poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut rest).poll_frame(cx))).await;
         match frame {
-            Poll::Ready(None) => return Ok((come, None)),
+            Poll::Ready(None) => return (come, None),
             Poll::Ready(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
                     come = Bytes::from([come, data].concat());
                 }
             }
-            Poll::Ready(Some(Err(error))) => return Err(error),
+            Poll::Ready(Some(Err(error))) => {
+                let broken = futures::stream::iter([Err::<Bytes, _>(error)]);
+                return (come, Some(reqwest::Body::wrap_stream(broken)));
+            }
             Poll::Pending => break,
         }
     }
-    Ok((come, Some(rest)))
+    (come, Some(rest))
 }
 
 /// The answer to the client, from a vendor's that has begun.
@@ -298,33 +301,39 @@ mod tests {
 
     use super::*;
 
-    /// What has come, and whether a rest is left, of a document whose first piece is `<`.
-    async fn come(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Option<(Bytes, bool)> {
-        let rest = reqwest::Body::wrap_stream(pieces);
-        let come = what_has_come(Bytes::from_static(b"<"), rest).await.ok()?;
-        Some((come.0, come.1.is_some()))
+    /// What has come of a document whose first piece is `<`, and the rest.
+    async fn come(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> (Bytes, Option<reqwest::Body>) {
+        what_has_come(Bytes::from_static(b"<"), reqwest::Body::wrap_stream(pieces)).await
+    }
+
+    fn pieces() -> impl Stream<Item = io::Result<Bytes>> {
+        stream::iter(["a", "b"].map(|piece| Ok(Bytes::from(piece))))
     }
 
     #[tokio::test]
     async fn of_a_document_is_taken_what_has_come_and_nobody_waits_for_more() {
-        let pieces = || stream::iter(["a", "b"].map(|piece| Ok(Bytes::from(piece))));
-        let taken = |text: &'static str, has_rest| Some((Bytes::from(text), has_rest));
-        assert_eq!(come(stream::empty()).await, taken("<", false));
-        assert_eq!(come(pieces()).await, taken("<ab", false));
-        assert_eq!(come(pieces().chain(stream::pending())).await, taken("<ab", true));
-        assert_eq!(come(stream::pending()).await, taken("<", true));
+        let (whole, rest) = come(stream::empty()).await;
+        assert_eq!((&whole[..], rest.is_some()), (&b"<"[..], false));
+        let (whole, rest) = come(pieces()).await;
+        assert_eq!((&whole[..], rest.is_some()), (&b"<ab"[..], false));
+        let (begun, rest) = come(pieces().chain(stream::pending())).await;
+        assert_eq!((&begun[..], rest.is_some()), (&b"<ab"[..], true));
     }
 
     #[tokio::test]
-    async fn a_document_that_has_broken_off_is_none() {
-        let broken = stream::iter([Ok(Bytes::from("a")), Err(io::Error::other("gone"))]);
-        assert_eq!(come(broken).await, None);
+    async fn what_came_of_a_document_before_it_broke_off_stays_and_so_does_the_error() {
+        let (begun, rest) = come(pieces().chain(stream::iter([Err(io::Error::other("gone"))]))).await;
+        assert_eq!(begun, "<ab");
+        let mut rest = rest.unwrap();
+        let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut rest).poll_frame(cx)).await;
+        let error = frame.unwrap().unwrap_err();
+        assert!(crate::outbound::chain(&error).contains("gone"), "{error:?}");
     }
 
     #[tokio::test]
     async fn a_vendor_that_is_always_faster_is_not_waited_for() {
         let piece = Bytes::from(vec![b' '; 10_000]);
-        let (come, has_rest) = come(stream::repeat_with(move || Ok(piece.clone()))).await.unwrap();
-        assert_eq!((come.len(), has_rest), (70_001, true));
+        let (come, rest) = come(stream::repeat_with(move || Ok(piece.clone()))).await;
+        assert_eq!((come.len(), rest.is_some()), (70_001, true));
     }
 }

@@ -353,13 +353,14 @@ pub(crate) struct Pruned {
     pub(crate) rows: i64,
 }
 
-/// Deletes up to `limit` interceptions that ended longer ago, or began so and never ended.
+/// Deletes up to `limit` interceptions, the oldest first, that ended longer ago, or began so and never ended.
 pub(crate) async fn prune(conn: &mut PgConnection, max_age_seconds: f64, limit: i64) -> Result<Pruned, sqlx::Error> {
     sqlx::query_as!(
         Pruned,
         r#"WITH old AS (
             SELECT i.id FROM interceptions i
             WHERE coalesce(i.ended_at, i.started_at) < now() - make_interval(secs => $1)
+            ORDER BY coalesce(i.ended_at, i.started_at)
             LIMIT $2
             FOR UPDATE SKIP LOCKED),
         thoughts AS (DELETE FROM model_thoughts r USING old WHERE r.interception_id = old.id RETURNING 1),

@@ -237,7 +237,7 @@ pub(crate) async fn count_users(conn: &mut PgConnection, range: Range, pattern: 
     .await
 }
 
-/// Deletes records that ended more than `days` ago, at most `limit`; how many there were. What a limit of the present period
+/// Deletes the oldest records that ended more than `days` ago, at most `limit`; how many there were. What a limit of the present period
 /// could count stays in any case: a week may begin up to six days before its month.
 pub(crate) async fn prune(conn: &mut PgConnection, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let done = sqlx::query!(
@@ -245,7 +245,7 @@ pub(crate) async fn prune(conn: &mut PgConnection, days: i32, limit: i64) -> Res
             SELECT ctid FROM usage_records
             WHERE ended_at < least(now() - make_interval(days => $1),
                 (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '7 days') AT TIME ZONE 'UTC')
-            LIMIT $2))",
+            ORDER BY ended_at LIMIT $2))",
         days,
         limit
     )

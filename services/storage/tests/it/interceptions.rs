@@ -336,6 +336,19 @@ async fn only_the_bridge_records_and_forgets() {
 }
 
 #[tokio::test]
+async fn an_end_that_comes_with_a_beginning_told_before_is_stored() {
+    let world = Harness::start().await;
+    let admin = world.bootstrap().await;
+    let mut exchange = Exchange::new(&admin, 1_000);
+    exchange.is_ended = false;
+    world.record(&[&exchange]).await;
+    assert_eq!(world.listed(&admin).await.len(), 0, "what runs is in no list");
+    exchange.is_ended = true;
+    world.record(&[&exchange, &Exchange::new(&admin, 2_000)]).await;
+    assert_eq!(world.listed(&admin).await.len(), 2);
+}
+
+#[tokio::test]
 async fn what_is_too_old_is_forgotten_and_counted() {
     let world = Harness::start().await;
     let admin = world.bootstrap().await;
@@ -367,10 +380,8 @@ async fn what_is_too_old_is_forgotten_and_counted() {
     for (seconds, limit) in [(3_599, 10), (7_200, 0), (7_200, 10_001)] {
         assert_eq!(reason(prune(seconds, limit).await), "INVALID_REQUEST");
     }
-    // Two of the three and then the third, each with what was recorded of it.
-    let (rows, has_more) = prune(7_200, 2).await.unwrap();
-    assert!(has_more);
-    assert_eq!(prune(7_200, 2).await.unwrap(), (7 - rows, false));
+    assert_eq!(prune(7_200, 2).await.unwrap(), (2, true));
+    assert_eq!(prune(7_200, 2).await.unwrap(), (5, false));
     assert_eq!(prune(7_200, 2).await.unwrap(), (0, false));
     // What hung on something forgotten keeps its place.
     let left = world.listed(&admin).await;
