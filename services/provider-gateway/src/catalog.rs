@@ -210,6 +210,7 @@ impl Catalog {
     }
 
     async fn found(&self, id: ModelConfigId) -> Result<(Arc<ModelRow>, Arc<Provider>), Error> {
+        // What is kept is asked for first, here and below: loading makes a key and a future also where nothing is loaded.
         let row = match self.models.get(&id).await {
             Some(row) => row,
             None => (self.models.try_get_with(id, self.load_model(id)).await)

@@ -126,7 +126,7 @@ pub(crate) async fn insert(conn: &mut PgConnection, starts: &[Start]) -> Result<
     if starts.is_empty() {
         return Ok(0);
     }
-    // Arrays, column by column, here and below: they cost PostgreSQL half of what as many rows in JSON do.
+    // Arrays, column by column, here and below: PostgreSQL would have to parse as many rows in JSON.
     let done = sqlx::query!(
         "INSERT INTO interceptions (id, initiator_id, credential_id, provider_id, provider_type, provider_name, model, client,
             user_agent, client_session_id, correlating_tool_call_id, credential_kind, credential_hint, session_id,

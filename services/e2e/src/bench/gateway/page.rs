@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::{Measured, OURS, Phase, Results, WITHOUT_RECORDS};
+use super::{Measured, OURS, Phase, Results};
 
 /// Added to a request, one at a time.
 pub(super) const ADDED_P50_MS: f64 = 0.18;
@@ -54,8 +54,9 @@ impl Results {
              storage and PostgreSQL too, which have to have metered everything in the end; {rounds} rounds \
              of {seconds:.1} s for each gateway and phase, alternating in one run; figures are medians of the rounds, \"added\" is the time less that of \
              asking the upstream itself. The upstream answers requests at once, and streams {} words 2 ms apart after 20 ms. Tandem authenticates, \
-             chooses the provider, meters, prices and records every exchange. `make bench-gateway` measures again.\n\n",
-            super::upstream::TOKENS
+             chooses the provider, meters, prices and records every exchange; budgets are for {}. `make bench-gateway` measures again.\n\n",
+            super::upstream::TOKENS,
+            self.judged()
         );
         text += &self.budgets();
         text += "\nRequests over 1, 16 and 64 connections (added times in ms; at 16 and 64 mostly the queue before the core):\n\n\
@@ -123,7 +124,7 @@ impl Results {
         let Some(recording) = named(OURS) else {
             return String::new();
         };
-        let ours = named(WITHOUT_RECORDS).unwrap_or(recording);
+        let ours = named(self.judged()).unwrap_or(recording);
         type Figure<'a> = &'a dyn Fn(&Measured) -> Option<f64>;
         let rows: [(&str, Figure<'_>, &str, f64, bool); 5] = [
             (

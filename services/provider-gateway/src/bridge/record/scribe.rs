@@ -54,7 +54,7 @@ struct Batch {
     held: Vec<Held>,
 }
 
-/// A batch on its way. It is kept as bytes meanwhile: a copy of all its texts would cost five times as much, and is hardly ever needed.
+/// A batch on its way. It is kept as bytes meanwhile: copying each of its texts would cost more, for what is hardly ever needed.
 struct Told {
     bytes: Vec<u8>,
     count: usize,
